@@ -1,0 +1,1 @@
+"""Encoders: from a gait sequence to an embedding."""

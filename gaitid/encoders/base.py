@@ -1,0 +1,83 @@
+"""What an encoder is, and the contract that keeps embeddings of different encoders apart."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from typing import Protocol, runtime_checkable
+
+from gaitid.errors import SequenceError, SequenceTooShort
+from gaitid.records import Embedding, GaitSequence
+
+PREPROCESSING = "1"
+"""Version of `perception.align` and of the frame gates; grows when embeddings would change."""
+
+
+@runtime_checkable
+class Encoder(Protocol):
+    """Turns gait sequences into embeddings.
+
+    Attributes:
+        name: Name in the registry.
+        modalities: Streams it needs (``silhouette``, ``skeleton``).
+        min_frames: Fewest frames it accepts.
+        dimension: Length D of its embeddings.
+        contract: See `contract_id`.
+        threshold: Score of the operating point that a new gallery starts with.
+    """
+
+    name: str
+    modalities: tuple[str, ...]
+    min_frames: int
+    dimension: int
+    contract: str
+    threshold: float
+
+    def __call__(self, sequence: GaitSequence) -> Embedding:
+        """Embed one sequence.
+
+        Raises:
+            SequenceError: A needed stream is missing or has another size.
+            SequenceTooShort: It has fewer than `min_frames` frames.
+        """
+        ...
+
+    def batch(self, sequences: Sequence[GaitSequence]) -> list[Embedding]:
+        """Embed several sequences; equal to calling each, but may be faster."""
+        ...
+
+
+def contract_id(*, architecture: str, weights: str, preprocessing: str, dimension: int) -> str:
+    """The contract of an encoder: 32 hex digits of a SHA-256 over all that shapes its embeddings.
+
+    Args:
+        architecture: Name and arguments of the network.
+        weights: SHA-256 of the weight file, or ``none``.
+        preprocessing: Version of the steps before the network.
+        dimension: Length of an embedding.
+    """
+    facts = json.dumps([architecture, weights, preprocessing, dimension])
+    return hashlib.sha256(facts.encode()).hexdigest()[:32]
+
+
+def check_input(encoder: Encoder, sequence: GaitSequence) -> None:
+    """Check a sequence against an encoder's needs.
+
+    Raises:
+        SequenceError: A needed stream is missing.
+        SequenceTooShort: It has fewer than `encoder.min_frames` frames.
+    """
+    for name in encoder.modalities:
+        if name not in sequence.streams:
+            raise SequenceError(
+                f"sequence has {', '.join(sequence.streams)}",
+                f"encoder {encoder.name} needs {name}",
+                "extract that stream, or choose another encoder",
+            )
+    if len(sequence) < encoder.min_frames:
+        raise SequenceTooShort(
+            f"sequence has {len(sequence)} frames",
+            f"encoder {encoder.name} needs at least {encoder.min_frames}",
+            "record a longer walk",
+        )

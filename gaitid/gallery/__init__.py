@@ -1,0 +1,1 @@
+"""Galleries: the store (truth), the index (projection) and the policy (decision)."""

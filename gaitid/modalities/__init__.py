@@ -1,0 +1,1 @@
+"""Streams of a gait sequence: validate, pack, convert foreign layouts at the border."""

@@ -1,0 +1,1 @@
+"""From frames to gait sequences, on the edge."""

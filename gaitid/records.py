@@ -1,0 +1,508 @@
+"""Every value that crosses a door of gaitid: frozen, slotted, checked on construction.
+
+Arrays held by a record are made read-only, so a record can be shared between threads.
+Time is Unix seconds (float) for live sources and seconds from the first frame for files.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gaitid.errors import InputError, SequenceError
+
+SILHOUETTE = "silhouette"
+SKELETON = "skeleton"
+SILHOUETTE_SIZES = ((64, 44), (64, 64), (128, 88))
+"""Accepted silhouette sizes (height, width); the first is the default."""
+JOINTS = 17
+"""Joints of a skeleton, in COCO order."""
+MAX_FRAMES = 10_000
+"""Longest sequence accepted anywhere."""
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,127}")
+
+
+class Reason(str, Enum):
+    """Stable codes that say why a frame or a sequence is not good enough."""
+
+    TOO_SHORT = "too_short"
+    """Fewer good frames than needed."""
+    TOO_FEW_CYCLES = "too_few_cycles"
+    """Fewer gait cycles than needed."""
+    TOO_SMALL = "too_small"
+    """The body is too few pixels tall."""
+    CUT_OFF = "cut_off"
+    """The image border or an obstacle cuts the body."""
+    MERGED = "merged"
+    """Two or more bodies in one silhouette."""
+    FRAGMENTED = "fragmented"
+    """The silhouette falls apart or has large holes."""
+    NOT_PERSON = "not_person"
+    """The shape is not that of an upright person."""
+    STANDING = "standing"
+    """The legs do not move as in walking."""
+    LOW_FRAME_RATE = "low_frame_rate"
+    """Too few frames a second to see a gait cycle."""
+    IRREGULAR = "irregular"
+    """Movement without a steady rhythm."""
+    MISSING_JOINTS = "missing_joints"
+    """Too many joints were not seen."""
+
+
+class Outcome(str, Enum):
+    """What a matcher answers."""
+
+    MATCH = "match"
+    NO_MATCH = "no_match"
+    REVIEW = "review"
+    INSUFFICIENT_QUALITY = "insufficient_quality"
+    EMPTY_GALLERY = "empty_gallery"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Frame:
+    """One picture of a source.
+
+    Attributes:
+        image: (H, W, 3) uint8, BGR.
+        time: Seconds.
+        camera: Name of the camera, may be empty.
+        index: Number of the frame in its source, from 0.
+    """
+
+    image: NDArray[np.uint8]
+    time: float
+    camera: str = ""
+    index: int = 0
+
+    def __post_init__(self) -> None:
+        _check(self.image, np.uint8, (None, None, 3), "frame image")
+        if not np.isfinite(self.time):
+            raise InputError(f"frame time is {self.time}", "finite seconds", "check the source's clock")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Observation:
+    """One person-like thing in one frame, as an extractor sees it.
+
+    Attributes:
+        box: (4,) float32, xyxy pixels in the frame.
+        mask: (h, w) uint8 0/1 of the pixels inside the box rounded outwards, or None.
+        keypoints: (17, 3) float32 x, y pixels and confidence 0..1, or None.
+        confidence: 0..1.
+        track: Track id when the extractor tracks on its own, else None.
+    """
+
+    box: NDArray[np.float32]
+    mask: NDArray[np.uint8] | None = None
+    keypoints: NDArray[np.float32] | None = None
+    confidence: float = 1.0
+    track: int | None = None
+
+    def __post_init__(self) -> None:
+        _check(self.box, np.float32, (4,), "box")
+        if not (self.box[2] > self.box[0] and self.box[3] > self.box[1]):
+            raise InputError(f"box is {self.box.tolist()}", "x1 < x2 and y1 < y2", "drop empty boxes")
+        if self.mask is not None:
+            _check(self.mask, np.uint8, (None, None), "mask")
+        if self.keypoints is not None:
+            _check(self.keypoints, np.float32, (JOINTS, 3), "keypoints")
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a sequence was seen: camera name and track number."""
+
+    camera: str = ""
+    track: int = 0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class GaitSequence:
+    """The good frames of one walk of one person.
+
+    Attributes:
+        streams: ``{"silhouette": (T, 64, 44) uint8 0/1, "skeleton": (T, 17, 3) float32}``, one or
+            both; oldest frame first; skeletons hold x, y (pixels or metres) and confidence 0..1.
+        times: (T,) float64 seconds, strictly increasing; gaps are frames that were refused.
+        boxes: (T, 4) float32 xyxy pixels in the source frame, or None when unknown.
+        dropped: Refused frames of the same track, counted by `Reason` value.
+        origin: Camera and track.
+    """
+
+    streams: Mapping[str, NDArray[Any]]
+    times: NDArray[np.float64]
+    boxes: NDArray[np.float32] | None = None
+    dropped: Mapping[str, int] = field(default_factory=dict)
+    origin: Origin = Origin()
+
+    def __post_init__(self) -> None:
+        if not self.streams or set(self.streams) - {SILHOUETTE, SKELETON}:
+            raise SequenceError(
+                f"streams are {sorted(self.streams)}",
+                "silhouette, skeleton or both",
+                "rename or add a stream",
+            )
+        if SILHOUETTE in self.streams:
+            _check_silhouettes(self.streams[SILHOUETTE])
+        if SKELETON in self.streams:
+            _check_skeletons(self.streams[SKELETON])
+        _check_times(self.times)
+        for name, stream in self.streams.items():
+            if len(stream) != len(self.times):
+                raise SequenceError(
+                    f"{name} has {len(stream)} frames, times {len(self.times)}",
+                    "equal lengths",
+                    "cut the longer",
+                )
+        if self.boxes is not None:
+            _check(self.boxes, np.float32, (len(self.times), 4), "boxes", SequenceError)
+        _check_dropped(self.dropped)
+        object.__setattr__(
+            self, "streams", MappingProxyType({k: _frozen(v) for k, v in self.streams.items()})
+        )
+        object.__setattr__(self, "dropped", MappingProxyType(dict(self.dropped)))
+        object.__setattr__(self, "times", _frozen(self.times))
+        if self.boxes is not None:
+            object.__setattr__(self, "boxes", _frozen(self.boxes))
+
+    def __len__(self) -> int:
+        return len(self.times)
+
+    @property
+    def silhouettes(self) -> NDArray[np.uint8] | None:
+        """(T, H, W) uint8 0/1, or None."""
+        return self.streams.get(SILHOUETTE)
+
+    @property
+    def skeletons(self) -> NDArray[np.float32] | None:
+        """(T, 17, 3) float32, or None."""
+        return self.streams.get(SKELETON)
+
+    def part(self, frames: slice | NDArray[np.intp]) -> GaitSequence:
+        """The chosen frames as a sequence of its own; the count of dropped frames is kept."""
+        return GaitSequence(
+            {name: stream[frames] for name, stream in self.streams.items()},
+            self.times[frames],
+            None if self.boxes is None else self.boxes[frames],
+            self.dropped,
+            self.origin,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Quality:
+    """How well a sequence can be recognised.
+
+    Attributes:
+        score: 0..100, higher is better (scale of ISO/IEC 29794-1; not certified).
+        frames: Good frames.
+        cycles: Whole gait cycles (two steps each) seen.
+        cadence: Steps a minute; 0 when no rhythm was found.
+        height_px: Median body height in source pixels; 0 when unknown.
+        frame_rate: Median frames a second; 0 for a single frame.
+        regularity: 0..1, likeness of one stride to the next.
+        symmetry: 0..1, likeness of left steps to right steps.
+        reasons: Why it is not good enough; empty when it is.
+    """
+
+    score: float
+    frames: int
+    cycles: float = 0.0
+    cadence: float = 0.0
+    height_px: float = 0.0
+    frame_rate: float = 0.0
+    regularity: float = 0.0
+    symmetry: float = 0.0
+    reasons: tuple[Reason, ...] = ()
+
+    @property
+    def usable(self) -> bool:
+        """True when no reason speaks against embedding the sequence."""
+        return not self.reasons
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Embedding:
+    """A gait embedding and the contract of the encoder that made it.
+
+    Attributes:
+        vector: (D,) float32, unit L2 norm (within 1e-3).
+        contract: Hex id of (architecture, weights, preprocessing, D); see `encoders.base`.
+    """
+
+    vector: NDArray[np.float32]
+    contract: str
+
+    def __post_init__(self) -> None:
+        _check(self.vector, np.float32, (None,), "embedding")
+        norm = float(np.linalg.norm(self.vector))
+        if not abs(norm - 1.0) < 1e-3:  # also catches NaN
+            raise InputError(
+                f"embedding has L2 norm {norm:.4g}", "1 (within 0.001)", "normalise it, and look for NaN"
+            )
+        if not self.contract:
+            raise InputError(
+                "embedding has no contract", "the encoder's contract id", "pass encoder.contract"
+            )
+        object.__setattr__(self, "vector", _frozen(self.vector))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Template:
+    """An enrolled embedding of a subject.
+
+    Attributes:
+        id: Assigned by the gallery, unique in it.
+        subject: Subject id.
+        embedding: The embedding.
+        quality: Quality of the sequence it came from, or None for a ready embedding.
+        enrolled_at: Unix seconds.
+        origin: Where the sample was seen.
+    """
+
+    id: str
+    subject: str
+    embedding: Embedding
+    quality: Quality | None
+    enrolled_at: float
+    origin: Origin = Origin()
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A subject that a probe may be.
+
+    Attributes:
+        subject: Subject id.
+        score: Cosine, -1..1, of the subject's best template; not a probability.
+        template: Id of that template.
+        fpir_at_score: Expected FPIR of a threshold at this score; None without calibration.
+    """
+
+    subject: str
+    score: float
+    template: str
+    fpir_at_score: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OperatingPoint:
+    """The rule that turns scores into a decision.
+
+    Attributes:
+        threshold: Lowest score of a match, -1..1.
+        review_band: Scores this far below the threshold are for a human (`Outcome.REVIEW`); 0 = none.
+    """
+
+    threshold: float
+    review_band: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not -1.0 <= self.threshold <= 1.0:
+            raise InputError(
+                f"threshold is {self.threshold}", "a cosine from -1 to 1", "choose one in that range"
+            )
+        if not 0.0 <= self.review_band <= 2.0:
+            raise InputError(f"review_band is {self.review_band}", "0 to 2", "choose one in that range")
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """The answer to a probe.
+
+    Attributes:
+        outcome: See `Outcome`.
+        candidates: Best first; for a verification the claimed subject only.
+        quality: Quality of the probe, or None for a ready embedding.
+        operating_point: The rule used.
+        revision: State of the gallery that was searched.
+    """
+
+    outcome: Outcome
+    candidates: tuple[Candidate, ...]
+    quality: Quality | None
+    operating_point: OperatingPoint
+    revision: int
+
+    @property
+    def subject(self) -> str | None:
+        """The recognised subject, or None unless the outcome is MATCH."""
+        return self.candidates[0].subject if self.outcome is Outcome.MATCH else None
+
+
+@dataclass(frozen=True, slots=True)
+class GalleryInfo:
+    """What a gallery is.
+
+    Attributes:
+        name: Unique name.
+        encoder: Name of the encoder whose embeddings it holds.
+        contract: Contract those embeddings carry.
+        dimension: Length of an embedding.
+        subjects: Number of subjects.
+        templates: Number of templates.
+        revision: Grows by one with each change.
+        operating_point: The gallery's decision rule.
+        created_at: Unix seconds.
+    """
+
+    name: str
+    encoder: str
+    contract: str
+    dimension: int
+    subjects: int
+    templates: int
+    revision: int
+    operating_point: OperatingPoint
+    created_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class SubjectInfo:
+    """A subject of a gallery: its id, template ids, and when it was first enrolled (Unix seconds)."""
+
+    id: str
+    templates: tuple[str, ...]
+    enrolled_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Enrolment:
+    """The answer to an enrolment.
+
+    Attributes:
+        subject: Subject id.
+        templates: Ids of the new templates, one per accepted sample, in their order.
+        refused: Index of each refused sample with its reason codes.
+        revision: Revision of the gallery that holds the new templates.
+    """
+
+    subject: str
+    templates: tuple[str, ...]
+    refused: tuple[tuple[int, tuple[Reason, ...]], ...]
+    revision: int
+
+
+@dataclass(frozen=True, slots=True)
+class ServerInfo:
+    """A matcher's version, encoder, contract and wanted input.
+
+    Attributes:
+        version: Version of gaitid.
+        encoder: Name of the encoder.
+        contract: Its contract.
+        dimension: Length of its embeddings.
+        modalities: Streams it needs.
+        min_frames: Fewest frames it accepts.
+    """
+
+    version: str
+    encoder: str
+    contract: str
+    dimension: int
+    modalities: tuple[str, ...]
+    min_frames: int
+
+
+Probe = GaitSequence | Embedding
+
+
+def check_name(value: str, what: str) -> str:
+    """Return `value` if it may name a gallery, subject or camera.
+
+    Raises:
+        InputError: It is empty, longer than 128, or has letters outside ``A-Z a-z 0-9 . _ @ -``.
+    """
+    if not isinstance(value, str) or not _NAME.fullmatch(value):
+        raise InputError(
+            f"{what} {value!r:.140}",
+            "1 to 128 of A-Z a-z 0-9 . _ @ -, beginning with a letter or digit",
+            "rename it, or keep the readable name in your own records",
+        )
+    return value
+
+
+def _frozen(array: NDArray[Any]) -> NDArray[Any]:
+    view = array.view()
+    view.flags.writeable = False
+    return view
+
+
+def _check(
+    array: Any,
+    dtype: Any,
+    shape: tuple[int | None, ...],
+    what: str,
+    error: type[InputError] = InputError,
+) -> None:
+    wanted = "(" + ", ".join("any" if n is None else str(n) for n in shape) + f") {np.dtype(dtype).name}"
+    if not isinstance(array, np.ndarray):
+        raise error(f"{what} is a {type(array).__name__}", f"a numpy array {wanted}", "convert it")
+    fits = len(array.shape) == len(shape) and all(
+        n is None or n == m for n, m in zip(shape, array.shape, strict=True)
+    )
+    if not fits or array.dtype != dtype:
+        raise error(f"{what} is {array.shape} {array.dtype.name}", f"expected {wanted}", "convert it")
+
+
+def _check_silhouettes(array: Any) -> None:
+    _check(array, np.uint8, (None, None, None), SILHOUETTE, SequenceError)
+    if array.shape[1:] not in SILHOUETTE_SIZES:
+        sizes = " or ".join(f"{h}x{w}" for h, w in SILHOUETTE_SIZES)
+        raise SequenceError(
+            f"silhouettes are {array.shape[1]}x{array.shape[2]}", sizes, "use perception.align"
+        )
+    if array.size and int(array.max()) > 1:
+        raise SequenceError(
+            f"silhouettes have the value {int(array.max())}",
+            "only 0 and 1",
+            "use (image > 127).astype(np.uint8)",
+        )
+
+
+def _check_skeletons(array: Any) -> None:
+    _check(array, np.float32, (None, JOINTS, 3), SKELETON, SequenceError)
+    if not np.isfinite(array).all():
+        frame = int(np.argwhere(~np.isfinite(array))[0][0])
+        raise SequenceError(
+            f"skeleton has NaN or infinity, first in frame {frame}",
+            "finite numbers",
+            "mark a missing joint by confidence 0 and coordinates 0",
+        )
+    if array.size and not (array[..., 2].min() >= 0.0 and array[..., 2].max() <= 1.0):
+        raise SequenceError(
+            f"skeleton confidence spans {array[..., 2].min():.3g}..{array[..., 2].max():.3g}",
+            "0..1",
+            "rescale it",
+        )
+
+
+def _check_times(times: Any) -> None:
+    _check(times, np.float64, (None,), "times", SequenceError)
+    if not 0 < len(times) <= MAX_FRAMES:
+        raise SequenceError(f"sequence has {len(times)} frames", f"1 to {MAX_FRAMES}", "cut or record again")
+    if not np.isfinite(times).all():
+        raise SequenceError("times have NaN or infinity", "finite seconds", "check the source's clock")
+    if (np.diff(times) <= 0).any():
+        at = int(np.argmax(np.diff(times) <= 0))
+        raise SequenceError(
+            f"times do not grow after frame {at}", "strictly increasing", "sort or drop frames"
+        )
+
+
+def _check_dropped(dropped: Mapping[str, int]) -> None:
+    known: Iterable[str] = {reason.value for reason in Reason}
+    for key, count in dropped.items():
+        if key not in known or type(count) is not int or count < 0:
+            raise SequenceError(
+                f"dropped has {key!r}: {count!r}", "reason codes with counts >= 0", "see Reason"
+            )

@@ -1,0 +1,74 @@
+"""Names that resolve to code on use: ``"gei"`` -> ``gaitid.encoders.gei:GEI``.
+
+A registry is a plain dict of strings, so listing names imports nothing. Other packages add
+entries through the entry-point group ``gaitid.<kind>``; a name of ours cannot be replaced.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from importlib import import_module
+from importlib.metadata import entry_points
+from typing import Any
+
+from gaitid.errors import MissingDependency, UnknownName
+
+ENCODERS: Mapping[str, str] = {"gei": "gaitid.encoders.gei:GEI"}
+EXTRACTORS: Mapping[str, str] = {"motion": "gaitid.perception.motion:MotionExtractor"}
+INDEXES: Mapping[str, str] = {
+    "exact": "gaitid.gallery.index:ExactIndex",
+    "faiss": "gaitid.gallery.faiss_index:FaissIndex",
+}
+
+_KINDS: Mapping[str, Mapping[str, str]] = {
+    "encoders": ENCODERS,
+    "extractors": EXTRACTORS,
+    "indexes": INDEXES,
+}
+
+# Which extra brings a package that one of our own entries imports.
+_EXTRAS = {"cv2": "edge", "scipy": "edge", "faiss": "server", "torch": "torch"}
+
+
+def names(kind: str) -> tuple[str, ...]:
+    """All names of a kind (``encoders``, ``extractors``, ``indexes``), sorted."""
+    return tuple(sorted(_table(kind)))
+
+
+def resolve(kind: str, name: str) -> Any:
+    """The attribute a name stands for; its module is imported now.
+
+    Raises:
+        UnknownName: No entry of that name; the message prints the nearest one.
+        MissingDependency: The entry needs a package that is not installed.
+    """
+    table = _table(kind)
+    if name not in table:
+        raise UnknownName(
+            f"unknown {kind[:-1]} {name!r}", f"known are {', '.join(sorted(table))}", nearest(name, table)
+        )
+    module, _, attribute = table[name].partition(":")
+    try:
+        return getattr(import_module(module), attribute)
+    except ModuleNotFoundError as error:
+        raise missing(error, f"{kind[:-1]} {name}") from error
+
+
+def missing(error: ModuleNotFoundError, what: str) -> MissingDependency:
+    """A `MissingDependency` that names the package and the extra that brings it."""
+    package = (error.name or "?").partition(".")[0]
+    extra = _EXTRAS.get(package)
+    remedy = f"pip install 'gaitid[{extra}]'" if extra else f"install {package}"
+    return MissingDependency(f"package {package} is not installed", f"{what} needs it", remedy)
+
+
+def nearest(name: str, candidates: object) -> str:
+    """A remedy that names the nearest spelling, or asks for one of the list."""
+    close = difflib.get_close_matches(name, list(candidates), n=1)  # type: ignore[call-overload]
+    return f"did you mean {close[0]!r}?" if close else "choose one of these"
+
+
+def _table(kind: str) -> dict[str, str]:
+    found = {point.name: point.value for point in entry_points(group=f"gaitid.{kind}")}
+    return {**found, **_KINDS[kind]}
