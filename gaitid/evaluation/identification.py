@@ -293,13 +293,37 @@ def rates(searches: Searches, labels: Labels, protocol: Protocol, convention: Co
 
 def hits(searches: Searches, labels: Labels, protocol: Protocol) -> dict[str, Doubles]:
     """(n,) rank-1 rate and average precision of each probe over its mated searches; NaN without one."""
-    measured = _assign(searches, labels, protocol).of >= 0
-    mated = measured & (searches.rank > 0)
+    mated = (_assign(searches, labels, protocol).of >= 0) & (searches.rank > 0)
     searched = mated.sum(axis=1)
     with np.errstate(invalid="ignore"):
         first = ((searches.rank == 1) & mated).sum(axis=1) / searched
         precision = np.where(mated, searches.precision, 0).sum(axis=1) / searched
     return {"rank-1": first, "average precision": precision}
+
+
+def interval(
+    searches: Searches,
+    labels: Labels,
+    protocol: Protocol,
+    *,
+    repeats: int = 1000,
+    level: float = 0.95,
+    seed: int = 0,
+) -> tuple[float, float]:
+    """Bootstrap interval of rank-1 over the probes' subjects, averaged as the protocol averages."""
+    cells = _assign(searches, labels, protocol)
+    mated = (cells.of >= 0) & (searches.rank > 0)
+    names, codes = np.unique(labels.subject[searches.probes], return_inverse=True)
+    slots = codes[:, None] * cells.count + cells.of
+    shape = (len(names), cells.count)
+    found = np.bincount(slots[mated & (searches.rank == 1)], minlength=shape[0] * shape[1]).reshape(shape)
+    asked = np.bincount(slots[mated], minlength=shape[0] * shape[1]).reshape(shape)
+    drawn = np.random.default_rng(seed).multinomial(len(names), np.full(len(names), 1 / len(names)), repeats)
+    with np.errstate(invalid="ignore"):
+        shares = (drawn @ found.astype(np.float64)) / (drawn @ asked.astype(np.float64))
+    shares = shares[:, ~np.isnan(shares).all(axis=0)]
+    low, high = np.nanquantile(np.nanmean(shares, axis=1), [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)
 
 
 def _assign(searches: Searches, labels: Labels, protocol: Protocol) -> _Cells:

@@ -180,7 +180,7 @@ class Split:
 
     enrolled: float = 0.5
     repeats: int = 20
-    resamples: int = 50
+    resamples: int = 10
     level: float = 0.95
     seed: int = 0
 

@@ -115,6 +115,10 @@ class Block:
     scores: Floats
     mates: NDArray[np.bool_]
 
+    def part(self, chosen: NDArray[np.bool_]) -> Block:
+        """The block of the chosen probes."""
+        return Block(self.probes[chosen], self.scores[chosen], self.mates[chosen])
+
 
 def blocks(
     embeddings: Floats,

@@ -7,7 +7,7 @@ A pair is declared a match when its score is at or above the threshold, so over 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -180,14 +180,14 @@ class Interval:
 def over_subjects(
     pairs: Pairs,
     labels: Labels,
-    figure: Callable[[Errors], float],
+    figures: Mapping[str, Callable[[Errors], float]],
     *,
     repeats: int = 200,
     level: float = 0.95,
     most: int = 300_000,
     seed: int = 0,
-) -> Interval:
-    """A figure with its bootstrap interval over subjects.
+) -> dict[str, Interval]:
+    """Figures with their bootstrap intervals over subjects.
 
     Subjects are drawn with replacement; a pair counts as often as the product of its two subjects'
     counts (a genuine pair: the count of its one). Pairs are not independent, subjects nearly are
@@ -196,13 +196,13 @@ def over_subjects(
     Args:
         pairs: Scored pairs.
         labels: Of all sequences.
-        figure: Of the error rates, such as ``lambda curve: eer(curve)[0]``.
+        figures: Of the error rates, by name, such as ``{"eer": lambda curve: eer(curve)[0]}``.
         repeats: Resamples.
         level: Coverage asked for.
-        most: Impostor pairs used for the interval; the value itself uses all.
+        most: Impostor pairs used for the intervals; the values themselves use all.
         seed: Of the resampling.
     """
-    value = figure(errors(pairs.scores, pairs.genuine))
+    whole = errors(pairs.scores, pairs.genuine)
     random = np.random.default_rng(seed)
     share = most / max(1, int((~pairs.genuine).sum()))
     used = pairs if share >= 1 else pairs.part(pairs.genuine | (random.random(len(pairs)) < share))
@@ -211,15 +211,21 @@ def over_subjects(
     codes, count = subject_codes(labels)
     first, second = codes[used.probe[order]], codes[used.gallery[order]]
     present = np.unique(np.r_[first, second])
-    found = []
+    found: dict[str, list[float]] = {name: [] for name in figures}
     for _ in range(repeats):
         drawn = np.bincount(random.choice(present, len(present)), minlength=count).astype(np.float64)
         weight = np.where(genuine, drawn[first], drawn[first] * drawn[second])
         if weight[genuine].any() and weight[~genuine].any():
-            found.append(figure(_steps(scores, genuine, weight)))
-    if len(found) < 2:
+            curve = _steps(scores, genuine, weight)
+            for name, figure in figures.items():
+                found[name].append(figure(curve))
+    return {name: _interval(figure(whole), found[name], level) for name, figure in figures.items()}
+
+
+def _interval(value: float, resampled: list[float], level: float) -> Interval:
+    if len(resampled) < 2:
         return Interval(value, float("nan"), float("nan"))
-    low, high = np.quantile(found, [(1 - level) / 2, (1 + level) / 2])
+    low, high = np.quantile(resampled, [(1 - level) / 2, (1 + level) / 2])
     return Interval(value, float(low), float(high))
 
 

@@ -19,6 +19,7 @@ from gaitid.evaluation.identification import group_blocks
 from gaitid.evaluation.pairs import Pairs, PairSampler
 from gaitid.evaluation.verification import (
     Errors,
+    Interval,
     at_fmr,
     d_prime,
     eer,
@@ -215,14 +216,17 @@ def test_pairs_by_label(cohort: Callable[..., Any]) -> None:
     assert pairs.by(np.full(len(labels), "")) == {}
 
 
-def test_intervals_cover_the_truth_and_shrink_with_subjects(cohort: Callable[..., Any]) -> None:
-    wide = over_subjects(sampler(cohort(8, noise=2)), cohort(8)[1], lambda c: eer(c)[0], repeats=100)
-    narrow = over_subjects(sampler(cohort(60, noise=2)), cohort(60)[1], lambda c: eer(c)[0], repeats=100)
+def test_intervals_cover_the_value_shrink_with_subjects_and_repeat(cohort: Callable[..., Any]) -> None:
+    def interval(subjects: int) -> Interval:
+        walkers = cohort(subjects, noise=2)
+        figures = {"eer": lambda c: eer(c)[0]}
+        return over_subjects(sampler(walkers), walkers[1], figures, repeats=100)["eer"]
+
+    wide, narrow = interval(8), interval(60)
     assert wide.low < wide.value < wide.high
     assert narrow.low < narrow.value < narrow.high
     assert narrow.high - narrow.low < wide.high - wide.low
-    again = over_subjects(sampler(cohort(8, noise=2)), cohort(8)[1], lambda c: eer(c)[0], repeats=100)
-    assert again == wide
+    assert interval(8) == wide
 
 
 def test_duplicated_subjects_leave_the_genuine_side_alone(cohort: Callable[..., Any]) -> None:

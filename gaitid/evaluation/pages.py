@@ -1,0 +1,336 @@
+"""The pages of an evaluation and of a comparison, from their documents."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gaitid.evaluation import figures
+from gaitid.evaluation.comparison import Difference
+from gaitid.evaluation.report import (
+    Section,
+    between,
+    facts,
+    figure,
+    page,
+    percent,
+    picture,
+    side_by_side,
+    table,
+    text,
+)
+
+
+def evaluation_page(
+    document: Mapping[str, Any], silhouettes: Mapping[int, NDArray[np.uint8]] | None = None
+) -> str:
+    """The report of an evaluation.
+
+    Args:
+        document: As `experiment.evaluate` gives it, with ``what`` and ``how`` where known.
+        silhouettes: (T, H, W) 0/1 of the rows that the document's confusions name.
+    """
+    what, groups = document.get("what", {}), document["groups"]
+    sections = [
+        Section("Result", (_result(document), *_remarks(document))),
+        Section("Closed-set identification", tuple(_identification(groups))),
+        Section("Verification", tuple(_verification(groups))),
+        Section("Open-set identification", tuple(_open_set(groups))),
+        Section("What a score means", tuple(_calibration(groups))),
+        *_breakdowns(groups),
+        *_confusions(groups, silhouettes or {}),
+        Section("How this was measured", (facts(_how(document)),)),
+    ]
+    name = what.get("encoder", "embeddings")
+    lead = f"{document['sequences']} sequences of {document['subjects']} subjects"
+    return page(f"{name} on {document['protocol']['name']}", sections, lead)
+
+
+def _result(document: Mapping[str, Any]) -> str:
+    groups = document["groups"]
+    header = ["group"]
+    ranks = list(groups[0]["identification"]["rank"])
+    precision = document["protocol"]["precision"]
+    header += [f"rank-{k} %" for k in ranks] + (["mAP %", "mINP %"] if precision else [])
+    reference = groups[0]["verification"]["tar_interval"]["fmr"]
+    header += ["EER %", f"TAR % at FMR {100 * reference:g} %", f"FNIR % at FPIR {_open_point(groups)}"]
+    rows = []
+    for group in groups:
+        closed, verified = group["identification"], group["verification"]
+        row = [group["name"]]
+        low, high = closed["rank_1_interval"]
+        for k in ranks:
+            row.append(percent(closed["rank"][k]) + (f" | {between(low, high)}" if k == "1" else ""))
+        if precision:
+            row += [percent(closed["map"]), percent(closed["minp"])]
+        row.append(f"{percent(verified['eer'])} | {between(*verified['eer_interval'])}")
+        tar = next(p["tar"] for p in verified["tar"] if p["wanted"] == reference)
+        ends = verified["tar_interval"]
+        row.append(f"{percent(tar)} | {between(ends['low'], ends['high'])}")
+        point = _last_point(group)
+        row.append(
+            "-" if point is None else f"{percent(point['fnir'])} | {between(point['low'], point['high'])}"
+        )
+        rows.append(row)
+    if len(groups) > 1:
+        means = [np.mean([g["identification"]["rank"][k] for g in groups]) for k in ranks]
+        rows.append(["mean", *(percent(float(mean)) for mean in means)])
+    return table(header, rows)
+
+
+def _last_point(group: Mapping[str, Any]) -> dict[str, Any] | None:
+    if not group["open_set"]:
+        return None
+    wanted = group["open_set"]["law_fpir"]
+    points: list[dict[str, Any]] = group["open_set"]["points"]
+    return next(point for point in points if point["fpir"] == wanted)
+
+
+def _open_point(groups: Sequence[Mapping[str, Any]]) -> str:
+    point = next((p for p in map(_last_point, groups) if p is not None), None)
+    return "-" if point is None else f"{100 * point['fpir']:g} %, rank {point['rank'] or 'any'}"
+
+
+def _remarks(document: Mapping[str, Any]) -> list[str]:
+    convention = document["plan"]["convention"]
+    views = {
+        "nothing": "all views compared",
+        "view": "identical view excluded",
+        "mate-view": "the probe's own subject and view excluded",
+    }[document["protocol"]["exclude"]]
+    said = [
+        text(
+            f"Protocol {document['protocol']['name']} ({document['protocol']['source']}), {views}; "
+            f"convention {convention}, metric {document['plan']['metric']}. "
+            "Small figures are 95 % intervals over subjects.",
+            note=True,
+        )
+    ]
+    for group in document["groups"]:
+        closed = group["identification"]
+        if closed["unmated"] or closed["empty_cells"]:
+            said.append(
+                text(
+                    f"{group['name']}: {closed['unmated']} of {closed['probes']} searches had no mate to "
+                    f"find and {closed['empty_cells']} cells are empty; counting each such search as a miss, "
+                    f"rank-1 is {percent(closed['floor'])} %."
+                )
+            )
+    left_out = document.get("what", {}).get("left_out", 0)
+    if left_out:
+        said.append(text(f"{left_out} sequences of the data set could not be embedded; see below."))
+    return said
+
+
+def _identification(groups: Sequence[Mapping[str, Any]]) -> Iterable[str]:
+    yield side_by_side(
+        figure(figures.cmc(groups), "cumulative match characteristic"),
+        table(
+            ["group", "probes", "gallery", "subjects"],
+            [[g["name"], str(g["probes"]), str(g["gallery"]), str(g["gallery_subjects"])] for g in groups],
+        ),
+    )
+    maps = [(group["name"], figures.views(group)) for group in groups]
+    yield side_by_side(*(figure(drawn, f"rank-1 by view pair, {name}") for name, drawn in maps if drawn))
+
+
+def _verification(groups: Sequence[Mapping[str, Any]]) -> Iterable[str]:
+    priors = list(groups[0]["verification"]["min_dcf"])
+    fmrs = [point["wanted"] for point in groups[0]["verification"]["tar"]]
+    rows = []
+    for group in groups:
+        one = group["verification"]
+        rows.append(
+            [
+                group["name"],
+                f"{one['genuine']:,}",
+                f"{one['impostor']:,} | of {one['impostors_compared']:,}",
+                percent(one["eer"]),
+                percent(one["eer_hull"]),
+                "-" if one["d_prime"] is None else f"{one['d_prime']:.2f}",
+                *(percent(p["tar"]) + ("" if p["resolved"] else " | unresolved") for p in one["tar"]),
+                *(f"{one['min_dcf'][prior]:.3f}" for prior in priors),
+            ]
+        )
+    header = ["group", "genuine", "impostor", "EER %", "EER % (hull)", "d'"]
+    header += [f"TAR % @ {100 * fmr:g} %" for fmr in fmrs] + [f"minDCF {prior}" for prior in priors]
+    yield table(header, rows)
+    yield text(
+        "TAR at an FMR; unresolved: fewer than one impostor pair in 1 / FMR was compared. EER interpolated, "
+        "and of the ROC's convex hull. minDCF by prior of a genuine pair, equal costs.",
+        note=True,
+    )
+    yield side_by_side(
+        figure(figures.det(groups), "detection error trade-off"),
+        *(figure(figures.histogram(group), f"scores, {group['name']}") for group in groups),
+    )
+
+
+def _open_set(groups: Sequence[Mapping[str, Any]]) -> Iterable[str]:
+    shown = [group for group in groups if group["open_set"]]
+    if not shown:
+        yield text("Fewer than two subjects have both gallery and probe: nothing to measure.")
+        return
+    points = shown[0]["open_set"]["points"]
+    header = [
+        "group",
+        "enrolled",
+        *(f"FPIR {100 * p['fpir']:g} %, rank {p['rank'] or 'any'}" for p in points),
+    ]
+    rows = [
+        [
+            group["name"],
+            str(group["open_set"]["enrolled"]),
+            *(
+                f"{percent(p['fnir'])} | {between(p['low'], p['high'])}"
+                f"{'' if p['resolved'] else ', unresolved'}"
+                for p in group["open_set"]["points"]
+            ),
+        ]
+        for group in shown
+    ]
+    yield table(header, rows, "FNIR %")
+    yield text(
+        "Random halves of the subjects are enrolled, the others' probes must be refused; mean over splits. "
+        "Dotted: FPIR if the subjects of the gallery were independent comparisons.",
+        note=True,
+    )
+    drawn = figures.gallery_law(shown)
+    if drawn is not None:
+        yield figure(drawn, "error rates as the gallery grows")
+
+
+def _calibration(groups: Sequence[Mapping[str, Any]]) -> Iterable[str]:
+    shown = [group for group in groups if group["calibration"]]
+    if not shown:
+        yield text("Too few subjects to fit on one half and check on the other.")
+        return
+    rows, checks = [], []
+    for group in shown:
+        one = group["calibration"]
+        fit = one["tail"]
+        rows.append(
+            [
+                group["name"],
+                f"{one['slope']:.2f} s {one['offset']:+.2f}",
+                f"{one['cllr']:.3f}",
+                f"{one['min_cllr']:.3f}",
+                *(
+                    ["-"] * 3
+                    if not fit
+                    else [f"{fit['shape']:.2f}", f"{fit['ks_distance']:.3f}", f"{fit['p_value']:.2f}"]
+                ),
+            ]
+        )
+        if fit:
+            checks.append([group["name"], *(f"{100 * check['observed']:.3g}" for check in fit["held_out"])])
+    yield table(
+        ["group", "log LR of score s", "Cllr", "min Cllr", "tail shape", "KS distance", "p of fit"], rows
+    )
+    yield text(
+        "Fitted on one half of the subjects; Cllr is that of the other half (0 perfect, 1 worthless). The "
+        "tail is a generalised Pareto law; a small p means it does not fit, so do not extrapolate.",
+        note=True,
+    )
+    if checks:
+        wanted = [
+            f"{100 * c['fmr']:g}"
+            for c in next(g["calibration"]["tail"]["held_out"] for g in shown if g["calibration"]["tail"])
+        ]
+        yield table(["group", *wanted], checks, "FMR % wanted (columns) and observed on the other subjects")
+    drawn = [(group["name"], figures.tail(group)) for group in shown]
+    yield side_by_side(*(figure(one, f"FMR by threshold, {name}") for name, one in drawn if one))
+
+
+def _breakdowns(groups: Sequence[Mapping[str, Any]]) -> Iterable[Section]:
+    body = []
+    for group in groups:
+        for column, rows in group["breakdown"]["by"].items():
+            body.append(
+                table(
+                    [column, "genuine pairs", "rank-1 %", "EER %", "FNMR %", "FMR %"],
+                    [
+                        [
+                            row["value"],
+                            f"{row['genuine']:,}",
+                            percent(row["rank_1"]),
+                            percent(row["eer"]),
+                            percent(row["fnmr"]),
+                            percent(row["fmr"], 3),
+                        ]
+                        for row in rows
+                    ],
+                    f"{group['name']}, by the probe's {column}",
+                )
+            )
+    if body:
+        fmr = groups[0]["breakdown"]["fmr"]
+        remark = f"FNMR and FMR at the one threshold where all pairs of the group have FMR {100 * fmr:g} %."
+        yield Section("Who and what is recognised worse", (text(remark, note=True), side_by_side(*body)))
+
+
+def _confusions(
+    groups: Sequence[Mapping[str, Any]], silhouettes: Mapping[int, NDArray[np.uint8]]
+) -> Iterable[Section]:
+    for group in groups:
+        drawn = []
+        for one in group["confusions"]:
+            names = {
+                f"{role} {one[key]['subject']}\n{one[key]['sequence']} {one[key]['view']}": one[key]["row"]
+                for role, key in (("probe", "probe"), ("its mate", "mate"), ("taken for", "other"))
+            }
+            if all(row in silhouettes for row in names.values()):
+                strips = {name: silhouettes[row] for name, row in names.items()}
+                shown = picture(
+                    figures.walks(strips), f"{one['probe']['subject']} and {one['other']['subject']}"
+                )
+                drawn.append(shown + text(f"wrong by {-one['lead']:.3f} of score", note=True))
+        if drawn:
+            yield Section(f"Hardest confusions, {group['name']}", (side_by_side(*drawn),))
+
+
+def _how(document: Mapping[str, Any]) -> dict[str, Any]:
+    plan, what = document["plan"], document.get("what", {})
+    problems = what.get("problems", {})
+    return {
+        **{key: value for key, value in what.items() if key != "problems"},
+        "problems of the data set": ", ".join(f"{k} {v}" for k, v in problems.items()) or "none found",
+        "convention, metric": f"{plan['convention']}, {plan['metric']}",
+        "seed": plan["seed"],
+        **document.get("how", {}),
+    }
+
+
+def comparison_page(
+    first: Mapping[str, Any], second: Mapping[str, Any], differences: Sequence[Difference]
+) -> str:
+    """The report of a comparison."""
+    names = [document.get("what", {}).get("encoder", "?") for document in (first, second)]
+    rows = [
+        [
+            one.group,
+            one.figure,
+            str(one.subjects),
+            percent(one.first),
+            percent(one.second),
+            f"{100 * (one.second - one.first):+.2f} | {between(one.low, one.high, 2)}",
+            f"{one.p_value:.4f}",
+            one.verdict,
+        ]
+        for one in differences
+    ]
+    header = ["group", "figure", "subjects", "first %", "second %", "difference", "p", "the second is"]
+    remark = (
+        "Means over subjects that both evaluations have, so they may differ from figures averaged over "
+        "cells. Interval: 95 %, subjects drawn with replacement. p: sign flips over subjects, not "
+        "corrected for the number of rows."
+    )
+    sections = [
+        Section("Differences", (table(header, rows), text(remark, note=True))),
+        Section("First", (facts(_how(first)),)),
+        Section("Second", (facts(_how(second)),)),
+    ]
+    return page(f"{names[0]} and {names[1]}", sections, f"on {first['protocol']['name']}")
