@@ -29,7 +29,8 @@ from gaitid.datasets.base import PREPARED, Dataset, Entry, Fault, Problem, choos
 from gaitid.datasets.protocol import Group, Pick
 from gaitid.datasets.protocol import Protocol as Published
 from gaitid.errors import DatasetError, InputError
-from gaitid.records import JOINTS, SILHOUETTE, SKELETON, GaitSequence
+from gaitid.modalities import silhouette, skeleton
+from gaitid.records import SILHOUETTE, SKELETON, GaitSequence
 
 _FORMAT = 1
 _FRAMES, _LINES, _PLAN = "frames.bin", "sequences.jsonl", "plan.json"
@@ -93,8 +94,8 @@ class Prepared:
         if entry not in self._places:
             raise DatasetError(f"{entry.key} is not in {self.root}", "one of its entries", "use `entries`")
         place = self._places[entry]
-        data = self._frames[place.at : place.at + place.size]
-        if zlib.crc32(data.data) != place.crc:
+        data = self._frames[place.at : place.at + place.size].tobytes()
+        if zlib.crc32(data) != place.crc:
             raise _damaged(self.root / _FRAMES, f"checksum of {'/'.join(entry.key)}")
         return _unpacked(data, place)
 
@@ -283,7 +284,7 @@ def _copies(rows: list[dict[str, Any]]) -> Iterator[Problem]:
     first: dict[tuple[int, int], str] = {}
     for row in rows:
         if "place" in row:
-            name = "/".join(row["entry"][:4])
+            name = "/".join(row["entry"][:3])  # subject, sequence, view
             same = first.setdefault((row["place"]["crc"], row["place"]["size"]), name)
             if same != name:
                 yield Problem(Fault.DUPLICATE, name, f"the same frames as {same}; kept")
@@ -296,41 +297,38 @@ def _verify(prepared: Prepared) -> None:
 
 
 def _packed(sequence: GaitSequence) -> tuple[bytes, dict[str, Any]]:
-    silhouettes, skeletons = sequence.silhouettes, sequence.skeletons
-    pieces = []
-    if silhouettes is not None:
-        pieces.append(np.packbits(silhouettes.reshape(len(silhouettes), -1), axis=1).tobytes())
-    if skeletons is not None:
-        pieces.append(skeletons.astype("<f4").tobytes())
-    pieces.append(sequence.times.astype("<f8").tobytes())
-    data = b"".join(pieces)
+    masks, joints = sequence.silhouettes, sequence.skeletons
+    data = b"".join(
+        (
+            b"" if masks is None else silhouette.pack(masks),
+            b"" if joints is None else skeleton.pack(joints, "float32"),
+            sequence.times.astype("<f8").tobytes(),
+        )
+    )
     return data, {
         "at": 0,
         "size": len(data),
         "crc": zlib.crc32(data),
         "frames": len(sequence),
-        "silhouette": [] if silhouettes is None else list(silhouettes.shape[1:]),
-        "skeleton": skeletons is not None,
+        "silhouette": [] if masks is None else list(masks.shape[1:]),
+        "skeleton": joints is not None,
         "dropped": dict(sequence.dropped),
     }
 
 
-def _unpacked(data: NDArray[np.uint8], place: _Place) -> GaitSequence:
+def _unpacked(data: bytes, place: _Place) -> GaitSequence:
     streams: dict[str, NDArray[Any]] = {}
-    at, count = 0, place.frames
+    count, times = place.frames, len(data) - 8 * place.frames
+    middle = 0
     if place.silhouette:
         height, width = place.silhouette
-        end = count * height * width // 8  # every published size is a multiple of 8 pixels
-        bits = np.unpackbits(data[:end].reshape(count, -1), axis=1)
-        streams[SILHOUETTE] = bits.reshape(count, height, width)
-        at = end
+        middle = silhouette.packed_size(count, height, width)
+        streams[SILHOUETTE] = silhouette.unpack(data[:middle], count, height, width)
     if place.skeleton:
-        end = at + count * JOINTS * 3 * 4
-        floats = np.frombuffer(data[at:end].tobytes(), "<f4")
-        streams[SKELETON] = floats.astype(np.float32).reshape(count, JOINTS, 3)
-        at = end
-    times = np.frombuffer(data[at:].tobytes(), "<f8").astype(np.float64)
-    return GaitSequence(streams, times, dropped=place.dropped)
+        streams[SKELETON] = skeleton.unpack(data[middle:times], count, "float32")
+    return GaitSequence(
+        streams, np.frombuffer(data, "<f8", offset=times).astype(np.float64), dropped=place.dropped
+    )
 
 
 def _labels(entry: Entry) -> list[Any]:

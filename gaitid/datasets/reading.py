@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from gaitid.datasets import pickles
 from gaitid.datasets.base import Fault, Problem
 from gaitid.errors import DatasetError, InputError
+from gaitid.modalities.skeleton import from_openpose18
 from gaitid.perception.align import align, binarise
 from gaitid.records import JOINTS, SILHOUETTE, SILHOUETTE_SIZES, SKELETON, GaitSequence, Reason
 
@@ -30,6 +31,7 @@ Gray = NDArray[np.uint8]
 
 # A ready array of this size is cut by so many columns on each side.
 _CUTS: Mapping[tuple[int, int], int] = {(64, 64): 10, (128, 128): 20, (64, 44): 0, (128, 88): 0}
+_JOINT_SHAPES = ((JOINTS, 3), (18, 3))
 _MAX_SIDE = 4096
 _PNG, _PNG_END = b"\x89PNG\r\n\x1a\n", b"IEND\xaeB`\x82"
 # Cubic edges of a clean 64x64 silhouette make 3-6 % of its pixels gray; a photograph is 30 % and up.
@@ -134,8 +136,13 @@ def _ready(array: Gray, times: NDArray[np.float64], path: Path, report: Report) 
     return GaitSequence({SILHOUETTE: silhouettes[full]}, times[full], dropped=dropped)
 
 
-def _skeletons(array: NDArray[Any], times: NDArray[np.float64]) -> GaitSequence:
-    return GaitSequence({SKELETON: np.ascontiguousarray(array, np.float32)}, times)
+def _skeletons(array: NDArray[Any]) -> NDArray[np.float32]:
+    """(T, 17, 3) float32 of COCO-17 or OpenPose-18; heat-map confidences just above 1 are cut to 1."""
+    if array.shape[1] == 18:
+        return from_openpose18(np.asarray(array, np.float32))
+    joints = np.array(array, np.float32)
+    joints[..., 2] = np.clip(joints[..., 2], 0.0, 1.0)
+    return joints
 
 
 def _from_content(content: Any, frame_rate: float, path: Path, report: Report) -> GaitSequence:
@@ -145,14 +152,12 @@ def _from_content(content: Any, frame_rate: float, path: Path, report: Report) -
     array = _stacked(content, path, report) if isinstance(content, list | tuple) else content
     if not isinstance(array, np.ndarray) or array.ndim != 3:
         shape = getattr(array, "shape", type(array).__name__)
-        raise _fault(
-            report, Fault.WRONG_SIZE, path, f"{shape}; silhouettes (T, H, W) or skeletons (T, 17, 3)"
-        )
+        raise _fault(report, Fault.WRONG_SIZE, path, f"{shape}; (T, H, W) or (T, 17, 3)")
     if not len(array):
         raise _fault(report, Fault.NO_FRAMES, path, "no frame")
     times = np.arange(len(array)) / frame_rate
-    if array.shape[1:] == (JOINTS, 3) and array.dtype.kind in "fiu":
-        return _skeletons(array, times)
+    if array.shape[1:] in _JOINT_SHAPES and array.dtype.kind in "fiu":
+        return GaitSequence({SKELETON: _skeletons(array)}, times)
     return _ready(_bytes(array, path, report), times, path, report)
 
 
@@ -172,7 +177,9 @@ def _from_streams(content: Mapping[str, Any], frame_rate: float, path: Path, rep
         cut = _CUTS.get(array.shape[1:], 0)
         inner = array[:, :, cut : array.shape[2] - cut]
         streams[SILHOUETTE] = inner.copy() if inner.size and array.max() <= 1 else binarise(inner)
-    streams[SKELETON] = np.ascontiguousarray(streams[SKELETON], np.float32)
+    if getattr(streams[SKELETON], "shape", ())[1:] not in _JOINT_SHAPES:
+        raise _fault(report, Fault.WRONG_SIZE, path, "skeleton; (T, 17, 3) or (T, 18, 3)")
+    streams[SKELETON] = _skeletons(streams[SKELETON])
     return GaitSequence(streams, times)
 
 
