@@ -14,7 +14,6 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
@@ -32,7 +31,7 @@ STYLE: Any = {
     "legend.frameon": False,
     "svg.hashsalt": "gaitid",
 }
-DET_TICKS = (0.0001, 0.001, 0.01, 0.05, 0.1, 0.2, 0.4)
+DET_TICKS = (0.0001, 0.001, 0.01, 0.05, 0.2, 0.5, 0.8, 0.95, 0.99)
 Groups = Sequence[Mapping[str, Any]]
 Draw = TypeVar("Draw", bound=Callable[..., Figure | None])
 
@@ -61,7 +60,8 @@ def cmc(groups: Groups, ranks: int = 20) -> Figure:
     axes.set_xlabel("rank k")
     axes.set_ylabel("mate within rank k (%)")
     axes.set_ylim(max(-2.0, 100 * lowest - 8), 102)
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.set_xticks([1, *range(5, ranks + 1, 5)])
+    axes.set_xlim(0.4, ranks + 0.6)
     axes.legend(loc="lower right")
     return figure
 
@@ -79,21 +79,22 @@ def det(groups: Groups) -> Figure:
             linewidth=1.8,
             label=group["name"],
         )
-    ends = _deviates([DET_TICKS[0], 0.6])
+    rates = np.array([r for g in groups for kind in ("fmr", "fnmr") for r in g["verification"]["det"][kind]])
+    worst = max(group["verification"]["eer"] for group in groups)
+    ends = _deviates([max(rates[rates > 0].min(), 5e-5), 0.6 if worst < 0.25 else 0.995])
     axes.plot(ends, ends, color="#999999", linewidth=0.9, linestyle="--", label="FMR = FNMR")
     for axis, name in ((axes.xaxis, "FMR (%)"), (axes.yaxis, "FNMR (%)")):
         axis.set_ticks(_deviates(DET_TICKS), [f"{100 * tick:g}" for tick in DET_TICKS])
         axis.set_label_text(name)
-    axes.set_xlim(*_deviates([0.00005, 0.6]))
-    axes.set_ylim(*_deviates([0.00005, 0.6]))
-    axes.legend(loc="lower left", fontsize=9)
+        axis.set_view_interval(ends[0], ends[1], ignore=True)
+    axes.legend(loc="best", fontsize=9)
     return figure
 
 
 @styled
 def histogram(group: Mapping[str, Any]) -> Figure:
     """Scores of genuine and impostor pairs, each scaled to its own highest bin, and the thresholds."""
-    figure, axes = _canvas(4.6, 2.9)
+    figure, axes = _canvas(3.45, 2.6)
     facts = group["verification"]
     edges = np.array(facts["histogram"]["edges"])
     for kind, colour in (("impostor", IMPOSTOR), ("genuine", GENUINE)):
@@ -105,12 +106,12 @@ def histogram(group: Mapping[str, Any]) -> Figure:
     if point is not None and point["threshold"] is not None:
         lines.append((f"FMR {100 * point['wanted']:g} %", point["threshold"], "--"))
     for name, at, stroke in lines:
-        axes.axvline(at, color="#444444", linestyle=stroke, linewidth=1.1, label=f"threshold at {name}")
+        axes.axvline(at, color="#444444", linestyle=stroke, linewidth=1.1, label=f"at {name}")
     axes.set_xlabel("score")
     axes.set_ylabel("pairs, relative")
     axes.set_yticks([])
-    axes.set_ylim(0, 1.45)
-    axes.legend(loc="upper left", fontsize=8.5, ncols=2)
+    axes.set_ylim(0, 1.5)
+    axes.legend(loc="upper left", fontsize=8, ncols=2, columnspacing=1, handlelength=1.6)
     axes.set_title(group["name"], loc="left", fontsize=10, fontweight="bold")
     return figure
 
@@ -123,11 +124,11 @@ def views(group: Mapping[str, Any]) -> Figure | None:
         return None
     rows, columns = facts["cell_names"]
     cells = 100 * np.array(facts["cells"], float)
-    size = 1.3 + 0.42 * len(columns)
-    figure, axes = _canvas(max(3.2, size + 0.9), max(2.8, size))
+    width, height = (max(2.2, 0.34 * count) for count in (len(columns), len(rows)))
+    figure, axes = _canvas(width + 0.9, height + 0.95)
     axes.grid(False)
     axes.set_facecolor("#eeeeee")
-    image = axes.imshow(cells, vmin=0, vmax=100, cmap="cividis")
+    axes.imshow(cells, vmin=0, vmax=100, cmap="cividis")
     axes.set_xticks(range(len(columns)), columns, rotation=90 if len(columns) > 6 else 0)
     axes.set_yticks(range(len(rows)), rows)
     for row, column in np.ndindex(*cells.shape):
@@ -141,7 +142,6 @@ def views(group: Mapping[str, Any]) -> Figure | None:
     axes.set_ylabel("probe view")
     axes.set_title(f"{group['name']}: rank-1 (%)", loc="left", fontsize=10, fontweight="bold")
     axes.spines[:].set_visible(False)
-    figure.colorbar(image, ax=axes, shrink=0.85)
     return figure
 
 
@@ -181,7 +181,7 @@ def tail(group: Mapping[str, Any]) -> Figure | None:
     facts = group["calibration"] and group["calibration"]["tail"]
     if not facts:
         return None
-    figure, axes = _canvas(4.6, 2.9)
+    figure, axes = _canvas(3.45, 2.6)
     curve = group["verification"]["det"]
     counted = [(t, f) for t, f in zip(curve["threshold"], curve["fmr"], strict=True) if t is not None and f]
     axes.plot(*zip(*counted, strict=True), color=IMPOSTOR, linewidth=1.8, label="counted")
@@ -190,7 +190,7 @@ def tail(group: Mapping[str, Any]) -> Figure | None:
     if points:
         axes.plot(
             *zip(*points, strict=True), color="#444444", linestyle="--", marker="o", markersize=3.5,
-            label=f"Pareto tail, shape {facts['shape']:.2f}, p {facts['p_value']:.2f}",
+            label=f"Pareto tail, p {facts['p_value']:.2f}",
         )  # fmt: skip
     axes.set_yscale("log")
     axes.set_ylim(5e-7, 1.5)
@@ -202,25 +202,29 @@ def tail(group: Mapping[str, Any]) -> Figure | None:
 
 
 @styled
-def walks(strips: Mapping[str, NDArray[np.uint8]], frames: int = 6) -> Figure:
+def walks(strips: Mapping[str, NDArray[np.uint8]], frames: int = 5) -> Figure:
     """Rows of silhouettes under each other: frames spread over a walk, then their mean.
 
     Args:
         strips: Label of each row with its (T, H, W) silhouettes, 0 or 1.
         frames: Silhouettes in a row.
     """
-    figure = Figure(figsize=(0.72 * (frames + 1) + 1.6, 1.02 * len(strips)), layout="constrained")
-    grid = figure.subplots(len(strips), frames + 1, squeeze=False)
-    for row, (label, silhouettes) in zip(grid, strips.items(), strict=True):
+    rows = []
+    for silhouettes in strips.values():
         at = np.linspace(0, len(silhouettes) - 1, frames).round().astype(int)
         pictures = [*silhouettes[at], silhouettes.mean(axis=0)]
-        for axes, picture in zip(row, pictures, strict=True):
-            axes.imshow(picture, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
-            axes.set_xticks([])
-            axes.set_yticks([])
-            axes.spines[:].set_visible(False)
-        row[0].set_ylabel(label, rotation=0, ha="right", va="center", fontsize=9, labelpad=6)
-    grid[0][-1].set_title("mean", fontsize=8.5)
+        rows.append(
+            np.hstack([np.pad(picture, 2, constant_values=np.nan) for picture in map(_grey, pictures)])
+        )
+    figure, axes = _canvas(0.55 * (frames + 1) + 1.5, 0.8 * len(rows))
+    axes.imshow(np.ma.masked_invalid(np.vstack(rows)), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+    height = len(rows[0])
+    axes.set_yticks([height * (row + 0.5) for row in range(len(rows))], list(strips), fontsize=8.5)
+    axes.set_xticks([rows[0].shape[1] * (frames + 0.5) / (frames + 1)], ["mean"], fontsize=8.5)
+    axes.xaxis.tick_top()
+    axes.tick_params(length=0)
+    axes.grid(False)
+    axes.spines[:].set_visible(False)
     return figure
 
 

@@ -21,14 +21,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gaitid.datasets.protocol import Group, Labels, Protocol
 from gaitid.errors import DatasetError, InputError
-from gaitid.evaluation.scores import Block, Floats, Metric, Rows, blocks
+from gaitid.evaluation.openset import SubjectScorer
+from gaitid.evaluation.scores import Block, Floats, Metric, Rows, blocks, check_embeddings
 
 Convention = Literal["ours", "opengait"]
 CONVENTIONS: tuple[Convention, ...] = ("ours", "opengait")
@@ -111,6 +112,33 @@ def search(
     for block in found:
         searcher.add(block)
     return searcher.done()
+
+
+def candidates(
+    embeddings: NDArray[Any],
+    labels: Labels,
+    group: Group,
+    protocol: Protocol,
+    *,
+    count: int = 20,
+    metric: Metric = "cos",
+) -> dict[int, list[str]]:
+    """The best `count` subjects of each probe row, best first: the answer to hidden labels.
+
+    A subject's score is that of its best gallery sequence; other arguments as `group_blocks`.
+    """
+    parts = check_embeddings(embeddings, len(labels))
+    _, gallery, found = group_blocks(parts, labels, group, protocol, metric, "ours")
+    names = np.unique(labels.subject[gallery])
+    answers: dict[int, list[str]] = {}
+    scorer = SubjectScorer(labels, gallery)
+    for block in found:
+        best = np.argsort(-scorer.best(block), axis=1, kind="stable")[:, :count]
+        answers.update(
+            (int(row), [str(name) for name in names[order]])
+            for row, order in zip(block.probes, best, strict=True)
+        )
+    return answers
 
 
 class Searcher:

@@ -58,10 +58,14 @@ class SubjectScorer:
         self._enrolled, self._starts = np.unique(gallery_codes[self._order], return_index=True)
         self._kept: list[tuple[Floats, Rows]] = []
 
+    def best(self, block: Block) -> Floats:
+        """(B, S) best score of each probe with each gallery subject, subjects by name."""
+        scores: Floats = np.maximum.reduceat(block.scores[:, self._order], self._starts, axis=1)
+        return scores
+
     def add(self, block: Block) -> None:
         """Take in one block."""
-        ordered = block.scores[:, self._order]
-        self._kept.append((np.maximum.reduceat(ordered, self._starts, axis=1), block.probes))
+        self._kept.append((self.best(block), block.probes))
 
     def done(self) -> SubjectScores:
         """All that was kept."""
@@ -206,8 +210,7 @@ def trials(scores: SubjectScores, split: Split) -> list[Trial]:
     count = min(len(both) - 1, max(1, round(split.enrolled * len(both))))
     found = []
     for _ in range(split.repeats):
-        enrolled = np.zeros(scores.scores.shape[1], bool)
-        enrolled[random.permutation(both)[:count]] = True
+        enrolled = _only(random.permutation(both)[:count], scores)
         outside = (scores.own < 0) | ~enrolled[scores.own]
         found.append(trial(scores, enrolled, outside))
     return found
@@ -234,14 +237,14 @@ def open_set(found: Sequence[Trial], fpir: float, rank: int, split: Split) -> Op
 
 @dataclass(frozen=True, slots=True)
 class GallerySize:
-    """Error rates with one gallery size.
+    """Error rates with one gallery size; every rate is a mean over splits.
 
     Attributes:
         subjects: N.
-        fnir: At the wanted FPIR, threshold set anew for this N, mean over splits.
-        fpir: At one fixed threshold, that of the smallest gallery, mean over splits.
-        fpir_if_independent: 1 - (1 - FPIR of the smallest)^(N / smallest): what N independent
-            comparisons would give.
+        fnir: At the wanted FPIR, the threshold set anew for this N.
+        fpir: At one fixed threshold, that of the largest gallery.
+        fpir_if_independent: ``1 - (1 - FMR)^N`` with the FMR of one subject at that threshold: what N
+            independent comparisons would give.
         fnir_fixed: FNIR at that fixed threshold.
     """
 
@@ -263,28 +266,32 @@ def gallery_law(
     random = np.random.default_rng(split.seed)
     both = np.unique(scores.own[scores.own >= 0])
     most = min(len(both) - 1, max(1, round(split.enrolled * len(both))))
-    sizes = sorted({max(1, most >> step) for step in range(6)})
-    table = np.zeros((len(sizes), 3))
+    sizes = np.array(sorted({max(1, most >> step) for step in range(6)}))
+    table = np.zeros((len(sizes), 4))
     for _ in range(split.repeats):
-        order = random.permutation(both)
-        outside = ~np.isin(scores.own, order[:most])
-        fixed = 0.0
+        order = random.permutation(both)[:most]
+        outside = ~np.isin(scores.own, order)
+        fixed = fnir_at_fpir(trial(scores, _only(order, scores), outside), fpir, rank)[1]
+        false_match = float((scores.scores[np.ix_(outside, order)] >= fixed).mean())
         for row, size in enumerate(sizes):
-            enrolled = np.zeros(scores.scores.shape[1], bool)
-            enrolled[order[:size]] = True
-            found = trial(scores, enrolled, outside)
-            fnir, threshold, _ = fnir_at_fpir(found, fpir, rank)
-            fixed = threshold if row == 0 else fixed
+            found = trial(scores, _only(order[:size], scores), outside)
             missed = (found.mate < fixed) | (found.rank > (rank or found.enrolled))
-            table[row] += fnir, float((found.other >= fixed).mean()), float(missed.mean())
-    table /= split.repeats
-    base = table[0, 1]
+            table[row] += (
+                fnir_at_fpir(found, fpir, rank)[0],
+                float((found.other >= fixed).mean()),
+                1 - (1 - false_match) ** size,
+                float(missed.mean()),
+            )
     return [
-        GallerySize(
-            size, float(fnir), float(false), float(1 - (1 - base) ** (size / sizes[0])), float(missed)
-        )
-        for size, (fnir, false, missed) in zip(sizes, table, strict=True)
+        GallerySize(int(size), *(float(rate) for rate in rates))
+        for size, rates in zip(sizes, table / split.repeats, strict=True)
     ]
+
+
+def _only(columns: Rows, scores: SubjectScores) -> NDArray[np.bool_]:
+    enrolled = np.zeros(scores.scores.shape[1], bool)
+    enrolled[columns] = True
+    return enrolled
 
 
 def _redraw(subjects: NDArray[np.int32], random: np.random.Generator) -> Doubles:

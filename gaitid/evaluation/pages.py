@@ -77,7 +77,8 @@ def _result(document: Mapping[str, Any]) -> str:
         rows.append(row)
     if len(groups) > 1:
         means = [np.mean([g["identification"]["rank"][k] for g in groups]) for k in ranks]
-        rows.append(["mean", *(percent(float(mean)) for mean in means)])
+        mean = ["mean", *(percent(float(mean)) for mean in means)]
+        rows.append(mean + [""] * (len(header) - len(mean)))
     return table(header, rows)
 
 
@@ -138,35 +139,38 @@ def _identification(groups: Sequence[Mapping[str, Any]]) -> Iterable[str]:
 
 
 def _verification(groups: Sequence[Mapping[str, Any]]) -> Iterable[str]:
-    priors = list(groups[0]["verification"]["min_dcf"])
-    fmrs = [point["wanted"] for point in groups[0]["verification"]["tar"]]
-    rows = []
-    for group in groups:
-        one = group["verification"]
-        rows.append(
+    measured = {group["name"]: group["verification"] for group in groups}
+    first = next(iter(measured.values()))
+    priors, fmrs = list(first["min_dcf"]), [point["wanted"] for point in first["tar"]]
+    yield table(
+        ["group", "genuine", "impostor", "EER %", "EER % (hull)", "d'", *(f"minDCF {p}" for p in priors)],
+        [
             [
-                group["name"],
+                name,
                 f"{one['genuine']:,}",
                 f"{one['impostor']:,} | of {one['impostors_compared']:,}",
                 percent(one["eer"]),
                 percent(one["eer_hull"]),
                 "-" if one["d_prime"] is None else f"{one['d_prime']:.2f}",
-                *(percent(p["tar"]) + ("" if p["resolved"] else " | unresolved") for p in one["tar"]),
                 *(f"{one['min_dcf'][prior]:.3f}" for prior in priors),
             ]
-        )
-    header = ["group", "genuine", "impostor", "EER %", "EER % (hull)", "d'"]
-    header += [f"TAR % @ {100 * fmr:g} %" for fmr in fmrs] + [f"minDCF {prior}" for prior in priors]
-    yield table(header, rows)
+            for name, one in measured.items()
+        ],
+    )
     yield text(
-        "TAR at an FMR; unresolved: fewer than one impostor pair in 1 / FMR was compared. EER interpolated, "
-        "and of the ROC's convex hull. minDCF by prior of a genuine pair, equal costs.",
+        "EER interpolated, and of the ROC's convex hull. minDCF by prior of a genuine pair, equal costs.",
         note=True,
     )
+    rows = [
+        [name, *(percent(p["tar"]) + ("" if p["resolved"] else " | unresolved") for p in one["tar"])]
+        for name, one in measured.items()
+    ]
     yield side_by_side(
         figure(figures.det(groups), "detection error trade-off"),
-        *(figure(figures.histogram(group), f"scores, {group['name']}") for group in groups),
+        table(["group", *(f"{100 * fmr:g} %" for fmr in fmrs)], rows, "TAR % at FMR")
+        + text("unresolved: fewer than one impostor pair in 1 / FMR was compared.", note=True),
     )
+    yield side_by_side(*(figure(figures.histogram(g), f"scores, {g['name']}") for g in groups))
 
 
 def _open_set(groups: Sequence[Mapping[str, Any]]) -> Iterable[str]:
@@ -236,10 +240,8 @@ def _calibration(groups: Sequence[Mapping[str, Any]]) -> Iterable[str]:
         note=True,
     )
     if checks:
-        wanted = [
-            f"{100 * c['fmr']:g}"
-            for c in next(g["calibration"]["tail"]["held_out"] for g in shown if g["calibration"]["tail"])
-        ]
+        fitted = next(g["calibration"]["tail"] for g in shown if g["calibration"]["tail"])
+        wanted = [f"{100 * check['fmr']:g}" for check in fitted["held_out"]]
         yield table(["group", *wanted], checks, "FMR % wanted (columns) and observed on the other subjects")
     drawn = [(group["name"], figures.tail(group)) for group in shown]
     yield side_by_side(*(figure(one, f"FMR by threshold, {name}") for name, one in drawn if one))

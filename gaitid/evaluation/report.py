@@ -27,7 +27,7 @@ p { margin: 6px 0; max-width: 82ch; }
 .note { color: #57606a; font-size: 13.5px; }
 .scroll { overflow-x: auto; }
 table { border-collapse: collapse; margin: 8px 0; font-variant-numeric: tabular-nums; }
-caption { text-align: left; font-weight: 600; padding: 4px 0; }
+caption { white-space: nowrap; text-align: left; font-weight: 600; padding: 4px 0; }
 th, td { padding: 4px 12px 4px 0; text-align: right; vertical-align: top; border-bottom: 1px solid #eceff2; }
 th { font-weight: 600; color: #424a53; white-space: nowrap; }
 th:first-child, td:first-child { text-align: left; }
@@ -84,14 +84,14 @@ def figure(drawn: Figure, alt: str) -> str:
     """A matplotlib figure as an embedded, scalable picture."""
     buffer = io.BytesIO()
     drawn.savefig(buffer, format="svg", metadata={"Date": None})
-    return _image("svg+xml", buffer.getvalue(), alt)
+    return _image("svg+xml", buffer.getvalue(), alt, drawn.get_figwidth())
 
 
-def picture(drawn: Figure, alt: str, dpi: int = 130) -> str:
+def picture(drawn: Figure, alt: str, dpi: int = 150) -> str:
     """A matplotlib figure as an embedded PNG, for figures made of pixels."""
     buffer = io.BytesIO()
     drawn.savefig(buffer, format="png", dpi=dpi)
-    return _image("png", buffer.getvalue(), alt)
+    return _image("png", buffer.getvalue(), alt, drawn.get_figwidth())
 
 
 def side_by_side(*pieces: str) -> str:
@@ -114,5 +114,6 @@ def _cell(cell: str) -> str:
     return escape(value) + (f"<br><small>{escape(aside)}</small>" if aside else "")
 
 
-def _image(kind: str, data: bytes, alt: str) -> str:
-    return f'<img alt="{escape(alt)}" src="data:image/{kind};base64,{base64.b64encode(data).decode()}">'
+def _image(kind: str, data: bytes, alt: str, inches: float) -> str:
+    source = f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
+    return f'<img alt="{escape(alt)}" width="{round(96 * inches)}" src="{source}">'
