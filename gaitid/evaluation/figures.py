@@ -213,9 +213,8 @@ def walks(strips: Mapping[str, NDArray[np.uint8]], frames: int = 5) -> Figure:
     for silhouettes in strips.values():
         at = np.linspace(0, len(silhouettes) - 1, frames).round().astype(int)
         pictures = [*silhouettes[at], silhouettes.mean(axis=0)]
-        rows.append(
-            np.hstack([np.pad(picture, 2, constant_values=np.nan) for picture in map(_grey, pictures)])
-        )
+        framed = [np.pad(one.astype(np.float32), 2, constant_values=np.nan) for one in pictures]
+        rows.append(np.hstack(framed))
     figure, axes = _canvas(0.55 * (frames + 1) + 1.5, 0.8 * len(rows))
     axes.imshow(np.ma.masked_invalid(np.vstack(rows)), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
     height = len(rows[0])
