@@ -36,7 +36,8 @@ class Plan:
     Attributes:
         metric: See `scores.Scorer`.
         convention: See `identification`.
-        fmrs: FMRs at which the TAR is printed; the third is the one of breakdowns and comparisons.
+        fmrs: FMRs at which the TAR is printed.
+        reference: The one of them that breakdowns and comparisons use.
         fpirs: FPIRs at which the FNIR is printed; the last is the one of comparisons.
         ranks: Ranks R of the open-set figures; 0 = anywhere in the gallery.
         split: How open-set subjects are divided.
@@ -48,6 +49,7 @@ class Plan:
     metric: Metric = "cos"
     convention: Convention = "ours"
     fmrs: tuple[float, ...] = (0.1, 0.01, 0.001, 0.0001)
+    reference: float = 0.001
     fpirs: tuple[float, ...] = (0.1, 0.01)
     ranks: tuple[int, ...] = (1, 5)
     split: openset.Split = field(default_factory=openset.Split)
@@ -110,6 +112,8 @@ def _group(
         sampler.add(block)
         subjects.add(block.part(open_probes[block.probes]))
     searches, pairs = searcher.done(), sampler.done()
+    curve = verification.errors(pairs.scores, pairs.genuine)
+    threshold = verification.at_fmr(curve, plan.reference).threshold
     open_set, missed = _open_set(subjects.done(), labels, plan)
     return {
         "name": group.name,
@@ -117,12 +121,12 @@ def _group(
         "gallery": len(gallery),
         "gallery_subjects": len(np.unique(labels.subject[gallery])),
         "identification": _identification(searches, labels, protocol, plan),
-        "verification": _verification(pairs, labels, plan),
+        "verification": _verification(pairs, curve, labels, plan),
         "calibration": _calibration(pairs, labels, plan),
-        "breakdown": _breakdown(pairs, searches, labels, protocol, plan),
+        "breakdown": _breakdown(pairs, threshold, searches, labels, protocol, plan),
         "open_set": open_set,
         "confusions": _confusions(searches, labels, plan),
-        "per_subject": {**_per_subject(pairs, searches, labels, protocol, plan), **missed},
+        "per_subject": {**_per_subject(pairs, threshold, searches, labels, protocol, plan), **missed},
     }
 
 
@@ -140,16 +144,14 @@ def _identification(searches: Searches, labels: Labels, protocol: Protocol, plan
     return {**asdict(figures), "rank_1_interval": [low, high]}
 
 
-def _verification(pairs: Pairs, labels: Labels, plan: Plan) -> dict[str, Any]:
-    curve = verification.errors(pairs.scores, pairs.genuine)
+def _verification(pairs: Pairs, curve: verification.Errors, labels: Labels, plan: Plan) -> dict[str, Any]:
     genuine, impostor = pairs.split()
-    reference = plan.fmrs[min(2, len(plan.fmrs) - 1)]
     intervals = verification.over_subjects(
         pairs,
         labels,
         {
             "eer": lambda one: verification.eer(one)[0],
-            "tar": lambda one: verification.at_fmr(one, reference).tar,
+            "tar": lambda one: verification.at_fmr(one, plan.reference).tar,
         },
         seed=plan.seed,
     )
@@ -160,17 +162,15 @@ def _verification(pairs: Pairs, labels: Labels, plan: Plan) -> dict[str, Any]:
         "impostors_compared": pairs.impostors,
         "eer": rate,
         "eer_threshold": threshold,
-        "eer_interval": [intervals["eer"].low, intervals["eer"].high],
+        "eer_interval": intervals["eer"],
         "eer_hull": verification.eer_of_hull(curve),
         "d_prime": verification.d_prime(genuine, impostor),
         "min_dcf": {str(prior): verification.min_dcf(curve, prior) for prior in (0.5, 0.01, 0.001)},
         "tar": [verification.at_fmr(curve, fmr) for fmr in plan.fmrs],
-        "tar_interval": {
-            "fmr": reference, "low": intervals["tar"].low, "high": intervals["tar"].high
-        },
+        "tar_interval": {"fmr": plan.reference, "low": intervals["tar"][0], "high": intervals["tar"][1]},
         "det": _thinned(curve),
         "histogram": _histogram(genuine, impostor),
-    }  # fmt: skip
+    }
 
 
 def _thinned(curve: verification.Errors) -> dict[str, Any]:
@@ -216,7 +216,7 @@ def _calibration(pairs: Pairs, labels: Labels, plan: Plan) -> dict[str, Any] | N
         "tail": None,
     }
     try:
-        tail = calibration.fit_tail(inside.split()[1], seed=plan.seed)
+        tail = calibration.fit_tail(inside.split()[1], bootstraps=0)
         whole = calibration.fit_tail(pairs.split()[1], seed=plan.seed)
     except InputError:
         return found  # too few impostors for a tail, which the null says
@@ -234,11 +234,9 @@ def _calibration(pairs: Pairs, labels: Labels, plan: Plan) -> dict[str, Any] | N
 
 
 def _breakdown(
-    pairs: Pairs, searches: Searches, labels: Labels, protocol: Protocol, plan: Plan
+    pairs: Pairs, threshold: float, searches: Searches, labels: Labels, protocol: Protocol, plan: Plan
 ) -> dict[str, Any]:
     """Figures by the probe's condition, view and covariates, at the one threshold of all."""
-    fmr = plan.fmrs[min(2, len(plan.fmrs) - 1)]
-    threshold = verification.at_fmr(verification.errors(pairs.scores, pairs.genuine), fmr).threshold
     rank_one = identification.hits(searches, labels, protocol)["rank-1"]
     columns = {"condition": labels.condition, "view": labels.view, **labels.covariates}
     tables: dict[str, Any] = {}
@@ -257,7 +255,7 @@ def _breakdown(
             }
             for value, part in parts.items()
         ]
-    return {"fmr": fmr, "threshold": threshold, "by": tables}
+    return {"fmr": plan.reference, "threshold": threshold, "by": tables}
 
 
 def _open_set(
@@ -286,7 +284,7 @@ def _open_set(
 
 
 def _per_subject(
-    pairs: Pairs, searches: Searches, labels: Labels, protocol: Protocol, plan: Plan
+    pairs: Pairs, threshold: float, searches: Searches, labels: Labels, protocol: Protocol, plan: Plan
 ) -> dict[str, dict[str, list[float]]]:
     """[sum, count] of each subject for the figures that `comparison` pairs by subject."""
     subjects = labels.subject[searches.probes]
@@ -294,11 +292,9 @@ def _per_subject(
         name: _by_subject(values, subjects)
         for name, values in identification.hits(searches, labels, protocol).items()
     }
-    fmr = plan.fmrs[min(2, len(plan.fmrs) - 1)]
-    threshold = verification.at_fmr(verification.errors(pairs.scores, pairs.genuine), fmr).threshold
     genuine = pairs.part(pairs.genuine)
     missed = (genuine.scores < threshold).astype(np.float64)
-    tables[f"FNMR at FMR {fmr:g}"] = _by_subject(missed, labels.subject[genuine.probe])
+    tables[f"FNMR at FMR {plan.reference:g}"] = _by_subject(missed, labels.subject[genuine.probe])
     return tables
 
 
