@@ -35,7 +35,7 @@ _JOINT_SHAPES = ((JOINTS, 3), (18, 3))
 _MAX_SIDE = 4096
 _PNG, _PNG_END = b"\x89PNG\r\n\x1a\n", b"IEND\xaeB`\x82"
 # Cubic edges of a clean 64x64 silhouette make 3-6 % of its pixels gray; a photograph is 30 % and up.
-_GRAY_LOW, _GRAY_HIGH, _GRAY_SHARE = 32, 223, 0.15
+_GRAY_LOW, _GRAY_HIGH, _GRAY_SHARE = 33, 223, 0.15
 
 
 def read(path: Path, frame_rate: float, report: Report, *, aligned: bool = False) -> GaitSequence:
@@ -125,7 +125,7 @@ def _ready(array: Gray, times: NDArray[np.float64], path: Path, report: Report) 
     size = (int(array.shape[1]), int(array.shape[2]))
     if size not in _CUTS:
         raise _fault(report, Fault.WRONG_SIZE, path, f"{size[0]}x{size[1]}; 64x64, 64x44 or double")
-    _check_binary(array, path, report)
+    _check_binary([array], path, report)
     cut = _CUTS[size]
     inner = array[:, :, cut : size[1] - cut]
     silhouettes = inner.copy() if array.size and array.max() <= 1 else binarise(inner)
@@ -223,9 +223,11 @@ def _bytes(array: Any, path: Path, report: Report) -> Gray:
     return array.astype(np.uint8, copy=False)
 
 
-def _check_binary(images: Sequence[Gray] | Gray, path: Path, report: Report) -> None:
-    gray = sum(int(((image > _GRAY_LOW) & (image < _GRAY_HIGH)).sum()) for image in images)
-    share = gray / max(sum(image.size for image in images), 1)
+def _check_binary(pieces: Sequence[Gray], path: Path, report: Report) -> None:
+    """Refuse gray pictures: one piece a frame, or all frames as one piece."""
+    span = _GRAY_HIGH - _GRAY_LOW  # uint8 wraps around, so one comparison asks for both ends
+    gray = sum(int(np.count_nonzero((piece - np.uint8(_GRAY_LOW)) < span)) for piece in pieces)
+    share = gray / max(sum(piece.size for piece in pieces), 1)
     if share > _GRAY_SHARE:
         raise _fault(report, Fault.NOT_BINARY, path, f"{share:.0%} of the pixels are gray; silhouettes")
 
