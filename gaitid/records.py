@@ -338,6 +338,18 @@ class Decision:
         """The recognised subject, or None unless the outcome is MATCH."""
         return self.candidates[0].subject if self.outcome is Outcome.MATCH else None
 
+    def __str__(self) -> str:
+        words = self.outcome.value.replace("_", " ")
+        if self.quality is not None and not self.quality.usable:
+            return f"{words}: {', '.join(reason.value for reason in self.quality.reasons)}"
+        if not self.candidates:
+            return words
+        best = self.candidates[0]
+        bar = f"threshold {self.operating_point.threshold:.3f}"
+        if self.outcome is Outcome.MATCH:
+            return f"{words}: {best.subject} (score {best.score:.3f}, {bar})"
+        return f"{words} (best score {best.score:.3f}, {bar})"
+
 
 @dataclass(frozen=True, slots=True)
 class GalleryInfo:
@@ -500,6 +512,8 @@ def _check_times(times: Any) -> None:
 
 
 def _check_dropped(dropped: Mapping[str, int]) -> None:
+    if not isinstance(dropped, Mapping):
+        raise SequenceError(f"dropped is a {type(dropped).__name__}", "a mapping", "use {reason: count}")
     known: Iterable[str] = {reason.value for reason in Reason}
     for key, count in dropped.items():
         if key not in known or type(count) is not int or count < 0:
