@@ -63,11 +63,14 @@ MAX_TEXT = 500
 
 _DOMAIN = "gaitid"
 _README = "see protos/README.md"
-_PACKINGS = (
-    sequence_pb2.SILHOUETTE_PACKING_BITS,
-    sequence_pb2.SILHOUETTE_PACKING_BITS_DEFLATED,
-)
-_FLOATS = {sequence_pb2.FLOAT_FORMAT_FLOAT32: "<f4", sequence_pb2.FLOAT_FORMAT_FLOAT16: "<f2"}
+_UNPACKINGS = {
+    sequence_pb2.SILHOUETTE_PACKING_BITS: silhouette.unpack,
+    sequence_pb2.SILHOUETTE_PACKING_BITS_DEFLATED: silhouette.inflate,
+}
+_PRECISIONS: dict[int, skeleton.Precision] = {
+    sequence_pb2.FLOAT_FORMAT_FLOAT32: "float32",
+    sequence_pb2.FLOAT_FORMAT_FLOAT16: "float16",
+}
 _OUTCOMES = {
     outcome: decision_pb2.Outcome.Value(f"OUTCOME_{outcome.name}")  # type: ignore[attr-defined]
     for outcome in Outcome
@@ -88,7 +91,7 @@ def pack_sequence(sequence: GaitSequence) -> sequence_pb2.GaitSequence:
     if sequence.skeletons is not None:
         message.skeletons.frames = len(sequence)
         message.skeletons.format = sequence_pb2.FLOAT_FORMAT_FLOAT32
-        message.skeletons.data = sequence.skeletons.astype("<f4", copy=False).tobytes()
+        message.skeletons.data = skeleton.pack(sequence.skeletons, "float32")
     if sequence.boxes is not None:
         message.boxes = sequence.boxes.astype("<f4", copy=False).tobytes()
     return message
@@ -108,9 +111,7 @@ def unpack_sequence(message: sequence_pb2.GaitSequence) -> GaitSequence:
         streams[SKELETON] = _unpack_skeletons(message.skeletons)
     times = np.array(message.times_s, np.float64)
     boxes = _floats(message.boxes, (len(times), 4), "boxes") if message.boxes else None
-    return GaitSequence(
-        streams, times, boxes, dict(message.dropped), Origin(message.camera, message.track)
-    )
+    return GaitSequence(streams, times, boxes, dict(message.dropped), Origin(message.camera, message.track))
 
 
 def pack_embedding(embedding: Embedding) -> sequence_pb2.Embedding:
@@ -403,33 +404,27 @@ def _pack_silhouettes(silhouettes: NDArray[np.uint8]) -> sequence_pb2.Silhouette
         height=height,
         width=width,
         packing=sequence_pb2.SILHOUETTE_PACKING_BITS_DEFLATED,
-        data=silhouette.deflate(silhouette.pack(silhouettes)),
+        data=silhouette.deflate(silhouettes),
     )
 
 
 def _unpack_silhouettes(message: sequence_pb2.SilhouetteStream) -> NDArray[np.uint8]:
-    _check_frames(message.frames, SILHOUETTE)
     if (message.height, message.width) not in SILHOUETTE_SIZES:
         sizes = " or ".join(f"{height}x{width}" for height, width in SILHOUETTE_SIZES)
-        raise SequenceError(f"silhouettes are {message.height}x{message.width}", sizes, "use perception.align")
-    if message.packing not in _PACKINGS:
+        raise SequenceError(
+            f"silhouettes are {message.height}x{message.width}", sizes, "use perception.align"
+        )
+    unpack = _UNPACKINGS.get(message.packing)
+    if unpack is None:
         raise MessageError(f"silhouette packing is {message.packing}", "bits or deflated bits", _README)
-    data = message.data
-    if message.packing == sequence_pb2.SILHOUETTE_PACKING_BITS_DEFLATED:
-        data = silhouette.inflate(data, message.frames * -(-message.height * message.width // 8))
-    return silhouette.unpack(data, message.frames, message.height, message.width)
+    return unpack(message.data, message.frames, message.height, message.width)
 
 
 def _unpack_skeletons(message: sequence_pb2.SkeletonStream) -> NDArray[np.float32]:
-    _check_frames(message.frames, SKELETON)
-    if message.format not in _FLOATS:
+    precision = _PRECISIONS.get(message.format)
+    if precision is None:
         raise MessageError(f"skeleton format is {message.format}", "float32 or float16", _README)
-    return skeleton.unpack(message.data, message.frames, np.dtype(_FLOATS[message.format]))
-
-
-def _check_frames(frames: int, what: str) -> None:
-    if not 0 < frames <= MAX_FRAMES:
-        raise SequenceError(f"{what} has {frames} frames", f"1 to {MAX_FRAMES}", "cut or record again")
+    return skeleton.unpack(message.data, message.frames, precision)
 
 
 def _floats(data: bytes, shape: tuple[int, ...], what: str) -> NDArray[np.float32]:
