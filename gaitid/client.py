@@ -44,11 +44,15 @@ from gaitid.records import (
     SubjectInfo,
 )
 from gaitid.v1 import admin_service_pb2 as admin
-from gaitid.v1 import admin_service_pb2_grpc, gallery_service_pb2_grpc, match_service_pb2_grpc
+from gaitid.v1 import (
+    admin_service_pb2_grpc,
+    gallery_service_pb2_grpc,
+    match_service_pb2_grpc,
+    subject_service_pb2_grpc,
+)
 from gaitid.v1 import gallery_service_pb2 as gallery_v1
 from gaitid.v1 import match_service_pb2 as match
 from gaitid.v1 import subject_service_pb2 as subject_v1
-from gaitid.v1 import subject_service_pb2_grpc
 
 ATTEMPTS = 3
 """How often a call is tried while the server is unavailable, within its deadline."""
@@ -109,10 +113,10 @@ class RemoteMatcher:
             raise ConfigError(f"timeout_s is {timeout_s}", "more than 0 seconds", "leave it out for 5 s")
         self._address, self._timeout_s = address, timeout_s
         self._channel = _channel(address, tls, max_message_bytes)
-        self._match = match_service_pb2_grpc.MatchServiceStub(self._channel)
-        self._galleries = gallery_service_pb2_grpc.GalleryServiceStub(self._channel)
-        self._subjects = subject_service_pb2_grpc.SubjectServiceStub(self._channel)
-        self._admin = admin_service_pb2_grpc.AdminServiceStub(self._channel)
+        self._match = match_service_pb2_grpc.MatchServiceStub(self._channel)  # type: ignore[no-untyped-call]
+        self._galleries = gallery_service_pb2_grpc.GalleryServiceStub(self._channel)  # type: ignore[no-untyped-call]
+        self._subjects = subject_service_pb2_grpc.SubjectServiceStub(self._channel)  # type: ignore[no-untyped-call]
+        self._admin = admin_service_pb2_grpc.AdminServiceStub(self._channel)  # type: ignore[no-untyped-call]
 
     def create_gallery(self, gallery: str, *, operating_point: OperatingPoint | None = None) -> GalleryInfo:
         """Make an empty gallery; without an operating point the encoder's threshold is used."""

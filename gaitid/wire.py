@@ -71,11 +71,7 @@ _PRECISIONS: dict[int, skeleton.Precision] = {
     sequence_pb2.FLOAT_FORMAT_FLOAT32: "float32",
     sequence_pb2.FLOAT_FORMAT_FLOAT16: "float16",
 }
-_OUTCOMES = {
-    outcome: decision_pb2.Outcome.Value(f"OUTCOME_{outcome.name}")  # type: ignore[attr-defined]
-    for outcome in Outcome
-}
-_OUTCOME_OF = {number: outcome for outcome, number in _OUTCOMES.items()}
+_OUTCOMES = {decision_pb2.Outcome.Value(f"OUTCOME_{outcome.name}"): outcome for outcome in Outcome}
 
 
 def pack_sequence(sequence: GaitSequence) -> sequence_pb2.GaitSequence:
@@ -222,7 +218,7 @@ def unpack_operating_point(message: decision_pb2.OperatingPoint) -> OperatingPoi
 def pack_decision(decision: Decision) -> decision_pb2.Decision:
     """The message of a decision."""
     message = decision_pb2.Decision(
-        outcome=_OUTCOMES[decision.outcome],
+        outcome=f"OUTCOME_{decision.outcome.name}",
         candidates=[
             decision_pb2.Candidate(
                 subject=candidate.subject,
@@ -246,7 +242,7 @@ def unpack_decision(message: decision_pb2.Decision) -> Decision:
     Raises:
         MessageError: The outcome or a reason code is unknown.
     """
-    if message.outcome not in _OUTCOME_OF:
+    if message.outcome not in _OUTCOMES:
         raise MessageError(
             f"outcome is {message.outcome}", "one of this version's outcomes", "update gaitid on this side"
         )
@@ -260,7 +256,7 @@ def unpack_decision(message: decision_pb2.Decision) -> Decision:
         for candidate in message.candidates
     )
     return Decision(
-        _OUTCOME_OF[message.outcome],
+        _OUTCOMES[message.outcome],
         candidates,
         unpack_quality(message.quality) if message.HasField("quality") else None,
         unpack_operating_point(message.operating_point),

@@ -78,8 +78,8 @@ class Calls:
                 self._running -= 1
 
         return grpc.unary_unary_rpc_method_handler(
-            answer,  # type: ignore[arg-type]
-            request_deserializer=parse,  # type: ignore[arg-type]
+            answer,
+            request_deserializer=parse,
             response_serializer=_serialized,
         )
 
