@@ -45,7 +45,7 @@ def run(options: argparse.Namespace) -> int:
     walks, frames = _watch(video)
     with tempfile.TemporaryDirectory(prefix="gaitid-demo-") as folder:
         settings = ServerSettings(
-            address="127.0.0.1:0", data=folder, encoder=options.encoder, quality=HALF_POLICY
+            address="127.0.0.1:0", data=Path(folder), encoder=options.encoder, quality=HALF_POLICY
         )
         with running(settings) as address:
             print(f"server on {address}, data in {folder}")

@@ -84,7 +84,7 @@ def _check_round_trip() -> str:
     embedding = load_encoder("gei")(_walk())
     with (
         tempfile.TemporaryDirectory() as folder,
-        running(ServerSettings(address="127.0.0.1:0", data=folder)) as address,
+        running(ServerSettings(address="127.0.0.1:0", data=Path(folder))) as address,
     ):
         matcher = RemoteMatcher(address)
         matcher.create_gallery("doctor")

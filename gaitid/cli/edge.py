@@ -8,14 +8,15 @@ import json
 from datetime import datetime, timezone
 
 from gaitid import settings
-from gaitid.client import RemoteMatcher, TlsFiles
+from gaitid.cli import inputs
+from gaitid.client import RemoteMatcher
 from gaitid.edge.node import EdgeSettings, Sighting, sightings
 from gaitid.errors import ConfigError
 from gaitid.perception.pipeline import watch
 from gaitid.perception.sources import open_source
 from gaitid.records import Outcome, check_name
 
-_FLAGS = ("source", "server", "camera", "gallery", "tls_ca", "tls_cert", "tls_key")
+_FLAGS = ("source", "server", "camera", "gallery", "tls", "tls_ca", "tls_certificate", "tls_key")
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -25,16 +26,14 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--server", metavar="HOST:PORT", help="address of the server")
     parser.add_argument("--camera", help="name of this camera")
     parser.add_argument("--gallery", help="gallery to search")
-    for name in ("ca", "cert", "key"):
-        parser.add_argument(f"--tls-{name}", metavar="PEM", help="see 'gaitid identify --help'")
+    inputs.add_tls_flags(parser)
     parser.add_argument("--json", action="store_true", help="one JSON object a line")
 
 
 def run(options: argparse.Namespace) -> int:
     """Process the source to its end; 1 when the server missed any walk."""
     chosen = _settings(options)
-    tls = TlsFiles(chosen.tls_ca, chosen.tls_cert, chosen.tls_key) if chosen.tls_ca else None
-    matcher = RemoteMatcher(chosen.server, timeout_s=chosen.timeout_s, tls=tls)
+    matcher = RemoteMatcher(chosen.server, timeout_s=chosen.timeout_s, tls=inputs.tls_of(chosen))
     unanswered = 0
     try:
         matcher.describe(chosen.gallery)  # a wrong address or gallery shows now, not after the first walk

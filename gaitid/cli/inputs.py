@@ -5,13 +5,17 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import gaitid
+from gaitid.client import RemoteMatcher, Tls
 from gaitid.errors import InputError, SequenceError
-from gaitid.matcher import Matcher
 from gaitid.modalities import npz
 from gaitid.quality import assess
 from gaitid.records import GaitSequence
+
+if TYPE_CHECKING:
+    from gaitid.matcher import Matcher
 
 
 def add_matcher_flags(parser: argparse.ArgumentParser) -> None:
@@ -26,19 +30,27 @@ def add_matcher_flags(parser: argparse.ArgumentParser) -> None:
 
 def add_tls_flags(parser: argparse.ArgumentParser) -> None:
     """Flags of a TLS connection to a server."""
-    parser.add_argument("--tls-ca", metavar="PEM", help="authority that signed the server's certificate")
-    parser.add_argument("--tls-cert", metavar="PEM", help="own certificate, for mutual TLS")
-    parser.add_argument("--tls-key", metavar="PEM", help="key of the own certificate")
+    parser.add_argument("--tls", action="store_true", default=None, help="connect with TLS")
+    for name, what in (
+        ("ca", "authority of the server's certificate (default: the system's)"),
+        ("certificate", "own certificate, for mutual TLS"),
+        ("key", "key of the own certificate"),
+    ):
+        parser.add_argument(f"--tls-{name}", metavar="PEM", type=Path, help=what)
+
+
+def tls_of(options: Any) -> Tls | None:
+    """The TLS files named by flags or settings; None without TLS."""
+    if not (options.tls or options.tls_ca or options.tls_certificate):
+        return None
+    return Tls(options.tls_ca, options.tls_certificate, options.tls_key)
 
 
 def open_matcher(options: argparse.Namespace) -> Matcher:
     """The matcher that the flags name."""
     if options.data:
         return gaitid.connect(f"local:{options.data}", encoder=options.encoder)
-    from gaitid.client import RemoteMatcher, TlsFiles
-
-    tls = TlsFiles(options.tls_ca, options.tls_cert, options.tls_key) if options.tls_ca else None
-    return RemoteMatcher(options.server, tls=tls)
+    return RemoteMatcher(options.server, tls=tls_of(options))
 
 
 def add_sequence_arguments(parser: argparse.ArgumentParser, many: str) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Protocol
 
 from gaitid.errors import ServerError
@@ -28,9 +29,10 @@ class EdgeSettings:
         camera: Name of the camera, sent with each sequence.
         gallery: Gallery to search.
         timeout_s: Deadline of one call, seconds.
-        tls_ca: PEM file with the authority that signed the server's certificate; empty = no TLS.
-        tls_cert: PEM file with this node's certificate, for mutual TLS.
-        tls_key: PEM file with the key of that certificate.
+        tls: Connect with TLS; implied by the files below.
+        tls_ca: PEM file of the authority of the server's certificate; None = the system's.
+        tls_certificate: PEM file of this node's certificate, for mutual TLS.
+        tls_key: PEM file of the key of that certificate.
         quality: When a walk is good enough to be sent.
         perception: How walks are cut out of the video.
     """
@@ -40,9 +42,10 @@ class EdgeSettings:
     camera: str = "camera"
     gallery: str = "main"
     timeout_s: float = 5.0
-    tls_ca: str = ""
-    tls_cert: str = ""
-    tls_key: str = ""
+    tls: bool = False
+    tls_ca: Path | None = None
+    tls_certificate: Path | None = None
+    tls_key: Path | None = None
     quality: QualityPolicy = field(default_factory=QualityPolicy)
     perception: PerceptionSettings = field(default_factory=PerceptionSettings)
 
