@@ -13,6 +13,7 @@ from gaitid.errors import ContractMismatch, EnrolmentRejected, InputError, Seque
 from gaitid.gallery.gallery import Gallery
 from gaitid.gallery.policy import decide
 from gaitid.gallery.store import GalleryRow, Sample, Store, gallery_not_found
+from gaitid.quality import assess
 from gaitid.records import (
     Decision,
     Embedding,
@@ -150,7 +151,7 @@ class LocalMatcher:
         data: Path | str,
         *,
         index: str = "faiss",
-        assess: Callable[[GaitSequence], Quality],
+        assess: Callable[[GaitSequence], Quality] = assess,
     ) -> None:
         self._encoder = encoder
         self._assess = assess

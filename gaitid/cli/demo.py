@@ -25,8 +25,10 @@ from gaitid.quality import QualityPolicy, assess
 from gaitid.records import GaitSequence
 from gaitid.server.app import ServerSettings, running
 
-HALF_POLICY = QualityPolicy(min_frames=10, min_cycles=0.5)
-"""Half a walk is short: about one second is enough here, against two gait cycles in service."""
+HALF_POLICY = QualityPolicy(
+    min_frames=10, min_cycles=1e-6, min_motion=1e-6, min_regularity=1e-6, max_dropped=1.0
+)
+"""A walk is judged as a whole; a half of it is too short to be judged by its rhythm."""
 
 _GALLERY = "demo"
 
@@ -52,8 +54,8 @@ def run(options: argparse.Namespace) -> int:
             results = _enrol_and_identify(address, walks)
     if not results:
         raise SourceError(
-            f"{video} has no walk long enough",
-            f"walks of {2 * HALF_POLICY.min_frames} good frames",
+            f"{video} has no usable walk",
+            f"walks of at least {QualityPolicy().min_frames} good frames",
             f"look at 'gaitid analyse {video}'",
         )
     write(options.out, video, frames, walks, results)
@@ -76,9 +78,9 @@ def _watch(video: str) -> tuple[list[Walk], int]:
     started = time.monotonic()
     with open_source(video, camera="demo") as source:
         for view in watch(source):
-            frames += 1
+            frames = view.frame.index + 1
             walks.extend(view.walks)
-            if frames % 25 == 0:
+            if frames % 25 == 0 and sys.stderr.isatty():
                 _progress(frames, source, started)
     _progress(frames, source, started, end="\n")
     return walks, frames
@@ -110,16 +112,16 @@ def _enrol_and_identify(address: str, walks: list[Walk]) -> list[Result]:
 
 
 def _halves(walks: list[Walk]) -> Iterator[tuple[str, Walk, GaitSequence, GaitSequence]]:
+    """Subject, walk, first and second half of each usable walk."""
     seen: Counter[int] = Counter()
     for walk in walks:
-        if walk.sequence is None or len(walk.sequence) < 2 * HALF_POLICY.min_frames:
+        if walk.sequence is None or not assess(walk.sequence).usable:
             continue
         middle = len(walk.sequence) // 2
+        seen[walk.track] += 1
+        part = f".{seen[walk.track]}" if seen[walk.track] > 1 else ""
         first, second = walk.sequence.part(slice(0, middle)), walk.sequence.part(slice(middle, None))
-        if assess(first, HALF_POLICY).usable and assess(second, HALF_POLICY).usable:
-            seen[walk.track] += 1
-            part = f".{seen[walk.track]}" if seen[walk.track] > 1 else ""
-            yield f"walk-{walk.track}{part}", walk, first, second
+        yield f"walk-{walk.track}{part}", walk, first, second
 
 
 def _print_summary(out: Path, results: list[Result]) -> None:

@@ -53,9 +53,11 @@ def open_matcher(options: argparse.Namespace) -> Matcher:
     return RemoteMatcher(options.server, tls=tls_of(options))
 
 
-def add_sequence_arguments(parser: argparse.ArgumentParser, many: str) -> None:
+def add_sequence_arguments(parser: argparse.ArgumentParser, *, many: bool) -> None:
     """Positional inputs and the track to take from a video."""
-    parser.add_argument("inputs", nargs=many, metavar="INPUT", help=".npz of 'gaitid extract', or a video")
+    parser.add_argument(
+        "inputs", nargs="+" if many else 1, metavar="INPUT", help=".npz of 'gaitid extract', or a video"
+    )
     parser.add_argument("--track", type=int, help="track to take when a video shows several people")
 
 

@@ -24,7 +24,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         parser.add_argument("subject", nargs="?", help="subject id; without it the whole gallery, with --all")
         parser.add_argument("--all", action="store_true", help="delete the gallery and all its subjects")
     if verb in ("enrol", "identify", "verify"):
-        inputs.add_sequence_arguments(parser, "+" if verb == "enrol" else 1)
+        inputs.add_sequence_arguments(parser, many=verb == "enrol")
     if verb == "enrol":
         parser.add_argument("--create-gallery", action="store_true", help="make the gallery when missing")
     if verb in ("identify", "verify"):

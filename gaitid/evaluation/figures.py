@@ -17,7 +17,9 @@ GENUINE, IMPOSTOR, MARK = "#0b6e4f", "#b4443c", "#d08700"
 def score_histogram(genuine: Sequence[float], impostor: Sequence[float], threshold: float) -> Figure:
     """Densities of mated and non-mated scores with the threshold."""
     chart, axes = _figure(6.6, 3.2)
-    bins = np.linspace(min([*genuine, *impostor, threshold]), max([*genuine, *impostor, threshold]), 41)
+    bins = np.linspace(
+        min([*genuine, *impostor, threshold]), max([*genuine, *impostor, threshold]), 41
+    ).tolist()
     for scores, color, name in ((impostor, IMPOSTOR, "other walks"), (genuine, GENUINE, "same walk")):
         if len(scores):
             axes.hist(scores, bins, density=True, alpha=0.65, color=color, label=f"{name} ({len(scores)})")
@@ -38,7 +40,7 @@ def gait_figure(sequence: GaitSequence, analysis: GaitAnalysis, title: str) -> F
     strip.axis("off")
     _style(axes)
     axes.plot(analysis.times, analysis.signal, color=GENUINE, linewidth=1.4)
-    for boundary in analysis.cycles:
+    for boundary in np.unique(analysis.cycles):
         axes.axvline(boundary, color=MARK, linewidth=1, linestyle=":")
     axes.set(xlabel="time (s)", ylabel="leg spread")
     return chart
