@@ -4,7 +4,7 @@ Run from the repository root, on a quiet machine:
 
     OMP_NUM_THREADS=1 PYTHONPATH=. python benchmarks/gallery.py
 
-Rivals, in the same run: bare SQLite (WAL, FULL, one insert a commit), a bare `IndexFlatIP`, a numpy
+Rivals, in the same run: bare SQLite (WAL, FULL, one insert into one unindexed table a commit), a bare `IndexFlatIP`, a numpy
 product with argpartition. Vectors are random unit vectors of 256 dimensions, four templates a subject.
 """
 
@@ -27,9 +27,8 @@ import faiss
 import numpy as np
 from numpy.typing import NDArray
 
-from gaitid.gallery.store import Sample
 from gaitid.matcher import LocalMatcher
-from gaitid.records import Embedding, GaitSequence, Origin, Quality
+from gaitid.records import Embedding, GaitSequence, Quality
 
 D, TEMPLATES = 256, 4
 RESULTS = Path(__file__).with_name("results")
@@ -41,27 +40,33 @@ class Ready:
     name, modalities, min_frames, dimension, threshold, contract = "ready", ("silhouette",), 1, D, 0.5, "b"
 
     def __call__(self, sequence: GaitSequence) -> Embedding:
+        """Not needed here."""
         raise NotImplementedError
 
     def batch(self, sequences: object) -> list[Embedding]:
+        """Not needed here."""
         raise NotImplementedError
 
 
 def unit_vectors(count: int, seed: int = 0) -> NDArray[np.float32]:
+    """(count, D) float32, norm 1."""
     made = np.random.default_rng(seed).standard_normal((count, D), dtype=np.float32)
     return made / np.linalg.norm(made, axis=1, keepdims=True)
 
 
 def opened(directory: str | Path) -> LocalMatcher:
+    """A matcher for ready embeddings."""
     return LocalMatcher(Ready(), directory, assess=lambda sequence: Quality(100.0, len(sequence)))
 
 
 def summary(values: list[float]) -> dict[str, float]:
+    """Median and quartiles."""
     low, middle, high = statistics.quantiles(values, n=4)
     return {"median": middle, "q1": low, "q3": high, "repeats": len(values)}
 
 
 def cpu_ms(act: Callable[[int], object], repeats: int) -> float:
+    """CPU milliseconds of one call."""
     begin = time.process_time()
     for n in range(repeats):
         act(n)
@@ -70,7 +75,12 @@ def cpu_ms(act: Callable[[int], object], repeats: int) -> float:
 
 def enrol_rates(count: int, rounds: int) -> dict[str, object]:
     """Enrolments a second, one commit each, in turns with bare inserts of the same vectors."""
-    rates: dict[str, list[float]] = {"bare_sqlite_full": [], "gallery": [], "gallery_8_threads": [], "delete": []}
+    rates: dict[str, list[float]] = {
+        "bare_sqlite_full": [],
+        "gallery": [],
+        "gallery_8_threads": [],
+        "delete": [],
+    }
     vectors = unit_vectors(count)
     probes = [Embedding(vector, "b") for vector in vectors]
     with tempfile.TemporaryDirectory(dir=".") as bare, tempfile.TemporaryDirectory(dir=".") as ours:
@@ -111,6 +121,7 @@ def enrol_rates(count: int, rounds: int) -> dict[str, object]:
 
 
 def in_threads(threads: int, count: int, act: Callable[[int], object]) -> None:
+    """Call `act` for 0..count - 1, shared out among threads."""
     workers = [
         threading.Thread(target=lambda start=start: [act(n) for n in range(start, count, threads)])
         for start in range(threads)
@@ -146,6 +157,14 @@ def identify_cost(templates: int, repeats: int, rounds: int) -> dict[str, object
         for _ in range(rounds):
             for name, act in acts.items():
                 times[name].append(cpu_ms(act, repeats))
+        begin = time.perf_counter()
+        for n in range(20):
+            matcher.delete_subject("g", f"s{n}")
+        deletion = (time.perf_counter() - begin) / 20 * 1e3
+        begin = time.perf_counter()
+        for n in range(20):
+            matcher.enrol("g", f"new{n}", [questions[n]])
+        enrolment = (time.perf_counter() - begin) / 20 * 1e3
         matcher.close()
     extra = [ours - bare for ours, bare in zip(times["gallery"], times["bare_faiss"], strict=True)]
     return {
@@ -153,40 +172,53 @@ def identify_cost(templates: int, repeats: int, rounds: int) -> dict[str, object
         **{f"{name}_cpu_ms": summary(values) for name, values in times.items()},
         "gallery_minus_bare_faiss_cpu_ms": summary(extra),
         "restart_to_ready_s": sorted(restarts),
+        "delete_subject_wall_ms": deletion,
+        "enrol_wall_ms": enrolment,
     }
 
 
 def fill(directory: str, vectors: NDArray[np.float32]) -> None:
-    """Enrol all, a thousand subjects a commit: 32 threads would only share, not skip, the waiting."""
+    """Enrol all from 16 threads, which share commits."""
     matcher = opened(directory)
     matcher.create_gallery("g")
-    gallery = matcher._find("g")
     subjects = len(vectors) // TEMPLATES
 
     def enrol(n: int) -> None:
         part = vectors[n * TEMPLATES : (n + 1) * TEMPLATES]
-        gallery.add_subject(f"s{n}", [Sample(vector, None, Origin()) for vector in part])
+        matcher.enrol("g", f"s{n}", [Embedding(vector, "b") for vector in part])
 
     in_threads(16, subjects, enrol)
     matcher.close()
 
 
 def main() -> None:
+    """Measure, print and save."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--enrolments", type=int, default=300)
     parser.add_argument("--rounds", type=int, default=7)
     options = parser.parse_args()
     cpu = next(
-        (line.split(":")[1].strip() for line in open("/proc/cpuinfo") if line.startswith("model name")),
+        (
+            line.split(":")[1].strip()
+            for line in Path("/proc/cpuinfo").read_text().splitlines()
+            if line.startswith("model name")
+        ),
         platform.processor() or "cpu",
     )
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True).stdout.strip()
+    commit = subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True
+    ).stdout.strip()
     report = {
         "command": "OMP_NUM_THREADS=1 PYTHONPATH=. python benchmarks/gallery.py",
         "commit": commit,
         "date": time.strftime("%Y-%m-%d"),
         "machine": {"cpu": cpu, "cores": os.cpu_count(), "load": os.getloadavg()},
-        "versions": {"python": platform.python_version(), "numpy": np.__version__, "faiss": faiss.__version__, "sqlite": sqlite3.sqlite_version},
+        "versions": {
+            "python": platform.python_version(),
+            "numpy": np.__version__,
+            "faiss": faiss.__version__,
+            "sqlite": sqlite3.sqlite_version,
+        },
         "enrol": enrol_rates(options.enrolments, options.rounds),
         "identify": [
             identify_cost(10_000, 200, options.rounds),
