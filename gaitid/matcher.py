@@ -138,7 +138,8 @@ class LocalMatcher:
         encoder: Embeds sequences; called from many threads.
         data: Data directory; made when it does not exist.
         index: Name in `registry.INDEXES`.
-        assess: Gives the quality of a sequence; one that is not usable is not embedded.
+        assess: Gives the quality of a sequence; one that is not usable is not embedded. Another policy
+            is ``functools.partial(quality.assess, policy=...)``.
 
     Raises:
         StoreError: The directory is in use, read-only or damaged; see `gallery.store.Store`.
