@@ -170,8 +170,10 @@ def running(settings: ServerSettings, matcher: Matcher | None = None) -> Iterato
 
 
 def _open(settings: ServerSettings) -> Matcher:
+    from gaitid.quality import assess
+
     encoder = registry.resolve("encoders", settings.encoder)()
-    return LocalMatcher(encoder, settings.data, index=settings.index)
+    return LocalMatcher(encoder, settings.data, index=settings.index, assess=assess)
 
 
 def _server(settings: ServerSettings, calls: Calls, matcher: Matcher) -> grpc.aio.Server:
