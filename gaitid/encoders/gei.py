@@ -31,7 +31,7 @@ class GEI:
     """The `Encoder` that needs nothing but numpy; see the module for the method."""
 
     name = "gei"
-    modalities = (SILHOUETTE,)
+    modalities: tuple[str, ...] = (SILHOUETTE,)
     min_frames = 10
     dimension = 2 * (HEIGHT // CELL) * (WIDTH // CELL)
     contract = contract_id(
@@ -45,12 +45,12 @@ class GEI:
     def __call__(self, sequence: GaitSequence) -> Embedding:
         """Embed one sequence; see `Encoder`."""
         check_input(self, sequence)
-        silhouettes = sequence.silhouettes
-        if silhouettes is None or silhouettes.shape[1:] != (HEIGHT, WIDTH):
+        silhouettes = sequence.streams[SILHOUETTE]
+        if silhouettes.shape[1:] != (HEIGHT, WIDTH):
             raise SequenceError(
-                f"silhouettes are {'x'.join(map(str, silhouettes.shape[1:])) if silhouettes is not None else 'missing'}",
-                f"encoder gei needs {HEIGHT}x{WIDTH}",
-                "align to 64x44",
+                f"silhouettes are {silhouettes.shape[1]}x{silhouettes.shape[2]}",
+                f"encoder {self.name} needs {HEIGHT}x{WIDTH}",
+                "align the masks to that size",
             )
         return Embedding(embed(silhouettes), self.contract)
 

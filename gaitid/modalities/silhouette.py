@@ -82,8 +82,8 @@ def inflate(data: bytes, frames: int, height: int, width: int) -> NDArray[np.uin
         ) from error
     if len(packed) != size or not stream.eof or stream.unused_data:
         raise MessageError(
-            f"silhouettes inflate to {'more than ' if len(packed) > size else ''}{min(len(packed), size)} bytes",
-            f"one zlib stream of {size} bytes ({frames} frames of {height}x{width})",
+            f"{len(data)} bytes do not inflate to the declared {frames} frames of {height}x{width}",
+            f"one zlib stream of {size} bytes, and nothing after it",
             "declare the shape that was deflated",
         )
     return unpack(packed, frames, height, width)

@@ -45,7 +45,7 @@ BONES = (
 """Joints that a bone connects."""
 
 Precision = Literal["float16", "float32"]
-_LITTLE_ENDIAN = {"float16": np.dtype("<f2"), "float32": np.dtype("<f4")}
+_LITTLE_ENDIAN: dict[str, np.dtype[Any]] = {"float16": np.dtype("<f2"), "float32": np.dtype("<f4")}
 
 # Which joint of the foreign layout is each COCO-17 joint.
 _OPENPOSE18 = (0, 15, 14, 17, 16, 5, 2, 6, 3, 7, 4, 11, 8, 12, 9, 13, 10)
@@ -75,7 +75,7 @@ def pack(skeletons: NDArray[np.float32], precision: Precision = "float16") -> by
             "at most 65504 in float16",
             "use float32",
         )
-    return numbers.tobytes()
+    return bytes(numbers.tobytes())
 
 
 def unpack(data: bytes, frames: int, precision: Precision = "float16") -> NDArray[np.float32]:
