@@ -306,6 +306,8 @@ def _request(kind: Any, **fields: Any) -> Any:
 
 
 def _samples(kind: Any, gallery: str, subject: str, samples: Sequence[Probe]) -> Any:
+    if isinstance(samples, GaitSequence | Embedding):
+        raise InputError("no list of samples", "one sample or more", "pass a list of sequences")
     probes = [wire.pack_probe(sample) for sample in samples]
     return _request(kind, gallery=gallery, subject=subject, samples=probes, request_id=_request_id())
 

@@ -75,13 +75,24 @@ _OUTCOMES = {decision_pb2.Outcome.Value(f"OUTCOME_{outcome.name}"): outcome for 
 
 
 def pack_sequence(sequence: GaitSequence) -> sequence_pb2.GaitSequence:
-    """The message of a sequence; silhouettes are deflated, skeletons keep all their digits."""
-    message = sequence_pb2.GaitSequence(
-        times_s=sequence.times,
-        dropped=sequence.dropped,
-        camera=sequence.origin.camera,
-        track=sequence.origin.track,
-    )
+    """The message of a sequence; silhouettes are deflated, skeletons keep all their digits.
+
+    Raises:
+        SequenceError: Its origin or counts do not fit a message.
+    """
+    try:
+        message = sequence_pb2.GaitSequence(
+            times_s=sequence.times,
+            dropped=sequence.dropped,
+            camera=sequence.origin.camera,
+            track=sequence.origin.track,
+        )
+    except (TypeError, ValueError) as error:
+        raise SequenceError(
+            f"origin or dropped cannot be sent ({error})",
+            "a name, a 64-bit track, 32-bit counts",
+            "correct it",
+        ) from error
     if sequence.silhouettes is not None:
         message.silhouettes.CopyFrom(_pack_silhouettes(sequence.silhouettes))
     if sequence.skeletons is not None:

@@ -174,9 +174,15 @@ def running(settings: ServerSettings, matcher: Matcher | None = None) -> Iterato
 
 
 def _open(settings: ServerSettings) -> Matcher:
+    from gaitid.quality import assess
+
     encoder = registry.resolve("encoders", settings.encoder)()
+<<<<<<< HEAD
     judge = partial(assess, policy=settings.quality)
     return LocalMatcher(encoder, settings.data, index=settings.index, assess=judge)
+=======
+    return LocalMatcher(encoder, settings.data, index=settings.index, assess=assess)
+>>>>>>> server
 
 
 def _server(settings: ServerSettings, calls: Calls, matcher: Matcher) -> grpc.aio.Server:
