@@ -24,6 +24,10 @@ from gaitid.perception.tracks import Track, Tracker, TrackSettings, intersection
 from gaitid.records import SILHOUETTE, Frame, GaitSequence, Observation, Origin, Reason
 
 
+# Shorter mergers leave no doubt: the predicted place tells two walkers apart when they part again.
+_EXCHANGE_S = 0.4
+
+
 class Extractor(Protocol):
     """Finds people in frames."""
 
@@ -172,7 +176,7 @@ class _Diary:
             self.silhouettes,
             settings,
         )
-        ends = [*_exchanges(reasons, self.absorbs), len(reasons)]
+        ends = [*_exchanges(reasons, self.times, self.absorbs), len(reasons)]
         return [
             self._part(slice(start, end), reasons[start:end], Origin(camera, track))
             for start, end in pairwise([0, *ends])
@@ -257,15 +261,17 @@ class _Scene:
         return [] if diary is None else diary.walks(track, self._camera, self._settings.gates)
 
 
-def _exchanges(reasons: tuple[tuple[Reason, ...], ...], absorbs: list[bool]) -> list[int]:
-    """Frames with which a run of merged frames is over that held another track."""
-    found, holds = [], False
+def _exchanges(reasons: tuple[tuple[Reason, ...], ...], times: list[float], absorbs: list[bool]) -> list[int]:
+    """Frames with which a run of merged frames is over that held another track for some time."""
+    found: list[int] = []
+    held: list[float] = []
     for i, why in enumerate(reasons):
         if Reason.MERGED in why:
-            holds = holds or absorbs[i]
-        elif holds:
+            held += [times[i]] if absorbs[i] else []
+            continue
+        if held and held[-1] - held[0] >= _EXCHANGE_S:
             found.append(i)
-            holds = False
+        held = []
     return found
 
 
