@@ -177,12 +177,8 @@ def _open(settings: ServerSettings) -> Matcher:
     from gaitid.quality import assess
 
     encoder = registry.resolve("encoders", settings.encoder)()
-<<<<<<< HEAD
     judge = partial(assess, policy=settings.quality)
     return LocalMatcher(encoder, settings.data, index=settings.index, assess=judge)
-=======
-    return LocalMatcher(encoder, settings.data, index=settings.index, assess=assess)
->>>>>>> server
 
 
 def _server(settings: ServerSettings, calls: Calls, matcher: Matcher) -> grpc.aio.Server:

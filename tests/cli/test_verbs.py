@@ -224,6 +224,8 @@ def test_a_server_that_dies_does_not_stop_the_camera(gaitid, extracted, video, t
 def test_sequences_of_another_size_are_refused(gaitid, tmp_path):
     square = GaitSequence({"silhouette": np.ones((30, 64, 64), np.uint8)}, np.arange(30) / 25)
     npz.save(tmp_path / "square.npz", square)
-    status, _, err = gaitid("enrol", "x", tmp_path / "square.npz", "--data", tmp_path / "d", "--create-gallery")
+    status, _, err = gaitid(
+        "enrol", "x", tmp_path / "square.npz", "--data", tmp_path / "d", "--create-gallery"
+    )
     assert status in (1, 2)
     assert "Traceback" not in err
