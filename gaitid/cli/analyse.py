@@ -56,4 +56,7 @@ def picture(path: Path, name: str, sequence: GaitSequence, quality: Quality) -> 
     """Draw silhouettes over the gait signal with its cycles, and save it as PNG."""
     from gaitid.evaluation.figures import gait_figure
 
-    gait_figure(sequence, analyse(sequence), f"{name}: {line('', quality).strip()}").savefig(path)
+    rhythm = f"{quality.cadence:.0f} steps/min, {quality.cycles:.1f} gait cycles"
+    verdict = ", ".join(quality.reasons) or f"quality {quality.score:.0f}"
+    title = f"{name}: {quality.frames} frames, {rhythm}, {verdict}"
+    gait_figure(sequence, analyse(sequence), title).savefig(path)

@@ -174,7 +174,6 @@ def running(settings: ServerSettings, matcher: Matcher | None = None) -> Iterato
 
 
 def _open(settings: ServerSettings) -> Matcher:
-    from gaitid.quality import assess
 
     encoder = registry.resolve("encoders", settings.encoder)()
     judge = partial(assess, policy=settings.quality)
