@@ -10,7 +10,8 @@ import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import Future
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import grpc
@@ -21,6 +22,7 @@ from grpc_health.v1.health import aio as health
 from gaitid import registry, wire
 from gaitid.errors import ConfigError
 from gaitid.matcher import LocalMatcher, Matcher
+from gaitid.quality import QualityPolicy, assess
 from gaitid.server.calls import Calls
 from gaitid.server.service import SERVICES, Service
 
@@ -44,6 +46,7 @@ class ServerSettings:
         tls_client_ca: PEM file of the authority of client certificates; set = clients need one.
         insecure: Allow other hosts to connect without TLS.
         shutdown_grace_s: How long calls may take to finish after SIGTERM, seconds.
+        quality: What a sequence needs to be searched or enrolled (table ``[quality]``).
     """
 
     address: str = "127.0.0.1:7443"
@@ -58,6 +61,7 @@ class ServerSettings:
     tls_client_ca: Path | None = None
     insecure: bool = False
     shutdown_grace_s: float = 10.0
+    quality: QualityPolicy = field(default_factory=QualityPolicy)
 
     def __post_init__(self) -> None:
         host, _, port = self.address.rpartition(":")
@@ -170,10 +174,9 @@ def running(settings: ServerSettings, matcher: Matcher | None = None) -> Iterato
 
 
 def _open(settings: ServerSettings) -> Matcher:
-    from gaitid.quality import assess
-
     encoder = registry.resolve("encoders", settings.encoder)()
-    return LocalMatcher(encoder, settings.data, index=settings.index, assess=assess)
+    judge = partial(assess, policy=settings.quality)
+    return LocalMatcher(encoder, settings.data, index=settings.index, assess=judge)
 
 
 def _server(settings: ServerSettings, calls: Calls, matcher: Matcher) -> grpc.aio.Server:
