@@ -13,6 +13,7 @@ from gaitid.errors import ContractMismatch, EnrolmentRejected, InputError, Seque
 from gaitid.gallery.gallery import Gallery
 from gaitid.gallery.policy import decide
 from gaitid.gallery.store import GalleryRow, Sample, Store, gallery_not_found
+from gaitid.quality import assess
 from gaitid.records import (
     Decision,
     Embedding,
@@ -137,7 +138,8 @@ class LocalMatcher:
         encoder: Embeds sequences; called from many threads.
         data: Data directory; made when it does not exist.
         index: Name in `registry.INDEXES`.
-        assess: Gives the quality of a sequence; one that is not usable is not embedded.
+        assess: Gives the quality of a sequence; one that is not usable is not embedded. Another policy
+            is ``functools.partial(quality.assess, policy=...)``.
 
     Raises:
         StoreError: The directory is in use, read-only or damaged; see `gallery.store.Store`.
@@ -150,7 +152,7 @@ class LocalMatcher:
         data: Path | str,
         *,
         index: str = "faiss",
-        assess: Callable[[GaitSequence], Quality],
+        assess: Callable[[GaitSequence], Quality] = assess,
     ) -> None:
         self._encoder = encoder
         self._assess = assess

@@ -75,7 +75,7 @@ class FlatIndex:
 
     `rows` is replaced as a whole by each change and its arrays are never written again, so a
     search that took them before needs no lock. Adding writes behind the last row of a buffer that
-    grows by doubling; removing copies what stays (at 100,000 x 256 tens of milliseconds).
+    grows by a quarter; removing copies what stays (at 100,000 x 256 tens of milliseconds).
     """
 
     def __init__(self, dimension: int) -> None:
@@ -92,13 +92,14 @@ class FlatIndex:
         self._check(vectors)
         if len(ids) != len(vectors):
             raise InputError(f"{len(ids)} ids, {len(vectors)} vectors", "equal counts", "pass one id each")
-        if not len(ids):
-            return
-        order = np.argsort(ids, kind="stable")
-        ids, vectors = ids[order], vectors[order]
-        if (ids[1:] == ids[:-1]).any() or np.isin(ids, self.rows.ids, assume_unique=True).any():
+        if (ids[1:] <= ids[:-1]).any():
+            order = np.argsort(ids)
+            ids, vectors = ids[order], vectors[order]
+        at = np.searchsorted(self.rows.ids, ids)
+        present = self.rows.ids[at[at < len(self)]] == ids[at < len(self)]
+        if present.any() or (ids[1:] == ids[:-1]).any():
             raise InputError("an id is repeated or present already", "new, distinct ids", "remove it first")
-        if len(self) and ids[0] < self.rows.ids[-1]:
+        if len(ids) and at[0] < len(self):
             self._merge(ids, vectors)
         else:
             self._append(ids, vectors)
@@ -117,7 +118,7 @@ class FlatIndex:
     def _append(self, ids: NDArray[np.int64], vectors: NDArray[np.float32]) -> None:
         start, end = len(self), len(self) + len(ids)
         if end > len(self._ids):
-            room = max(end, 2 * start, 64)
+            room = end + start // 4 + 64
             self._ids, self._vectors = _grown(self.rows.ids, room), _grown(self.rows.vectors, room)
         self._ids[start:end] = ids
         self._vectors[start:end] = vectors

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -173,7 +174,7 @@ def test_a_waiting_writer_goes_before_new_readers():
     threads.append(threading.Thread(target=writer))
     threads[1].start()
     while not lock._writers_waiting:
-        pass
+        time.sleep(0.001)
     threads.append(threading.Thread(target=late_reader))
     threads[2].start()
     leave.set()

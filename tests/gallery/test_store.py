@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import sqlite3
 import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -273,7 +274,7 @@ def test_writers_share_commits_and_are_told_in_order(store):
         for thread in threads:
             thread.start()
         while len(store._waiting) < 20:
-            pass
+            time.sleep(0.001)
     for thread in threads:
         thread.join(10)
     assert told == list(range(1, 21))
@@ -297,7 +298,7 @@ def test_one_refused_change_does_not_harm_the_others_of_its_group(store):
         for thread in threads:
             thread.start()
         while len(store._waiting) < 3:
-            pass
+            time.sleep(0.001)
     for thread in threads:
         thread.join(10)
     assert isinstance(outcome["ann"], SubjectExists)

@@ -545,3 +545,46 @@ def test_kill_9_loses_nothing_that_was_acknowledged(tmp_path):
         assert len(held) == matcher.describe("g").subjects
         matcher.close()
     assert len(enrolled) + len(deleted) > 100
+
+
+# -- with the real encoder and the real assessor ---------------------------------------------------
+
+
+def striding(seed: int, frames: int = 60, start: int = 0) -> GaitSequence:
+    """A body of the seed's width on two legs that swing once a second at 25 frames a second."""
+    random = np.random.default_rng(seed)
+    half, length, head = 6 + random.random() * 5, 26 + random.random() * 6, 2 + random.random() * 4
+    rows, columns = np.mgrid[:64, :44]
+    frames_made = []
+    for frame in range(start, start + frames):
+        swing = np.sin(2 * np.pi * frame / 25) * 10
+        body = (np.abs(columns - 22) < half) & (rows > 12) & (rows < 64 - length)
+        body |= np.hypot(rows - 7, columns - 22) < 4 + head / 2
+        depth = np.clip((rows - (64 - length)) / length, 0, 1)
+        for leg in (-1, 1):
+            body |= (np.abs(columns - 22 - leg * swing * depth) < 3) & (rows >= 64 - length)
+        frames_made.append(body)
+    silhouettes = np.stack(frames_made).astype(np.uint8)
+    times = np.arange(start, start + frames) / 25
+    boxes = np.tile(np.array([100, 50, 220, 290], np.float32), (frames, 1))
+    return GaitSequence({"silhouette": silhouettes}, times, boxes)
+
+
+def test_gei_and_the_real_assessor_find_the_walker(tmp_path):
+    matcher = LocalMatcher(registry.resolve("encoders", "gei")(), tmp_path)
+    matcher.create_gallery("g")
+    for seed in range(4):
+        matcher.enrol("g", f"w{seed}", [striding(seed)])
+    for seed in range(4):
+        decision = matcher.identify("g", striding(seed, start=9))
+        assert decision.subject == f"w{seed}"
+        assert decision.quality.cycles >= 1
+    standing = GaitSequence({"silhouette": striding(0).silhouettes[:1].repeat(60, 0)}, np.arange(60) / 25)
+    decision = matcher.identify("g", standing)
+    assert decision.outcome is Outcome.INSUFFICIENT_QUALITY
+    assert Reason.STANDING in decision.quality.reasons
+    assert matcher.identify("g", striding(0, frames=4)).outcome is Outcome.INSUFFICIENT_QUALITY
+    with pytest.raises(EnrolmentRejected) as caught:
+        matcher.enrol("g", "statue", [standing])
+    assert "standing" in caught.value.reasons
+    matcher.close()
