@@ -78,8 +78,11 @@ def pack_sequence(sequence: GaitSequence) -> sequence_pb2.GaitSequence:
     """The message of a sequence; silhouettes are deflated, skeletons keep all their digits.
 
     Raises:
+        InputError: It is no sequence.
         SequenceError: Its origin or counts do not fit a message.
     """
+    if not isinstance(sequence, GaitSequence):
+        raise InputError(f"probe is a {type(sequence).__name__}", "a GaitSequence", "convert it")
     try:
         message = sequence_pb2.GaitSequence(
             times_s=sequence.times,
@@ -139,11 +142,11 @@ def unpack_embedding(message: sequence_pb2.Embedding) -> Embedding:
 
 def pack_probe(probe: Probe) -> sequence_pb2.Probe:
     """The message of a probe."""
-    if isinstance(probe, GaitSequence):
-        return sequence_pb2.Probe(sequence=pack_sequence(probe))
     if isinstance(probe, Embedding):
         return sequence_pb2.Probe(embedding=pack_embedding(probe))
-    raise InputError(f"probe is a {type(probe).__name__}", "a GaitSequence or an Embedding", "convert it")
+    if isinstance(probe, GaitSequence):
+        return sequence_pb2.Probe(sequence=pack_sequence(probe))
+    raise InputError(f"probe is a {type(probe).__name__}", "a GaitSequence or Embedding", "convert it")
 
 
 def unpack_probe(message: sequence_pb2.Probe) -> Probe:

@@ -174,7 +174,6 @@ def running(settings: ServerSettings, matcher: Matcher | None = None) -> Iterato
 
 
 def _open(settings: ServerSettings) -> Matcher:
-
     encoder = registry.resolve("encoders", settings.encoder)()
     judge = partial(assess, policy=settings.quality)
     return LocalMatcher(encoder, settings.data, index=settings.index, assess=judge)

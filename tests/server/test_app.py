@@ -91,7 +91,7 @@ def test_unknown_names_are_refused(key, tmp_path):
 
 def test_unreadable_certificates_are_named(tmp_path):
     missing = tmp_path / "none.pem"
-    with pytest.raises(ConfigError, match="none.pem"), begin(tls_certificate=missing, tls_key=missing):
+    with pytest.raises(ConfigError, match=r"none\.pem"), begin(tls_certificate=missing, tls_key=missing):
         pass
 
 

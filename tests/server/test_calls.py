@@ -129,7 +129,6 @@ def test_the_matcher_is_closed_with_the_server(slow):
 
 
 def test_an_unknown_rpc_is_unimplemented(address):
-    with grpc.insecure_channel(address) as channel:
-        with pytest.raises(grpc.RpcError) as caught:
-            channel.unary_unary("/gaitid.v1.AdminService/Restore")(b"", timeout=5)
+    with grpc.insecure_channel(address) as channel, pytest.raises(grpc.RpcError) as caught:
+        channel.unary_unary("/gaitid.v1.AdminService/Restore")(b"", timeout=5)
     assert caught.value.code() is grpc.StatusCode.UNIMPLEMENTED
