@@ -4,9 +4,9 @@ Run from the repository root, on a quiet machine:
 
     OMP_NUM_THREADS=1 PYTHONPATH=. python benchmarks/gallery.py
 
-Rivals, in the same run: bare SQLite (WAL, FULL, one insert into one unindexed table a commit), a bare
-`IndexFlatIP`, a numpy
-product with argpartition. Vectors are random unit vectors of 256 dimensions, four templates a subject.
+Rivals, in the same run: bare SQLite (WAL, FULL, one insert into one unindexed table a commit), a
+bare `IndexFlatIP`, a numpy product with argpartition.
+Vectors are random unit vectors of 256 dimensions, four templates a subject.
 """
 
 from __future__ import annotations

@@ -45,6 +45,7 @@ from gaitid.records import OperatingPoint, Origin, Quality
 T = TypeVar("T")
 
 _DENIED = (errno.EACCES, errno.EPERM, errno.EROFS)
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 DATABASE, LOCK = "gaitid.db", "gaitid.lock"
 
@@ -455,10 +456,11 @@ def _take_lock(directory: Path) -> int:
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)  # others have no business here
         lock = os.open(directory / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
-        raise StoreReadOnly(
+        kind = StoreError if error.errno in _FULL else StoreReadOnly
+        raise kind(
             f"{directory} cannot be written ({error.strerror})",
             "a directory that this user can make and write",
-            "choose another, or correct its permissions",
+            "choose another, free disk space or correct its permissions",
         ) from error
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -125,7 +125,7 @@ def test_a_failed_application_costs_a_reload_and_no_data(store, caplog):
     assert gallery.search(unit(1), 1)[0][0].subject == "cyd"
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(
     seed=st.integers(0, 2**31),
     counts=st.lists(st.integers(1, 12), max_size=12),

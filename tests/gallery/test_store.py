@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import shutil
 import sqlite3
 import threading
@@ -174,6 +176,16 @@ def test_a_path_below_a_file_is_refused(tmp_path):
     for path in (tmp_path / "file" / "data", tmp_path / "file"):
         with pytest.raises(StoreReadOnly, match="cannot be written"):
             Store(path)
+
+
+def test_a_disk_too_full_for_the_directory_is_not_called_read_only(tmp_path, monkeypatch):
+    def no_space(*_: object) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "open", no_space)
+    with pytest.raises(StoreError, match="No space left") as caught:
+        Store(tmp_path)
+    assert type(caught.value) is StoreError
 
 
 @pytest.mark.parametrize("existing", [True, False])

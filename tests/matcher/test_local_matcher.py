@@ -303,7 +303,9 @@ SKELETONS = GaitSequence({"skeleton": np.zeros((10, 17, 3), np.float32)}, np.ara
         (ContractMismatch, lambda m: m.add_samples("g", "ann", [embedding(contract="other")])),
     ],
 )
-def test_a_mistake_is_named_and_changes_nothing(matcher, error, act):
+def test_a_mistake_is_named_and_changes_nothing(tmp_path, error, act):
+    matcher = open_matcher(tmp_path)
+    matcher.create_gallery("g")
     matcher.enrol("g", "ann", [walk(1)])
     before = matcher.list_galleries(), matcher.list_subjects("g")
     with pytest.raises(error) as caught:
@@ -312,6 +314,7 @@ def test_a_mistake_is_named_and_changes_nothing(matcher, error, act):
     assert caught.value.expected
     assert caught.value.remedy
     assert (matcher.list_galleries(), matcher.list_subjects("g")) == before
+    matcher.close()
 
 
 def test_another_encoder_cannot_use_the_gallery_but_its_embeddings_can(tmp_path):
