@@ -38,7 +38,8 @@ class ServerSettings:
         data: Directory of the galleries.
         encoder: Name of the encoder.
         index: Name of the index.
-        max_message_bytes: Largest request and answer, bytes.
+        max_message_bytes: Largest request and answer, bytes; requests in work or waiting take at most
+            `max_concurrent` times that much memory.
         workers: Threads that embed and search.
         max_concurrent: Calls in work or waiting; more are told to come back.
         tls_certificate: PEM file of the server's certificate chain; with `tls_key` switches TLS on.

@@ -31,6 +31,7 @@ class Calls:
 
     def __init__(self, workers: int, max_concurrent: int) -> None:
         self._executor = ThreadPoolExecutor(workers, "gaitid-call")
+        self._idle = asyncio.Semaphore(workers)  # threads without work
         self._limit = max_concurrent
         self._running = 0
 
@@ -69,7 +70,7 @@ class Calls:
                 await _abort(context, self._overloaded())
             self._running += 1
             try:
-                return await asyncio.get_running_loop().run_in_executor(self._executor, work, request)
+                return await self._work(work, request)
             except GaitIdError as error:
                 await _abort(context, error)
             except Exception as error:
@@ -83,9 +84,17 @@ class Calls:
             response_serializer=_serialized,
         )
 
+    async def _work(self, work: Callable[[Any], Message], request: Message) -> Message:
+        # Waiting here and not in the executor's queue: a call that is given up lets its request go.
+        await self._idle.acquire()
+        loop = asyncio.get_running_loop()
+        future = self._executor.submit(work, request)
+        future.add_done_callback(lambda _: loop.call_soon_threadsafe(self._idle.release))
+        return await asyncio.wrap_future(future)
+
     def close(self) -> None:
-        """Wait for the work that has begun, drop the rest."""
-        self._executor.shutdown(wait=True, cancel_futures=True)
+        """Wait for the work that has begun."""
+        self._executor.shutdown(wait=True)
 
     def _overloaded(self) -> Overloaded:
         return Overloaded(
