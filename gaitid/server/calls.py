@@ -87,10 +87,15 @@ class Calls:
     async def _work(self, work: Callable[[Any], Message], request: Message) -> Message:
         # Waiting here and not in the executor's queue: a call that is given up lets its request go.
         await self._idle.acquire()
-        loop = asyncio.get_running_loop()
         future = self._executor.submit(work, request)
-        future.add_done_callback(lambda _: loop.call_soon_threadsafe(self._idle.release))
-        return await asyncio.wrap_future(future)
+        try:
+            return await asyncio.wrap_future(future)
+        finally:
+            if future.done():
+                self._idle.release()
+            else:  # given up, but its thread is busy until the work is done
+                loop = asyncio.get_running_loop()
+                future.add_done_callback(lambda _: loop.call_soon_threadsafe(self._idle.release))
 
     def close(self) -> None:
         """Wait for the work that has begun."""

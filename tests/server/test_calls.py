@@ -97,6 +97,19 @@ def test_expired_work_is_not_begun(slow):
         hasty.close()
 
 
+def test_a_thread_of_expired_work_is_used_again(slow):
+    with serving(slow, workers=1) as address:
+        client = RemoteMatcher(address, timeout_s=0.5)
+        with pytest.raises(DeadlineExceeded):  # its work has begun and goes on
+            client.describe("home")
+        slow.go.set()
+        for _ in range(3):
+            with pytest.raises(InternalError):
+                client.describe("home")
+        assert slow.count == 4
+        client.close()
+
+
 def test_an_unforeseen_fault_has_an_incident_and_no_secret(slow, caplog):
     slow.go.set()
     with serving(slow) as address, caplog.at_level(logging.ERROR):
