@@ -27,6 +27,8 @@ from gaitid.server.calls import Calls
 from gaitid.server.service import SERVICES, Service
 
 _log = logging.getLogger(__name__)
+_LAST_BYTES_S = 1.0
+"""How long answers may take to leave once the work is done, seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +117,9 @@ async def start(settings: ServerSettings, matcher: Matcher | None = None) -> Asy
             yield address
         finally:
             await vitals.enter_graceful_shutdown()
-            await server.stop(settings.shutdown_grace_s)
+            # Draining first: grpc's own stop answers calls that arrive in between with CANCELLED.
+            await calls.drain(settings.shutdown_grace_s)
+            await server.stop(_LAST_BYTES_S)
     finally:
         calls.close()
         matcher.close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
+import time
 import traceback
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -14,7 +15,7 @@ import grpc
 from google.protobuf.message import DecodeError, Message
 
 from gaitid import wire
-from gaitid.errors import GaitIdError, InternalError, MessageError, Overloaded
+from gaitid.errors import GaitIdError, InternalError, MessageError, Overloaded, ServerUnreachable
 
 _log = logging.getLogger(__name__)
 _DETAILS = "grpc-status-details-bin"
@@ -34,6 +35,7 @@ class Calls:
         self._idle = asyncio.Semaphore(workers)  # threads without work
         self._limit = max_concurrent
         self._running = 0
+        self._is_stopping = False
 
     def handlers(self, module: Any, service: object) -> list[grpc.GenericRpcHandler]:
         """Handlers of all services of a generated module; `service` has one method for each rpc."""
@@ -66,6 +68,8 @@ class Calls:
         async def answer(request: Message | MessageError, context: Any) -> Message:
             if isinstance(request, MessageError):
                 await _abort(context, request)
+            if self._is_stopping:
+                await _abort(context, _stopping())
             if self._running >= self._limit:
                 await _abort(context, self._overloaded())
             self._running += 1
@@ -97,6 +101,13 @@ class Calls:
                 loop = asyncio.get_running_loop()
                 future.add_done_callback(lambda _: loop.call_soon_threadsafe(self._idle.release))
 
+    async def drain(self, grace_s: float) -> None:
+        """Refuse new calls; return when those in work or waiting are done, or `grace_s` is over."""
+        self._is_stopping = True
+        deadline = time.monotonic() + grace_s
+        while self._running and time.monotonic() < deadline:
+            await asyncio.sleep(0.02)
+
     def close(self) -> None:
         """Wait for the work that has begun."""
         self._executor.shutdown(wait=True)
@@ -107,6 +118,10 @@ class Calls:
             f"fewer than {self._limit}",
             f"try again in {wire.RETRY_AFTER_S} s",
         )
+
+
+def _stopping() -> ServerUnreachable:
+    return ServerUnreachable("server is stopping", "a running one", "try again when it is back")
 
 
 def _serialized(message: Message) -> bytes:
