@@ -251,7 +251,7 @@ class RemoteMatcher:
 
     def _transport_error(self, code: grpc.StatusCode, text: str) -> GaitIdError:
         match code:
-            case grpc.StatusCode.UNAVAILABLE:
+            case grpc.StatusCode.UNAVAILABLE | grpc.StatusCode.CANCELLED:  # we cancel nothing: it stops
                 return ServerUnreachable(
                     f"nobody answers at {text}",
                     "a gaitid server",

@@ -27,6 +27,8 @@ from gaitid.server.calls import Calls
 from gaitid.server.service import SERVICES, Service
 
 _log = logging.getLogger(__name__)
+_LAST_BYTES_S = 1.0
+"""How long answers may take to leave once the work is done, seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +40,8 @@ class ServerSettings:
         data: Directory of the galleries.
         encoder: Name of the encoder.
         index: Name of the index.
-        max_message_bytes: Largest request and answer, bytes.
+        max_message_bytes: Largest request and answer, bytes; requests in work or waiting take at most
+            `max_concurrent` times that much memory.
         workers: Threads that embed and search.
         max_concurrent: Calls in work or waiting; more are told to come back.
         tls_certificate: PEM file of the server's certificate chain; with `tls_key` switches TLS on.
@@ -114,7 +117,9 @@ async def start(settings: ServerSettings, matcher: Matcher | None = None) -> Asy
             yield address
         finally:
             await vitals.enter_graceful_shutdown()
-            await server.stop(settings.shutdown_grace_s)
+            # Draining first: grpc's own stop answers calls that arrive in between with CANCELLED.
+            await calls.drain(settings.shutdown_grace_s)
+            await server.stop(_LAST_BYTES_S)
     finally:
         calls.close()
         matcher.close()
