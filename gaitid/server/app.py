@@ -25,6 +25,7 @@ from gaitid.matcher import LocalMatcher, Matcher
 from gaitid.quality import QualityPolicy, assess
 from gaitid.server.calls import Calls
 from gaitid.server.service import SERVICES, Service
+from gaitid.settings import split_address
 
 _log = logging.getLogger(__name__)
 _LAST_BYTES_S = 1.0
@@ -67,9 +68,7 @@ class ServerSettings:
     quality: QualityPolicy = field(default_factory=QualityPolicy)
 
     def __post_init__(self) -> None:
-        host, _, port = self.address.rpartition(":")
-        if not host or not port.isdecimal() or int(port) > 65535:
-            raise ConfigError(f"address is {self.address!r}", "host:port", "write 127.0.0.1:7443, say")
+        host, _ = split_address(self.address)
         for key in ("max_message_bytes", "workers", "max_concurrent"):
             if getattr(self, key) < 1:
                 raise ConfigError(f"{key} is {getattr(self, key)}", "1 or more", "correct it")
@@ -111,7 +110,7 @@ async def start(settings: ServerSettings, matcher: Matcher | None = None) -> Asy
         vitals = await _add_health(server)
         port = _bind(server, settings.address, credentials)
         await server.start()
-        address = f"{settings.address.rpartition(':')[0]}:{port}"
+        address = f"{split_address(settings.address)[0]}:{port}"
         _log.info("serving on %s", address)
         try:
             yield address
