@@ -18,6 +18,8 @@ from gaitid import registry
 from gaitid.datasets.base import Dataset, Fault, labels_of, open_dataset, summary
 from gaitid.datasets.grew import write_submission
 from gaitid.errors import DatasetError, UnknownName
+from gaitid.modalities import npz
+from gaitid.records import GaitSequence
 from gaitid.synthetic.layouts import Walk, write_layout
 
 # Layout: train and test sequences, faults that a whole miniature has (its subjects are few).
@@ -473,6 +475,20 @@ def test_folder_reads_files_and_facts(tmp_path):
     assert labels.covariates["sex"].tolist() == ["f", "f", "m"]
     assert labels.condition.tolist() == ["nm"] * 3
     assert faults(dataset)[Fault.EMPTY_FILE].where == "bob/nm-01/side.npy"
+
+
+def test_folder_reads_what_extract_writes(tmp_path):
+    skeleton = RNG.uniform(0, 1, (3, 17, 3)).astype(np.float32)
+    written = GaitSequence({"skeleton": skeleton}, np.array([5.0, 5.5, 7.0]), dropped={"cut_off": 2})
+    (tmp_path / "alice" / "walk-1").mkdir(parents=True)
+    npz.save(tmp_path / "alice" / "walk-1" / "door.npz", written)
+    dataset = open_dataset("folder", tmp_path)
+    (entry,) = dataset.entries("test")
+    assert (entry.condition, entry.view) == ("walk", "door")
+    sequence = dataset.load(entry)
+    np.testing.assert_array_equal(sequence.skeletons, skeleton)
+    np.testing.assert_array_equal(sequence.times, written.times)
+    assert sequence.dropped == {"cut_off": 2}
 
 
 FILES = {
