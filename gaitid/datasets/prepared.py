@@ -77,7 +77,7 @@ class Prepared:
         self._protocols = {p["name"]: _protocol(p) for p in manifest["protocols"]}
         self._problems = [_problem(p) for p in manifest["problems"]]
         self._places: dict[Entry, _Place] = {}
-        for line in lines.splitlines():
+        for line in lines.decode().splitlines():
             row = json.loads(line)
             if "place" in row:
                 self._places[_entry(row["entry"], self.root)] = _place(row["place"])

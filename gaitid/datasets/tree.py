@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator
@@ -114,7 +115,7 @@ class TreeDataset:
 
     def report(self, problem: Problem) -> None:
         """Remember a problem once, its path relative to the root."""
-        where = problem.where.removeprefix(f"{self.root}/")
+        where = problem.where.removeprefix(f"{self.root}{os.sep}")
         known = Problem(problem.fault, where, problem.detail, problem.count)
         if known not in self._known:
             self._known.add(known)
