@@ -48,7 +48,7 @@ class Folder(TreeDataset):
                     yield Entry(subject.name, condition, walk.name, view, part, path, covariates)
 
     def _views(self, walk: Path) -> Iterator[tuple[str, Path]]:
-        for child in sorted(walk.iterdir()):
+        for child in self.children(walk):
             if child.is_dir() and _NAME.fullmatch(child.name):
                 path = self.source(child)
                 if path is not None:
