@@ -209,6 +209,16 @@ def test_flipped_bit_is_noticed(folder, miniature):
         prepare(open_dataset("folder", miniature("folder")), folder)
 
 
+def test_a_bit_flipped_before_the_end_leaves_it_unfinished(folder, miniature):
+    (folder / PREPARED).unlink()
+    data = bytearray((folder / "frames.bin").read_bytes())
+    data[700] ^= 4
+    (folder / "frames.bin").write_bytes(bytes(data))
+    with pytest.raises(DatasetError, match="checksum of subject001/nm-01/000"):
+        prepare(open_dataset("folder", miniature("folder")), folder)
+    assert not (folder / PREPARED).exists()
+
+
 def test_changed_lines_are_noticed(folder):
     lines = folder / "sequences.jsonl"
     lines.write_bytes(lines.read_bytes().replace(b"subject001", b"subject002", 1))
