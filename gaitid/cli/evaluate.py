@@ -1,4 +1,7 @@
-"""``gaitid evaluate``: measure an encoder on a data set, or compare two such measurements."""
+"""``gaitid evaluate``: measure an encoder on a data set, or compare two such measurements.
+
+Writes result.json and report.html; for a protocol whose answers are hidden, submission.csv.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +10,7 @@ import json
 import shlex
 import sys
 import time
-from importlib import import_module
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 from gaitid import registry
@@ -22,20 +23,15 @@ from gaitid.evaluation.comparison import Difference, compare, read
 from gaitid.evaluation.embedding import Embedded, embed
 from gaitid.evaluation.experiment import Plan, evaluate, plain
 from gaitid.evaluation.identification import CONVENTIONS, candidates
+from gaitid.evaluation.pages import comparison_page, evaluation_page
 from gaitid.evaluation.provenance import provenance
 from gaitid.evaluation.scores import METRICS, Metric
 
 RESULT, PAGE, SUBMISSION = "result.json", "report.html", "submission.csv"
 
 
-def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add the verb and its flags."""
-    parser = subparsers.add_parser(
-        "evaluate",
-        help="measure an encoder on a data set by its published protocol",
-        description=f"Measure an encoder on a data set. Writes {RESULT} and {PAGE} (for a protocol whose "
-        f"answers are hidden: {SUBMISSION}). With --compare, tests the differences of two results.",
-    )
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the flags of ``gaitid evaluate``."""
     parser.add_argument("--dataset", choices=registry.names("datasets"))
     parser.add_argument("--root", help="directory of the data set, original or prepared")
     parser.add_argument("--encoder", choices=registry.names("encoders"))
@@ -53,32 +49,30 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument("--seed", type=int, default=0, help="of splits, samples and resampling")
     parser.add_argument("--compare", nargs=2, metavar=("FIRST", "SECOND"), help=f"two {RESULT} files")
     parser.add_argument("--out", help="directory to write into")
-    parser.set_defaults(run=run)
 
 
-def run(args: argparse.Namespace) -> int:
+def run(options: argparse.Namespace) -> int:
     """Evaluate or compare; gives the exit status."""
-    if args.compare:
-        return _compare(args)
-    missing = [f"--{name}" for name in ("dataset", "root", "encoder", "out") if not getattr(args, name)]
+    if options.compare:
+        return _compare(options)
+    missing = [f"--{name}" for name in ("dataset", "root", "encoder", "out") if not getattr(options, name)]
     if missing:
         raise InputError(
             f"no {', '.join(missing)}", "these or --compare FIRST SECOND", "see gaitid evaluate -h"
         )
-    _pages()  # what the report needs is missed now, not after the work
-    dataset = open_dataset(args.dataset, args.root, partition=args.partition)
-    encoder: Encoder = registry.resolve("encoders", args.encoder)()
-    protocol = dataset.protocol(args.protocol)
+    dataset = open_dataset(options.dataset, options.root, partition=options.partition)
+    encoder: Encoder = registry.resolve("encoders", options.encoder)()
+    protocol = dataset.protocol(options.protocol)
     started = time.process_time()
     embedded = embed(dataset, encoder, progress=Bar(sys.stderr))
     embedding_s = time.process_time() - started
-    out = Path(args.out)
+    out = Path(options.out)
     out.mkdir(parents=True, exist_ok=True)
     if not any(group.labelled for group in protocol.groups):
-        return _submit(embedded, protocol, args.metric, out)
-    plan = Plan(metric=args.metric, convention=args.convention, seed=args.seed)
+        return _submit(embedded, protocol, options.metric, out)
+    plan = Plan(metric=options.metric, convention=options.convention, seed=options.seed)
     document = evaluate(embedded.vectors, embedded.labels, protocol, plan)
-    document["what"] = plain(_what(args, dataset, encoder, embedded))
+    document["what"] = plain(_what(options, dataset, encoder, embedded))
     cpu = {"embedding": embedding_s, "figures": time.process_time() - started - embedding_s}
     document["how"] = {**provenance(shlex.join(["gaitid", *sys.argv[1:]])), "cpu_seconds": cpu}
     _write(out, document, dataset, embedded)
@@ -87,17 +81,12 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _pages() -> ModuleType:
-    try:
-        return import_module("gaitid.evaluation.pages")
-    except ModuleNotFoundError as error:
-        raise registry.missing(error, "the report") from error
-
-
-def _what(args: argparse.Namespace, dataset: Dataset, encoder: Encoder, embedded: Embedded) -> dict[str, Any]:
+def _what(
+    options: argparse.Namespace, dataset: Dataset, encoder: Encoder, embedded: Embedded
+) -> dict[str, Any]:
     return {
         "dataset": dataset.name,
-        "root": str(Path(args.root).resolve()),
+        "root": str(Path(options.root).resolve()),
         "encoder": encoder.name,
         "contract": encoder.contract,
         "dimension": encoder.dimension,
@@ -118,7 +107,7 @@ def _write(out: Path, document: dict[str, Any], dataset: Dataset, embedded: Embe
     }
     walks = {row: dataset.load(embedded.entries[row]).silhouettes for row in rows}
     shown = {row: walk for row, walk in walks.items() if walk is not None}
-    (out / PAGE).write_text(_pages().evaluation_page(document, shown), encoding="utf-8")
+    (out / PAGE).write_text(evaluation_page(document, shown), encoding="utf-8")
 
 
 def _print(document: dict[str, Any]) -> None:
@@ -160,15 +149,15 @@ def _submit(embedded: Embedded, protocol: Protocol, metric: Metric, out: Path) -
     return 0
 
 
-def _compare(args: argparse.Namespace) -> int:
-    first, second = (read(path) for path in args.compare)
-    found = compare(first, second, seed=args.seed)
+def _compare(options: argparse.Namespace) -> int:
+    first, second = (read(path) for path in options.compare)
+    found = compare(first, second, seed=options.seed)
     for one in found:
         print(_line(one))
-    if args.out:
-        out = Path(args.out)
+    if options.out:
+        out = Path(options.out)
         out.mkdir(parents=True, exist_ok=True)
-        (out / "comparison.html").write_text(_pages().comparison_page(first, second, found), encoding="utf-8")
+        (out / "comparison.html").write_text(comparison_page(first, second, found), encoding="utf-8")
         (out / "comparison.json").write_text(json.dumps(plain(found), indent=1), encoding="utf-8")
         print(out / "comparison.html")
     return 0

@@ -1,4 +1,7 @@
-"""``gaitid prepare``: convert a data set once, so that it loads fast ever after."""
+"""``gaitid prepare``: convert a data set once, so that it loads fast ever after.
+
+A stopped run goes on where it was when the same command is given again; a finished one is verified.
+"""
 
 from __future__ import annotations
 
@@ -6,60 +9,53 @@ import argparse
 import os
 import sys
 import time
+from pathlib import Path
 from typing import TextIO
 
 from gaitid import registry
-from gaitid.datasets.base import Fault, open_dataset, summary
+from gaitid.datasets.base import Fault, Problem, open_dataset, summary
 from gaitid.datasets.prepared import prepare
 
 _SHOWN = 10
 _REFRESH_S = 0.1
 
 
-def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add the verb and its flags."""
-    parser = subparsers.add_parser(
-        "prepare",
-        help="convert a data set into a fast, checked directory",
-        description="Convert a data set once: bit-packed, memory-mapped, checksummed. A stopped run goes "
-        "on where it was; a finished one is only verified.",
-    )
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the flags of ``gaitid prepare``."""
     parser.add_argument("--dataset", required=True, choices=registry.names("datasets"))
-    parser.add_argument("--root", required=True, help="directory of the original")
-    parser.add_argument("--out", required=True, help="directory to make")
+    parser.add_argument("--root", type=Path, required=True, help="directory of the original")
+    parser.add_argument("--out", type=Path, required=True, help="directory to make, or to go on with")
     parser.add_argument(
-        "--partition", help="JSON file of TRAIN_SET and TEST_SET; default: the published rule"
+        "--partition", type=Path, help="JSON file of TRAIN_SET and TEST_SET (default: the published rule)"
     )
-    parser.add_argument(
-        "--workers", type=int, default=os.cpu_count() or 1, help="reading processes (default: %(default)s)"
-    )
+    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes (default: all)")
     parser.add_argument("--all-problems", action="store_true", help="print every problem, not the first ten")
-    parser.set_defaults(run=run)
 
 
-def run(args: argparse.Namespace) -> int:
-    """Prepare, show progress on standard error and a summary on standard output; gives the exit status."""
-    dataset = open_dataset(args.dataset, args.root, partition=args.partition)
-    prepared = prepare(dataset, args.out, workers=max(args.workers, 1), progress=Bar(sys.stderr))
-    problems = prepared.problems()
+def run(options: argparse.Namespace) -> int:
+    """Convert or go on, verify, and say what is there and what is wrong with it."""
+    dataset = open_dataset(options.dataset, options.root, partition=options.partition)
+    bar = Bar(sys.stderr)
+    prepared = prepare(dataset, options.out, workers=max(options.workers, 1), progress=bar)
     for part in ("train", "test"):
         entries = prepared.entries(part)
-        subjects = len({entry.subject for entry in entries})
-        print(f"{part}: {len(entries)} sequences of {subjects} subjects")
+        print(f"{part}: {len(entries)} sequences of {len({entry.subject for entry in entries})} subjects")
     print(f"protocols: {', '.join(prepared.protocols())}")
-    print(
-        "problems: " + (", ".join(f"{count} {name}" for name, count in summary(problems).items()) or "none")
-    )
-    # What is merely absent is counted above; what was there and not read comes first.
-    absent = (Fault.MISSING_SUBJECT, Fault.MISSING_SEQUENCE, Fault.MISSING_VIEW)
-    problems.sort(key=lambda problem: problem.fault in absent)
-    shown = problems if args.all_problems else problems[:_SHOWN]
-    for problem in shown:
-        print(f"  {problem.fault.value}: {problem.where}: {problem.detail}")
-    if len(shown) < len(problems):
-        print(f"  and {len(problems) - len(shown)} more: --all-problems")
-    print(f"verified: {args.out}")
+    _print_problems(prepared.problems(), options.all_problems)
+    print(f"verified: {options.out}")
     return 0
+
+
+def _print_problems(problems: list[Problem], every: bool) -> None:
+    """Counts, then the first of them; what was there and could not be read comes first."""
+    counts = ", ".join(f"{count} {name}" for name, count in summary(problems).items())
+    print(f"problems: {counts or 'none'}")
+    absent = (Fault.MISSING_SUBJECT, Fault.MISSING_SEQUENCE, Fault.MISSING_VIEW)
+    ordered = sorted(problems, key=lambda problem: problem.fault in absent)
+    for problem in ordered if every else ordered[:_SHOWN]:
+        print(f"  {problem.fault.value}: {problem.where}: {problem.detail}")
+    if not every and len(ordered) > _SHOWN:
+        print(f"  and {len(ordered) - _SHOWN} more: --all-problems")
 
 
 class Bar:

@@ -1,10 +1,10 @@
 """Your own data: a folder per subject, per walk, and a folder or file per view.
 
-``alice/nm-01/front/*.png`` (masks of any size, or 64x44 and 64x64 ones), or ``alice/nm-01/front.npz``
-with ``silhouette`` (T, 64, 44), ``skeleton`` (T, 17, 3) in COCO order or both, and optionally
-``times`` (T,) in seconds; or ``front.npy`` with one such array. The letters before a walk's number are
-its condition. ``partition.json`` (TRAIN_SET, TEST_SET) splits subjects; without it all are test.
-``subjects.csv`` (a column ``subject``, any others) adds covariates.
+``alice/nm-01/front/*.png`` (masks of any size), or ``alice/nm-01/front.npz`` with ``silhouette``
+(T, 64, 44), ``skeleton`` (T, 17, 3) in COCO order or both, and optionally ``times`` (T,) in seconds; or a
+``.npz`` that ``gaitid extract`` wrote; or ``front.npy`` with one array. The letters before a walk's
+number are its condition. ``partition.json`` (TRAIN_SET, TEST_SET) splits subjects; without it all are
+test. ``subjects.csv`` (a column ``subject``, any others) adds covariates.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class Folder(TreeDataset):
                     yield Entry(subject.name, condition, walk.name, view, part, path, covariates)
 
     def _views(self, walk: Path) -> Iterator[tuple[str, Path]]:
-        for child in sorted(walk.iterdir()):
+        for child in self.children(walk):
             if child.is_dir() and _NAME.fullmatch(child.name):
                 path = self.source(child)
                 if path is not None:

@@ -2,7 +2,7 @@
 
 A prepared directory holds ``frames.bin`` (for each sequence its silhouettes, 1 bit a pixel, then its
 skeletons float32, then its times float64, little endian), ``sequences.jsonl`` (a line for each entry:
-labels, place, CRC-32, problems), ``plan.json`` (what is being converted) and, once complete and
+labels, place, CRC-32, problems), ``plan.json`` (what is being converted) and, once all of it is
 verified, ``prepared.json`` (protocols, counts, SHA-256 of ``sequences.jsonl``).
 
 Frames are flushed to disk before the lines that name them, so after a kill at any moment the lines
@@ -25,7 +25,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from gaitid.datasets.base import PREPARED, Dataset, Entry, Fault, Problem, choose_protocol
+from gaitid.datasets.base import PREPARED, TEST, TRAIN, Dataset, Entry, Fault, Problem, choose_protocol
 from gaitid.datasets.protocol import Group, Pick
 from gaitid.datasets.protocol import Protocol as Published
 from gaitid.errors import DatasetError, InputError
@@ -77,7 +77,7 @@ class Prepared:
         self._protocols = {p["name"]: _protocol(p) for p in manifest["protocols"]}
         self._problems = [_problem(p) for p in manifest["problems"]]
         self._places: dict[Entry, _Place] = {}
-        for line in lines.splitlines():
+        for line in lines.decode().splitlines():
             row = json.loads(line)
             if "place" in row:
                 self._places[_entry(row["entry"], self.root)] = _place(row["place"])
@@ -85,7 +85,7 @@ class Prepared:
 
     def entries(self, part: str) -> list[Entry]:
         """See `Dataset.entries`."""
-        if part not in ("train", "test"):
+        if part not in (TRAIN, TEST):
             raise DatasetError(f"part {part!r}", "train or test", "choose one of them")
         return [entry for entry in self._places if entry.part == part]
 
@@ -133,16 +133,17 @@ def prepare(
         DatasetError: `out` holds something else, or fails the closing verification.
     """
     folder = Path(out)
-    entries = [entry for part in ("train", "test") for entry in dataset.entries(part)]
+    entries = [entry for part in (TRAIN, TEST) for entry in dataset.entries(part)]
     _begin(folder, dataset, entries)
-    if not (folder / PREPARED).exists():
-        known = dataset.problems()
-        done = _recover(folder)
-        _convert(folder, dataset, entries[done:], workers, _from(progress, done, len(entries)))
-        _finish(folder, dataset, known)
-    prepared = Prepared(folder)
-    _verify(prepared)
-    return prepared
+    if (folder / PREPARED).exists():
+        prepared = Prepared(folder)
+        _verified(folder)
+        return prepared
+    known = dataset.problems()
+    done = _recover(folder)
+    _convert(folder, dataset, entries[done:], workers, _from(progress, done, len(entries)))
+    _finish(folder, dataset, known, _verified(folder))
+    return Prepared(folder)
 
 
 def _begin(folder: Path, dataset: Dataset, entries: list[Entry]) -> None:
@@ -258,42 +259,53 @@ def _unread(entry: Entry, error: InputError) -> dict[str, Any]:
     return asdict(Problem(Fault.DAMAGED_FILE, "/".join(entry.key), str(error)))
 
 
-def _finish(folder: Path, dataset: Dataset, known: list[Problem]) -> None:
+def _verified(folder: Path) -> list[dict[str, Any]]:
+    """All lines, once every checksum was compared with what is on disk."""
+    rows = [json.loads(line) for line in (folder / _LINES).read_bytes().splitlines()]
+    frames = _mapped(folder / _FRAMES, (folder / _FRAMES).stat().st_size)
+    for row in rows:
+        if "place" in row and zlib.crc32(_piece(frames, row)) != row["place"]["crc"]:
+            raise _damaged(folder / _FRAMES, f"checksum of {_name(row)}")
+    return rows
+
+
+def _finish(folder: Path, dataset: Dataset, known: list[Problem], rows: list[dict[str, Any]]) -> None:
     """Write the manifest: only now the directory is a prepared data set."""
-    lines = (folder / _LINES).read_bytes()
-    rows = [json.loads(line) for line in lines.splitlines()]
+    frames = _mapped(folder / _FRAMES, (folder / _FRAMES).stat().st_size)
     problems = [asdict(problem) for problem in known]
     problems += [problem for row in rows for problem in row.get("problems", ())]
-    problems += [asdict(problem) for problem in _copies(rows)]
+    problems += [asdict(problem) for problem in _copies(rows, frames)]
     _write_json(
         folder / PREPARED,
         {
             "format": _FORMAT,
             "dataset": dataset.name,
             "sequences": sum("place" in row for row in rows),
-            "bytes": (folder / _FRAMES).stat().st_size,
-            "lines_sha256": hashlib.sha256(lines).hexdigest(),
+            "bytes": len(frames),
+            "lines_sha256": hashlib.sha256((folder / _LINES).read_bytes()).hexdigest(),
             "protocols": [_protocol_facts(dataset.protocol(name)) for name in dataset.protocols()],
             "problems": problems,
         },
     )
 
 
-def _copies(rows: list[dict[str, Any]]) -> Iterator[Problem]:
+def _copies(rows: list[dict[str, Any]], frames: NDArray[np.uint8]) -> Iterator[Problem]:
     """Sequences whose every bit equals that of an earlier one: copied by mistake."""
-    first: dict[tuple[int, int], str] = {}
+    first: dict[tuple[int, int], dict[str, Any]] = {}
     for row in rows:
         if "place" in row:
-            name = "/".join(row["entry"][:3])  # subject, sequence, view
-            same = first.setdefault((row["place"]["crc"], row["place"]["size"]), name)
-            if same != name:
-                yield Problem(Fault.DUPLICATE, name, f"the same frames as {same}; kept")
+            earlier = first.setdefault((row["place"]["crc"], row["place"]["size"]), row)
+            if earlier is not row and _piece(frames, earlier) == _piece(frames, row):
+                yield Problem(Fault.DUPLICATE, _name(row), f"the same frames as {_name(earlier)}; kept")
 
 
-def _verify(prepared: Prepared) -> None:
-    for part in ("train", "test"):
-        for entry in prepared.entries(part):
-            prepared.load(entry)
+def _piece(frames: NDArray[np.uint8], row: dict[str, Any]) -> bytes:
+    at = row["place"]["at"]
+    return frames[at : at + row["place"]["size"]].tobytes()
+
+
+def _name(row: dict[str, Any]) -> str:
+    return "/".join(row["entry"][:3])  # subject, sequence, view
 
 
 def _packed(sequence: GaitSequence) -> tuple[bytes, dict[str, Any]]:

@@ -11,7 +11,7 @@ import re
 import struct
 import zipfile
 import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from gaitid.datasets import pickles
 from gaitid.datasets.base import Fault, Problem
 from gaitid.errors import DatasetError, InputError
+from gaitid.modalities import npz
 from gaitid.modalities.skeleton import from_openpose18
 from gaitid.perception.align import align, binarise
 from gaitid.records import JOINTS, SILHOUETTE, SILHOUETTE_SIZES, SKELETON, GaitSequence, Reason
@@ -33,9 +34,11 @@ Gray = NDArray[np.uint8]
 _CUTS: Mapping[tuple[int, int], int] = {(64, 64): 10, (128, 128): 20, (64, 44): 0, (128, 88): 0}
 _JOINT_SHAPES = ((JOINTS, 3), (18, 3))
 _MAX_SIDE = 4096
+_MAX_GAP = 10
+"""With more missing frames than this for each one there, names hold no frame numbers (but times, say)."""
 _PNG, _PNG_END = b"\x89PNG\r\n\x1a\n", b"IEND\xaeB`\x82"
-# Cubic edges of a clean 64x64 silhouette make 3-6 % of its pixels gray; a photograph is 30 % and up.
-_GRAY_LOW, _GRAY_HIGH, _GRAY_SHARE = 32, 223, 0.15
+# Cubic edges make 2 to 8 % of a 64x44 silhouette gray (bodies 140 to 35 px tall); a street scene is 95 %.
+_GRAY_LOW, _GRAY_HIGH, _GRAY_SHARE = 33, 223, 0.25
 
 
 def read(path: Path, frame_rate: float, report: Report, *, aligned: bool = False) -> GaitSequence:
@@ -61,21 +64,17 @@ def read(path: Path, frame_rate: float, report: Report, *, aligned: bool = False
         return _from_content(_content(path, report), frame_rate, path, report)
     except DatasetError:
         raise
-    except (OSError, InputError) as error:
+    except (OSError, InputError, ValueError, TypeError, IndexError) as error:
         raise _fault(report, Fault.DAMAGED_FILE, path, str(error)) from error
 
 
 def read_images(folder: Path, report: Report) -> tuple[NDArray[np.float64], list[Gray]]:
-    """The png images of a folder in the order of their last number, and those numbers from 0.
+    """The png images of a folder, and their places in time counted in frames from 0.
 
-    Damaged images are reported and left out; numbering keeps their gap.
+    Damaged images are reported and left out; what is missing leaves a gap.
     """
-    names = sorted(
-        (file.name for file in folder.iterdir() if file.suffix.lower() == ".png"),
-        key=lambda name: (_number(name), name),
-    )
     found: list[tuple[int, Gray]] = []
-    for place, name in enumerate(names):
+    for place, name in _numbered(file.name for file in folder.iterdir() if file.suffix.lower() == ".png"):
         image, wrong = _decoded((folder / name).read_bytes())
         if image is None:
             fault = Fault.EMPTY_FILE if wrong == "0 bytes" else Fault.DAMAGED_FILE
@@ -87,9 +86,14 @@ def read_images(folder: Path, report: Report) -> tuple[NDArray[np.float64], list
     return np.array([place for place, _ in found], np.float64), [image for _, image in found]
 
 
-def _number(name: str) -> int:
-    digits = re.findall(r"\d+", Path(name).stem)
-    return int(digits[-1]) if digits else -1
+def _numbered(names: Iterable[str]) -> list[tuple[int, str]]:
+    """Names with their last number, from 0; mere places when the numbers cannot be those of frames."""
+    digits = [(re.findall(r"\d+", Path(name).stem) or ["0"], name) for name in names]
+    order = sorted((int(found[-1]), name) for found, name in digits)
+    numbers = [number for number, _ in order]
+    if len(set(numbers)) < len(numbers) or (numbers and numbers[-1] - numbers[0] >= _MAX_GAP * len(numbers)):
+        return [(place, name) for place, (_, name) in enumerate(order)]
+    return [(number - numbers[0], name) for number, name in order]
 
 
 def _decoded(data: bytes) -> tuple[Gray | None, str]:
@@ -101,7 +105,7 @@ def _decoded(data: bytes) -> tuple[Gray | None, str]:
     width, height = struct.unpack(">II", data[16:24])
     if not (0 < width <= _MAX_SIDE and 0 < height <= _MAX_SIDE):
         return None, f"{width}x{height} pixels"
-    if not data.rstrip(b"\0").endswith(_PNG_END):
+    if _PNG_END not in data:
         return None, "truncated png"
     image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_GRAYSCALE)
     return (None, "damaged png") if image is None else (np.asarray(image, np.uint8), "")
@@ -121,19 +125,24 @@ def _from_masks(
 
 
 def _ready(array: Gray, times: NDArray[np.float64], path: Path, report: Report) -> GaitSequence:
-    """A sequence of ready silhouettes (T, H, W) gray 0..255 or 0/1."""
-    size = (int(array.shape[1]), int(array.shape[2]))
-    if size not in _CUTS:
-        raise _fault(report, Fault.WRONG_SIZE, path, f"{size[0]}x{size[1]}; 64x64, 64x44 or double")
-    _check_binary(array, path, report)
-    cut = _CUTS[size]
-    inner = array[:, :, cut : size[1] - cut]
-    silhouettes = inner.copy() if array.size and array.max() <= 1 else binarise(inner)
+    """A sequence of ready silhouettes (T, H, W) gray 0..255 or 0/1, without its empty frames."""
+    silhouettes = _cut(array, path, report)
     full = silhouettes.reshape(len(silhouettes), -1).any(axis=1)
     dropped = _empties(int((~full).sum()), path, report)
     if not full.any():
         raise _fault(report, Fault.NO_FRAMES, path, f"all {len(array)} frames are empty")
     return GaitSequence({SILHOUETTE: silhouettes[full]}, times[full], dropped=dropped)
+
+
+def _cut(array: Gray, path: Path, report: Report) -> Gray:
+    """Ready silhouettes without the outer columns that no encoder sees, as 0/1."""
+    height, width = array.shape[1:]
+    if (height, width) not in _CUTS:
+        raise _fault(report, Fault.WRONG_SIZE, path, f"{height}x{width}; 64x64, 64x44 or double")
+    _check_binary([array], path, report)
+    cut = _CUTS[height, width]
+    inner = array[:, :, cut : width - cut]
+    return inner.copy() if array.size and array.max() <= 1 else binarise(inner)
 
 
 def _skeletons(array: NDArray[Any]) -> NDArray[np.float32]:
@@ -146,7 +155,9 @@ def _skeletons(array: NDArray[Any]) -> NDArray[np.float32]:
 
 
 def _from_content(content: Any, frame_rate: float, path: Path, report: Report) -> GaitSequence:
-    """A sequence of what a file holds: an array, a list of equal arrays, or streams by name."""
+    """A sequence of what a file holds: itself, an array, a list of equal arrays, or streams by name."""
+    if isinstance(content, GaitSequence):
+        return content
     if isinstance(content, dict):
         return _from_streams(content, frame_rate, path, report)
     array = _stacked(content, path, report) if isinstance(content, list | tuple) else content
@@ -173,10 +184,7 @@ def _from_streams(content: Mapping[str, Any], frame_rate: float, path: Path, rep
     if set(streams) == {SILHOUETTE}:
         return _ready(_bytes(streams[SILHOUETTE], path, report), times, path, report)
     if SILHOUETTE in streams:  # frames of both streams belong together: none is dropped
-        array = _bytes(streams[SILHOUETTE], path, report)
-        cut = _CUTS.get(array.shape[1:], 0)
-        inner = array[:, :, cut : array.shape[2] - cut]
-        streams[SILHOUETTE] = inner.copy() if inner.size and array.max() <= 1 else binarise(inner)
+        streams[SILHOUETTE] = _cut(_bytes(streams[SILHOUETTE], path, report), path, report)
     if getattr(streams[SKELETON], "shape", ())[1:] not in _JOINT_SHAPES:
         raise _fault(report, Fault.WRONG_SIZE, path, "skeleton; (T, 17, 3) or (T, 18, 3)")
     streams[SKELETON] = _skeletons(streams[SKELETON])
@@ -194,6 +202,8 @@ def _content(path: Path, report: Report) -> Any:
         if inflated > pickles.MAX_BYTES:
             raise _fault(report, Fault.DAMAGED_FILE, path, f"{inflated} bytes; at most {pickles.MAX_BYTES}")
         with np.load(path, allow_pickle=False) as arrays:
+            if "version" in arrays.files:  # written by `gaitid extract`
+                return npz.load(path)
             return {name: arrays[name] for name in arrays.files}
     except (ValueError, EOFError, KeyError, MemoryError, zipfile.BadZipFile, zlib.error) as error:
         raise _fault(report, Fault.DAMAGED_FILE, path, str(error)) from error
@@ -223,9 +233,11 @@ def _bytes(array: Any, path: Path, report: Report) -> Gray:
     return array.astype(np.uint8, copy=False)
 
 
-def _check_binary(images: Sequence[Gray] | Gray, path: Path, report: Report) -> None:
-    gray = sum(int(((image > _GRAY_LOW) & (image < _GRAY_HIGH)).sum()) for image in images)
-    share = gray / max(sum(image.size for image in images), 1)
+def _check_binary(pieces: Sequence[Gray], path: Path, report: Report) -> None:
+    """Refuse gray pictures: one piece a frame, or all frames as one piece."""
+    span = _GRAY_HIGH - _GRAY_LOW  # uint8 wraps around, so one comparison asks for both ends
+    gray = sum(int(np.count_nonzero((piece - np.uint8(_GRAY_LOW)) < span)) for piece in pieces)
+    share = gray / max(sum(piece.size for piece in pieces), 1)
     if share > _GRAY_SHARE:
         raise _fault(report, Fault.NOT_BINARY, path, f"{share:.0%} of the pixels are gray; silhouettes")
 

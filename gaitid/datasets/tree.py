@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator
@@ -113,25 +114,33 @@ class TreeDataset:
     # What subclasses use.
 
     def report(self, problem: Problem) -> None:
-        """Remember a problem once, its path relative to the root."""
-        where = problem.where.removeprefix(f"{self.root}/")
-        known = Problem(problem.fault, where, problem.detail, problem.count)
+        """Remember a problem once, with paths relative to the root."""
+        where, detail = (text.replace(f"{self.root}{os.sep}", "") for text in (problem.where, problem.detail))
+        known = Problem(problem.fault, where, detail, problem.count)
         if known not in self._known:
             self._known.add(known)
             self._problems.append(known)
 
     def folders(self, parent: Path, pattern: re.Pattern[str]) -> Iterator[tuple[Path, re.Match[str]]]:
         """Sub-folders whose names fit, in order; what is neither such nor `beside` is reported."""
-        for child in sorted(parent.iterdir()):
+        for child in self.children(parent):
             fit = pattern.fullmatch(child.name)
             if fit and child.is_dir():
                 yield child, fit
             elif not self.beside.fullmatch(child.name):
                 self.report(Problem(Fault.UNKNOWN_NAME, str(child), f"not like {pattern.pattern}"))
 
+    def children(self, folder: Path) -> list[Path]:
+        """What is in a folder, in order; nothing, and a problem, when the disk refuses."""
+        try:
+            return sorted(folder.iterdir())
+        except OSError as error:
+            self.report(Problem(Fault.DAMAGED_FILE, str(folder), str(error)))
+            return []
+
     def source(self, leaf: Path) -> Path | None:
         """The file or folder of a leaf folder's sequence, or None with the reason reported."""
-        names = sorted(child.name for child in leaf.iterdir())
+        names = [child.name for child in self.children(leaf)]
         patterns = [pattern.format(leaf=leaf.name) for pattern in self.files]
         files = [name for pattern in patterns for name in names if fnmatchcase(name, pattern)]
         images = any(name.lower().endswith(".png") for name in names)

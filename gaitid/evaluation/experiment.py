@@ -1,6 +1,6 @@
 """One evaluation from embeddings to a document: every figure of every group of a protocol.
 
-The document is plain JSON: `report` draws it, `comparison` compares two of them. Rates are fractions
+The document is plain JSON: `pages` draws it, `comparison` compares two of them. Rates are fractions
 0..1; what cannot be measured is null, never 0.
 """
 

@@ -8,19 +8,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gaitid.evaluation import figures
+from gaitid.evaluation import charts
 from gaitid.evaluation.comparison import Difference
-from gaitid.evaluation.report import (
-    Section,
-    between,
+from gaitid.evaluation.page import (
+    Number,
+    drawing,
     facts,
     figure,
+    heading,
     page,
-    percent,
-    picture,
+    paragraph,
     side_by_side,
     table,
-    text,
 )
 
 
@@ -34,19 +33,26 @@ def evaluation_page(
         silhouettes: (T, H, W) 0/1 of the rows that the document's confusions name.
     """
     what, groups = document.get("what", {}), document["groups"]
-    sections = [
-        Section("Result", (_result(document), *_remarks(document))),
-        Section("Closed-set identification", tuple(_identification(groups))),
-        Section("Verification", tuple(_verification(groups))),
-        Section("Open-set identification", tuple(_open_set(groups))),
-        Section("What a score means", tuple(_calibration(groups))),
+    body = [
+        heading("Result"),
+        _result(document),
+        *_remarks(document),
+        heading("Closed-set identification"),
+        *_identification(groups),
+        heading("Verification"),
+        *_verification(groups),
+        heading("Open-set identification"),
+        *_open_set(groups),
+        heading("What a score means"),
+        *_calibration(groups),
         *_breakdowns(groups),
         *_confusions(groups, silhouettes or {}),
-        Section("How this was measured", (facts(_how(document)),)),
+        heading("How this was measured"),
+        facts(_how(document)),
     ]
     name = what.get("encoder", "embeddings")
     lead = f"{document['sequences']} sequences of {document['subjects']} subjects"
-    return page(f"{name} on {document['protocol']['name']}", sections, lead)
+    return page(f"{name} on {document['protocol']['name']}", lead, body)
 
 
 def _result(document: Mapping[str, Any]) -> str:
@@ -79,7 +85,7 @@ def _result(document: Mapping[str, Any]) -> str:
         means = [np.mean([g["identification"]["rank"][k] for g in groups]) for k in ranks]
         mean = ["mean", *(percent(float(mean)) for mean in means)]
         rows.append(mean + [""] * (len(header) - len(mean)))
-    return table(header, rows)
+    return _table(header, rows)
 
 
 def _last_point(group: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -103,46 +109,48 @@ def _remarks(document: Mapping[str, Any]) -> list[str]:
         "mate-view": "the probe's own subject and view excluded",
     }[document["protocol"]["exclude"]]
     said = [
-        text(
+        _aside(
             f"Protocol {document['protocol']['name']} ({document['protocol']['source']}), {views}; "
             f"convention {convention}, metric {document['plan']['metric']}. "
-            "Small figures are 95 % intervals over subjects.",
-            note=True,
+            "Small figures are 95 % intervals over subjects."
         )
     ]
     for group in document["groups"]:
         closed = group["identification"]
         if closed["unmated"] or closed["empty_cells"]:
             said.append(
-                text(
+                paragraph(
                     f"{group['name']}: {closed['unmated']} of {closed['probes']} searches had no mate to "
                     f"find and {closed['empty_cells']} cells are empty; counting each such search as a miss, "
-                    f"rank-1 is {percent(closed['floor'])} %."
+                    f"rank-1 is {percent(closed['floor'])} %.",
+                    kind="note",
                 )
             )
     left_out = document.get("what", {}).get("left_out", 0)
     if left_out:
-        said.append(text(f"{left_out} sequences of the data set could not be embedded; see below."))
+        said.append(
+            paragraph(f"{left_out} sequences of the data set could not be embedded; see below.", kind="note")
+        )
     return said
 
 
 def _identification(groups: Sequence[Mapping[str, Any]]) -> Iterable[str]:
     yield side_by_side(
-        figure(figures.cmc(groups), "cumulative match characteristic"),
-        table(
+        drawing(charts.cmc(groups), "cumulative match characteristic"),
+        _table(
             ["group", "probes", "gallery", "subjects"],
             [[g["name"], str(g["probes"]), str(g["gallery"]), str(g["gallery_subjects"])] for g in groups],
         ),
     )
-    maps = [(group["name"], figures.views(group)) for group in groups]
-    yield side_by_side(*(figure(drawn, f"rank-1 by view pair, {name}") for name, drawn in maps if drawn))
+    maps = [(group["name"], charts.views(group)) for group in groups]
+    yield side_by_side(*(drawing(drawn, f"rank-1 by view pair, {name}") for name, drawn in maps if drawn))
 
 
 def _verification(groups: Sequence[Mapping[str, Any]]) -> Iterable[str]:
     measured = {group["name"]: group["verification"] for group in groups}
     first = next(iter(measured.values()))
     priors, fmrs = list(first["min_dcf"]), [point["wanted"] for point in first["tar"]]
-    yield table(
+    yield _table(
         ["group", "genuine", "impostor", "EER %", "EER % (hull)", "d'", *(f"minDCF {p}" for p in priors)],
         [
             [
@@ -157,26 +165,25 @@ def _verification(groups: Sequence[Mapping[str, Any]]) -> Iterable[str]:
             for name, one in measured.items()
         ],
     )
-    yield text(
-        "EER interpolated, and of the ROC's convex hull. minDCF by prior of a genuine pair, equal costs.",
-        note=True,
+    yield _aside(
+        "EER interpolated, and of the ROC's convex hull. minDCF by prior of a genuine pair, equal costs."
     )
     rows = [
         [name, *(percent(p["tar"]) + ("" if p["resolved"] else " | unresolved") for p in one["tar"])]
         for name, one in measured.items()
     ]
     yield side_by_side(
-        figure(figures.det(groups), "detection error trade-off"),
-        table(["group", *(f"{100 * fmr:g} %" for fmr in fmrs)], rows, "TAR % at FMR")
-        + text("unresolved: fewer than one impostor pair in 1 / FMR was compared.", note=True),
+        drawing(charts.det(groups), "detection error trade-off"),
+        _table(["group", *(f"{100 * fmr:g} %" for fmr in fmrs)], rows, "TAR % at FMR")
+        + _aside("unresolved: fewer than one impostor pair in 1 / FMR was compared."),
     )
-    yield side_by_side(*(figure(figures.histogram(g), f"scores, {g['name']}") for g in groups))
+    yield side_by_side(*(drawing(charts.histogram(g), f"scores, {g['name']}") for g in groups))
 
 
 def _open_set(groups: Sequence[Mapping[str, Any]]) -> Iterable[str]:
     shown = [group for group in groups if group["open_set"]]
     if not shown:
-        yield text("Fewer than two subjects have both gallery and probe: nothing to measure.")
+        yield paragraph("Fewer than two subjects have both gallery and probe: nothing to measure.")
         return
     points = shown[0]["open_set"]["points"]
     header = [
@@ -196,21 +203,20 @@ def _open_set(groups: Sequence[Mapping[str, Any]]) -> Iterable[str]:
         ]
         for group in shown
     ]
-    yield table(header, rows, "FNIR %")
-    yield text(
+    yield _table(header, rows, "FNIR %")
+    yield _aside(
         "Random halves of the subjects are enrolled, the others' probes must be refused; mean over splits. "
-        "Dotted: FPIR if the subjects of the gallery were independent comparisons.",
-        note=True,
+        "Dotted: FPIR if the subjects of the gallery were independent comparisons."
     )
-    drawn = figures.gallery_law(shown)
+    drawn = charts.gallery_law(shown)
     if drawn is not None:
-        yield figure(drawn, "error rates as the gallery grows")
+        yield drawing(drawn, "error rates as the gallery grows")
 
 
 def _calibration(groups: Sequence[Mapping[str, Any]]) -> Iterable[str]:
     shown = [group for group in groups if group["calibration"]]
     if not shown:
-        yield text("Too few subjects to fit on one half and check on the other.")
+        yield paragraph("Too few subjects to fit on one half and check on the other.")
         return
     rows, checks = [], []
     for group in shown:
@@ -231,28 +237,27 @@ def _calibration(groups: Sequence[Mapping[str, Any]]) -> Iterable[str]:
         )
         if fit:
             checks.append([group["name"], *(f"{100 * check['observed']:.3g}" for check in fit["held_out"])])
-    yield table(
+    yield _table(
         ["group", "log LR of score s", "Cllr", "min Cllr", "tail shape", "KS distance", "p of fit"], rows
     )
-    yield text(
+    yield _aside(
         "Fitted on one half of the subjects; Cllr is that of the other half (0 perfect, 1 worthless). The "
-        "tail is a generalised Pareto law; a small p means it does not fit, so do not extrapolate.",
-        note=True,
+        "tail is a generalised Pareto law; a small p means it does not fit, so do not extrapolate."
     )
     if checks:
         fitted = next(g["calibration"]["tail"] for g in shown if g["calibration"]["tail"])
         wanted = [f"{100 * check['fmr']:g}" for check in fitted["held_out"]]
-        yield table(["group", *wanted], checks, "FMR % wanted (columns) and observed on the other subjects")
-    drawn = [(group["name"], figures.tail(group)) for group in shown]
-    yield side_by_side(*(figure(one, f"FMR by threshold, {name}") for name, one in drawn if one))
+        yield _table(["group", *wanted], checks, "FMR % wanted (columns) and observed on the other subjects")
+    drawn = [(group["name"], charts.tail(group)) for group in shown]
+    yield side_by_side(*(drawing(one, f"FMR by threshold, {name}") for name, one in drawn if one))
 
 
-def _breakdowns(groups: Sequence[Mapping[str, Any]]) -> Iterable[Section]:
+def _breakdowns(groups: Sequence[Mapping[str, Any]]) -> Iterable[str]:
     body = []
     for group in groups:
         for column, rows in group["breakdown"]["by"].items():
             body.append(
-                table(
+                _table(
                     [column, "genuine pairs", "rank-1 %", "EER %", "FNMR %", "FMR %"],
                     [
                         [
@@ -271,12 +276,14 @@ def _breakdowns(groups: Sequence[Mapping[str, Any]]) -> Iterable[Section]:
     if body:
         fmr = groups[0]["breakdown"]["fmr"]
         remark = f"FNMR and FMR at the one threshold where all pairs of the group have FMR {100 * fmr:g} %."
-        yield Section("Who and what is recognised worse", (text(remark, note=True), side_by_side(*body)))
+        yield heading("Who and what is recognised worse")
+        yield _aside(remark)
+        yield side_by_side(*body)
 
 
 def _confusions(
     groups: Sequence[Mapping[str, Any]], silhouettes: Mapping[int, NDArray[np.uint8]]
-) -> Iterable[Section]:
+) -> Iterable[str]:
     for group in groups:
         drawn = []
         for one in group["confusions"]:
@@ -286,12 +293,10 @@ def _confusions(
             }
             if all(row in silhouettes for row in names.values()):
                 strips = {name: silhouettes[row] for name, row in names.items()}
-                shown = picture(
-                    figures.walks(strips), f"{one['probe']['subject']} and {one['other']['subject']}"
-                )
-                drawn.append(shown + text(f"wrong by {-one['lead']:.3f} of score", note=True))
+                drawn.append(figure(charts.walks(strips), f"wrong by {-one['lead']:.3f} of score"))
         if drawn:
-            yield Section(f"Hardest confusions, {group['name']}", (side_by_side(*drawn),))
+            yield heading(f"Hardest confusions, {group['name']}")
+            yield side_by_side(*drawn)
 
 
 def _how(document: Mapping[str, Any]) -> dict[str, Any]:
@@ -330,9 +335,37 @@ def comparison_page(
         "cells. Interval: 95 %, subjects drawn with replacement. p: sign flips over subjects, not "
         "corrected for the number of rows."
     )
-    sections = [
-        Section("Differences", (table(header, rows), text(remark, note=True))),
-        Section("First", (facts(_how(first)),)),
-        Section("Second", (facts(_how(second)),)),
+    body = [
+        heading("Differences"),
+        _table(header, rows),
+        _aside(remark),
+        heading("First"),
+        facts(_how(first)),
+        heading("Second"),
+        facts(_how(second)),
     ]
-    return page(f"{names[0]} and {names[1]}", sections, f"on {first['protocol']['name']}")
+    return page(f"{names[0]} and {names[1]}", f"on {first['protocol']['name']}", body)
+
+
+def percent(rate: float | None, digits: int = 2) -> str:
+    """A fraction as a percentage; a dash when it could not be measured."""
+    return "-" if rate is None else f"{100 * rate:.{digits}f}"
+
+
+def between(low: float | None, high: float | None, digits: int = 1) -> str:
+    """An interval of fractions in percent; empty when there is none."""
+    return "" if low is None or high is None else f"{100 * low:.{digits}f} to {100 * high:.{digits}f}"
+
+
+def _table(header: Sequence[str], rows: Iterable[Sequence[str]], caption: str = "") -> str:
+    """A table of a name and numbers; what follows `` | `` in a cell is printed small below it."""
+    return table(header, [[row[0], *map(_number, row[1:])] for row in rows], caption=caption)
+
+
+def _number(cell: str) -> Number:
+    value, _, aside = cell.partition(" | ")
+    return Number(value, aside)
+
+
+def _aside(words: str) -> str:
+    return paragraph(words, kind="lead")

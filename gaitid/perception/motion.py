@@ -176,10 +176,11 @@ class _Stillness:
 
 
 def _solid(raw: Bytes) -> Bytes:
-    """Foreground 0/1 without shadows (127), specks and small holes."""
+    """Foreground 0/1 without shadows (127), specks, small holes and strings stretched across."""
     _, sure = cv2.threshold(raw, 200, 1, cv2.THRESH_BINARY)
     clean = cv2.medianBlur(sure, 5)
-    return np.asarray(cv2.morphologyEx(clean, cv2.MORPH_CLOSE, np.ones((5, 3), np.uint8)), np.uint8)
+    closed = cv2.morphologyEx(clean, cv2.MORPH_CLOSE, np.ones((5, 3), np.uint8))
+    return np.asarray(cv2.morphologyEx(closed, cv2.MORPH_OPEN, np.ones((5, 1), np.uint8)), np.uint8)
 
 
 def _groups(stats: NDArray[np.int32], least: float) -> list[NDArray[np.intp]]:
@@ -197,6 +198,8 @@ def _groups(stats: NDArray[np.int32], least: float) -> list[NDArray[np.intp]]:
         x0, y0, width, height = (int(v) for v in stats[i, :4])
         box = [x0, y0, x0 + width, y0 + height]
         home = next((k for k, other in enumerate(boxes) if _stacked(other, box)), None)
+        if home is not None and area[i] < 0.04 * area[groups[home][0]]:
+            continue  # a speck beside a body is no part of it
         if home is None:
             groups.append([i])
             boxes.append(box)

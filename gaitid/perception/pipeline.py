@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Protocol
 
 import numpy as np
@@ -21,6 +22,9 @@ from gaitid.perception.motion import MotionExtractor, MotionSettings
 from gaitid.perception.sources import Discontinuity, Source
 from gaitid.perception.tracks import Track, Tracker, TrackSettings, intersection
 from gaitid.records import SILHOUETTE, Frame, GaitSequence, Observation, Origin, Reason
+
+# Shorter mergers leave no doubt: the predicted place tells two walkers apart when they part again.
+_EXCHANGE_S = 0.4
 
 
 class Extractor(Protocol):
@@ -69,7 +73,10 @@ class TrackView:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Walk:
-    """A finished track, or a part of `max_walk_s` of a long one.
+    """A stretch of a track that shows one person.
+
+    A track makes several walks when it lasts longer than `max_walk_s`, or when another track vanishes
+    into it: whoever comes out of such a merger may be the other one.
 
     Attributes:
         track: Track number.
@@ -155,25 +162,39 @@ class _Diary:
     boxes: list[NDArray[np.float32]] = field(default_factory=list)
     shapes: list[Shape] = field(default_factory=list)
     crowded: list[bool] = field(default_factory=list)
+    absorbs: list[bool] = field(default_factory=list)
     silhouettes: list[NDArray[np.uint8] | None] = field(default_factory=list)
 
-    def walk(self, track: int, camera: str, settings: GateSettings) -> Walk:
-        """Judge it as a whole."""
-        times, boxes = np.array(self.times), np.array(self.boxes, np.float32)
+    def walks(self, track: int, camera: str, settings: GateSettings) -> list[Walk]:
+        """Judge it as a whole, and part it where the person may have been exchanged."""
         reasons = judge(
-            self.shapes, times, boxes.astype(float), np.array(self.crowded), self.silhouettes, settings
+            self.shapes,
+            np.array(self.times),
+            np.array(self.boxes, float),
+            np.array(self.crowded) | np.array(self.absorbs),
+            self.silhouettes,
+            settings,
         )
+        ends = [*_exchanges(reasons, self.times, self.absorbs), len(reasons)]
+        return [
+            self._part(slice(start, end), reasons[start:end], Origin(camera, track))
+            for start, end in pairwise([0, *ends])
+        ]
+
+    def _part(self, part: slice, reasons: tuple[tuple[Reason, ...], ...], origin: Origin) -> Walk:
+        times, boxes = np.array(self.times[part]), np.array(self.boxes[part], np.float32)
+        silhouettes = self.silhouettes[part]
         good = [i for i, why in enumerate(reasons) if not why]
         sequence = None
         if good:
             sequence = GaitSequence(
-                {SILHOUETTE: np.array([self.silhouettes[i] for i in good], np.uint8)},
+                {SILHOUETTE: np.array([silhouettes[i] for i in good], np.uint8)},
                 times[good],
                 boxes[good],
                 dict(Counter(reason.value for why in reasons for reason in why)),
-                Origin(camera, track),
+                origin,
             )
-        return Walk(track, times, boxes, reasons, sequence)
+        return Walk(origin.track, times, boxes, reasons, sequence)
 
 
 class _Scene:
@@ -190,30 +211,32 @@ class _Scene:
         """Take a frame; returns the tracks seen in it and the walks that end with it."""
         self._camera = frame.camera
         ended = self._tracker.update(observations, frame.time)
-        walks = [self._close(track.id) for track in ended if track.id in self._diaries]
+        walks = [walk for track in ended for walk in self._close(track.id)]
         active = self._tracker.active
         for gone in self._diaries.keys() - {track.id for track in active}:
             del self._diaries[gone]  # never confirmed
-        crowded = _crowded(active, self._settings.gates.max_overlap)
+        neighbours = _neighbours(active, self._settings.gates.max_overlap)
         views = []
-        for track, crowd in zip(active, crowded, strict=True):
+        for track, crowded, absorbs in zip(active, *neighbours, strict=True):
             if track.seen is None or (mask := observations[track.seen].mask) is None:
                 continue
             diary = self._diaries.setdefault(track.id, _Diary())
             if diary.times and frame.time - diary.times[0] > self._settings.max_walk_s:
-                walks.append(self._close(track.id))
+                walks += self._close(track.id)
                 diary = self._diaries.setdefault(track.id, _Diary())
-            shape = self._enter(diary, observations[track.seen].box, mask, frame, crowd)
+            diary.crowded.append(crowded)
+            diary.absorbs.append(absorbs)
+            shape = self._enter(diary, observations[track.seen].box, mask, frame)
             if track.confirmed:
-                reasons = glance(shape, crowd, self._settings.gates)
+                reasons = glance(shape, crowded or absorbs, self._settings.gates)
                 views.append(TrackView(track.id, diary.boxes[-1], reasons))
         return tuple(views), tuple(walks)
 
     def flush(self) -> tuple[Walk, ...]:
         """End all walks."""
-        walks = tuple(self._close(track.id) for track in self._tracker.flush() if track.id in self._diaries)
+        walks = [walk for track in self._tracker.flush() for walk in self._close(track.id)]
         self._diaries.clear()
-        return walks
+        return tuple(walks)
 
     def _enter(
         self,
@@ -221,7 +244,6 @@ class _Scene:
         box: NDArray[np.float32],
         mask: NDArray[np.uint8],
         frame: Frame,
-        crowded: bool,
     ) -> Shape:
         gates = self._settings.gates
         shape = measure(mask, box, (frame.image.shape[0], frame.image.shape[1]), gates.border_px)
@@ -229,24 +251,37 @@ class _Scene:
         diary.times.append(frame.time)
         diary.boxes.append(box)
         diary.shapes.append(shape)
-        diary.crowded.append(crowded)
         diary.silhouettes.append(None if gray is None else binarise(gray))
         return shape
 
-    def _close(self, track: int) -> Walk:
-        return self._diaries.pop(track).walk(track, self._camera, self._settings.gates)
+    def _close(self, track: int) -> list[Walk]:
+        """The walks of a track; none when it was seen only without a mask."""
+        diary = self._diaries.pop(track, None)
+        return [] if diary is None else diary.walks(track, self._camera, self._settings.gates)
 
 
-def _crowded(tracks: tuple[Track, ...], most: float) -> list[bool]:
-    """For each track: does another overlap its box, or lie, unseen, within it?"""
-    if not tracks:
-        return []
-    boxes = np.array([track.box for track in tracks], float)
+def _exchanges(reasons: tuple[tuple[Reason, ...], ...], times: list[float], absorbs: list[bool]) -> list[int]:
+    """Frames with which a run of merged frames is over that held another track for some time."""
+    found: list[int] = []
+    held: list[float] = []
+    for i, why in enumerate(reasons):
+        if Reason.MERGED in why:
+            held += [times[i]] if absorbs[i] else []
+            continue
+        if held and held[-1] - held[0] >= _EXCHANGE_S:
+            found.append(i)
+        held = []
+    return found
+
+
+def _neighbours(tracks: tuple[Track, ...], most: float) -> tuple[list[bool], list[bool]]:
+    """For each track: does another one overlap its box; has another one vanished into it?"""
+    boxes = np.array([track.box for track in tracks], float).reshape(-1, 4)
     area = (boxes[:, 2:] - boxes[:, :2]).prod(axis=1)
     shared = intersection(boxes, boxes)
     np.fill_diagonal(shared, 0.0)
-    seen = np.array([track.seen is not None for track in tracks])
-    counted = np.array([track.confirmed for track in tracks])
+    seen = np.array([track.seen is not None for track in tracks], bool)
+    counted = np.array([track.confirmed for track in tracks], bool)
     overlaps = (shared > most * area[:, None]) & (seen & counted)[None]
     absorbs = (shared > 0.4 * area[None]) & (~seen & counted)[None]
-    return [bool(crowd) for crowd in (overlaps | absorbs).any(axis=1)]
+    return overlaps.any(axis=1).tolist(), absorbs.any(axis=1).tolist()

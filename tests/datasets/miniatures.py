@@ -10,9 +10,9 @@ from gaitid.synthetic.layouts import Walk
 def draw(subject, number, view, frames=6):
     """(T, 120, 100) uint8 0/1: a head, a trunk as wide as the subject, two legs that swing."""
     masks = np.zeros((frames, 120, 100), np.uint8)
-    wide = 8 + subject % 5
+    wide = 8 + 3 * (subject % 5)
     for frame in range(frames):
-        swing = int(9 * np.sin(frame + number)) * (1 + view % 3) // 3
+        swing = int((4 + view % 11) * np.sin(frame + number))
         masks[frame, 15:30, 45:55] = 1
         masks[frame, 30:70, 50 - wide : 50 + wide] = 1
         masks[frame, 70:110, 44 + swing : 50 + swing] = 1

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import io
 import json
 import os
@@ -18,6 +17,7 @@ import numpy as np
 import pytest
 from miniatures import dataset_of
 
+from gaitid.cli import main
 from gaitid.cli import prepare as verb
 from gaitid.datasets import pickles
 from gaitid.datasets.base import PREPARED, Dataset, Fault, labels_of, open_dataset, summary
@@ -209,6 +209,16 @@ def test_flipped_bit_is_noticed(folder, miniature):
         prepare(open_dataset("folder", miniature("folder")), folder)
 
 
+def test_a_bit_flipped_before_the_end_leaves_it_unfinished(folder, miniature):
+    (folder / PREPARED).unlink()
+    data = bytearray((folder / "frames.bin").read_bytes())
+    data[700] ^= 4
+    (folder / "frames.bin").write_bytes(bytes(data))
+    with pytest.raises(DatasetError, match="checksum of subject001/nm-01/000"):
+        prepare(open_dataset("folder", miniature("folder")), folder)
+    assert not (folder / PREPARED).exists()
+
+
 def test_changed_lines_are_noticed(folder):
     lines = folder / "sequences.jsonl"
     lines.write_bytes(lines.read_bytes().replace(b"subject001", b"subject002", 1))
@@ -260,29 +270,39 @@ def test_goes_to_other_processes(folder):
     equal(copy.load(copy.entries("test")[3]), prepared.load(prepared.entries("test")[3]))
 
 
-def parse(*words):
-    parser = argparse.ArgumentParser()
-    verb.add_parser(parser.add_subparsers())
-    return parser.parse_args(["prepare", *map(str, words)])
-
-
 def test_command(damaged, tmp_path, capsys):
     root = damaged("folder")
     (root / "stranger.txt").write_text("")
-    args = parse("--dataset", "folder", "--root", root, "--out", tmp_path / "out", "--workers", 1)
-    assert args.run(args) == 0
+    words = ["prepare", "--dataset", "folder", "--root", str(root), "--out", str(tmp_path / "out")]
+    assert main([*words, "--workers", "1"]) == 0
     out, err = capsys.readouterr()
     assert "test: 8 sequences of 2 subjects" in out
     assert "folder/first-walk, folder/all" in out
     assert "unknown_name: stranger.txt" in out
     assert re.search(r"\[#{30}\] 8/8 \d+ seq/s in 0:00", err)
-    assert args.run(args) == 0, "a second run only verifies"
+    assert main(words) == 0, "a second run only verifies"
     assert "verified" in capsys.readouterr().out
 
 
-def test_command_needs_a_known_set(capsys):
+def test_command_shows_ten_problems_or_all(damaged, tmp_path, capsys):
+    root = damaged("folder")
+    for number in range(12):
+        (root / f"stranger{number}.txt").write_text("")
+    words = ["prepare", "--dataset", "folder", "--root", str(root), "--out", str(tmp_path / "out")]
+    assert main([*words, "--workers", "1"]) == 0
+    out = capsys.readouterr().out
+    assert out.count("stranger") == 10
+    assert "and 2 more" in out
+    assert main([*words, "--all-problems"]) == 0
+    assert capsys.readouterr().out.count("stranger") == 12
+
+
+def test_command_refuses(tmp_path, capsys):
+    words = ["prepare", "--root", str(tmp_path / "no"), "--out", str(tmp_path / "out"), "--dataset"]
+    assert main([*words, "casia-b"]) == 2
+    assert "is no directory" in capsys.readouterr().err
     with pytest.raises(SystemExit):
-        parse("--dataset", "casia-c", "--root", ".", "--out", ".")
+        main([*words, "casia-c"])
     assert "casia-b" in capsys.readouterr().err
 
 

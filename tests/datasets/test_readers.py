@@ -18,6 +18,8 @@ from gaitid import registry
 from gaitid.datasets.base import Dataset, Fault, labels_of, open_dataset, summary
 from gaitid.datasets.grew import write_submission
 from gaitid.errors import DatasetError, UnknownName
+from gaitid.modalities import npz
+from gaitid.records import GaitSequence
 from gaitid.synthetic.layouts import Walk, write_layout
 
 # Layout: train and test sequences, faults that a whole miniature has (its subjects are few).
@@ -233,6 +235,54 @@ def test_damaged_images_leave_their_gap(damaged):
     assert faults(dataset)[Fault.EMPTY_FILE].where == "100/U0_D0/01_0/00004.png"
     dataset.load(entry)
     assert summary(dataset.problems())["damaged_file"] == 2, "reading again must not count again"
+
+
+# Names of images: the times in frames that they stand for.
+NAMES = {
+    "one": (["7.png"], [0]),
+    "gap": (["a-001.png", "a-002.png", "a-005.png"], [0, 1, 4]),
+    "past nine": (["f9.png", "f10.png", "f11.png"], [0, 1, 2]),
+    "no numbers": (["a.png", "b.png"], [0, 1]),
+    "same number": (["a1.png", "b1.png", "a2.png"], [0, 1, 2]),
+    "time stamps": (["1657079573.500289000.png", "1657079573.600312000.png"], [0, 1]),
+}
+
+
+@pytest.mark.parametrize("case", NAMES)
+def test_numbers_of_images_are_times(case, tmp_path):
+    names, frames = NAMES[case]
+    folder = tmp_path / "alice" / "nm-01" / "front"
+    folder.mkdir(parents=True)
+    for name in names:
+        cv2.imwrite(str(folder / name), draw(1, 1, 0)[0] * 255)
+    (entry,) = (dataset := open_dataset("folder", tmp_path)).entries("test")
+    np.testing.assert_allclose(dataset.load(entry).times, np.array(frames) / 25)
+
+
+def test_bytes_after_an_image_do_not_matter(damaged):
+    root = damaged("folder")
+    image = root / "subject001" / "nm-01" / "000" / "0001.png"
+    image.write_bytes(image.read_bytes() + b"appended by some tool")
+    dataset = open_dataset("folder", root)
+    assert len(dataset.load(dataset.entries("test")[0])) == 6
+    assert not dataset.problems()
+
+
+def test_problems_name_no_path_outside_the_root(damaged):
+    root = damaged("ou-mvlp-pkl")
+    shutil.copytree(root / "00002" / "00" / "000", root / "Silhouette_000-00" / "00002")
+    (root / "Silhouette_000-00" / "00002" / "000.pkl").rename(
+        root / "Silhouette_000-00" / "00002" / "00002.pkl"
+    )
+    (root / "00004" / "00" / "000" / "000.pkl").write_bytes(b"no pickle")
+    dataset = open_dataset("ou-mvlp", root)
+    for entry in dataset.entries("test"):
+        if entry.subject == "00004" and entry.view == "000" and entry.sequence == "00":
+            with pytest.raises(DatasetError):
+                dataset.load(entry)
+    assert {Fault.DUPLICATE, Fault.DAMAGED_FILE} <= set(faults(dataset))
+    for problem in dataset.problems():
+        assert str(root) not in problem.where + problem.detail
 
 
 def test_bomb_is_not_inflated(damaged):
@@ -475,6 +525,20 @@ def test_folder_reads_files_and_facts(tmp_path):
     assert faults(dataset)[Fault.EMPTY_FILE].where == "bob/nm-01/side.npy"
 
 
+def test_folder_reads_what_extract_writes(tmp_path):
+    skeleton = RNG.uniform(0, 1, (3, 17, 3)).astype(np.float32)
+    written = GaitSequence({"skeleton": skeleton}, np.array([5.0, 5.5, 7.0]), dropped={"cut_off": 2})
+    (tmp_path / "alice" / "walk-1").mkdir(parents=True)
+    npz.save(tmp_path / "alice" / "walk-1" / "door.npz", written)
+    dataset = open_dataset("folder", tmp_path)
+    (entry,) = dataset.entries("test")
+    assert (entry.condition, entry.view) == ("walk", "door")
+    sequence = dataset.load(entry)
+    np.testing.assert_array_equal(sequence.skeletons, skeleton)
+    np.testing.assert_array_equal(sequence.times, written.times)
+    assert sequence.dropped == {"cut_off": 2}
+
+
 FILES = {
     "no archive": lambda path: path.write_bytes(b"PK\x03\x04 no"),
     "unknown stream": lambda path: np.savez(path, mask=np.zeros((2, 64, 44), np.uint8)),
@@ -482,6 +546,15 @@ FILES = {
     "objects": lambda path: np.savez(path, silhouette=np.array([Evil()], object)),
     "unequal": lambda path: np.savez(
         path, silhouette=np.ones((2, 64, 44), np.uint8), skeleton=np.zeros((3, 17, 3))
+    ),
+    "fewer times": lambda path: np.savez(path, silhouette=np.ones((3, 64, 44), np.uint8), times=np.zeros(2)),
+    "more times": lambda path: np.savez(path, skeleton=np.zeros((3, 17, 3)), times=np.arange(4.0)),
+    "no axes": lambda path: np.savez(path, skeleton=np.float32(1)),
+    "text": lambda path: np.savez(path, skeleton=np.full((2, 17, 3), "x")),
+    "photographs": lambda path: np.savez(
+        path,
+        silhouette=RNG.integers(0, 256, (2, 64, 44)).astype(np.uint8),
+        skeleton=np.zeros((2, 17, 3)),
     ),
     "times backwards": lambda path: np.savez(path, skeleton=np.zeros((2, 17, 3)), times=np.array([1.0, 0.0])),
     "wrong joints": lambda path: np.savez(path, skeleton=np.zeros((2, 33, 3))),
@@ -497,7 +570,7 @@ def test_bad_file_of_own_data(case, tmp_path):
     dataset = open_dataset("folder", tmp_path)
     with pytest.raises(DatasetError):
         dataset.load(dataset.entries("test")[0])
-    assert {p.fault for p in dataset.problems()} & {Fault.DAMAGED_FILE, Fault.WRONG_SIZE}
+    assert {p.fault for p in dataset.problems()} & {Fault.DAMAGED_FILE, Fault.WRONG_SIZE, Fault.NOT_BINARY}
 
 
 def test_folder_checks_its_facts(damaged):
