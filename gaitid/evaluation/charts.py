@@ -91,7 +91,7 @@ def det(groups: Groups) -> Figure:
 @styled
 def histogram(group: Mapping[str, Any]) -> Figure:
     """Scores of genuine and impostor pairs, each scaled to its own highest bin, and the thresholds."""
-    figure, axes = _canvas(3.45, 2.6)
+    figure, axes = _canvas(3.12, 2.5)
     facts = group["verification"]
     edges = np.array(facts["histogram"]["edges"])
     for kind, colour in (("impostor", IMPOSTOR), ("genuine", GENUINE)):
@@ -108,7 +108,7 @@ def histogram(group: Mapping[str, Any]) -> Figure:
     axes.set_ylabel("pairs, relative")
     axes.set_yticks([])
     axes.set_ylim(0, 1.5)
-    axes.legend(loc="upper left", fontsize=8, ncols=2, columnspacing=1, handlelength=1.6)
+    axes.legend(loc="upper left", fontsize=7.5, ncols=2, columnspacing=0.8, handlelength=1.5)
     axes.set_title(group["name"], loc="left", fontsize=10, fontweight="bold")
     return figure
 
@@ -178,7 +178,7 @@ def tail(group: Mapping[str, Any]) -> Figure | None:
     facts = group["calibration"] and group["calibration"]["tail"]
     if not facts:
         return None
-    figure, axes = _canvas(3.45, 2.6)
+    figure, axes = _canvas(3.12, 2.5)
     curve = group["verification"]["det"]
     counted = [(t, f) for t, f in zip(curve["threshold"], curve["fmr"], strict=True) if t is not None and f]
     axes.plot(*zip(*counted, strict=True), color=IMPOSTOR, linewidth=1.8, label="counted")
@@ -212,7 +212,7 @@ def walks(strips: Mapping[str, NDArray[np.uint8]], frames: int = 5) -> Figure:
         pictures = [*silhouettes[at], silhouettes.mean(axis=0)]
         framed = [np.pad(one.astype(np.float32), 2, constant_values=np.nan) for one in pictures]
         rows.append(np.hstack(framed))
-    figure, axes = _canvas(0.55 * (frames + 1) + 1.5, 0.8 * len(rows))
+    figure, axes = _canvas(0.5 * (frames + 1) + 1.2, 0.75 * len(rows))
     axes.imshow(np.ma.masked_invalid(np.vstack(rows)), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
     height = len(rows[0])
     axes.set_yticks([height * (row + 0.5) for row in range(len(rows))], list(strips), fontsize=8.5)

@@ -17,6 +17,7 @@ body { font: 16px/1.55 system-ui, sans-serif; color: var(--ink); background: #ff
 main { max-width: 62rem; margin: 0 auto; padding: 2rem 1.25rem 4rem; }
 h1 { font-size: 1.7rem; margin: 0 0 .3rem; } h2 { font-size: 1.2rem; margin: 2.4rem 0 .6rem; }
 p { max-width: 46rem; } .lead { color: var(--soft); margin-top: 0; }
+.aside { color: var(--soft); font-size: .86rem; margin: .4rem 0; }
 .note { border-left: 4px solid #d08700; background: #fff8e8; padding: .6rem .9rem; }
 table { border-collapse: collapse; font-size: .86rem; font-variant-numeric: tabular-nums; }
 .wide { overflow-x: auto; } th, td { padding: .28rem .7rem; border-bottom: 1px solid var(--line); }
@@ -53,7 +54,7 @@ def heading(text: str) -> str:
 
 
 def paragraph(text: str, *, kind: str = "") -> str:
-    """A paragraph of plain text; kind ``note`` makes it a warning."""
+    """A paragraph of plain text; kind ``note`` makes it a warning, ``aside`` small print."""
     return f"<p class='{html.escape(kind)}'>{html.escape(text)}</p>"
 
 

@@ -166,7 +166,8 @@ def _verification(groups: Sequence[Mapping[str, Any]]) -> Iterable[str]:
         ],
     )
     yield _aside(
-        "EER interpolated, and of the ROC's convex hull. minDCF by prior of a genuine pair, equal costs."
+        "EER interpolated, and of the ROC's convex hull. minDCF by prior of a genuine pair, equal costs. "
+        "TAR unresolved: fewer than one impostor pair in 1 / FMR was compared."
     )
     rows = [
         [name, *(percent(p["tar"]) + ("" if p["resolved"] else " | unresolved") for p in one["tar"])]
@@ -174,8 +175,7 @@ def _verification(groups: Sequence[Mapping[str, Any]]) -> Iterable[str]:
     ]
     yield side_by_side(
         drawing(charts.det(groups), "detection error trade-off"),
-        _table(["group", *(f"{100 * fmr:g} %" for fmr in fmrs)], rows, "TAR % at FMR")
-        + _aside("unresolved: fewer than one impostor pair in 1 / FMR was compared."),
+        _table(["group", *(f"{100 * fmr:g} %" for fmr in fmrs)], rows, "TAR % at FMR"),
     )
     yield side_by_side(*(drawing(charts.histogram(g), f"scores, {g['name']}") for g in groups))
 
@@ -258,7 +258,7 @@ def _breakdowns(groups: Sequence[Mapping[str, Any]]) -> Iterable[str]:
         for column, rows in group["breakdown"]["by"].items():
             body.append(
                 _table(
-                    [column, "genuine pairs", "rank-1 %", "EER %", "FNMR %", "FMR %"],
+                    [column, "pairs", "rank-1 %", "EER %", "FNMR %", "FMR %"],
                     [
                         [
                             row["value"],
@@ -300,15 +300,20 @@ def _confusions(
 
 
 def _how(document: Mapping[str, Any]) -> dict[str, Any]:
-    plan, what = document["plan"], document.get("what", {})
-    problems = what.get("problems", {})
-    return {
-        **{key: value for key, value in what.items() if key != "problems"},
-        "problems of the data set": ", ".join(f"{k} {v}" for k, v in problems.items()) or "none found",
-        "convention, metric": f"{plan['convention']}, {plan['metric']}",
-        "seed": plan["seed"],
-        **document.get("how", {}),
+    plan, what, how = document["plan"], document.get("what", {}), document.get("how", {})
+    shown = {
+        **{key: value for key, value in what.items() if key not in ("problems", "left_out_first")},
+        "problems of the data set": _counted(what.get("problems", {})) or "none found",
+        "left out, first": "; ".join(what.get("left_out_first", [])),
+        "convention, metric, seed": f"{plan['convention']}, {plan['metric']}, {plan['seed']}",
+        **{key: value for key, value in how.items() if key != "cpu_seconds"},
+        "CPU seconds": _counted({key: f"{value:.1f}" for key, value in how.get("cpu_seconds", {}).items()}),
     }
+    return {key.replace("_", " "): value for key, value in shown.items() if value != ""}
+
+
+def _counted(values: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in values.items())
 
 
 def comparison_page(
@@ -320,11 +325,11 @@ def comparison_page(
         [
             one.group,
             one.figure,
-            str(one.subjects),
-            percent(one.first),
-            percent(one.second),
-            f"{100 * (one.second - one.first):+.2f} | {between(one.low, one.high, 2)}",
-            f"{one.p_value:.4f}",
+            one.subjects,
+            Number(percent(one.first)),
+            Number(percent(one.second)),
+            Number(f"{100 * (one.second - one.first):+.2f}", between(one.low, one.high, 2)),
+            Number(f"{one.p_value:.4f}"),
             one.verdict,
         ]
         for one in differences
@@ -337,7 +342,7 @@ def comparison_page(
     )
     body = [
         heading("Differences"),
-        _table(header, rows),
+        table(header, rows),
         _aside(remark),
         heading("First"),
         facts(_how(first)),
@@ -368,4 +373,4 @@ def _number(cell: str) -> Number:
 
 
 def _aside(words: str) -> str:
-    return paragraph(words, kind="lead")
+    return paragraph(words, kind="aside")
