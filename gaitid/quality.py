@@ -14,6 +14,7 @@ from a near or high camera show the near leg larger), which `_rhythm` tells apar
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -49,8 +50,11 @@ class QualityPolicy:
         min_cycles: Fewest gait cycles.
         min_height_px: Least median body height in the source picture, pixels.
         min_frame_rate: Least median frames a second.
-        min_motion: Least leg movement; see `GaitAnalysis.motion`.
-        min_regularity: Least autocorrelation at the stride.
+        min_motion: Least leg movement of silhouettes; see `GaitAnalysis.motion`. Noisy silhouettes
+            of drawn bodies that stand still gave up to 0.052, walking ones 0.062 and more.
+        min_ankle_motion: The same for skeletons without silhouettes; real walkers gave 0.040 and more.
+        min_regularity: Least autocorrelation at the stride. On a street video at 10 frames a second
+            0.2 keeps 79 % of the tracks, and 20 % of the same tracks with shuffled frames.
         max_dropped: Largest share of the track's frames that may be refused for one reason.
         min_joints: Least share of hip, knee and ankle joints seen, when there is a skeleton.
     """
@@ -59,7 +63,8 @@ class QualityPolicy:
     min_cycles: float = 1.5
     min_height_px: float = 48.0
     min_frame_rate: float = 8.0
-    min_motion: float = 0.03
+    min_motion: float = 0.055
+    min_ankle_motion: float = 0.03
     min_regularity: float = 0.2
     max_dropped: float = 0.5
     min_joints: float = 0.7
@@ -72,7 +77,8 @@ class GaitAnalysis:
     Attributes:
         times: (T,) seconds, those of the sequence.
         signal: (T,) gait signal without its trend; high = feet apart.
-        motion: Size of the leg movement: RMS of the signal, as a share of body size.
+        motion: Size of the leg movement, RMS of the signal: silhouettes in share of a cell that
+            changes, skeletons in distance of the ankles as a share of body height.
         step_period_s: Seconds from step to step; 0 when no rhythm was found.
         step_times: (S,) seconds at which the feet are farthest apart, once a step.
         cycles: (C, 2) seconds, start and end of each whole gait cycle (two steps) without a gap.
@@ -323,7 +329,7 @@ def _segment(steps: Array, step: float) -> tuple[Array, tuple[float, float]]:
 def _reasons(
     sequence: GaitSequence, analysis: GaitAnalysis, policy: QualityPolicy, rate: float, height: float
 ) -> tuple[Reason, ...]:
-    walking = analysis.motion >= policy.min_motion
+    walking = analysis.motion >= _needed_motion(sequence, policy)
     found = {
         Reason.TOO_SHORT: len(sequence) < policy.min_frames,
         Reason.TOO_SMALL: sequence.boxes is not None and height < policy.min_height_px,
@@ -341,6 +347,10 @@ def _reasons(
     return tuple(reason for reason in Reason if found.get(reason))
 
 
+def _needed_motion(sequence: GaitSequence, policy: QualityPolicy) -> float:
+    return policy.min_ankle_motion if sequence.silhouettes is None else policy.min_motion
+
+
 def _joints_seen(sequence: GaitSequence) -> float:
     """Share of the hip, knee and ankle joints (11..16) that were seen."""
     return float((sequence.streams[SKELETON][:, 11:, 2] > 0).mean())
@@ -349,14 +359,15 @@ def _joints_seen(sequence: GaitSequence) -> float:
 def _score(
     sequence: GaitSequence, analysis: GaitAnalysis, policy: QualityPolicy, rate: float, height: float
 ) -> float:
-    shares = [
-        len(sequence) / (2 * policy.min_frames),
-        analysis.covered_cycles / (2 * policy.min_cycles),
-        rate / (2 * policy.min_frame_rate),
-        analysis.motion / (2 * policy.min_motion),
-        analysis.regularity / (2 * policy.min_regularity),
-        len(sequence) / (len(sequence) + sum(sequence.dropped.values())),
+    pairs = [
+        (len(sequence), 2 * policy.min_frames),
+        (analysis.covered_cycles, 2 * policy.min_cycles),
+        (rate, 2 * policy.min_frame_rate),
+        (analysis.motion, 2 * _needed_motion(sequence, policy)),
+        (analysis.regularity, 2 * policy.min_regularity),
+        (len(sequence), len(sequence) + sum(sequence.dropped.values())),
     ]
     if sequence.boxes is not None:
-        shares.append(height / (2 * policy.min_height_px))
-    return 100.0 * float(np.prod(np.minimum(shares, 1.0)) ** (1.0 / len(shares)))
+        pairs.append((height, 2 * policy.min_height_px))
+    shares = [min(value / enough, 1.0) if enough > 0 else 1.0 for value, enough in pairs]
+    return 100.0 * math.prod(shares) ** (1.0 / len(shares))
