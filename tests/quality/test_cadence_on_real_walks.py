@@ -47,16 +47,23 @@ def seen_from(joints, degrees, every):
     return GaitSequence({"skeleton": seen}, np.arange(len(seen)) * every / 30.0)
 
 
+@pytest.fixture(scope="module")
+def walks(real_data):
+    """(joints, cadence of its heel strikes) of each recorded walk."""
+    data = np.load(real_data / "cmu_walk_coco17_30fps.npz", allow_pickle=False)
+    spans = zip(data["start"], data["length"], strict=True)
+    xyz = data["xyz"].astype(np.float64)
+    cut = [xyz[start : start + length] for start, length in spans]
+    return [(joints, cadence_of_heel_strikes(joints)) for joints in cut]
+
+
 @pytest.mark.real
 @pytest.mark.parametrize("view", [90, 45, 0])
 @pytest.mark.parametrize("fps", [10, 15, 30])
-def test_cadence_agrees_with_heel_strikes(real_data, view, fps):
-    data = np.load(real_data / "cmu_walk_coco17_30fps.npz", allow_pickle=False)
-    errors = []
-    for start, length in zip(data["start"], data["length"], strict=True):
-        joints = data["xyz"][start : start + length].astype(np.float64)
-        found = assess(seen_from(joints, view, 30 // fps)).cadence
-        errors.append(abs(found / cadence_of_heel_strikes(joints) - 1.0))
+def test_cadence_agrees_with_heel_strikes(walks, view, fps):
+    errors = [
+        abs(assess(seen_from(joints, view, 30 // fps)).cadence / cadence - 1.0) for joints, cadence in walks
+    ]
     # Measured: medians 1.1 to 2.0 %, at most one of 34 walks off by more than 10 %.
     assert np.median(errors) < 0.03
     assert np.mean(np.array(errors) > 0.10) <= 0.06
