@@ -188,6 +188,24 @@ def test_blank_silhouettes_stand(value):
     assert quality.score == 0
 
 
+@pytest.mark.parametrize("interval", [1e-3, 0.04, 2.0, 1e6])
+def test_the_longest_sequence_takes_bounded_time_and_memory(interval):
+    times = np.arange(10_000) * interval
+    blank = np.zeros((10_000, 64, 44), np.uint8)
+    blank[::2, 50:, :20] = 1
+    sequence = GaitSequence({"silhouette": blank}, times)
+    start = time.process_time()
+    analysis = analyse(sequence)
+    assert time.process_time() - start < 5.0  # measured under 1 s
+    assert len(analysis.times) == len(analysis.signal) <= 10_000
+
+
+def test_a_walk_longer_than_the_analysed_minute_counts_all_its_cycles():
+    sequence = walk(seconds=100, fps=10, stream="skeleton")
+    assert assess(sequence).cycles == pytest.approx(100 * 110 / 120, rel=0.03)
+    assert analyse(sequence).step_times[-1] < 61
+
+
 def test_time_origin_does_not_matter():
     sequence = walk()
     late = changed(sequence, times=sequence.times + 1.8e9)
