@@ -35,7 +35,7 @@ def _line(image, start, end, color, thickness):
     cv2.line(image, *points, color, thickness, cv2.LINE_AA)
 
 
-def walk_video(path: Path, *, walkers=((1.0, 1.0),), frames_each=100, size=(480, 270), still=52) -> Path:
+def walk_video(path: Path, *, walkers=((1.0, 1.0),), frames_each=120, size=(480, 270), still=52) -> Path:
     """A video of walkers crossing one after the other before a textured wall.
 
     Args:

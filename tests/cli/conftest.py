@@ -7,7 +7,7 @@ import pytest
 from gaitid.cli import main
 from tests.filmed import walk_video
 
-WALKERS = ((1.0, 1.0), (1.7, 0.8))
+WALKERS = ((1.0, 1.0), (1.7, 0.9))
 
 
 @pytest.fixture(scope="session")

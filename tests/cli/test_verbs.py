@@ -30,7 +30,7 @@ def test_extract_writes_sequences_and_their_table(extracted):
     with (extracted[0].parent / "tracks.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert [row["file"] for row in rows] == [path.name for path in extracted]
-    assert [float(row["cadence"]) for row in rows] == pytest.approx([120, 96], abs=6)
+    assert [float(row["cadence"]) for row in rows] == pytest.approx([120, 108], abs=6)
     assert all(row["reasons"] == "" for row in rows)
     walk = npz.load(extracted[0])
     assert walk.silhouettes.shape[1:] == (64, 44)

@@ -210,13 +210,3 @@ def test_time_origin_does_not_matter():
     sequence = walk()
     late = changed(sequence, times=sequence.times + 1.8e9)
     assert assess(late).cadence == pytest.approx(assess(sequence).cadence, rel=1e-3)
-
-
-def test_sixty_frames_take_a_few_milliseconds():
-    sequence = walk(seconds=2.4)
-    took = []
-    for _ in range(20):
-        start = time.process_time()
-        assess(sequence)
-        took.append(time.process_time() - start)
-    assert np.median(took) < 0.020  # measured 2 to 3 ms; the margin is for slow machines
