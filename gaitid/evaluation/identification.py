@@ -338,7 +338,10 @@ def interval(
     level: float = 0.95,
     seed: int = 0,
 ) -> tuple[float, float]:
-    """Bootstrap interval of rank-1 over the probes' subjects, averaged as the protocol averages."""
+    """Bootstrap interval of rank-1 over the probes' subjects, averaged as the protocol averages.
+
+    It is that of the mated searches; unmated ones are in it under neither convention.
+    """
     cells = _assign(searches, labels, protocol)
     mated = (cells.of >= 0) & (searches.rank > 0)
     names, codes = np.unique(labels.subject[searches.probes], return_inverse=True)
