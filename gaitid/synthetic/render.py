@@ -1,0 +1,121 @@
+"""Masks and painted pictures of triangle meshes, without a graphics card.
+
+Vertices are snapped to 1/16 pixel and every later step is exact (integers, or single IEEE operations),
+so the same snapped vertices give the same bits on every machine.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int32]
+Bytes = NDArray[np.uint8]
+
+SUBPIXEL = 16
+
+
+def snap(pixels: Floats) -> NDArray[np.float32]:
+    """Pixel coordinates rounded to 1/16 pixel, exactly representable in float32."""
+    return (np.rint(pixels * SUBPIXEL) / SUBPIXEL).astype(np.float32)
+
+
+def edges_of(faces: Ints) -> Ints:
+    """(E, 4) directed edge a, b of face f, with the other face at that edge or -1 on a border."""
+    half = faces[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2)
+    owner = np.repeat(np.arange(len(faces)), 3)
+    low, high = half.min(1).astype(np.int64), half.max(1).astype(np.int64)
+    key = low * (int(faces.max(initial=0)) + 1) + high
+    order = np.argsort(key, kind="stable")
+    first = np.r_[True, np.diff(key[order]) != 0]
+    start = np.flatnonzero(first)
+    pair = np.minimum(start + 1, len(order) - 1)
+    shared = np.where((start + 1 < len(order)) & ~first[pair], owner[order[pair]], -1)
+    head = order[start]
+    return np.column_stack([half[head], owner[head], shared]).astype(np.int32)
+
+
+def masks(pixels: NDArray[np.float32], faces: Ints, edges: Ints, height: int, width: int) -> Bytes:
+    """Union of the front-facing triangles of a mesh, for all frames at once.
+
+    A pixel belongs to a triangle when its centre does. Only edges between a front-facing and another
+    face count: summed along a row they give the number of front layers over each pixel.
+
+    Args:
+        pixels: (T, V, 2) snapped coordinates, x right and y down; see `snap`.
+        faces: (F, 3), anticlockwise seen from outside, so clockwise in an image with y down.
+        edges: (E, 4) of `edges_of`.
+        height: Rows.
+        width: Columns.
+
+    Returns:
+        (T, height, width) uint8, 0 or 1.
+    """
+    frames = len(pixels)
+    corner = pixels[:, faces[:, 0]]
+    one, two = pixels[:, faces[:, 1]] - corner, pixels[:, faces[:, 2]] - corner
+    front = np.zeros((frames, len(faces) + 1), bool)  # the last stands for "no face" (-1)
+    front[:, :-1] = one[..., 0] * two[..., 1] < one[..., 1] * two[..., 0]
+    mine, other = front[:, edges[:, 2]], front[:, edges[:, 3]]
+    frame, edge = np.nonzero(mine != other)
+    swap = ~mine[frame, edge]
+    begin = np.where(swap, edges[edge, 1], edges[edge, 0])
+    end = np.where(swap, edges[edge, 0], edges[edge, 1])
+    p, q = pixels[frame, begin], pixels[frame, end]
+    top = np.ceil(np.minimum(p[:, 1], q[:, 1]) - 0.5).clip(0, height).astype(np.int32)
+    bottom = np.ceil(np.maximum(p[:, 1], q[:, 1]) - 0.5).clip(0, height).astype(np.int32)
+    rows = bottom - top
+    at = np.repeat(np.arange(len(rows), dtype=np.int32), rows)
+    row = np.arange(len(at), dtype=np.int32) + np.repeat(top - (np.cumsum(rows) - rows), rows)
+    slope = (q[:, 0] - p[:, 0]) / np.where(rows > 0, q[:, 1] - p[:, 1], 1)
+    cross = (p[:, 0] - p[:, 1] * slope)[at] + (row + np.float32(0.5)) * slope[at]
+    column = np.ceil(cross - np.float32(0.5)).clip(0, width).astype(np.int32)
+    sign = np.where(q[:, 1] > p[:, 1], 1.0, -1.0)[at]
+    cell = ((frame * height).astype(np.int32)[at] + row) * (width + 1) + column
+    change = np.bincount(cell, sign, frames * height * (width + 1)).astype(np.int8)
+    layers = np.cumsum(change.reshape(frames, height, width + 1)[..., :width], axis=2, dtype=np.int8)
+    return (layers != 0).view(np.uint8)
+
+
+def paint(
+    pixels: NDArray[np.float32],
+    depth: Floats,
+    faces: Ints,
+    labels: Bytes,
+    light: tuple[float, float, float],
+    points: Floats,
+    height: int,
+    width: int,
+) -> tuple[Bytes, Bytes]:
+    """One frame of a mesh as labels and flat shading, painted from far to near.
+
+    Args:
+        pixels: (V, 2) snapped coordinates.
+        depth: (V,) metres from the camera.
+        faces: (F, 3).
+        labels: (F,) label of each face, 1..255.
+        light: Direction towards the light in the world, any length.
+        points: (V, 3) the same vertices in the world, metres.
+        height: Rows.
+        width: Columns.
+
+    Returns:
+        (height, width) uint8 labels, 0 outside; (height, width) uint8 brightness, 255 full light.
+    """
+    corner = pixels[faces]
+    one, two = corner[:, 1] - corner[:, 0], corner[:, 2] - corner[:, 0]
+    shown = (one[:, 0] * two[:, 1] < one[:, 1] * two[:, 0]) & (depth[faces].min(1) > 0.1)
+    order = np.flatnonzero(shown)
+    order = order[np.argsort(-depth[faces[order]].mean(1), kind="stable")]
+    world = points[faces[order]]
+    normal = np.cross(world[:, 1] - world[:, 0], world[:, 2] - world[:, 0])
+    lamp = np.asarray(light, np.float64) / np.linalg.norm(light)
+    lit = (normal @ lamp) / (np.linalg.norm(normal, axis=1) + 1e-12)
+    bright = np.rint(255 * (0.55 + 0.45 * lit).clip(0, 1)).astype(int).tolist()
+    canvas = np.zeros((height, width, 2), np.uint8)
+    fixed = np.rint(corner[order] * SUBPIXEL).astype(np.int32) - SUBPIXEL // 2
+    for triangle, label, value in zip(fixed, labels[order].tolist(), bright, strict=True):
+        cv2.fillConvexPoly(canvas, triangle, (label, value), lineType=cv2.LINE_8, shift=4)
+    return canvas[..., 0].copy(), canvas[..., 1].copy()
