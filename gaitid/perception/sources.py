@@ -1,0 +1,372 @@
+"""Where frames come from: video files, directories of images, USB cameras and network streams.
+
+A source is iterated once. It yields `Frame`s with true presentation times, and a `Discontinuity`
+wherever what follows does not continue what came before.
+"""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import math
+import random
+import re
+import statistics
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Protocol
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from gaitid.errors import SourceEmpty, SourceError, SourceNotFound, SourceStalled, SourceTruncated
+from gaitid.records import Frame
+
+_log = logging.getLogger(__name__)
+
+IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"})
+DEFAULT_IMAGE_FPS = 25.0
+
+_PEEK = 8  # frames read ahead to see whether a file's timestamps can be trusted
+_JUMP_S = 2.0  # a gap in a file's timestamps from which it is a cut, not a slow frame rate
+_CONNECT_MS = 5000
+_QUEUE = 2  # frames held of a live source; a slow consumer sees the newest, not a growing delay
+_GIVE_UP_S = 60.0
+_BACKOFF_S = (0.5, 30.0)  # first and longest wait between attempts to reconnect
+
+
+@dataclass(frozen=True, slots=True)
+class Discontinuity:
+    """A break: what follows shows another time, size or background.
+
+    Attributes:
+        reason: What happened, for a log.
+        time: Of the first frame after it, seconds.
+    """
+
+    reason: str
+    time: float
+
+
+class Capture(Protocol):
+    """The part of `cv2.VideoCapture` that sources use."""
+
+    def isOpened(self) -> bool:  # noqa: N802
+        """True when frames can be read."""
+        ...
+
+    def read(self) -> tuple[bool, Any]:
+        """(True, frame), or (False, None) at the end or on failure."""
+        ...
+
+    def get(self, propId: int) -> float:  # noqa: N803
+        """Value of a `cv2.CAP_PROP_*`."""
+        ...
+
+    def release(self) -> None:
+        """Close it."""
+        ...
+
+
+class Source:
+    """An open source; a context manager and an iterable of frames and breaks.
+
+    Attributes:
+        spec: What was opened, without credentials.
+        camera: Name put on each frame.
+        fps: Frames a second, declared or measured; 0 while a live source has not told.
+        size: (width, height) of the first frame, pixels.
+        frame_count: Announced number of frames, or None when unknown.
+        live: True when frames come in real time and are dropped if not taken.
+    """
+
+    def __init__(
+        self, spec: str, camera: str, *, fps: float, size: tuple[int, int], frame_count: int | None
+    ) -> None:
+        self.spec, self.camera = spec, camera
+        self.fps, self.size, self.frame_count = fps, size, frame_count
+        self.live = False
+
+    def __enter__(self) -> Source:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __iter__(self) -> Iterator[Frame | Discontinuity]:
+        """Frames in order; a break stands before the frame that follows it."""
+        index, size = 0, self.size
+        for item in self._pictures():
+            if isinstance(item, Discontinuity):
+                yield item
+                continue
+            image, moment = item
+            if (image.shape[1], image.shape[0]) != size:
+                old, size = size, (image.shape[1], image.shape[0])
+                yield Discontinuity(
+                    f"the picture changes from {old[0]}x{old[1]} to {size[0]}x{size[1]}", moment
+                )
+            yield Frame(image, moment, self.camera, index)
+            index += 1
+
+    def close(self) -> None:
+        """Release the device or file; safe to call twice."""
+
+    def _pictures(self) -> Iterator[tuple[NDArray[np.uint8], float] | Discontinuity]:
+        raise NotImplementedError
+
+
+def open_source(spec: str, *, camera: str = "", fps: float | None = None) -> Source:
+    """Open a source by its description.
+
+    Args:
+        spec: Path of a video file; path of a directory of images, taken in the order of their names;
+            number of a USB camera (``0`` or ``usb:0``); or an ``rtsp://``, ``http://`` or
+            ``https://`` address.
+        camera: Name put on each frame.
+        fps: Frames a second, for a directory of images (else 25) or a file that does not say.
+
+    Raises:
+        SourceNotFound: Nothing is at that path, number or address.
+        SourceEmpty: A file or directory without frames.
+        SourceError: No video, or neither frame rate nor timestamps.
+    """
+    if fps is not None and not (math.isfinite(fps) and fps > 0):
+        raise SourceError(f"fps is {fps}", "a positive number", "pass the true frame rate")
+    device = re.fullmatch(r"(?:usb:)?(\d{1,3})", spec)
+    if device:
+        return _LiveSource(spec, camera, lambda: _open_device(int(device[1])))
+    if re.match(r"(?i)(rtsps?|https?)://", spec):
+        return _LiveSource(redact(spec), camera, lambda: _open_stream(spec))
+    path = Path(spec)
+    if path.is_dir():
+        return _ImageSource(path, camera, fps or DEFAULT_IMAGE_FPS)
+    if not path.is_file():
+        raise SourceNotFound(f"there is no {redact(spec)}", "a file, directory, camera or url", "check it")
+    if path.stat().st_size == 0:
+        raise SourceEmpty(f"{path} has 0 bytes", "a video", "record or copy it again")
+    return _FileSource(str(path), camera, cv2.VideoCapture(str(path), cv2.CAP_FFMPEG), fps)
+
+
+def redact(text: str) -> str:
+    """The text without user names, passwords and queries of the addresses in it."""
+    text = re.sub(r"(?<=://)[^/\s]*@", "***@", text)
+    return re.sub(r"(://[^\s?]*)\?\S*", r"\1?***", text)
+
+
+class _ImageSource(Source):
+    """A directory of images."""
+
+    def __init__(self, path: Path, camera: str, fps: float) -> None:
+        self._files = sorted(p for p in path.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES)
+        if not self._files:
+            raise SourceEmpty(
+                f"{path} has no images", f"files of {', '.join(sorted(IMAGE_SUFFIXES))}", "check the path"
+            )
+        height, width = _read_image(self._files[0]).shape[:2]
+        super().__init__(str(path), camera, fps=fps, size=(width, height), frame_count=len(self._files))
+
+    def _pictures(self) -> Iterator[tuple[NDArray[np.uint8], float] | Discontinuity]:
+        for index, file in enumerate(self._files):
+            yield _read_image(file), index / self.fps
+
+
+class _FileSource(Source):
+    """A video file.
+
+    Args:
+        spec: Its path.
+        camera: Name put on each frame.
+        capture: Opened on it.
+        fps: Frames a second as the caller knows them, or None.
+    """
+
+    def __init__(self, spec: str, camera: str, capture: Capture, fps: float | None) -> None:
+        self._capture = capture
+        if not capture.isOpened():
+            raise SourceError(f"{spec} is no readable video", "a file that FFmpeg decodes", "convert it")
+        self._ahead = deque(pair for _ in range(_PEEK) if (pair := self._next()) is not None)
+        if not self._ahead:
+            raise SourceEmpty(f"{spec} has no frames", "at least one", "record or copy it again")
+        stamps = [stamp for _, stamp in self._ahead]
+        steps = [b - a for a, b in itertools.pairwise(stamps)]
+        self._stamped = bool(steps) and all(math.isfinite(s) and s > 0 for s in steps) and fps is None
+        declared = fps or capture.get(cv2.CAP_PROP_FPS)
+        if not (math.isfinite(declared) and 0 < declared <= 1000):
+            if not self._stamped:
+                raise SourceError(
+                    f"{spec} has neither a frame rate ({declared}) nor usable timestamps",
+                    "one of them",
+                    "pass the frame rate (fps)",
+                )
+            declared = 1.0 / statistics.median(steps)
+        count = capture.get(cv2.CAP_PROP_FRAME_COUNT)
+        height, width = self._ahead[0][0].shape[:2]
+        super().__init__(
+            spec,
+            camera,
+            fps=float(declared),
+            size=(width, height),
+            frame_count=int(count) if math.isfinite(count) and count > 0 else None,
+        )
+
+    def close(self) -> None:
+        self._capture.release()
+
+    def _next(self) -> tuple[NDArray[np.uint8], float] | None:
+        """The next picture and its timestamp in seconds as the container tells it."""
+        read, image = self._capture.read()
+        return (image, self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1000) if read else None
+
+    def _pictures(self) -> Iterator[tuple[NDArray[np.uint8], float] | Discontinuity]:
+        delivered, offset, last = 0, -self._ahead[0][1] if self._stamped else 0.0, 0.0
+        while (pair := self._ahead.popleft() if self._ahead else self._next()) is not None:
+            image, stamp = pair
+            moment = stamp + offset if self._stamped else delivered / self.fps
+            if delivered and not last < moment <= last + _JUMP_S:
+                reason = f"the timestamps jump from {last:.3f} s to {moment:.3f} s"
+                if not moment > last:  # also NaN; from here on count from the last good time
+                    offset, moment = last + 1 / self.fps - (stamp if math.isfinite(stamp) else 0.0), last
+                    moment += 1 / self.fps
+                yield Discontinuity(reason, moment)
+            yield image, moment
+            delivered, last = delivered + 1, moment
+        self._check_complete(delivered)
+
+    def _check_complete(self, delivered: int) -> None:
+        """Compare with the announced count, which containers may get wrong by a few frames.
+
+        Raises:
+            SourceTruncated: More than 5 frames and 2 % are missing.
+        """
+        announced = self.frame_count or 0
+        if announced - delivered > max(5, 0.02 * announced):
+            raise SourceTruncated(
+                f"{self.spec} ended after {delivered} frames",
+                f"{announced} were announced",
+                "copy or record it again; what was delivered is valid",
+            )
+
+
+class _LiveSource(Source):
+    """A camera or stream, read by a thread of its own that reconnects when it stalls.
+
+    Args:
+        spec: Description without credentials.
+        camera: Name put on each frame.
+        connect: Opens a new capture.
+        give_up_s: Seconds without a frame after which the source counts as lost.
+        backoff_s: First and longest wait between attempts, seconds.
+    """
+
+    def __init__(
+        self,
+        spec: str,
+        camera: str,
+        connect: Callable[[], Capture],
+        *,
+        give_up_s: float = _GIVE_UP_S,
+        backoff_s: tuple[float, float] = _BACKOFF_S,
+    ) -> None:
+        self._connect, self._give_up_s, self._backoff_s = connect, give_up_s, backoff_s
+        capture = connect()
+        read, image = capture.read() if capture.isOpened() else (False, None)
+        if not read or image is None:
+            capture.release()
+            raise SourceNotFound(
+                f"no picture comes from {spec}", "a camera that delivers", "check address, power and login"
+            )
+        declared = capture.get(cv2.CAP_PROP_FPS)
+        known = math.isfinite(declared) and 0 < declared <= 240
+        super().__init__(
+            spec,
+            camera,
+            fps=float(declared) if known else 0.0,
+            size=(image.shape[1], image.shape[0]),
+            frame_count=None,
+        )
+        self.live = True
+        self._clock = time.time() - time.monotonic()  # so a change of the system clock moves nothing
+        self._queue: deque[tuple[NDArray[np.uint8], float]] = deque([(image, self._now())], maxlen=_QUEUE)
+        self._broken: str | None = None
+        self._changed = threading.Condition()
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, args=(capture,), name="source", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        self._stop.set()
+        self._thread.join(timeout=2 * _CONNECT_MS / 1000)
+
+    def _now(self) -> float:
+        return self._clock + time.monotonic()
+
+    def _run(self, capture: Capture) -> None:
+        """Read until closed; on failure, reconnect after a growing wait."""
+        while not self._stop.is_set():
+            read, image = capture.read()
+            if read:
+                with self._changed:
+                    self._queue.append((image, self._now()))
+                    self._changed.notify()
+                continue
+            capture.release()
+            with self._changed:
+                self._broken = "the source stopped and was opened again"
+            _log.warning("%s stopped delivering; reconnecting", self.spec)
+            capture = self._reconnect()
+        capture.release()
+
+    def _reconnect(self) -> Capture:
+        """A new capture; waits between attempts, doubling, with jitter so that cameras do not march."""
+        wait, longest = self._backoff_s
+        while True:
+            self._stop.wait(wait * random.uniform(0.5, 1.0))  # noqa: S311
+            capture = self._connect()
+            if capture.isOpened() or self._stop.is_set():
+                return capture
+            capture.release()
+            wait = min(2 * wait, longest)
+
+    def _pictures(self) -> Iterator[tuple[NDArray[np.uint8], float] | Discontinuity]:
+        while not self._stop.is_set():
+            with self._changed:
+                self._changed.wait_for(lambda: self._queue or self._stop.is_set(), timeout=self._give_up_s)
+                if self._stop.is_set():
+                    return
+                if not self._queue:
+                    raise SourceStalled(
+                        f"{self.spec} delivered nothing for {self._give_up_s:g} s",
+                        "frames",
+                        "check the camera",
+                    )
+                image, moment = self._queue.popleft()
+                broken, self._broken = self._broken, None
+            if broken:
+                yield Discontinuity(broken, moment)
+            yield image, moment
+
+
+def _read_image(file: Path) -> NDArray[np.uint8]:
+    image = cv2.imread(str(file), cv2.IMREAD_COLOR)
+    if image is None:
+        raise SourceError(f"{file} is no readable image", "an image", "remove or replace it")
+    return np.asarray(image, np.uint8)
+
+
+def _open_device(index: int) -> Capture:
+    return cv2.VideoCapture(index)
+
+
+def _open_stream(url: str) -> Capture:
+    # The timeouts hold only for a backend that is named.
+    limits = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, _CONNECT_MS, cv2.CAP_PROP_READ_TIMEOUT_MSEC, _CONNECT_MS]
+    return cv2.VideoCapture(url, cv2.CAP_FFMPEG, limits)
