@@ -101,7 +101,9 @@ def draw_targets(rng: np.random.Generator, count: int) -> dict[str, np.ndarray]:
     return {"sex": sex, "age": age, "height": height, "bmi": np.clip(bmi, 17, 40)}
 
 
-def draw_shape(rng: np.random.Generator, target: dict[str, np.ndarray], labels: list[str]) -> tuple[dict, dict]:
+def draw_shape(
+    rng: np.random.Generator, target: dict[str, np.ndarray], labels: list[str]
+) -> tuple[dict, dict]:
     """Phenotypes (height and weight still to be solved) and local changes."""
     count = len(target["sex"])
     phenotypes = {

@@ -113,9 +113,7 @@ class Body:
     def draw(self, rng: np.random.Generator, sex: int, age: float) -> Floats:
         """(32,) shape scores of a person of that sex and age, cut at 2.6 standard deviations."""
         if sex not in (MALE, FEMALE) or not 18 <= age <= 90:
-            raise InputError(
-                f"sex {sex}, age {age}", "sex 0 or 1 and age 18 to 90 years", "draw adults only"
-            )
+            raise InputError(f"sex {sex}, age {age}", "sex 0 or 1 and age 18 to 90 years", "draw adults only")
         noise = np.clip(rng.standard_normal(self._score_mean.shape[1]), -2.6, 2.6)
         centre = self._score_mean[sex] + self._score_age[sex] * (age - 45) / 20
         return centre + (self._score_cholesky[sex] * noise).sum(1)

@@ -309,9 +309,7 @@ def _arm(
 
 def _rotations(yaw: Floats, pitch: Floats, roll: Floats) -> Floats:
     """(T, ..., 3, 3) = Rz(yaw) Ry(pitch) Rx(roll), angles in degrees."""
-    (a, b, c), (d, e, f) = (
-        fun(np.deg2rad(np.stack([yaw, pitch, roll]))) for fun in (np.cos, np.sin)
-    )
+    (a, b, c), (d, e, f) = (fun(np.deg2rad(np.stack([yaw, pitch, roll]))) for fun in (np.cos, np.sin))
     rows = (
         (a * b, a * e * f - d * c, a * e * c + d * f),
         (d * b, d * e * f + a * c, d * e * c - a * f),
@@ -344,7 +342,11 @@ def _local_rotations(body: Body, angles: dict[str, Floats]) -> tuple[Floats, lis
         "pelvis": (a["pelvis_yaw"], a["pelvis_pitch"], a["pelvis_roll"]),
         "lumbar": (0.3 * a["trunk_yaw"], 0.6 * lean, 0.5 * a["trunk_roll"]),
         "thorax": (a["trunk_yaw"], lean + 0.5 * a["slump"], a["trunk_roll"]),
-        "neck": (0.4 * (a["trunk_yaw"] + a["head_yaw"]), lean + 1.3 * a["slump"] + 0.5 * a["head_pitch"], still),
+        "neck": (
+            0.4 * (a["trunk_yaw"] + a["head_yaw"]),
+            lean + 1.3 * a["slump"] + 0.5 * a["head_pitch"],
+            still,
+        ),
         "head": (
             0.1 * a["trunk_yaw"] + a["head_yaw"],
             0.3 * (lean + a["slump"]) + a["head_pitch"],
@@ -444,9 +446,9 @@ def _to_world(
             bone = body.index[name + side]
             rotations[:, bone] = extra @ rotations[:, bone]
         foot, toe = body.index["foot" + side], body.index["toe" + side]
-        positions[:, toe] = positions[:, foot] + (
-            extra @ (positions[:, toe] - positions[:, foot])[..., None]
-        )[..., 0]
+        positions[:, toe] = (
+            positions[:, foot] + (extra @ (positions[:, toe] - positions[:, foot])[..., None])[..., 0]
+        )
 
 
 class _Feet:

@@ -115,7 +115,11 @@ def bare(sex: int) -> Outfit:
 
 def draw_hair(rng: np.random.Generator, sex: int) -> tuple[str, float]:
     """A hair style of a person (it lasts) and its size 0..1."""
-    chances = (0.03, 0.1, 0.27, 0.33, 0.1, 0.14, 0.03) if sex == FEMALE else (0.2, 0.68, 0.06, 0.01, 0.01, 0.02, 0.02)
+    chances = (
+        (0.03, 0.1, 0.27, 0.33, 0.1, 0.14, 0.03)
+        if sex == FEMALE
+        else (0.2, 0.68, 0.06, 0.01, 0.01, 0.02, 0.02)
+    )
     return str(rng.choice(HAIR, p=chances)), float(rng.uniform())
 
 
@@ -135,7 +139,9 @@ def _draw_outfit(rng: np.random.Generator, sex: int, hair: str, hair_size: float
     if skirt:
         tubes.append(_draw_skirt(rng))
     elif rng.random() < 0.6:  # a shirt or sweater worn over the trousers
-        tubes.append(Tube(rng.uniform(0.05, 0.35), rng.uniform(0.012, 0.03), rng.uniform(0, 0.015), 0.03, 0.03))
+        tubes.append(
+            Tube(rng.uniform(0.05, 0.35), rng.uniform(0.012, 0.03), rng.uniform(0, 0.015), 0.03, 0.03)
+        )
     wide = rng.beta(1.5, 3.0)  # most trousers are narrow to straight
     return Outfit(
         torso=top,
@@ -158,9 +164,15 @@ def _draw_outfit(rng: np.random.Generator, sex: int, hair: str, hair_size: float
 
 
 def _draw_skirt(rng: np.random.Generator) -> Tube:
-    length = rng.choice([rng.uniform(0.5, 0.9), rng.uniform(0.9, 1.3), rng.uniform(1.4, 1.85)], p=(0.35, 0.4, 0.25))
+    length = rng.choice(
+        [rng.uniform(0.5, 0.9), rng.uniform(0.9, 1.3), rng.uniform(1.4, 1.85)], p=(0.35, 0.4, 0.25)
+    )
     return Tube(
-        float(length), rng.uniform(0.008, 0.03), rng.uniform(0.0, 0.10), rng.uniform(0.04, 0.14), rng.uniform(0.03, 0.12)
+        float(length),
+        rng.uniform(0.008, 0.03),
+        rng.uniform(0.0, 0.10),
+        rng.uniform(0.04, 0.14),
+        rng.uniform(0.03, 0.12),
     )
 
 
@@ -171,7 +183,11 @@ def _draw_coat(rng: np.random.Generator, sex: int, under: Outfit) -> Outfit:
         thick = rng.uniform(0.04, 0.075)
     reach = {"jacket": (0.0, 0.2), "short": (0.3, 0.7), "long": (0.8, 1.5), "down": (0.05, 1.2)}[str(kind)]
     coat = Tube(
-        rng.uniform(*reach), rng.uniform(0.02, 0.05), rng.uniform(0.0, 0.06), rng.uniform(0.03, 0.12), rng.uniform(0.02, 0.08)
+        rng.uniform(*reach),
+        rng.uniform(0.02, 0.05),
+        rng.uniform(0.0, 0.06),
+        rng.uniform(0.03, 0.12),
+        rng.uniform(0.02, 0.08),
     )
     below = tuple(tube for tube in under.tubes if tube.length > coat.length)
     return replace(
@@ -203,13 +219,21 @@ def draw_bag(rng: np.random.Generator, sex: int) -> Bag:
         "belt": ((0.05, 0.10, 0.05), (0.08, 0.15, 0.08)),
     }[kind]
     length, width, height = rng.uniform(low, high)
-    return Bag(kind, str(rng.choice(["L", "R"])), (float(length), float(width), float(height)), float(rng.uniform()))
+    return Bag(
+        kind, str(rng.choice(["L", "R"])), (float(length), float(width), float(height)), float(rng.uniform())
+    )
 
 
 def style_changes(outfit: Outfit) -> dict[str, float]:
     """What clothes and load do to the way of walking, in units of `style.PARAMETERS`."""
-    changes = {"ankle_mean": -200.0 * outfit.heel, "cadence": 60.0 * outfit.heel, "thigh_range": -40.0 * outfit.heel}
-    hobble = max((t.length - 0.8) * (0.05 - t.ease - t.flare) for t in (*outfit.tubes, Tube(0.8, 0.05, 0, 0, 0)))
+    changes = {
+        "ankle_mean": -200.0 * outfit.heel,
+        "cadence": 60.0 * outfit.heel,
+        "thigh_range": -40.0 * outfit.heel,
+    }
+    hobble = max(
+        (t.length - 0.8) * (0.05 - t.ease - t.flare) for t in (*outfit.tubes, Tube(0.8, 0.05, 0, 0, 0))
+    )
     changes["thigh_range"] -= 120.0 * max(0.0, hobble)
     changes["arm_spread"] = 90.0 * max(0.0, outfit.torso - 0.01)
     changes["arm_range"] = -60.0 * max(0.0, outfit.upper_arm - 0.01)
