@@ -3,7 +3,9 @@
 Curves are Fourier series of the stride phase. Travel follows the standing foot, then two-bone inverse
 kinematics moves each ankle so that the ball of a standing foot stays where it was put.
 Source of the mean curves: level walking of adults as drawn in Winter 1991, Perry & Burnfield 2010 and
-Kadaba et al. 1990; read off by eye, in degrees, at per cents of the gait cycle.
+Kadaba et al. 1990, read off by eye; hip, knee, ankle and toe were then moved (least squares; at most 2.3,
+4.0, 6.4 and 8 degrees) until the mean body walks at an even 1.03 m/s, its soles within 2 mm of the ground
+while they stand and 10 mm above it while they swing.
 """
 
 from __future__ import annotations
@@ -23,38 +25,39 @@ Floats = NDArray[np.float64]
 Complexes = NDArray[np.complex128]
 
 _ORDER = 6
-_DRAWN: dict[str, tuple[tuple[float, ...], tuple[float, ...]]] = {
-    "hip": (
-        (0, 5, 10, 20, 30, 40, 50, 55, 60, 65, 70, 75, 80, 85, 90, 95),
-        (28, 27, 25, 16, 5, -4, -10, -9.5, -4, 6, 16, 24, 29, 31, 31, 29),
-    ),
-    "knee": (
-        (0, 5, 10, 15, 20, 30, 40, 45, 50, 55, 60, 65, 70, 75, 80, 85, 90, 95),
-        (5, 11, 17, 19, 17, 10, 5, 5.5, 10, 21, 37, 52, 60, 59, 49, 33, 15, 5),
-    ),
-    "ankle": (
-        (0, 3, 6, 10, 20, 30, 40, 45, 50, 55, 60, 63, 70, 75, 80, 90, 95),
-        (0, -3, -6, -4, 3, 7, 10, 11, 8, -2, -14, -18, -11, -5, -1, 1, 1),
-    ),
-    "toe": ((0, 10, 30, 40, 50, 55, 60, 65, 75, 90), (8, 0, 0, 5, 20, 28, 25, 10, 6, 10)),
-    "abduct": ((0, 10, 15, 30, 50, 60, 65, 80, 90), (0, -4, -5, -3, -1, 5, 6, 2, 0)),
-    "pelvis_roll": ((0, 10, 15, 30, 50, 60, 65, 80), (0, 3.5, 4, 1, 0, -3.5, -4, -1)),
+# fmt: off
+_CURVES: dict[str, tuple[float, ...]] = {
+    "hip": (17.5, 15.6, 14.4, 12.1, 7.4, 2.0, -3.0, -8.1, -12.7, -15.7,
+        -16.5, -14.7, -9.5, -1.5, 7.5, 15.2, 19.2, 20.0, 20.0, 19.4),
+    "knee": (5.5, 10.4, 15.9, 18.5, 16.9, 14.0, 11.6, 9.3, 7.9, 9.5,
+        14.3, 23.3, 36.8, 50.4, 58.3, 58.4, 49.4, 32.1, 14.5, 5.4),
+    "ankle": (-2.2, -2.7, -0.8, 0.4, 1.0, 2.6, 4.5, 6.3, 8.1, 8.5,
+        6.7, 1.6, -7.5, -15.3, -13.5, -4.2, 2.2, 2.6, 1.7, 0.2),
+    "toe": (7.3, 4.0, 0.8, -0.1, 0.5, 0.2, 0.1, 2.4, 5.8, 11.0,
+        20.6, 27.8, 23.5, 12.6, 6.6, 6.8, 7.8, 8.7, 9.7, 9.4),
+    "abduct": (-0.3, -1.9, -4.0, -4.8, -4.4, -3.6, -3.1, -2.5, -1.9, -1.6,
+        -0.7, 1.9, 4.8, 5.8, 4.7, 3.3, 2.1, 0.9, 0.1, 0.1),
+    "pelvis_roll": (0.2, 1.7, 3.4, 3.9, 3.0, 1.9, 1.2, 0.7, 0.5, 0.3,
+        -0.2, -1.7, -3.4, -3.9, -3.0, -1.9, -1.2, -0.7, -0.5, -0.3),
 }
+# fmt: on
+"""Degrees at every twentieth of the stride from heel strike: thigh to the vertical (forward), knee bend,
+foot up, toes up, thigh outwards, own side of the pelvis up."""
 
 
 def _series(name: str) -> Complexes:
-    percent, degrees = _DRAWN[name]
-    x = np.array(percent) / 100
-    grid = np.linspace(0, 1, 200, endpoint=False)
-    values = np.interp(grid, np.r_[x, x[0] + 1], np.r_[degrees, degrees[0]])
-    weights = np.r_[1, 2 * np.ones(_ORDER)] / 200
+    values = np.array(_CURVES[name])
+    weights = np.r_[1, 2 * np.ones(_ORDER)] / len(values)
     return np.asarray(np.fft.rfft(values)[: _ORDER + 1] * weights)
 
 
-_MEAN_CURVES = {name: _series(name) for name in _DRAWN}
+_MEAN_CURVES = {name: _series(name) for name in _CURVES}
 _GRID = np.exp(2j * np.pi * np.outer(np.arange(64) / 64, np.arange(_ORDER + 1)))
 _STANDING = {"hip": 1.0, "knee": 3.0, "ankle": 1.0, "abduct": 1.5}
 """Degrees of each joint of a person who stands."""
+
+_TOUCH = 0.015
+"""Metres above ground up to which a sole counts as standing on it."""
 
 ARM_MODES = ("free", "carry", "strap", "pocket", "phone", "hold")
 """What an arm does: swings, carries a weight, grips a strap, is in a pocket, holds a phone to look at,
@@ -165,6 +168,7 @@ def walk(
     spot, heading = (path or Path.straight()).at(distance)
     _to_world(rotations, positions, spot, heading, _foot_heading(heading, planted), body)
     feet.plant(rotations, positions, planted)
+    planted &= feet.heights(rotations, positions) < _TOUCH
     keep = slice(None, None, fine)
     return Motion(
         times[keep], rotations[keep], positions[keep], phase[keep], planted[keep], heading[keep], speed[keep]
@@ -479,8 +483,11 @@ class _Feet:
 
     def clearance(self, rotations: Floats, positions: Floats) -> Floats:
         """(T,) height to add so that the lowest sole point stands on the ground, lightly smoothed."""
-        low = np.minimum(*(self._sole(rotations, positions, foot)[..., 2].min(1) for foot in range(2)))
-        return -_smooth(low, 1)
+        return -_smooth(self.heights(rotations, positions).min(1), 1)
+
+    def heights(self, rotations: Floats, positions: Floats) -> Floats:
+        """(T, 2) height of the lowest point of each sole."""
+        return np.stack([self._sole(rotations, positions, foot)[..., 2].min(1) for foot in range(2)], 1)
 
     def travel(
         self, rotations: Floats, positions: Floats, phase: Floats, planted: NDArray[np.bool_], times: Floats
@@ -501,7 +508,7 @@ class _Feet:
         return distance, np.concatenate([speed, speed[-1:]])
 
     def plant(self, rotations: Floats, positions: Floats, planted: NDArray[np.bool_]) -> None:
-        """Move pelvis and ankles, in place, so that planted soles neither slide nor float nor sink."""
+        """Move pelvis and ankles, in place, so that planted soles do not slide and none sinks."""
         shifts = [self._shift(rotations, positions, planted[:, foot], foot) for foot in range(2)]
         excess = [self._excess(positions, shifts[foot], "LR"[foot]) * planted[:, foot] for foot in range(2)]
         drop = _envelope(np.maximum(*excess), 2)
@@ -519,8 +526,8 @@ class _Feet:
             gap = (_hold(ball, stands) - ball)[stands]
             frames, every = np.flatnonzero(stands), np.arange(len(sole))
             shift[:, :2] = np.stack([np.interp(every, frames, column) for column in gap.T], 1)
-        low = sole[..., 2].min(1)
-        shift[:, 2] = np.where(stands, -low, np.maximum(-low, 0))
+        # A late heel or an early toe may float for a moment: pulling it down would bend a straight knee far.
+        shift[:, 2] = np.maximum(-sole[..., 2].min(1), 0)
         return shift
 
     def _excess(self, positions: Floats, shift: Floats, side: str) -> Floats:
