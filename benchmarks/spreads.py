@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+
 from gaitid.synthetic import Cohort, Walk
 
 NAMES = ("cadence", "thigh_range", "thigh_mean", "speed")
@@ -38,12 +39,16 @@ def measure(walk: Walk) -> np.ndarray:
     return np.array([60 / step, np.mean(ranges), np.mean(means), speed])
 
 
-def table(cohort: Cohort, identities: int, sessions: int = 3, numbers: int = 3) -> dict[str, dict[str, float]]:
+def table(
+    cohort: Cohort, identities: int, sessions: int = 3, numbers: int = 3
+) -> dict[str, dict[str, float]]:
     """Mean and spreads of every measure; days are means over the walks of a session."""
     values = np.array(
         [
             [
-                np.mean([measure(cohort.sequence(i, s, n, frames=75, height_px=40)) for n in range(numbers)], 0)
+                np.mean(
+                    [measure(cohort.sequence(i, s, n, frames=75, height_px=40)) for n in range(numbers)], 0
+                )
                 for s in range(sessions)
             ]
             for i in range(identities)
@@ -64,4 +69,9 @@ if __name__ == "__main__":
 
     found = table(Cohort(0, "train"), int(sys.argv[1]) if len(sys.argv) > 1 else 100)
     for name, row in found.items():
-        print(f"{name:12s}", " ".join(f"{k} {v:7.3f} ({v / r - 1:+.0%})" for (k, v), r in zip(row.items(), REAL[name], strict=True)))
+        print(
+            f"{name:12s}",
+            " ".join(
+                f"{k} {v:7.3f} ({v / r - 1:+.0%})" for (k, v), r in zip(row.items(), REAL[name], strict=True)
+            ),
+        )

@@ -13,16 +13,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gaitid.errors import InputError
-from gaitid.perception.align import align, binarise
 from gaitid.records import SILHOUETTE, SKELETON, GaitSequence, Origin
 from gaitid.synthetic.body import COCO, FEMALE, MALE, Body, Figure, load_body
 from gaitid.synthetic.camera import Camera
 from gaitid.synthetic.detect import detect, visible
 from gaitid.synthetic.dress import Dressed
+from gaitid.synthetic.frames import Extent, align_all
 from gaitid.synthetic.motion import walk
 from gaitid.synthetic.noise import degrade, draw_segmenter
 from gaitid.synthetic.occlude import OCCLUSIONS, cut_at_border, hide_behind_object, join_walker
-from gaitid.synthetic.outfit import Outfit, Wardrobe, draw_arms, draw_hair, draw_wardrobe, style_changes
+from gaitid.synthetic.outfit import Wardrobe, draw_arms, draw_hair, draw_wardrobe, style_changes
 from gaitid.synthetic.path import Pace, Path
 from gaitid.synthetic.render import masks as render_masks
 from gaitid.synthetic.render import snap
@@ -81,7 +81,7 @@ class Key:
 
     def stream(self, stage: str, draw: int = 0) -> np.random.Generator:
         """The random stream of one stage of this sequence; `draw` numbers repeated draws."""
-        turn = int(round(self.view * 64)) % (360 * 64)
+        turn = round(self.view * 64) % (360 * 64)
         condition = int.from_bytes(self.condition.encode(), "big")
         return _stream(
             self.seed, self.split, stage, self.identity, self.session, self.number, condition, turn, draw
@@ -252,14 +252,13 @@ class Walk:
     @cached_property
     def heights(self) -> Floats:
         """(T,) height of the true mask in pixels; 0 where it is empty."""
-        rows = self.clean.any(2)
-        first, last = rows.argmax(1), rows.shape[1] - rows[:, ::-1].argmax(1)
-        return np.where(rows.any(1), last - first, 0).astype(np.float64)
+        extent = Extent.of(self.clean)
+        return np.where(extent.filled, extent.bottom - extent.top, 0).astype(np.float64)
 
     @property
     def boxes(self) -> NDArray[np.float32]:
         """(T, 4) xyxy of the true masks in the picture; empty masks have the whole window."""
-        return boxes_of(self.clean, self.corners)
+        return Extent.of(self.clean).boxes(self.corners)
 
     def masks(self, level: float = 1.0, draw: int = 0) -> Bytes:
         """(T, H, W) masks as a segmenter gives them; `level` 0 is clean, `draw` numbers the attempts."""
@@ -298,31 +297,10 @@ class Walk:
             streams[SILHOUETTE] = silhouettes[good]
         if SKELETON in modalities:
             streams[SKELETON] = self.detected(level, draw)[good]
-        boxes = boxes_of(masks, self.corners)[good]
+        boxes = Extent.of(masks).boxes(self.corners)[good]
         return GaitSequence(
             streams, self.times[good], boxes, {}, Origin(f"view-{self.key.view:g}", self.key.number)
         )
-
-
-def align_all(masks: Bytes, size: tuple[int, int] = (64, 44)) -> Bytes:
-    """(T, height, width) uint8 0/1: `perception.align` of every mask; zeros where it has no body."""
-    out = np.zeros((len(masks), *size), np.uint8)
-    for target, mask in zip(out, masks, strict=True):
-        gray = align(mask, size)
-        if gray is not None:
-            target[:] = binarise(gray)
-    return out
-
-
-def boxes_of(masks: Bytes, corners: NDArray[np.int64]) -> NDArray[np.float32]:
-    """(T, 4) xyxy of (T, H, W) masks whose windows begin at `corners`; empty ones: the whole window."""
-    out = np.empty((len(masks), 4), np.float32)
-    for axis, line in ((0, masks.any(1)), (1, masks.any(2))):
-        some = line.any(1)
-        first = np.where(some, line.argmax(1), 0)
-        last = np.where(some, line.shape[1] - line[:, ::-1].argmax(1), line.shape[1])
-        out[:, axis], out[:, axis + 2] = corners[:, axis] + first, corners[:, axis] + last
-    return out
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -339,8 +317,8 @@ class _Scene:
 
 
 def _pose(
-    body: Body, person: Person, day: Day, key: Key, frames: int, fps: float, pace: Pace | None, path: Path | None,
-    centred: bool = True,
+    body: Body, person: Person, day: Day, key: Key, frames: int, fps: float,
+    pace: Pace | None, path: Path | None, centred: bool = True,
 ) -> _Scene:  # fmt: skip
     """The walk itself: the same for every view."""
     outfit = day.wardrobe.wear(key.condition)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from gaitid.synthetic.algebra import follow
+
 Floats = NDArray[np.float64]
 
 _SIGMA = np.array([26, 25, 25, 35, 35, 79, 79, 72, 72, 62, 62, 107, 107, 87, 87, 89, 89]) / 1000
@@ -90,10 +92,7 @@ def detect(
 
 def _wander(rng: np.random.Generator, shape: tuple[int, ...], keep: float) -> Floats:
     """Unit Gaussian noise, autocorrelated over the first axis."""
-    noise = rng.standard_normal(shape)
-    for t in range(1, shape[0]):
-        noise[t] = keep * noise[t - 1] + np.sqrt(1 - keep**2) * noise[t]
-    return noise
+    return follow(rng.standard_normal(shape), keep)
 
 
 def _swaps(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -195,12 +196,13 @@ def _hair(body: Body, figure: Figure, outfit: Outfit) -> list[Piece]:
     shapes = [solid(centre + half * [-0.12, 0, 0.08], half * grow * [0.95, 1.0, 1.0])]
     back = centre - [half[0] * 0.75, 0, 0]
     if outfit.hair == "bob":
-        shapes.append(solid(back + [0.02, 0, -0.06], np.array([0.06, half[1] * 1.15, 0.10 + 0.03 * big])))
+        size = np.array([0.06, half[1] * 1.15, 0.10 + 0.03 * big])
+        shapes.append(solid(back + np.array([0.02, 0, -0.06]), size))
     if outfit.hair == "long":
         drop = 0.13 + 0.12 * big
         shapes.append(solid(back - [0.005, 0, drop * 0.8], np.array([0.045, half[1] * 1.1, drop])))
     if outfit.hair == "bun":
-        shapes.append(solid(back + [-0.03, 0, 0.03 + 0.06 * big], np.full(3, 0.03 + 0.02 * big)))
+        shapes.append(solid(back + np.array([-0.03, 0, 0.03 + 0.06 * big]), np.full(3, 0.03 + 0.02 * big)))
     if outfit.hair == "tail":
         shapes.append(solid(back - [0.045, 0, 0.06 + 0.05 * big], np.array([0.03, 0.03, 0.09 + 0.08 * big])))
     head, neck = body.index["head"], body.index["neck"]
@@ -261,8 +263,8 @@ def _with_hanging(body: Body, motion: Motion, bag: Bag | None) -> tuple[Floats, 
         swing = ((grip - motion.positions[:, 0]) * forward).sum(1)
         tilt = np.clip(0.8 * (swing - swing.mean()), -0.25, 0.25)
         rotations[:, k] = upright @ _pitch(-tilt)
-    side = 0.0 if bag is None else (0.18 if bag.side == "L" else -0.18)
-    positions[:, 2] = motion.positions[:, 0] - 0.62 * forward + side * upright[:, :, 1]
+    aside = 0.0 if bag is None else (0.18 if bag.side == "L" else -0.18)
+    positions[:, 2] = motion.positions[:, 0] - 0.62 * forward + aside * upright[:, :, 1]
     positions[:, 2, 2] = 0.0
     return np.concatenate([motion.rotations, rotations], 1), np.concatenate([motion.positions, positions], 1)
 
@@ -292,7 +294,7 @@ class _Hanging:
         turns = rng.uniform(0, 2 * np.pi, 2)
         waves = np.sin(5 * angle + turns[0]) + 0.6 * np.sin(3 * angle + turns[1])
         self._folds = tube.folds * waves
-        self._radii = _leg_radii(body, figure) + [outfit.thigh, outfit.thigh, outfit.shank]
+        self._radii = _leg_radii(body, figure) + np.array([outfit.thigh, outfit.thigh, outfit.shank])
         self._levels = tube.length * (np.arange(_RINGS) + 1) / _RINGS
         self.top = self._fixed(figure, outfit)
 
@@ -314,11 +316,11 @@ class _Hanging:
 
     def faces(self, fixed: int, free: int) -> Ints:
         """Faces between successive rings; the fixed ones start at vertex `fixed`, the others at `free`."""
-        starts = [fixed, fixed + SECTORS] + [free + k * SECTORS for k in range(_RINGS)]
+        starts = [fixed, fixed + SECTORS, *(free + k * SECTORS for k in range(_RINGS))]
         k = np.arange(SECTORS)
         after = (k + 1) % SECTORS
         out = []
-        for a, b in zip(starts[:-1], starts[1:], strict=True):
+        for a, b in pairwise(starts):
             out += [np.stack([a + k, b + k, b + after], 1), np.stack([a + k, b + after, a + after], 1)]
         return np.concatenate(out).astype(np.int32)
 

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gaitid.errors import InputError
+from gaitid.synthetic.algebra import between, follow, turns
 from gaitid.synthetic.body import BIG_TOE, HEEL, Body, Figure
 from gaitid.synthetic.path import Pace, Path
 from gaitid.synthetic.style import HARMONICS, RESIDUAL_NAMES, Style
@@ -109,14 +110,17 @@ class Motion:
 
 
 def skin(rest: Floats, weights: Floats, joints: Floats, rotations: Floats, positions: Floats) -> Floats:
-    """Linear-blend skinning as one matrix product: (N, 3) at rest to (T, N, 3)."""
+    """Linear-blend skinning as one matrix product: (N, 3) at rest to (T, N, 3).
+
+    The result is a view of (T, 3, N) memory: long rows make every later step faster.
+    """
     frames, bones = positions.shape[:2]
     shift = positions - (rotations @ joints[:, :, None])[..., 0]
     affine = np.concatenate([rotations, shift[..., None]], 3)  # (T, B, 3, 4)
-    table = affine.transpose(1, 3, 0, 2).reshape(bones * 4, frames * 3)
+    table = affine.transpose(0, 2, 1, 3).reshape(frames * 3, bones * 4)
     homogeneous = np.concatenate([rest, np.ones((len(rest), 1))], 1)
     blend = (weights[:, :, None] * homogeneous[:, None]).reshape(len(rest), bones * 4)
-    return np.ascontiguousarray((blend @ table).reshape(len(rest), frames, 3).transpose(1, 0, 2))
+    return np.asarray((table @ blend.T).reshape(frames, 3, len(rest)).transpose(0, 2, 1))
 
 
 def walk(
@@ -180,14 +184,11 @@ def _clock(rng: np.random.Generator, style: Style, times: Floats, share: Floats)
     step = times[1] - times[0]
     rate = style["cadence"] / 120
     keep = np.exp(-rate * step)
-    noise = rng.standard_normal((2, len(times))) * np.sqrt(1 - keep**2)
-    noise[:, 0] = rng.standard_normal(2)
-    for i in range(1, len(times)):
-        noise[:, i] += keep * noise[:, i - 1]
+    noise = follow(rng.standard_normal((len(times), 2)), keep).T
     advance = rate * step * share * (1 + 0.02 * noise[0])
     phase = rng.uniform() + np.cumsum(advance)
-    for stop in np.flatnonzero((share[1:] == 0) & (share[:-1] > 0)) + 1:
-        phase = _land_together(phase, stop, int(round(0.8 / step)))
+    for stop in (np.flatnonzero((share[1:] == 0) & (share[:-1] > 0)) + 1).tolist():
+        phase = _land_together(phase, stop, round(0.8 / step))
     if share[0] == 0:
         phase += 0.25 + 0.5 * (rng.uniform() < 0.5) - phase[0]
     return phase + style["step_asymmetry"] * np.sin(2 * np.pi * phase), 1 + 0.025 * noise[1]
@@ -221,7 +222,7 @@ def _angles(style: Style, phase: Floats, amplitude: Floats, modes: Mapping[str, 
 
 def _play(series: Complexes, waves: Complexes, amplitude: Floats) -> Floats:
     swing: Floats = (waves[:, 1:] * series[1:]).real.sum(1)
-    return series[0].real + amplitude * swing
+    return np.asarray(series[0].real + amplitude * swing)
 
 
 def _wave(mean: float, size: float, harmonic: int, peak: float) -> Complexes:
@@ -311,25 +312,14 @@ def _arm(
     }
 
 
-def _rotations(yaw: Floats, pitch: Floats, roll: Floats) -> Floats:
-    """(T, ..., 3, 3) = Rz(yaw) Ry(pitch) Rx(roll), angles in degrees."""
-    (a, b, c), (d, e, f) = (fun(np.deg2rad(np.stack([yaw, pitch, roll]))) for fun in (np.cos, np.sin))
-    rows = (
-        (a * b, a * e * f - d * c, a * e * c + d * f),
-        (d * b, d * e * f + a * c, d * e * c - a * f),
-        (-e, b * f, b * c),
-    )
-    return np.stack([np.stack(row, -1) for row in rows], -2)
-
-
 def _pose(body: Body, figure: Figure, angles: dict[str, Floats]) -> tuple[Floats, Floats]:
     """Bone rotations (T, 21, 3, 3) and heads (T, 21, 3) with the pelvis at the origin, facing +x."""
-    local, base = _local_rotations(body, angles)
+    local, base = _localturns(body, angles)
     frames, bones = local.shape[:2]
     for bone in range(bones):
         if base[bone] >= 0:
             local[:, bone] = local[:, base[bone]] @ local[:, bone]
-    rotations = local @ _neutral(body, figure)
+    rotations = local @ figure.upright
     positions = np.zeros((frames, bones, 3))
     for bone in range(1, bones):
         parent = body.parent[bone]
@@ -338,7 +328,7 @@ def _pose(body: Body, figure: Figure, angles: dict[str, Floats]) -> tuple[Floats
     return rotations, positions
 
 
-def _local_rotations(body: Body, angles: dict[str, Floats]) -> tuple[Floats, list[int]]:
+def _localturns(body: Body, angles: dict[str, Floats]) -> tuple[Floats, list[int]]:
     """(T, 21, 3, 3) rotations and, per bone, the bone they build on (-1: the course)."""
     still = np.zeros(len(angles["sway"]))
     a, lean = angles, angles["trunk_pitch"]
@@ -378,34 +368,7 @@ def _local_rotations(body: Body, angles: dict[str, Floats]) -> tuple[Floats, lis
         base["clav" + side] = base["uarm" + side] = body.index["thorax"]
         base.update({k + side: body.index[v + side] for k, v in chain.items()})
     stacked = [np.stack([euler[name][k] for name in body.bones], 1) for k in range(3)]
-    return _rotations(stacked[0], stacked[1], stacked[2]), [base[name] for name in body.bones]
-
-
-def _neutral(body: Body, figure: Figure) -> Floats:
-    """(21, 3, 3): from the rest pose (arms and legs apart) to upright with limbs hanging."""
-    turn = np.tile(np.eye(3), (len(body.bones), 1, 1))
-    down = np.array([0.0, 0.0, -1.0])
-    at = body.index
-    for side in "LR":
-        for bone, end in (("thigh", "shank"), ("shank", "foot"), ("uarm", "farm"), ("farm", "hand")):
-            limb = figure.joints[at[end + side]] - figure.joints[at[bone + side]]
-            turn[at[bone + side]] = _between(limb[None], down[None])[0]
-        foot = figure.joints[at["toe" + side]] - figure.joints[at["foot" + side]]
-        yaw = np.array([-np.rad2deg(np.arctan2(foot[1], foot[0]))])
-        turn[at["foot" + side]] = turn[at["toe" + side]] = _rotations(yaw, 0 * yaw, 0 * yaw)[0]
-        turn[at["hand" + side]] = turn[at["farm" + side]]
-    return turn
-
-
-def _between(source: Floats, target: Floats) -> Floats:
-    """(N, 3, 3): the smallest rotation from each direction (N, 3) to the other; never opposite ones."""
-    u = source / np.linalg.norm(source, axis=-1, keepdims=True)
-    v = target / np.linalg.norm(target, axis=-1, keepdims=True)
-    x, y, z = np.cross(u, v).T
-    o = np.zeros_like(x)
-    cross = np.stack([np.stack([o, -z, y], -1), np.stack([z, o, -x], -1), np.stack([-y, x, o], -1)], -2)
-    cosine = (u * v).sum(-1)[:, None, None]
-    return np.asarray(np.eye(3) + cross + cross @ cross / (1 + cosine))
+    return turns(stacked[0], stacked[1], stacked[2]), [base[name] for name in body.bones]
 
 
 def _planted(phase: Floats, share: Floats) -> NDArray[np.bool_]:
@@ -440,12 +403,12 @@ def _to_world(
 ) -> None:
     """Turn and move the pose onto the path, in place."""
     still = np.zeros_like(heading)
-    turn = _rotations(np.rad2deg(heading), still, still)
+    turn = turns(np.rad2deg(heading), still, still)
     rotations[:] = turn[:, None] @ rotations
     positions[:] = (turn[:, None] @ positions[..., None])[..., 0]
     positions[..., :2] += spot[:, None]
     for k, side in enumerate("LR"):
-        extra = _rotations(np.rad2deg(foot_heading[:, k] - heading), still, still)
+        extra = turns(np.rad2deg(foot_heading[:, k] - heading), still, still)
         for name in ("foot", "toe"):
             bone = body.index[name + side]
             rotations[:, bone] = extra @ rotations[:, bone]
@@ -483,7 +446,7 @@ class _Feet:
 
     def clearance(self, rotations: Floats, positions: Floats) -> Floats:
         """(T,) height to add so that the lowest sole point stands on the ground, lightly smoothed."""
-        return -_smooth(self.heights(rotations, positions).min(1), 1)
+        return np.asarray(-_smooth(self.heights(rotations, positions).min(1), 1))
 
     def heights(self, rotations: Floats, positions: Floats) -> Floats:
         """(T, 2) height of the lowest point of each sole."""
@@ -503,7 +466,7 @@ class _Feet:
             moved -= weight * np.diff(ball)
             total += weight
         step = times[1] - times[0]
-        speed = np.maximum(_smooth(moved / total, max(1, int(round(0.12 / step)))), 0) / step
+        speed = np.maximum(_smooth(moved / total, max(1, round(0.12 / step))), 0) / step
         distance = np.concatenate([[0.0], np.cumsum(speed) * step])
         return distance, np.concatenate([speed, speed[-1:]])
 
@@ -552,14 +515,14 @@ class _Feet:
         line = line / reach[:, None]
         old = (ankle - hip) / np.linalg.norm(ankle - hip, axis=1, keepdims=True)
         pole = knee - hip - ((knee - hip) * old).sum(1, keepdims=True) * old
-        pole = (_between(old, line) @ (pole + 1e-4 * rotations[:, thigh, :, 0])[..., None])[..., 0]
+        pole = (between(old, line) @ (pole + 1e-4 * rotations[:, thigh, :, 0])[..., None])[..., 0]
         pole /= np.linalg.norm(pole, axis=1, keepdims=True)
         along = (upper**2 - lower**2 + allowed**2) / (2 * allowed)
         across = np.sqrt(np.maximum(upper**2 - along**2, 0))
         new_knee = hip + along[:, None] * line + across[:, None] * pole
         new_ankle = hip + allowed[:, None] * line
-        rotations[:, thigh] = _between(knee - hip, new_knee - hip) @ rotations[:, thigh]
-        rotations[:, shank] = _between(ankle - knee, new_ankle - new_knee) @ rotations[:, shank]
+        rotations[:, thigh] = between(knee - hip, new_knee - hip) @ rotations[:, thigh]
+        rotations[:, shank] = between(ankle - knee, new_ankle - new_knee) @ rotations[:, shank]
         positions[:, shank], positions[:, foot] = new_knee, new_ankle
         positions[:, toe] += new_ankle - ankle
 
@@ -575,4 +538,4 @@ def _smooth(values: Floats, radius: int) -> Floats:
     """Triangular moving mean of 2 * radius + 1 values, ends held."""
     kernel = radius + 1.0 - np.abs(np.arange(-radius, radius + 1))
     padded = np.pad(values, radius, mode="edge")
-    return np.convolve(padded, kernel / kernel.sum(), "valid")
+    return np.asarray(np.convolve(padded, kernel / kernel.sum(), "valid"))

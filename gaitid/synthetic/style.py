@@ -104,7 +104,7 @@ _OLD = {"thigh_range": -0.7, "cadence": -0.1, "arm_range": -0.5, "slump": 1.0, "
         "abduction": 0.5, "knee_mean": 0.6, "knee_range": -0.5, "trunk_turn": -0.5, "ankle_range": -0.5,
         "head_pitch": 0.4, "elbow_mean": 0.4}  # fmt: skip
 _FEMALE = {"cadence": 0.35, "pelvis_drop": 0.6, "pelvis_turn": 0.4, "abduction": -0.4, "toe_out": -0.3,
-           "arm_range": 0.3, "arm_spread": 0.3, "trunk_roll": -0.4, "sway": -0.2, "elbow_mean": -0.1}  # fmt: skip
+           "arm_range": 0.3, "arm_spread": 0.3, "trunk_roll": -0.4, "sway": -0.2}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, eq=False)
