@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from gaitid.synthetic import Cohort
+from gaitid.synthetic import Camera, Cohort
 
 KINDS = {"full": (1.0, 1.0), "shape only": (1.0, 0.0), "motion only": (0.0, 1.0)}
 
@@ -13,7 +13,8 @@ def energy(
     cohort: Cohort, identity: int, session: int, number: int, condition: str, view: float
 ) -> np.ndarray:
     """Mean silhouette of one noisy walk."""
-    walk = cohort.sequence(identity, session, number, condition=condition, view=view)
+    camera = Camera.beside(view, distance=6.0, height=1.5, focal=330.0)
+    walk = cohort.sequence(identity, session, number, condition=condition, view=view, camera=camera)
     good = walk.silhouettes[walk.silhouettes.any((1, 2))]
     return good.mean(0).ravel().astype(np.float32)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from gaitid.synthetic import Cohort, Walk
+from gaitid.synthetic import Actor, Cohort
 
 NAMES = ("cadence", "thigh_range", "thigh_mean", "speed")
 REAL = {  # mean, between people, same person day to day: 25 people, two days, 1,811 cycles
@@ -15,12 +15,12 @@ REAL = {  # mean, between people, same person day to day: 25 people, two days, 1
 }
 
 
-def measure(walk: Walk) -> np.ndarray:
+def measure(walk: Actor) -> np.ndarray:
     """Cadence (steps/min), thigh range and mean (degrees), speed (m/s), as from motion capture."""
     forward = np.stack([np.cos(walk.heading), np.sin(walk.heading)], 1)
     angles = []
     for hip, knee in ((11, 13), (12, 14)):
-        thigh = walk.joints[:, knee] - walk.joints[:, hip]
+        thigh = walk.keypoints[:, knee] - walk.keypoints[:, hip]
         angles.append(np.rad2deg(np.arctan2((thigh[:, :2] * forward).sum(1), -thigh[:, 2])))
     scissors = angles[0] - angles[1]
     sign = np.sign(scissors - scissors.mean())
@@ -47,7 +47,7 @@ def table(
         [
             [
                 np.mean(
-                    [measure(cohort.sequence(i, s, n, frames=75, height_px=40)) for n in range(numbers)], 0
+                    [measure(cohort.actor(i, s, n, frames=75)) for n in range(numbers)], 0
                 )
                 for s in range(sessions)
             ]

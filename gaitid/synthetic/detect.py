@@ -16,11 +16,10 @@ _SEGMENTS = np.array([(5, 7), (7, 9), (6, 8), (8, 10), (11, 13), (13, 15), (12, 
 _RADII = np.array([0.05, 0.04, 0.05, 0.04, 0.08, 0.055, 0.08, 0.055, 0.10])
 
 
-def visible(joints: Floats, pixels: Floats, depth: Floats, scale: Floats) -> Floats:
+def visible(pixels: Floats, depth: Floats, scale: Floats) -> Floats:
     """How free each joint is of the walker's own body, 0 (hidden) to 1.
 
     Args:
-        joints: (T, 17, 3) metres; only used for the trunk's middle line.
         pixels: (T, 17, 2).
         depth: (T, 17) metres.
         scale: (T,) pixels a metre at the body.

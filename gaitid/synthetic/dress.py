@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 
 import numpy as np
@@ -78,7 +79,7 @@ class Dressed:
             offset += len(piece.vertices)
         self.faces: Ints = np.concatenate(faces).astype(np.int32)
         self.labels: Bytes = np.concatenate(labels)
-        self.edges = edges_of(self.faces)
+        self.edges = _edges(self._body, self.faces)
 
     def pose(self, motion: Motion) -> Posed:
         """The mesh and the keypoints in a motion of this figure."""
@@ -97,8 +98,11 @@ class Dressed:
     def _trail(self, vertices: Floats, motion: Motion) -> None:
         """Loose cloth follows its limb late, in place."""
         limb = vertices[:, self._loose] - motion.positions[:, :1]
-        velocity = np.gradient(limb, motion.times, axis=0)
-        vertices[:, self._loose] -= (velocity * self._delay[self._loose, None]).clip(-0.04, 0.04)
+        velocity = np.empty_like(limb)
+        velocity[1:-1] = (limb[2:] - limb[:-2]) / 2
+        velocity[0], velocity[-1] = limb[1] - limb[0], limb[-1] - limb[-2]
+        velocity *= self._delay[self._loose, None] / (motion.times[1] - motion.times[0])
+        vertices[:, self._loose] -= velocity.clip(-0.04, 0.04)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -118,6 +122,24 @@ def normals(vertices: Floats, faces: Ints) -> Floats:
     flat = faces.ravel()
     out = np.stack([np.bincount(flat, np.repeat(column, 3), len(vertices)) for column in face.T], 1)
     return np.asarray(out / (np.linalg.norm(out, axis=1, keepdims=True) + 1e-12))
+
+
+@lru_cache(maxsize=256)
+def _body_normals(body: Body, figure: Figure) -> Floats:
+    return normals(figure.vertices, body.faces)
+
+
+@lru_cache(maxsize=1)
+def _body_edges(body: Body) -> Ints:
+    return edges_of(body.faces)
+
+
+def _edges(body: Body, faces: Ints) -> Ints:
+    """Edges of a mesh whose first faces are the body's, which never change."""
+    count = len(body.faces)
+    rest = edges_of(faces[count:])
+    rest[:, 2:] = np.where(rest[:, 2:] < 0, -1, rest[:, 2:] + count)
+    return np.concatenate([_body_edges(body), rest])
 
 
 def _worn(body: Body, figure: Figure, outfit: Outfit, rng: np.random.Generator) -> tuple[Floats, Floats]:
@@ -141,7 +163,7 @@ def _worn(body: Body, figure: Figure, outfit: Outfit, rng: np.random.Generator) 
     folds = np.sin(figure.vertices @ waves.T + rng.uniform(0, 2 * np.pi, 4)).mean(1)
     thick = thick * (1 + 0.35 * folds)
     thick += outfit.roughness * (1 - share("head")) * rng.normal(size=len(thick))
-    worn = figure.vertices + normals(figure.vertices, body.faces) * thick[:, None]
+    worn = figure.vertices + _body_normals(body, figure) * thick[:, None]
     if outfit.heel:
         floor = figure.vertices[:, 2].min()
         sole = (share("foot") > 0.5) & (figure.vertices[:, 2] < floor + 0.03)
@@ -154,6 +176,12 @@ def _worn(body: Body, figure: Figure, outfit: Outfit, rng: np.random.Generator) 
 
 def solid(centre: Floats, size: Floats, box: float = 1.0) -> tuple[Floats, Ints]:
     """A closed superellipsoid: 42 vertices, 80 faces; `box` 1 is an ellipsoid, towards 0 a box."""
+    unit, faces = _ball()
+    return centre + np.sign(unit) * np.abs(unit) ** box * size, faces
+
+
+@lru_cache(maxsize=1)
+def _ball() -> tuple[Floats, Ints]:
     polar = np.linspace(0, np.pi, 7)[1:-1]
     around = np.arange(8) * 2 * np.pi / 8
     ring = np.stack(
@@ -161,7 +189,6 @@ def solid(centre: Floats, size: Floats, box: float = 1.0) -> tuple[Floats, Ints]
          np.outer(np.cos(polar), np.ones(8))], -1
     ).reshape(-1, 3)  # fmt: skip
     unit = np.concatenate([[[0.0, 0.0, 1.0]], ring, [[0.0, 0.0, -1.0]]])
-    unit = np.sign(unit) * np.abs(unit) ** box
     faces = [(0, 1 + k, 1 + (k + 1) % 8) for k in range(8)]
     for row in range(4):
         a, b = 1 + 8 * row, 9 + 8 * row
@@ -169,7 +196,7 @@ def solid(centre: Floats, size: Floats, box: float = 1.0) -> tuple[Floats, Ints]
             n = (k + 1) % 8
             faces += [(a + k, b + k, b + n), (a + k, b + n, a + n)]
     faces += [(41, 33 + (k + 1) % 8, 33 + k) for k in range(8)]
-    return centre + unit * size, np.array(faces, np.int32)
+    return unit, np.array(faces, np.int32)
 
 
 def _rigid(shape: tuple[Floats, Ints], bone: int, bones: int, part: str) -> Piece:
@@ -363,6 +390,7 @@ def _late(values: Floats, times: Floats, lag_s: float) -> Floats:
     return out
 
 
+@lru_cache(maxsize=256)
 def _leg_radii(body: Body, figure: Figure) -> Floats:
     """Radius of the left leg at hip, knee and ankle level, metres."""
     at, joints = body.index, figure.joints

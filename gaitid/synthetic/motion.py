@@ -97,13 +97,6 @@ class Motion:
     def __len__(self) -> int:
         return len(self.times)
 
-    def moved(self, offset: Floats) -> Motion:
-        """The same motion shifted by (3,) metres."""
-        return Motion(
-            self.times, self.rotations, self.positions + offset, self.phase, self.planted,
-            self.heading, self.speed,
-        )  # fmt: skip
-
     def points(self, rest: Floats, weights: Floats, joints: Floats) -> Floats:
         """(T, N, 3) positions of rest points (N, 3) that follow the bones by `weights` (N, 21)."""
         return skin(rest, weights, joints, self.rotations, self.positions)
@@ -500,7 +493,7 @@ class _Feet:
         longest = 0.999 * (np.linalg.norm(knee - hip, axis=1) + np.linalg.norm(ankle - knee, axis=1))
         line = hip - ankle - shift
         height = np.sqrt(np.maximum(longest**2 - (line[:, :2] ** 2).sum(1), 0.0))
-        return np.maximum(line[:, 2] - height, 0.0)
+        return np.asarray(np.maximum(line[:, 2] - height, 0.0))
 
     def _reach(self, rotations: Floats, positions: Floats, side: str, shift: Floats) -> None:
         """Two-bone inverse kinematics: move one ankle by (T, 3) within the plane of its leg."""

@@ -83,13 +83,16 @@ def draw_segmenter(rng: np.random.Generator, level: float = 1.0) -> Segmenter:
     )
 
 
-def degrade(masks: Bytes, rng: np.random.Generator, segmenter: Segmenter) -> Bytes:
+def degrade(
+    masks: Bytes, rng: np.random.Generator, segmenter: Segmenter, extent: Extent | None = None
+) -> Bytes:
     """Masks as a real segmenter would give them.
 
     Args:
         masks: (T, H, W) uint8, 0 or 1, of one body each.
         rng: Source of chance; the same state gives the same masks.
         segmenter: How badly; see `draw_segmenter`.
+        extent: Of the masks, when it is known already.
 
     Returns:
         (T, H, W) uint8, 0 or 1; a frame may be empty.
@@ -97,7 +100,7 @@ def degrade(masks: Bytes, rng: np.random.Generator, segmenter: Segmenter) -> Byt
     frames, height, width = masks.shape
     strip = np.zeros((height, frames, width + _GAP), np.uint8)
     np.multiply(masks.transpose(1, 0, 2), np.uint8(255), out=strip[:, :, :width])
-    body = _Body(masks)
+    body = _Body(masks, extent or Extent.of(masks))
     soft = cv2.GaussianBlur(strip.reshape(height, -1), (0, 0), max(0.5, segmenter.blur * body.tall))
     soft = soft.reshape(strip.shape).astype(np.int16)
     # The outline moves, but clean background stays clean: specks there are `dirt` and `shadow`.
@@ -114,8 +117,7 @@ def degrade(masks: Bytes, rng: np.random.Generator, segmenter: Segmenter) -> Byt
 class _Body:
     """Where the body is, its median height and its mean area."""
 
-    def __init__(self, masks: Bytes) -> None:
-        extent = Extent.of(masks)
+    def __init__(self, masks: Bytes, extent: Extent) -> None:
         self.top, self.bottom, self.left, self.right = extent.top, extent.bottom, extent.left, extent.right
         self.tall = float(np.median(extent.bottom - extent.top))
         self.area = float(np.count_nonzero(masks)) / max(1, int(extent.filled.sum()))
@@ -132,6 +134,12 @@ def _bank() -> tuple[NDArray[np.int8], NDArray[np.int8]]:
     coarse = coarse / coarse.std()
     first, second = (np.rint(40 * noise).clip(-127, 127).astype(np.int8) for noise in (fine, coarse))
     return first, second
+
+
+@lru_cache(maxsize=1)
+def _ranks() -> Ints:
+    """(512,) rank of each frame in one column of the coarse bank."""
+    return np.asarray(np.argsort(np.argsort(_bank()[1][:, 5, 5], kind="stable"), kind="stable"))
 
 
 def _slow(frames: int, rng: np.random.Generator) -> Ints:
@@ -155,8 +163,8 @@ def _field(frames: int, height: int, width: int, rng: np.random.Generator, how: 
 
 def _flicker(frames: int, share: float, rng: np.random.Generator) -> Ints:
     """Frame numbers in runs of a few frames, about `share` of all."""
-    wave = _bank()[1][:, 5, 5]
-    return np.flatnonzero(wave[_slow(frames, rng)] > np.quantile(wave, 1 - share))
+    rank = _ranks()[_slow(frames, rng)]
+    return np.flatnonzero(rank >= _SLOW * (1 - share))
 
 
 def _patch(
@@ -237,4 +245,6 @@ def _main_parts(strip: Bytes, least: float) -> Bytes:
     kept = area >= max(least, 1)
     if kept[1:].all():
         return strip
+    if count <= 256:
+        return np.asarray(cv2.LUT(labels.astype(np.uint8), np.resize(kept, 256).astype(np.uint8)), np.uint8)
     return np.asarray(kept, np.uint8).take(labels)

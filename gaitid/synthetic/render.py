@@ -24,6 +24,8 @@ def snap(pixels: Floats) -> NDArray[np.float32]:
 
 def edges_of(faces: Ints) -> Ints:
     """(E, 4) directed edge a, b of face f, with the other face at that edge or -1 on a border."""
+    if not len(faces):
+        return np.zeros((0, 4), np.int32)
     half = faces[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2)
     owner = np.repeat(np.arange(len(faces)), 3)
     low, high = half.min(1).astype(np.int64), half.max(1).astype(np.int64)
