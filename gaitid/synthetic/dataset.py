@@ -183,7 +183,7 @@ class CohortDataset:
         file = self._cache / f"{self._name(item)}.npz"
         try:
             return _load(file)
-        except (FileNotFoundError, zipfile.BadZipFile, KeyError):
+        except (FileNotFoundError, EOFError, ValueError, KeyError, zipfile.BadZipFile):  # absent or damaged
             walk = item.make(self.cohort)
             _save(file, walk)
             return walk

@@ -79,7 +79,7 @@ def detect(
     doubt = (np.linalg.norm(error, axis=2) / (0.5 * _SIGMA * scale[:, None])).clip(0, 4)
     logit = (
         2.6
-        - level * (0.7 * doubt + 2.8 * hidden + 0.6 * (small[:, None] - 1))
+        - level * (0.7 * doubt + 2.0 * hidden + 0.6 * (small[:, None] - 1))
         + level * 0.5 * _wander(rng, (frames, 17), 0.8)
     )
     confidence = 1 / (1 + np.exp(-logit)) if level > 0 else np.ones((frames, 17))

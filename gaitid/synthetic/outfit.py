@@ -133,7 +133,7 @@ def draw_wardrobe(rng: np.random.Generator, sex: int, hair: tuple[str, float]) -
 
 
 def _draw_outfit(rng: np.random.Generator, sex: int, hair: str, hair_size: float) -> Outfit:
-    top = rng.uniform(0.006, 0.026)
+    top = rng.uniform(0.006, 0.022)
     tubes = []
     skirt = sex == FEMALE and rng.random() < 0.16
     if skirt:
