@@ -165,7 +165,7 @@ class Cohort:
         walk = _film(actor, camera, key, person.subject)
         if occlusion == "none":
             return walk
-        return replace(walk, clean=self._occlude(walk, occlusion, camera))
+        return _hide(walk, self._occlude(walk, occlusion, camera))
 
     def _draw_person(self, identity: int) -> Person:
         rng = _stream(self.seed, self.split, "identity", identity)
@@ -306,9 +306,8 @@ class Walk:
 
     def detected(self, level: float = 1.0, draw: int = 0) -> NDArray[np.float32]:
         """(T, 17, 3) keypoints as a pose estimator gives them."""
-        tall = float(np.median(self.heights))
-        heights = np.where(self.heights > 0.5 * tall, self.heights, tall)
-        return detect(self.keypoints, self.seen, heights, self.key.stream("keypoints", draw), level)
+        spans = np.ptp(self.keypoints[..., 1], axis=1) * 1.15  # eyes to ankles, hidden or not
+        return detect(self.keypoints, self.seen, spans, self.key.stream("keypoints", draw), level)
 
     @cached_property
     def silhouettes(self) -> Bytes:
@@ -357,6 +356,15 @@ def _film(actor: Actor, camera: Camera, key: Key, subject: str) -> Walk:
         actor.heading,
         actor.phase,
     )
+
+
+def _hide(walk: Walk, left: Bytes) -> Walk:
+    """The walk with the masks that an occlusion leaves; a joint whose pixel is gone is not seen."""
+    frames, height, width = left.shape
+    x, y = np.moveaxis(np.rint(walk.keypoints - walk.corners[:, None]).astype(int), -1, 0)
+    spot = np.arange(frames)[:, None], y.clip(0, height - 1), x.clip(0, width - 1)
+    gone = (walk.clean[spot] == 1) & (left[spot] == 0)
+    return replace(walk, clean=left, seen=np.where(gone, 0.0, walk.seen))
 
 
 def _draw_camera(rng: np.random.Generator, view: float, stature: float, height_px: float | None) -> Camera:
