@@ -36,8 +36,8 @@ def _spread(mean: float, people: float, days: float) -> Spread:
 
 PARAMETERS: dict[str, Spread] = {
     # steps/min and degrees of the thigh to the vertical, matched to measurement
-    "cadence": Spread(103.6, 9.0, 5.9, 2.0),
-    "thigh_range": Spread(34.5, 2.75, 0.5, 0.25),
+    "cadence": Spread(102.6, 8.0, 5.4, 2.0),
+    "thigh_range": Spread(34.5, 2.65, 0.45, 0.25),
     "thigh_mean": Spread(4.5, 0.7, 1.45, 0.5),
     # legs: offsets in degrees, amplitudes and shares as factors, phases in cycles
     "knee_mean": _spread(0.0, 2.6, 1.0),
@@ -154,7 +154,7 @@ def draw_style(rng: np.random.Generator, figure: Figure, between: float = 1.0) -
     )
 
 
-STEP_TRADE = -0.15
+STEP_TRADE = -0.2
 """Correlation of cadence and thigh range between people."""
 
 
