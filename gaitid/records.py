@@ -7,7 +7,7 @@ Time is Unix seconds (float) for live sources and seconds from the first frame f
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from types import MappingProxyType
@@ -165,6 +165,10 @@ class GaitSequence:
                 )
         if self.boxes is not None:
             _check(self.boxes, np.float32, (len(self.times), 4), "boxes", SequenceError)
+            if not np.isfinite(self.boxes).all():
+                raise SequenceError(
+                    "boxes have NaN or infinity", "finite pixels", "leave boxes out if unknown"
+                )
         _check_dropped(self.dropped)
         object.__setattr__(
             self, "streams", MappingProxyType({k: _frozen(v) for k, v in self.streams.items()})
@@ -244,7 +248,7 @@ class Embedding:
 
     def __post_init__(self) -> None:
         _check(self.vector, np.float32, (None,), "embedding")
-        norm = float(np.linalg.norm(self.vector))
+        norm = float(np.linalg.norm(self.vector.astype(np.float64)))  # float32 would overflow
         if not abs(norm - 1.0) < 1e-3:  # also catches NaN
             raise InputError(
                 f"embedding has L2 norm {norm:.4g}", "1 (within 0.001)", "normalise it, and look for NaN"
@@ -337,6 +341,18 @@ class Decision:
     def subject(self) -> str | None:
         """The recognised subject, or None unless the outcome is MATCH."""
         return self.candidates[0].subject if self.outcome is Outcome.MATCH else None
+
+    def __str__(self) -> str:
+        words = self.outcome.value.replace("_", " ")
+        if self.quality is not None and not self.quality.usable:
+            return f"{words}: {', '.join(reason.value for reason in self.quality.reasons)}"
+        if not self.candidates:
+            return words
+        best = self.candidates[0]
+        bar = f"threshold {self.operating_point.threshold:.3f}"
+        if self.outcome is Outcome.MATCH:
+            return f"{words}: {best.subject} (score {best.score:.3f}, {bar})"
+        return f"{words} (best score {best.score:.3f}, {bar})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -444,14 +460,18 @@ def _check(
     what: str,
     error: type[InputError] = InputError,
 ) -> None:
-    wanted = "(" + ", ".join("any" if n is None else str(n) for n in shape) + f") {np.dtype(dtype).name}"
-    if not isinstance(array, np.ndarray):
-        raise error(f"{what} is a {type(array).__name__}", f"a numpy array {wanted}", "convert it")
-    fits = len(array.shape) == len(shape) and all(
-        n is None or n == m for n, m in zip(shape, array.shape, strict=True)
+    if (
+        isinstance(array, np.ndarray)
+        and array.dtype == dtype
+        and len(array.shape) == len(shape)
+        and all(n is None or n == m for n, m in zip(shape, array.shape, strict=True))
+    ):
+        return
+    got = (
+        f"{array.shape} {array.dtype.name}" if isinstance(array, np.ndarray) else f"a {type(array).__name__}"
     )
-    if not fits or array.dtype != dtype:
-        raise error(f"{what} is {array.shape} {array.dtype.name}", f"expected {wanted}", "convert it")
+    wanted = ", ".join("any" if n is None else str(n) for n in shape)
+    raise error(f"{what} is {got}", f"expected a numpy array ({wanted}) {np.dtype(dtype).name}", "convert it")
 
 
 def _check_silhouettes(array: Any) -> None:
@@ -500,7 +520,9 @@ def _check_times(times: Any) -> None:
 
 
 def _check_dropped(dropped: Mapping[str, int]) -> None:
-    known: Iterable[str] = {reason.value for reason in Reason}
+    if not isinstance(dropped, Mapping):
+        raise SequenceError(f"dropped is a {type(dropped).__name__}", "a mapping", "use {reason: count}")
+    known = {reason.value for reason in Reason} if dropped else ()
     for key, count in dropped.items():
         if key not in known or type(count) is not int or count < 0:
             raise SequenceError(
