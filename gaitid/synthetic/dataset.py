@@ -144,7 +144,7 @@ class CohortDataset:
         cohort: The people.
         items: The plan; see `plan_grid` and `plan_varied`.
         level: Strength of segmentation and keypoint noise; 0 none, 1 like real video.
-        cache: Folder for clean, bit-packed masks and true keypoints (about 10 KB a sequence), or None.
+        cache: Folder for clean, bit-packed masks and true keypoints (about 30 KB a sequence), or None.
     """
 
     def __init__(
