@@ -242,7 +242,7 @@ class Cohort:
         heading = float(rng.uniform(0, 360))
         away = np.deg2rad(heading)
         span = 1.2 * walk.times[-1] / 2
-        place = middle + 0.25 * (camera.position[:2] - middle) / np.linalg.norm(camera.position[:2] - middle)
+        place = middle + 0.8 * (camera.position[:2] - middle) / np.linalg.norm(camera.position[:2] - middle)
         start = place - span * np.array([np.cos(away), np.sin(away)])
         path = Path.straight((float(start[0]), float(start[1])), heading)
         fps = 1 / (walk.times[1] - walk.times[0])
