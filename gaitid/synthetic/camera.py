@@ -1,0 +1,109 @@
+"""A pinhole camera with radial lens distortion."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gaitid.errors import InputError
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Camera:
+    """Where a camera is, where it looks, and its lens.
+
+    Attributes:
+        position: (3,) metres.
+        rotation: (3, 3) rows are the image's right, down and forward directions in the world.
+        focal: Focal length in pixels.
+        centre: (2,) principal point in pixels.
+        distortion: First radial coefficient; negative is a barrel, -0.15 a wide lens.
+    """
+
+    position: Floats
+    rotation: Floats
+    focal: float
+    centre: tuple[float, float] = (0.0, 0.0)
+    distortion: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not self.focal > 0 or not -0.5 <= self.distortion <= 0.5:
+            raise InputError(
+                f"focal {self.focal}, distortion {self.distortion}",
+                "focal > 0 pixels, distortion -0.5 to 0.5",
+                "see Camera",
+            )
+
+    @classmethod
+    def looking_at(
+        cls,
+        position: tuple[float, float, float],
+        target: tuple[float, float, float],
+        focal: float,
+        centre: tuple[float, float] = (0.0, 0.0),
+        roll: float = 0.0,
+        distortion: float = 0.0,
+    ) -> Camera:
+        """A camera at `position` whose optical axis meets `target`; `roll` in degrees."""
+        place = np.asarray(position, np.float64)
+        forward = np.asarray(target, np.float64) - place
+        if np.hypot(forward[0], forward[1]) < 1e-6:
+            raise InputError(f"camera at {position} above {target}", "a slanted view", "move it sideways")
+        forward /= np.linalg.norm(forward)
+        right = np.cross(forward, [0.0, 0.0, 1.0])
+        right /= np.linalg.norm(right)
+        down = np.cross(forward, right)
+        angle = np.deg2rad(roll)
+        turned = np.cos(angle) * right + np.sin(angle) * down
+        rotation = np.stack([turned, np.cross(forward, turned), forward])
+        return cls(place, rotation, focal, centre, distortion)
+
+    @classmethod
+    def beside(
+        cls,
+        view: float,
+        *,
+        distance: float = 6.0,
+        height: float = 1.5,
+        focal: float = 500.0,
+        aim: float = 0.9,
+        roll: float = 0.0,
+        distortion: float = 0.0,
+    ) -> Camera:
+        """A camera for a walk along +x past the origin.
+
+        Args:
+            view: Degrees from the walking direction: 0 from the front, 90 the walker's left side, 180
+                from behind, 270 the right side (the angles of CASIA-B and OU-MVLP).
+            distance: Metres to the origin over ground.
+            height: Metres above ground.
+            focal: Pixels.
+            aim: Height of the point looked at, metres.
+            roll: Degrees.
+            distortion: See `Camera`.
+        """
+        angle = np.deg2rad(view)
+        place = (float(np.cos(angle)) * distance, float(np.sin(angle)) * distance, height)
+        return cls.looking_at(place, (0.0, 0.0, aim), focal, roll=roll, distortion=distortion)
+
+    def project(self, points: Floats) -> tuple[Floats, Floats]:
+        """Pixels (..., N, 2) and depth (..., N) in metres of world points (..., N, 3).
+
+        Points nearer than 0.1 m are treated as if they were at 0.1 m: cut them by depth.
+        """
+        local = self.rotation @ (points - self.position).swapaxes(-1, -2)  # (..., 3, N): long rows
+        depth = local[..., 2, :]
+        flat = np.empty((2, *depth.shape))
+        np.divide(np.moveaxis(local[..., :2, :], -2, 0), np.maximum(depth, 0.1), out=flat)
+        if self.distortion:
+            # Beyond its turning point a barrel would fold the image back on itself.
+            limit = 1 / (3 * -self.distortion) if self.distortion < 0 else np.inf
+            flat *= 1 + self.distortion * np.minimum(flat[0] ** 2 + flat[1] ** 2, limit)
+        flat *= self.focal
+        flat[0] += self.centre[0]
+        flat[1] += self.centre[1]
+        return np.moveaxis(flat, 0, -1), depth

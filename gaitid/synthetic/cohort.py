@@ -1,0 +1,399 @@
+"""Cohorts of people who do not exist: identity, session, sequence, each reproducible from its numbers.
+
+Every draw comes from its own Philox stream, keyed by (seed, split, stage, identity, session, number), so
+any sequence can be made alone, in any order, in any process, and is always the same.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property, lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gaitid.errors import InputError
+from gaitid.records import SILHOUETTE, SKELETON, GaitSequence, Origin
+from gaitid.synthetic.actor import Actor
+from gaitid.synthetic.body import COCO, FEMALE, MALE, Figure, load_body
+from gaitid.synthetic.camera import Camera
+from gaitid.synthetic.detect import detect
+from gaitid.synthetic.dress import Dressed
+from gaitid.synthetic.frames import Extent, align_all
+from gaitid.synthetic.motion import walk
+from gaitid.synthetic.noise import degrade, draw_segmenter
+from gaitid.synthetic.occlude import OCCLUSIONS, cut_at_border, hide_behind_object, join_walker
+from gaitid.synthetic.outfit import Wardrobe, draw_arms, draw_hair, draw_wardrobe, style_changes
+from gaitid.synthetic.path import Pace, Path
+from gaitid.synthetic.render import masks as render_masks
+from gaitid.synthetic.render import snap
+from gaitid.synthetic.style import Style, draw_style, vary_sequence, vary_session
+
+Bytes = NDArray[np.uint8]
+Floats = NDArray[np.float64]
+Singles = NDArray[np.float32]
+
+SPLITS = ("train", "validation", "test")
+VIEWS = tuple(float(view) for view in range(0, 181, 18))
+"""The eleven views of CASIA-B."""
+_STAGES = ("identity", "session", "sequence", "camera", "occlusion", "masks", "keypoints")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Person:
+    """Who somebody is, for good.
+
+    Attributes:
+        subject: Name, unique over seeds and splits.
+        sex: 0 male, 1 female.
+        age: Years.
+        figure: The body at rest.
+        style: The way of walking.
+        hair: Style and size.
+    """
+
+    subject: str
+    sex: int
+    age: float
+    figure: Figure
+    style: Style
+    hair: tuple[str, float]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Day:
+    """How somebody is on one day: the day's way of walking and the clothes."""
+
+    style: Style
+    wardrobe: Wardrobe
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """Names one sequence of a cohort."""
+
+    seed: int
+    split: str
+    identity: int
+    session: int
+    number: int
+    condition: str
+    view: float
+
+    def stream(self, stage: str, draw: int = 0) -> np.random.Generator:
+        """The random stream of one stage of this sequence; `draw` numbers repeated draws."""
+        turn = round(self.view * 64) % (360 * 64)
+        condition = int.from_bytes(self.condition.encode(), "big")
+        return _stream(
+            self.seed, self.split, stage, self.identity, self.session, self.number, condition, turn, draw
+        )
+
+
+class Cohort:
+    """Identities numbered from 0, without end.
+
+    Args:
+        seed: Cohorts of different seeds share nobody.
+        split: One of `SPLITS`; splits of a seed share nobody.
+        shape: Factor on the differences between bodies; 0 gives everybody the same body.
+        motion: Factor on the differences between ways of walking; 0 makes everybody walk alike.
+    """
+
+    def __init__(
+        self, seed: int = 0, split: str = "train", *, shape: float = 1.0, motion: float = 1.0
+    ) -> None:
+        if split not in SPLITS:
+            raise InputError(f"split {split!r}", f"one of {SPLITS}", "choose one")
+        if not 0 <= seed < 2**63 or not (0 <= shape <= 2 and 0 <= motion <= 2):
+            raise InputError(
+                f"seed {seed}, shape {shape}, motion {motion}", "seed >= 0, factors 0 to 2", "correct them"
+            )
+        self.seed, self.split, self.shape, self.motion = seed, split, shape, motion
+        self._person = lru_cache(maxsize=256)(self._draw_person)
+        self._day = lru_cache(maxsize=256)(self._draw_day)
+        self._dressed = lru_cache(maxsize=64)(self._dress)
+
+    def identity(self, identity: int) -> Person:
+        """The person of that number."""
+        return self._person(_checked(identity, "identity"))
+
+    def day(self, identity: int, session: int) -> Day:
+        """That person on that day."""
+        return self._day(_checked(identity, "identity"), _checked(session, "session"))
+
+    def sequence(
+        self,
+        identity: int,
+        session: int = 0,
+        number: int = 0,
+        *,
+        condition: str = "nm",
+        view: float = 90.0,
+        frames: int = 60,
+        fps: float = 25.0,
+        pace: Pace | None = None,
+        path: Path | None = None,
+        camera: Camera | None = None,
+        height_px: float | None = None,
+        occlusion: str = "none",
+    ) -> Walk:
+        """One walk past one camera.
+
+        Args:
+            identity: Number of the person.
+            session: Number of the day: same clothes and mood within a day.
+            number: Number of the walk on that day.
+            condition: ``nm``, ``bg`` (with a bag) or ``cl`` (in a coat).
+            view: Degrees from the walking direction, see `Camera.beside`. Cameras of different views
+                see the same walk.
+            frames: Number of frames.
+            fps: Frames a second.
+            pace: Speed over time; default: the walker's own.
+            path: Where; default: straight along +x past the origin, in the middle of the walk.
+            camera: The camera; default: one at `view`, with its own distance, height and lens.
+            height_px: Body height in the middle of the walk with the default camera; default: drawn
+                from 48 to 120 (the video at hand has 48 to 110).
+            occlusion: One of `occlude.OCCLUSIONS`.
+        """
+        if occlusion not in OCCLUSIONS:
+            raise InputError(f"occlusion {occlusion!r}", f"one of {OCCLUSIONS}", "choose one")
+        key = Key(self.seed, self.split, identity, session, _checked(number, "number"), condition, view)
+        person = self.identity(identity)
+        actor = self._act(key, frames, fps, pace, path)
+        if path is None:
+            actor = actor.moved(-actor.root.mean(0))
+        camera = camera or _draw_camera(key.stream("camera"), view, person.figure.height, height_px)
+        walk = _film(actor, camera, key, person.subject)
+        if occlusion == "none":
+            return walk
+        return _hide(walk, self._occlude(walk, occlusion, camera))
+
+    def _draw_person(self, identity: int) -> Person:
+        rng = _stream(self.seed, self.split, "identity", identity)
+        sex = FEMALE if rng.random() < 0.5 else MALE
+        age = float(rng.uniform(18, 60) if rng.random() < 0.8 else rng.uniform(60, 85))
+        body = load_body()
+        scores = body.draw(rng, sex, age)
+        hair = draw_hair(rng, sex)
+        if self.shape != 1:
+            scores = self.shape * scores
+        if self.shape == 0:
+            hair = ("short", 0.5)
+        figure = body.figure(scores, sex, age)
+        subject = f"{self.split[:2]}{self.seed}-{identity:05d}"
+        return Person(subject, sex, age, figure, draw_style(rng, figure, self.motion), hair)
+
+    def _draw_day(self, identity: int, session: int) -> Day:
+        person = self.identity(identity)
+        rng = _stream(self.seed, self.split, "session", identity, session)
+        sex = person.sex if self.shape else MALE
+        return Day(vary_session(rng, person.style), draw_wardrobe(rng, sex, person.hair))
+
+    def _dress(self, identity: int, session: int, condition: str) -> Dressed:
+        outfit = self.day(identity, session).wardrobe.wear(condition)
+        rng = _stream(self.seed, self.split, "session", identity, session, 1)
+        return Dressed(load_body(), self.identity(identity).figure, outfit, rng)
+
+    def actor(
+        self,
+        identity: int,
+        session: int = 0,
+        number: int = 0,
+        *,
+        condition: str = "nm",
+        frames: int = 60,
+        fps: float = 25.0,
+        pace: Pace | None = None,
+        path: Path | None = None,
+    ) -> Actor:
+        """The same walk in the world, for a camera or a scene of your own; see `sequence`.
+
+        Without a path it begins at the origin and goes along +x.
+        """
+        key = Key(self.seed, self.split, identity, session, _checked(number, "number"), condition, 0.0)
+        return self._act(key, frames, fps, pace, path)
+
+    def _act(self, key: Key, frames: int, fps: float, pace: Pace | None, path: Path | None) -> Actor:
+        person, day = self.identity(key.identity), self.day(key.identity, key.session)
+        outfit = day.wardrobe.wear(key.condition)
+        rng = replace(key, view=0.0).stream("sequence")
+        style = vary_sequence(rng, day.style).shifted(style_changes(outfit))
+        arms = draw_arms(rng, outfit)
+        motion = walk(
+            load_body(), person.figure, style, rng, frames=frames, fps=fps, path=path, pace=pace, arms=arms
+        )
+        dressed = self._dressed(key.identity, key.session, key.condition)
+        posed = dressed.pose(motion)
+        root = motion.positions[:, 0, :2]
+        return Actor(
+            dressed, posed.vertices, posed.keypoints, motion.times, root,
+            motion.heading, motion.phase, motion.planted,
+        )  # fmt: skip
+
+    def _occlude(self, walk: Walk, occlusion: str, camera: Camera) -> Bytes:
+        rng = walk.key.stream("occlusion")
+        if occlusion == "object":
+            return hide_behind_object(walk.clean, walk.corners, rng)
+        if occlusion == "border":
+            return cut_at_border(walk.clean, walk.corners, rng)
+        key = walk.key
+        other = 1_000_000_000 + key.identity  # nobody whom anyone asks for by number
+        middle = walk.root.mean(0)
+        heading = float(rng.uniform(0, 360))
+        away = np.deg2rad(heading)
+        span = 1.2 * walk.times[-1] / 2
+        place = middle + 0.8 * (camera.position[:2] - middle) / np.linalg.norm(camera.position[:2] - middle)
+        start = place - span * np.array([np.cos(away), np.sin(away)])
+        path = Path.straight((float(start[0]), float(start[1])), heading)
+        fps = 1 / (walk.times[1] - walk.times[0])
+        actor = self._act(replace(key, identity=other, view=0.0), len(walk.times), fps, None, path)
+        pixels, _ = camera.project(actor.vertices)
+        moved = snap(pixels - walk.corners[:, None])
+        seen = render_masks(moved, actor.dressed.faces, actor.dressed.edges, *walk.clean.shape[1:])
+        return join_walker(walk.clean, seen, rng)
+
+
+@dataclass(frozen=True, eq=False)
+class Walk:
+    """One walk as a camera sees it; noise is drawn when asked for.
+
+    Attributes:
+        key: What names it.
+        subject: Name of the walker.
+        times: (T,) seconds.
+        clean: (T, H, W) uint8 0/1, true masks in windows that follow the walker.
+        corners: (T, 2) int64 x, y of each window's first pixel in the camera's picture.
+        keypoints: (T, 17, 2) true pixels in the camera's picture.
+        seen: (T, 17) 0 hidden by the own body, 1 free.
+        joints: (T, 17, 3) true metres in the world, z up.
+        root: (T, 2) place on the ground.
+        heading: (T,) course, radians.
+        phase: (T,) strides; a left heel strikes at whole numbers.
+    """
+
+    key: Key
+    subject: str
+    times: Floats
+    clean: Bytes
+    corners: NDArray[np.int64]
+    keypoints: Singles
+    seen: Singles
+    joints: Singles
+    root: Floats
+    heading: Floats
+    phase: Floats
+
+    @cached_property
+    def _extent(self) -> Extent:
+        return Extent.of(self.clean)
+
+    @cached_property
+    def heights(self) -> Floats:
+        """(T,) height of the true mask in pixels; 0 where it is empty."""
+        extent = self._extent
+        return np.where(extent.filled, extent.bottom - extent.top, 0).astype(np.float64)
+
+    @property
+    def boxes(self) -> NDArray[np.float32]:
+        """(T, 4) xyxy of the true masks in the picture; empty masks have the whole window."""
+        return self._extent.boxes(self.corners)
+
+    def masks(self, level: float = 1.0, draw: int = 0) -> Bytes:
+        """(T, H, W) masks as a segmenter gives them; `level` 0 is clean, `draw` numbers the attempts."""
+        if level == 0:
+            return self.clean
+        rng = self.key.stream("masks", draw)
+        return degrade(self.clean, rng, draw_segmenter(rng, level), self._extent)
+
+    def detected(self, level: float = 1.0, draw: int = 0) -> NDArray[np.float32]:
+        """(T, 17, 3) keypoints as a pose estimator gives them."""
+        spans = (
+            np.ptp(self.keypoints[..., 1], axis=1).astype(np.float64) * 1.15
+        )  # eyes to ankles, hidden or not
+        pixels, seen = self.keypoints.astype(np.float64), self.seen.astype(np.float64)
+        return detect(pixels, seen, spans, self.key.stream("keypoints", draw), level)
+
+    @cached_property
+    def silhouettes(self) -> Bytes:
+        """(T, 64, 44) uint8 0/1, noisy and aligned; a frame without a body is all zeros."""
+        return align_all(self.masks())
+
+    @cached_property
+    def skeletons(self) -> NDArray[np.float32]:
+        """(T, 17, 3) float32 pixels and confidence, noisy."""
+        return self.detected()
+
+    def sequence(
+        self, level: float = 1.0, draw: int = 0, *, modalities: tuple[str, ...] = (SILHOUETTE, SKELETON)
+    ) -> GaitSequence:
+        """The frames that show a body, as the record that encoders and galleries take."""
+        masks = self.masks(level, draw)
+        silhouettes = align_all(masks)
+        good = silhouettes.any((1, 2))
+        if not good.any():
+            raise InputError("no frame of the walk shows the body", "one or more", "choose less occlusion")
+        streams: dict[str, NDArray[np.generic]] = {}
+        if SILHOUETTE in modalities:
+            streams[SILHOUETTE] = silhouettes[good]
+        if SKELETON in modalities:
+            streams[SKELETON] = self.detected(level, draw)[good]
+        boxes = Extent.of(masks).boxes(self.corners)[good]
+        return GaitSequence(
+            streams, self.times[good], boxes, {}, Origin(f"view-{self.key.view:g}", self.key.number)
+        )
+
+
+def _film(actor: Actor, camera: Camera, key: Key, subject: str) -> Walk:
+    clean, corners = actor.masks(camera)
+    points, seen = (values.astype(np.float32) for values in actor.joints(camera))
+    joints = actor.keypoints[:, :COCO].astype(np.float32)
+    return Walk(
+        key,
+        subject,
+        actor.times,
+        clean,
+        corners,
+        points,
+        seen,
+        joints,
+        actor.root,
+        actor.heading,
+        actor.phase,
+    )
+
+
+def _hide(walk: Walk, left: Bytes) -> Walk:
+    """The walk with the masks that an occlusion leaves; a joint whose pixel is gone is not seen."""
+    frames, height, width = left.shape
+    x, y = np.moveaxis(np.rint(walk.keypoints - walk.corners[:, None]).astype(int), -1, 0)
+    spot = np.arange(frames)[:, None], y.clip(0, height - 1), x.clip(0, width - 1)
+    gone = (walk.clean[spot] == 1) & (left[spot] == 0)
+    return replace(walk, clean=left, seen=np.where(gone, np.float32(0), walk.seen))
+
+
+def _draw_camera(rng: np.random.Generator, view: float, stature: float, height_px: float | None) -> Camera:
+    """A camera at that view with its own distance, height, lens and a little roll."""
+    distance = float(np.exp(rng.uniform(np.log(4.0), np.log(11.0))))
+    height = float(rng.uniform(0.9, 1.8) if rng.random() < 0.6 else rng.uniform(1.8, 0.35 * distance + 1.2))
+    tall = height_px or float(np.exp(rng.uniform(np.log(48), np.log(120))))
+    along = float(np.hypot(distance, height - 0.9))
+    return Camera.beside(
+        view + float(rng.normal(0, 2.0)),
+        distance=distance,
+        height=height,
+        focal=tall / stature * along**2 / distance,
+        roll=float(rng.normal(0, 0.8)),
+        distortion=float(rng.choice([0.0, rng.uniform(-0.12, 0.04)])),
+    )
+
+
+def _stream(seed: int, split: str, stage: str, *numbers: int) -> np.random.Generator:
+    """The random stream of one thing."""
+    words = (seed, SPLITS.index(split), _STAGES.index(stage), len(numbers), *numbers)
+    return np.random.Generator(np.random.Philox(np.random.SeedSequence(words)))
+
+
+def _checked(number: int, what: str) -> int:
+    if isinstance(number, bool) or not isinstance(number, (int, np.integer)) or not 0 <= number < 2**40:
+        raise InputError(f"{what} {number!r}", "a whole number from 0", "number things from 0")
+    return int(number)

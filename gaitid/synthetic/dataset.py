@@ -1,0 +1,272 @@
+"""A stream of training sequences: clean masks are made once and kept, noise is new in every epoch."""
+
+from __future__ import annotations
+
+import hashlib
+import multiprocessing
+import os
+import zipfile
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from dataclasses import asdict, dataclass
+from itertools import islice, product
+from pathlib import Path as FilePath
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gaitid.errors import InputError
+from gaitid.synthetic.cohort import VIEWS, Cohort, Key, Walk
+from gaitid.synthetic.frames import align_all
+from gaitid.synthetic.outfit import CONDITIONS
+from gaitid.synthetic.path import Pace, Path
+
+Bytes = NDArray[np.uint8]
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One sequence of a plan; see `Cohort.sequence`.
+
+    Attributes:
+        identity: Number of the person.
+        session: Number of the day.
+        number: Number of the walk.
+        condition: ``nm``, ``bg`` or ``cl``.
+        view: Degrees.
+        frames: Number of frames.
+        fps: Frames a second.
+        pace: Share of the walker's own speed.
+        turn: Degrees the path turns per metre, to the left when positive; 0 is straight.
+        occlusion: One of `occlude.OCCLUSIONS`.
+    """
+
+    identity: int
+    session: int = 0
+    number: int = 0
+    condition: str = "nm"
+    view: float = 90.0
+    frames: int = 60
+    fps: float = 25.0
+    pace: float = 1.0
+    turn: float = 0.0
+    occlusion: str = "none"
+
+    def make(self, cohort: Cohort) -> Walk:
+        """The walk itself."""
+        return cohort.sequence(
+            self.identity, self.session, self.number,
+            condition=self.condition, view=self.view, frames=self.frames, fps=self.fps,
+            pace=None if self.pace == 1 else Pace.steady(self.pace), path=self._path(),
+            occlusion=self.occlusion,
+        )  # fmt: skip
+
+    def _path(self) -> Path | None:
+        """A bend through the origin, whose middle runs along +x."""
+        if self.turn == 0:
+            return None
+        radius = float(np.rad2deg(1 / abs(self.turn)))
+        metres = 1.1 * self.pace * self.frames / self.fps
+        half = np.sign(self.turn) * np.rad2deg(metres / 2 / radius)
+        to_end, to_start = Path.arc(radius, half), Path.arc(radius, -half)
+        back = to_start.points[:0:-1] * [-1, 1] * [1, -1]
+        return Path(np.concatenate([back, to_end.points]))
+
+
+def plan_grid(
+    identities: Sequence[int],
+    *,
+    sessions: Sequence[int] = (0, 1),
+    numbers: Sequence[int] = (0, 1),
+    conditions: Sequence[str] = CONDITIONS,
+    views: Sequence[float] = VIEWS,
+    frames: int = 60,
+    fps: float = 25.0,
+) -> list[Item]:
+    """Every combination, as a laboratory records it."""
+    return [
+        Item(i, s, n, c, v, frames, fps)
+        for i, s, n, c, v in product(identities, sessions, numbers, conditions, views)
+    ]
+
+
+def plan_varied(
+    identities: Sequence[int], *, per_identity: int = 12, sessions: int = 4, frames: int = 60, seed: int = 0
+) -> list[Item]:
+    """Walks as they come: any view and condition, 8 to 30 fps, slow and fast, bends, some occlusion."""
+    items = []
+    for identity in identities:
+        rng = np.random.Generator(np.random.Philox(np.random.SeedSequence((seed, int(identity), 7))))
+        for number in range(per_identity):
+            items.append(
+                Item(
+                    identity=int(identity),
+                    session=number % sessions,
+                    number=number // sessions,
+                    condition=str(rng.choice(CONDITIONS, p=(0.4, 0.25, 0.35))),
+                    view=round(float(rng.uniform(0, 360)), 1),
+                    frames=frames,
+                    fps=float(rng.choice([8, 10, 12.5, 15, 25, 30], p=(0.08, 0.12, 0.1, 0.2, 0.3, 0.2))),
+                    pace=round(float(np.clip(rng.normal(1, 0.15), 0.6, 1.5)), 2),
+                    turn=round(float(rng.normal(0, 12)), 1) if rng.random() < 0.25 else 0.0,
+                    occlusion=str(
+                        rng.choice(["none", "object", "border", "walker"], p=(0.85, 0.06, 0.05, 0.04))
+                    ),
+                )
+            )
+    return items
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sample:
+    """What the data set yields.
+
+    Attributes:
+        item: What it is.
+        silhouettes: (T, 64, 44) uint8 0/1; frames without a body are zeros.
+        skeletons: (T, 17, 3) float32 pixels and confidence.
+        times: (T,) seconds.
+    """
+
+    item: Item
+    silhouettes: Bytes
+    skeletons: NDArray[np.float32]
+    times: NDArray[np.float64]
+
+
+class CohortDataset:
+    """Sequences of a plan by index, or streamed by several processes; needs numpy and OpenCV only.
+
+    A torch loader can use it as a map-style data set; its workers may share the cache folder.
+
+    Args:
+        cohort: The people.
+        items: The plan; see `plan_grid` and `plan_varied`.
+        level: Strength of segmentation and keypoint noise; 0 none, 1 like real video.
+        cache: Folder for clean, bit-packed masks and true keypoints (about 30 KB a sequence), or None.
+    """
+
+    def __init__(
+        self,
+        cohort: Cohort,
+        items: Sequence[Item],
+        *,
+        level: float = 1.0,
+        cache: FilePath | str | None = None,
+    ) -> None:
+        if not items:
+            raise InputError("the plan is empty", "at least one item", "see plan_grid and plan_varied")
+        if not 0 <= level <= 2:
+            raise InputError(f"level {level}", "0 to 2", "1 is like real video")
+        self.cohort, self.items, self.level = cohort, tuple(items), level
+        self.epoch = 0
+        """Changing it changes the noise; clean masks stay."""
+        self._cache = None if cache is None else FilePath(cache)
+        if self._cache is not None:
+            self._cache.mkdir(parents=True, exist_ok=True)
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def __getitem__(self, index: int) -> Sample:
+        item = self.items[index]
+        walk = self.walk(index)
+        silhouettes = align_all(walk.masks(self.level, self.epoch))
+        return Sample(item, silhouettes, walk.detected(self.level, self.epoch), walk.times)
+
+    def walk(self, index: int) -> Walk:
+        """The walk of an item, from the cache when it is there."""
+        item = self.items[index]
+        if self._cache is None:
+            return item.make(self.cohort)
+        file = self._cache / f"{self._name(item)}.npz"
+        try:
+            return _load(file)
+        except (FileNotFoundError, EOFError, ValueError, KeyError, zipfile.BadZipFile):  # absent or damaged
+            walk = item.make(self.cohort)
+            _save(file, walk)
+            return walk
+
+    def stream(self, workers: int = 0, order: Sequence[int] | None = None) -> Iterator[Sample]:
+        """Samples in `order` (default: by index), made by that many processes; 0 makes them here.
+
+        The samples do not depend on the number of workers.
+        """
+        wanted = range(len(self)) if order is None else order
+        if workers == 0:
+            yield from (self[index] for index in wanted)
+            return
+        context = multiprocessing.get_context("spawn")
+        with ProcessPoolExecutor(workers, context, _start_worker, (self,)) as pool:
+            indices = iter(wanted)
+            waiting: list[Future[Sample]] = [pool.submit(_work, i) for i in islice(indices, 4 * workers)]
+            while waiting:
+                sample = waiting.pop(0).result()
+                waiting += [pool.submit(_work, i) for i in islice(indices, 1)]
+                yield sample
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = self.__dict__.copy()
+        cohort = self.cohort
+        state["cohort"] = (cohort.seed, cohort.split, cohort.shape, cohort.motion)
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        seed, split, shape, motion = state.pop("cohort")
+        self.__dict__.update(state)
+        self.cohort = Cohort(seed, split, shape=shape, motion=motion)
+
+    def _name(self, item: Item) -> str:
+        cohort = self.cohort
+        words = repr((cohort.seed, cohort.split, cohort.shape, cohort.motion, asdict(item)))
+        return hashlib.sha256(words.encode()).hexdigest()[:32]
+
+
+_worker_dataset: CohortDataset | None = None
+
+
+def _start_worker(dataset: CohortDataset) -> None:
+    global _worker_dataset
+    _worker_dataset = dataset
+
+
+def _work(index: int) -> Sample:
+    if _worker_dataset is None:
+        raise InputError("worker has no data set", "a started worker", "use CohortDataset.stream")
+    return _worker_dataset[index]
+
+
+_ARRAYS = ("times", "corners", "keypoints", "seen", "joints", "root", "heading", "phase")
+
+
+def _save(file: FilePath, walk: Walk) -> None:
+    """Write all at once under the final name, so that workers never read half a file."""
+    key = walk.key
+    partial = file.with_name(f"{file.stem}-{os.getpid()}.part.npz")
+    arrays = {name: getattr(walk, name) for name in _ARRAYS}
+    arrays["clean"] = np.packbits(walk.clean, axis=None)
+    arrays["shape"] = np.array(walk.clean.shape)
+    words = [
+        str(key.seed),
+        key.split,
+        str(key.identity),
+        str(key.session),
+        str(key.number),
+        key.condition,
+        repr(key.view),
+        walk.subject,
+    ]
+    arrays["key"] = np.array(words)
+    np.savez_compressed(partial, **arrays)
+    partial.replace(file)
+
+
+def _load(file: FilePath) -> Walk:
+    with np.load(file, allow_pickle=False) as archive:
+        shape = tuple(archive["shape"])
+        clean = np.unpackbits(archive["clean"], count=int(np.prod(shape))).reshape(shape)
+        seed, split, identity, session, number, condition, view, subject = archive["key"].tolist()
+        arrays = {name: archive[name] for name in _ARRAYS}
+    key = Key(int(seed), split, int(identity), int(session), int(number), condition, float(view))
+    return Walk(key=key, subject=subject, clean=clean, **arrays)
