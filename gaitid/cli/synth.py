@@ -1,0 +1,83 @@
+"""``gaitid synth``: people who do not exist, as sequences or as a public data set in miniature."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from gaitid.cli.prepare import Bar
+from gaitid.errors import InputError
+from gaitid.modalities import npz
+from gaitid.synthetic.cohort import SPLITS, Cohort
+from gaitid.synthetic.layouts import LAYOUTS, Walk, write_layout
+from gaitid.synthetic.miniatures import plan_of, record, training_subjects
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the flags of ``gaitid synth``."""
+    parser.add_argument(
+        "--out", type=Path, required=True, help="directory to write into; must be new or empty"
+    )
+    parser.add_argument("--layout", default="npz", choices=["npz", *LAYOUTS], help="how (default: npz)")
+    parser.add_argument("--subjects", type=int, default=6, help="people (default: 6)")
+    parser.add_argument("--frames", type=int, default=60, help="frames a walk, at 25 a second (default: 60)")
+    parser.add_argument("--seed", type=int, default=0, help="another seed, other people (default: 0)")
+    parser.add_argument(
+        "--split", default="test", choices=SPLITS, help="no split shares a person with another"
+    )
+    parser.add_argument("--clean", action="store_true", help="true masks, without segmentation noise")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Write the walks."""
+    if options.subjects < 1:
+        raise InputError(f"subjects is {options.subjects}", "1 or more", "ask for one")
+    if options.out.exists() and any(options.out.iterdir()):
+        raise InputError(f"{options.out} is not empty", "a new or empty directory", "choose another")
+    options.out.mkdir(parents=True, exist_ok=True)
+    cohort = Cohort(options.seed, options.split)
+    write = _write_npz if options.layout == "npz" else _write_tree
+    walks = write(options, cohort)
+    print(f"{walks} walks of {options.subjects} synthetic people in {options.out} ({options.layout})")
+    return 0
+
+
+def _write_tree(options: argparse.Namespace, cohort: Cohort) -> int:
+    plan, subjects = plan_of(options.layout), int(options.subjects)
+    level = 0.0 if options.clean else 1.0
+    walks = record(plan, cohort, subjects, frames=options.frames, level=level)
+    total = subjects * len(plan.shots)
+    train = training_subjects(plan, subjects)
+    write_layout(options.layout, options.out, _counted(walks, total), train=train)
+    return total
+
+
+def _counted(walks: Iterator[Walk], total: int) -> Iterator[Walk]:
+    bar = Bar(sys.stderr)
+    for done, walk in enumerate(walks, 1):
+        yield walk
+        bar(done, total)
+
+
+def _write_npz(options: argparse.Namespace, cohort: Cohort) -> int:
+    """``subject/condition-number/view.npz`` with both streams: own data, as data set ``folder``."""
+    plan, bar = plan_of("folder"), Bar(sys.stderr)
+    subjects = int(options.subjects)
+    total = subjects * len(plan.shots)
+    for identity in range(subjects):
+        for done, shot in enumerate(plan.shots, identity * len(plan.shots) + 1):
+            walk = cohort.sequence(
+                identity,
+                shot.session,
+                shot.number,
+                condition=shot.dress,
+                view=shot.angle,
+                frames=options.frames,
+            )
+            folder = options.out / walk.subject / f"{shot.condition}-{shot.number:02d}"
+            folder.mkdir(parents=True, exist_ok=True)
+            npz.save(folder / f"{shot.view:03d}.npz", walk.sequence(0.0 if options.clean else 1.0))
+            bar(done, total)
+    return total

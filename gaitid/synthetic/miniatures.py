@@ -1,0 +1,182 @@
+"""Synthetic walkers recorded the way each public data set was: which walks, views and days.
+
+The gallery of a set's protocol is one day, its probes another, also where the real set was recorded
+within a day: figures of one day say little. What a set has and the walkers have not is replaced: an
+umbrella by a bag, a uniform or another garment by a coat or another day's clothes, night by noise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass
+
+from gaitid.errors import UnknownName
+from gaitid.registry import nearest
+from gaitid.synthetic.cohort import Cohort
+from gaitid.synthetic.layouts import Walk
+
+_CASIA = (
+    *((("nm", n), (0 if n < 5 else 1, "nm")) for n in range(1, 7)),
+    *((("bg", n), (1, "bg")) for n in (1, 2)),
+    *((("cl", n), (1, "cl")) for n in (1, 2)),
+)
+_FOLDER = (
+    (("nm", 1), (0, "nm")),
+    (("nm", 2), (1, "nm")),
+    (("bg", 1), (1, "bg")),
+    (("cl", 1), (1, "cl")),
+)
+_SUSTECH = (
+    (("nm", 0), (0, "nm")),
+    (("nm", 1), (1, "nm")),
+    (("bg", 2), (1, "bg")),
+    (("cl", 3), (1, "cl")),
+    (("cr", 4), (2, "bg")),
+    (("ub", 5), (3, "bg")),
+    (("uf", 6), (2, "cl")),
+    (("oc", 7), (1, "nm")),
+    (("nt", 8), (1, "nm")),
+)
+_CCPG = (
+    ("U0_D0", (0, "nm")),
+    ("U0_D0_BG", (0, "bg")),
+    ("U1_D1", (1, "nm")),
+    ("U2_D2", (2, "cl")),
+    ("U3_D3", (3, "nm")),
+    ("U0_D3", (4, "nm")),
+    ("U1_D0", (5, "nm")),
+)
+_SUSTECH_VIEWS = (
+    *((angle, "", angle) for angle in range(0, 316, 45)),
+    *((angle, suffix, angle) for angle, suffix in ((0, "far"), (90, "near"), (180, "far"), (270, "far"))),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Shot:
+    """One walk to record: its name in the set, and what the walker does.
+
+    Attributes:
+        condition: As the set names it.
+        number: As the set counts it.
+        view: Angle or camera, as the set counts it.
+        suffix: See `layouts.Walk`.
+        session: Day of the walker.
+        dress: Condition of the walker (``nm``, ``bg``, ``cl``).
+        angle: View in degrees.
+    """
+
+    condition: str
+    number: int
+    view: int
+    suffix: str
+    session: int
+    dress: str
+    angle: float
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How a data set is recorded in miniature.
+
+    Attributes:
+        shots: All walks of one subject.
+        number_of: Number of the i-th training and of the i-th test subject.
+    """
+
+    shots: tuple[Shot, ...]
+    number_of: Callable[[int, bool], int]
+
+
+def _plan(
+    walks: Collection[tuple[tuple[str, int], tuple[int, str]]],
+    views: Collection[tuple[int, str, float]],
+    number_of: Callable[[int, bool], int],
+) -> Plan:
+    shots = tuple(
+        Shot(condition, number, view, suffix, session, dress, angle)
+        for (condition, number), (session, dress) in walks
+        for view, suffix, angle in views
+    )
+    return Plan(shots, number_of)
+
+
+def _angles(*angles: int) -> tuple[tuple[int, str, float], ...]:
+    return tuple((angle, "", angle) for angle in angles)
+
+
+def _cameras(*cameras: int) -> tuple[tuple[int, str, float], ...]:
+    return tuple((camera, "", 36.0 * camera % 360) for camera in cameras)
+
+
+PLANS: Mapping[str, Plan] = {
+    "casia-b": _plan(_CASIA, _angles(*range(0, 181, 18)), lambda i, train: 1 + i if train else 75 + i),
+    "ou-mvlp": _plan(
+        ((("", 0), (1, "nm")), (("", 1), (0, "nm"))),
+        _angles(*range(0, 91, 15), *range(180, 271, 15)),
+        lambda i, train: 2 * i + (1 if train else 2),
+    ),
+    "grew": _plan(
+        ((("", 1), (0, "nm")), (("", 2), (1, "cl")), (("", 3), (2, "bg"))),
+        _angles(40),
+        lambda i, train: 2 * i + (1 if train else 2),
+    ),
+    "gait3d": _plan(
+        ((("", 0), (0, "nm")), (("", 1), (1, "cl"))), _cameras(0, 3, 7), lambda i, train: 2 * i + (not train)
+    ),
+    "sustech1k": _plan(_SUSTECH, _SUSTECH_VIEWS, lambda i, train: 2 * i + (not train)),
+    "ccpg": _plan(
+        tuple(((outfit, take), how) for outfit, how in _CCPG for take in (0, 1)),
+        _cameras(1, 2, 4, 5),
+        lambda i, train: i if train else 100 + i,
+    ),
+    "folder": _plan(_FOLDER, _angles(0, 45, 90), lambda i, train: 2 * i + (1 if train else 2)),
+}
+"""Data set -> its plan; the layouts of a set (``casia-b-pkl``) share it."""
+
+
+def plan_of(layout: str) -> Plan:
+    """The plan of a layout's data set.
+
+    Raises:
+        UnknownName: There is none.
+    """
+    fitting = [name for name in PLANS if layout == name or layout.startswith(f"{name}-")]
+    if not fitting:
+        raise UnknownName(f"no plan for {layout!r}", f"known are {', '.join(PLANS)}", nearest(layout, PLANS))
+    return PLANS[fitting[0]]
+
+
+def training_subjects(plan: Plan, subjects: int) -> frozenset[int]:
+    """Numbers of the first half of `subjects`, rounded down: the training part."""
+    return frozenset(plan.number_of(i, True) for i in range(subjects // 2))
+
+
+def record(
+    plan: Plan, cohort: Cohort, subjects: int, *, frames: int = 60, level: float = 1.0
+) -> Iterator[Walk]:
+    """Walks of the first `subjects` identities of a cohort, one by one.
+
+    Args:
+        plan: Which walks.
+        cohort: Whose.
+        subjects: How many people; the first half of them, rounded down, is the training part.
+        frames: Frames a walk.
+        level: Amount of segmentation noise, 0 = true masks.
+    """
+    train = subjects // 2
+    for identity in range(subjects):
+        in_training = identity < train
+        name = plan.number_of(identity if in_training else identity - train, in_training)
+        for shot in plan.shots:
+            walk = cohort.sequence(
+                identity,
+                shot.session,
+                shot.number,
+                condition=shot.dress,
+                view=shot.angle,
+                frames=frames,
+                occlusion="walker" if shot.condition == "oc" else "none",
+            )
+            noise = 2 * level if shot.condition == "nt" else level
+            yield Walk(name, shot.condition, shot.number, shot.view, walk.masks(noise), shot.suffix)

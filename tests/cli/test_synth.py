@@ -1,0 +1,72 @@
+import numpy as np
+import pytest
+
+from gaitid.datasets.base import open_dataset
+from gaitid.modalities import npz
+from gaitid.registry import names
+from gaitid.synthetic.layouts import LAYOUTS
+from gaitid.synthetic.miniatures import PLANS, plan_of
+
+FRAMES = 6
+
+
+def test_every_data_set_and_layout_has_a_plan():
+    assert set(PLANS) == set(names("datasets"))
+    for layout in LAYOUTS:
+        assert plan_of(layout).shots
+
+
+@pytest.mark.parametrize("dataset", PLANS)
+def test_a_miniature_is_read_whole_by_its_reader(gaitid, dataset, tmp_path):
+    layout = {"casia-b": "casia-b-pkl", "ou-mvlp": "ou-mvlp-pkl"}.get(dataset, dataset)
+    status, out, _ = gaitid(
+        "synth", "--layout", layout, "--subjects", 2, "--frames", FRAMES, "--out", tmp_path / "set"
+    )
+    assert status == 0
+    assert "synthetic people" in out
+    partition = tmp_path / "set" / "part.json"
+    if dataset == "grew":
+        partition.write_text('{"TRAIN_SET": ["00001train"], "TEST_SET": ["00002"]}')
+    data = open_dataset(dataset, tmp_path / "set", partition=partition if dataset == "grew" else None)
+    entries = [*data.entries("train"), *data.entries("test")]
+    assert len(entries) == 2 * len(PLANS[dataset].shots)
+    sequence = data.load(entries[-1])
+    assert 1 <= len(sequence) <= FRAMES
+    assert sequence.silhouettes is not None
+    for name in data.protocols():
+        assert data.protocol(name).groups
+
+
+def test_npz_is_own_data_with_both_streams_and_the_same_every_time(gaitid, tmp_path):
+    files = []
+    for folder in ("a", "b"):
+        assert gaitid("synth", "--subjects", 1, "--frames", FRAMES, "--out", tmp_path / folder)[0] == 0
+        files.append(sorted((tmp_path / folder).rglob("*.npz")))
+    assert len(files[0]) == len(PLANS["folder"].shots)
+    for first, second in zip(*files, strict=True):
+        one, two = npz.load(first), npz.load(second)
+        assert set(one.streams) == {"silhouette", "skeleton"}
+        for name in one.streams:
+            assert np.array_equal(one.streams[name], two.streams[name])
+    assert len(open_dataset("folder", tmp_path / "a").entries("test")) == len(files[0])
+
+
+BAD = {
+    "no people": (["--subjects", 0], "subjects is 0"),
+    "no frames": (["--frames", 0], "frames"),
+    "negative seed": (["--seed", -1], "seed"),
+}
+
+
+@pytest.mark.parametrize(("flags", "message"), BAD.values(), ids=BAD)
+@pytest.mark.parametrize("layout", ["npz", "casia-b"])
+def test_bad_flags(gaitid, tmp_path, layout, flags, message):
+    status, _, err = gaitid("synth", "--layout", layout, *flags, "--out", tmp_path / "x")
+    assert (status, message in err) == (2, True)
+
+
+def test_a_full_directory_is_left_alone(gaitid, tmp_path):
+    (tmp_path / "mine.txt").write_text("precious")
+    status, _, err = gaitid("synth", "--out", tmp_path)
+    assert (status, "is not empty" in err) == (2, True)
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
