@@ -9,7 +9,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from gaitid.client import RemoteMatcher as RemoteMatcher
+    from gaitid.encoders.base import load_encoder as load_encoder
     from gaitid.errors import GaitIdError as GaitIdError
+    from gaitid.matcher import LocalMatcher as LocalMatcher
+    from gaitid.matcher import Matcher as Matcher
+    from gaitid.quality import assess as assess
     from gaitid.records import Decision as Decision
     from gaitid.records import Embedding as Embedding
     from gaitid.records import GaitSequence as GaitSequence
@@ -23,11 +28,35 @@ _NAMES = {
     "Embedding": "gaitid.records",
     "GaitIdError": "gaitid.errors",
     "GaitSequence": "gaitid.records",
+    "LocalMatcher": "gaitid.matcher",
+    "Matcher": "gaitid.matcher",
     "OperatingPoint": "gaitid.records",
     "Outcome": "gaitid.records",
+    "RemoteMatcher": "gaitid.client",
+    "assess": "gaitid.quality",
+    "load_encoder": "gaitid.encoders.base",
 }
 
-__all__ = ["__version__", *sorted(_NAMES)]
+__all__ = ["__version__", "connect", *sorted(_NAMES)]
+
+
+def connect(target: str, *, encoder: str = "gei") -> Matcher:
+    """The matcher at `target`; the caller cannot tell a local from a remote one.
+
+    Args:
+        target: ``local:DIRECTORY`` for galleries in this process, else ``host:port`` of a server.
+        encoder: Name of the encoder of a local matcher; a server has its own.
+
+    Raises:
+        GaitIdError: The directory cannot be used, or the address is malformed.
+    """
+    matcher: Matcher
+    if target.startswith("local:"):
+        local = import_module("gaitid.matcher").LocalMatcher
+        matcher = local(import_module("gaitid.encoders.base").load_encoder(encoder), target[6:])
+    else:
+        matcher = import_module("gaitid.client").RemoteMatcher(target)
+    return matcher
 
 
 def __getattr__(name: str) -> Any:

@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
 from typing import Protocol, runtime_checkable
 
+from gaitid import __version__, registry
+from gaitid.encoders.base import Encoder, check_input
+from gaitid.errors import ContractMismatch, EnrolmentRejected, InputError, SequenceTooShort
+from gaitid.gallery.gallery import Gallery
+from gaitid.gallery.policy import decide
+from gaitid.gallery.store import GalleryRow, Sample, Store, gallery_not_found
+from gaitid.quality import assess
 from gaitid.records import (
     Decision,
     Embedding,
@@ -12,10 +21,13 @@ from gaitid.records import (
     GaitSequence,
     GalleryInfo,
     OperatingPoint,
+    Origin,
     Probe,
     Quality,
+    Reason,
     ServerInfo,
     SubjectInfo,
+    check_name,
 )
 
 
@@ -114,3 +126,224 @@ class Matcher(Protocol):
     def close(self) -> None:
         """Release files and connections; the matcher cannot be used afterwards."""
         ...
+
+
+class LocalMatcher:
+    """A matcher over a data directory of this machine; see `Matcher` for its methods.
+
+    Any number of threads may use it at once. Checks come in this order: names, gallery, subject,
+    probe; so a malformed probe for an unknown gallery is a `GalleryNotFound`.
+
+    Args:
+        encoder: Embeds sequences; called from many threads.
+        data: Data directory; made when it does not exist.
+        index: Name in `registry.INDEXES`.
+        assess: Gives the quality of a sequence; one that is not usable is not embedded. Another policy
+            is ``functools.partial(quality.assess, policy=...)``.
+
+    Raises:
+        StoreError: The directory is in use, read-only or damaged; see `gallery.store.Store`.
+        UnknownName: No index of that name.
+    """
+
+    def __init__(
+        self,
+        encoder: Encoder,
+        data: Path | str,
+        *,
+        index: str = "faiss",
+        assess: Callable[[GaitSequence], Quality] = assess,
+    ) -> None:
+        self._encoder = encoder
+        self._assess = assess
+        self._index = registry.resolve("indexes", index)
+        self._store = Store(data)
+        try:
+            self._galleries = {
+                row.name: Gallery(self._store, row, self._index) for row in self._store.galleries()
+            }
+        except BaseException:
+            self._store.close()
+            raise
+
+    def create_gallery(self, gallery: str, *, operating_point: OperatingPoint | None = None) -> GalleryInfo:
+        """See `Matcher.create_gallery`."""
+        check_name(gallery, "gallery")
+        encoder = self._encoder
+        rule = operating_point or OperatingPoint(encoder.threshold)
+        row = self._store.create_gallery(gallery, encoder.name, encoder.contract, encoder.dimension, rule)
+        held = self._galleries[gallery] = Gallery(self._store, row, self._index)
+        return held.describe()
+
+    def list_galleries(self) -> list[GalleryInfo]:
+        """See `Matcher.list_galleries`."""
+        self._store.check_open()
+        return [held.describe() for _, held in sorted(self._galleries.copy().items())]
+
+    def describe(self, gallery: str) -> GalleryInfo:
+        """See `Matcher.describe`."""
+        return self._find(gallery).describe()
+
+    def delete_gallery(self, gallery: str) -> None:
+        """See `Matcher.delete_gallery`."""
+        row = self._find(gallery).row
+        self._store.delete_gallery(row, lambda _: self._forget(row))
+
+    def enrol(self, gallery: str, subject: str, samples: Sequence[Probe]) -> Enrolment:
+        """See `Matcher.enrol`; all accepted samples are stored, or none."""
+        check_name(subject, "subject")
+        held = self._find(gallery)
+        held.require_new(subject)
+        accepted, refused = self._select(held, samples)
+        change = held.add_subject(subject, accepted)
+        return Enrolment(subject, tuple(map(str, change.ids)), refused, change.revision)
+
+    def add_samples(self, gallery: str, subject: str, samples: Sequence[Probe]) -> Enrolment:
+        """See `Matcher.add_samples`; all accepted samples are stored, or none."""
+        check_name(subject, "subject")
+        held = self._find(gallery)
+        held.require(subject)
+        accepted, refused = self._select(held, samples)
+        change = held.add_templates(subject, accepted)
+        return Enrolment(subject, tuple(map(str, change.ids)), refused, change.revision)
+
+    def list_subjects(self, gallery: str) -> list[SubjectInfo]:
+        """See `Matcher.list_subjects`."""
+        return self._find(gallery).subjects()
+
+    def identify(
+        self,
+        gallery: str,
+        probe: Probe,
+        *,
+        max_candidates: int = 5,
+        operating_point: OperatingPoint | None = None,
+    ) -> Decision:
+        """See `Matcher.identify`; an empty gallery is reported before a poor probe."""
+        held = self._find(gallery)
+        if type(max_candidates) is not int or max_candidates < 1:
+            raise InputError(f"max_candidates is {max_candidates!r}", "an int of at least 1", "ask for one")
+        embedding, quality = self._prepare(held, probe)
+        rule = operating_point or held.row.operating_point
+        if embedding is None:
+            info = held.describe()
+            return decide((), quality, rule, info.revision, empty=not info.templates)
+        candidates, revision = held.search(embedding.vector, max_candidates)
+        return decide(candidates, quality, rule, revision, empty=not candidates)
+
+    def verify(
+        self, gallery: str, subject: str, probe: Probe, *, operating_point: OperatingPoint | None = None
+    ) -> Decision:
+        """See `Matcher.verify`."""
+        check_name(subject, "subject")
+        held = self._find(gallery)
+        held.require(subject)
+        embedding, quality = self._prepare(held, probe)
+        rule = operating_point or held.row.operating_point
+        if embedding is None:
+            return decide((), quality, rule, held.describe().revision)
+        candidate, revision = held.compare(subject, embedding.vector)
+        return decide((candidate,), quality, rule, revision)
+
+    def delete_subject(self, gallery: str, subject: str) -> int:
+        """See `Matcher.delete_subject`; no file of the data directory keeps a trace of it."""
+        check_name(subject, "subject")
+        return self._find(gallery).delete_subject(subject).revision
+
+    def extract(self, sequence: GaitSequence) -> tuple[Embedding, Quality]:
+        """See `Matcher.extract`; a poor quality is reported, and the sequence embedded all the same."""
+        _check_probe(sequence, (GaitSequence,))
+        check_input(self._encoder, sequence)
+        return self._encoder(sequence), self._assess(sequence)
+
+    def info(self) -> ServerInfo:
+        """See `Matcher.info`."""
+        encoder = self._encoder
+        return ServerInfo(
+            __version__,
+            encoder.name,
+            encoder.contract,
+            encoder.dimension,
+            encoder.modalities,
+            encoder.min_frames,
+        )
+
+    def close(self) -> None:
+        """See `Matcher.close`; waits for a commit under way."""
+        self._store.close()
+
+    def _find(self, gallery: str) -> Gallery:
+        self._store.check_open()
+        check_name(gallery, "gallery")
+        held = self._galleries.get(gallery)
+        if held is None:
+            raise gallery_not_found(gallery)
+        return held
+
+    def _forget(self, row: GalleryRow) -> None:
+        del self._galleries[row.name]
+
+    def _prepare(self, held: Gallery, probe: Probe) -> tuple[Embedding | None, Quality | None]:
+        """Embedding and quality of a probe; no embedding when its quality is too poor."""
+        _check_probe(probe, (GaitSequence, Embedding))
+        if isinstance(probe, Embedding):
+            _check_contract(held.row, probe.contract, "the embedding")
+            if len(probe.vector) != held.row.dimension:
+                raise InputError(
+                    f"embedding has {len(probe.vector)} numbers",
+                    f"its contract has {held.row.dimension}",
+                    "embed it again",
+                )
+            return probe, None
+        _check_contract(held.row, self._encoder.contract, f"encoder {self._encoder.name}")
+        quality = self._quality(probe)
+        return (self._encoder(probe) if quality.usable else None), quality
+
+    def _quality(self, sequence: GaitSequence) -> Quality:
+        quality = self._assess(sequence)
+        try:
+            check_input(self._encoder, sequence)
+        except SequenceTooShort:
+            reasons = dict.fromkeys((Reason.TOO_SHORT, *quality.reasons))
+            return replace(quality, reasons=tuple(reasons))
+        return quality
+
+    def _select(
+        self, held: Gallery, samples: Sequence[Probe]
+    ) -> tuple[list[Sample], tuple[tuple[int, tuple[Reason, ...]], ...]]:
+        """The samples good enough to enrol, and index and reasons of the others."""
+        if isinstance(samples, GaitSequence | Embedding) or not len(samples):
+            raise InputError("no list of samples", "one sample or more", "pass a list of sequences")
+        accepted: list[Sample] = []
+        refused: list[tuple[int, tuple[Reason, ...]]] = []
+        for number, probe in enumerate(samples):
+            embedding, quality = self._prepare(held, probe)
+            if embedding is not None:
+                origin = probe.origin if isinstance(probe, GaitSequence) else Origin()
+                accepted.append(Sample(embedding.vector, quality, origin))
+            elif quality is not None:
+                refused.append((number, quality.reasons))
+        if not accepted:
+            reasons = tuple(dict.fromkeys(reason.value for _, why in refused for reason in why))
+            raise EnrolmentRejected(
+                f"all {len(refused)} samples were refused ({', '.join(reasons)})",
+                "at least one good sample",
+                "record a longer, unobstructed walk",
+                reasons,
+            )
+        return accepted, tuple(refused)
+
+
+def _check_probe(probe: object, kinds: tuple[type, ...]) -> None:
+    if not isinstance(probe, kinds):
+        wanted = " or ".join(kind.__name__ for kind in kinds)
+        raise InputError(f"probe is a {type(probe).__name__}", f"a {wanted}", "convert it")
+
+
+def _check_contract(row: GalleryRow, contract: str, maker: str) -> None:
+    if contract != row.contract:
+        raise ContractMismatch(
+            f"{maker} has contract {contract}",
+            f"gallery {row.name!r} holds embeddings of encoder {row.encoder}, contract {row.contract}",
+            "use that encoder, or enrol into a new gallery",
+        )

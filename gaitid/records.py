@@ -244,7 +244,7 @@ class Embedding:
 
     def __post_init__(self) -> None:
         _check(self.vector, np.float32, (None,), "embedding")
-        norm = float(np.linalg.norm(self.vector))
+        norm = float(np.linalg.norm(self.vector.astype(np.float64)))  # float32 would overflow
         if not abs(norm - 1.0) < 1e-3:  # also catches NaN
             raise InputError(
                 f"embedding has L2 norm {norm:.4g}", "1 (within 0.001)", "normalise it, and look for NaN"
@@ -337,6 +337,18 @@ class Decision:
     def subject(self) -> str | None:
         """The recognised subject, or None unless the outcome is MATCH."""
         return self.candidates[0].subject if self.outcome is Outcome.MATCH else None
+
+    def __str__(self) -> str:
+        words = self.outcome.value.replace("_", " ")
+        if self.quality is not None and not self.quality.usable:
+            return f"{words}: {', '.join(reason.value for reason in self.quality.reasons)}"
+        if not self.candidates:
+            return words
+        best = self.candidates[0]
+        bar = f"threshold {self.operating_point.threshold:.3f}"
+        if self.outcome is Outcome.MATCH:
+            return f"{words}: {best.subject} (score {best.score:.3f}, {bar})"
+        return f"{words} (best score {best.score:.3f}, {bar})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -500,6 +512,8 @@ def _check_times(times: Any) -> None:
 
 
 def _check_dropped(dropped: Mapping[str, int]) -> None:
+    if not isinstance(dropped, Mapping):
+        raise SequenceError(f"dropped is a {type(dropped).__name__}", "a mapping", "use {reason: count}")
     known: Iterable[str] = {reason.value for reason in Reason}
     for key, count in dropped.items():
         if key not in known or type(count) is not int or count < 0:

@@ -9,6 +9,7 @@ from typing import Protocol, runtime_checkable
 
 from gaitid.errors import SequenceError, SequenceTooShort
 from gaitid.records import Embedding, GaitSequence
+from gaitid.registry import resolve
 
 PREPROCESSING = "1"
 """Version of `perception.align` and of the frame gates; grows when embeddings would change."""
@@ -81,3 +82,14 @@ def check_input(encoder: Encoder, sequence: GaitSequence) -> None:
             f"encoder {encoder.name} needs at least {encoder.min_frames}",
             "record a longer walk",
         )
+
+
+def load_encoder(name: str) -> Encoder:
+    """The encoder of that name.
+
+    Raises:
+        UnknownName: There is none; the message prints the nearest one.
+        MissingDependency: It needs a package that is not installed.
+    """
+    encoder: Encoder = resolve("encoders", name)()
+    return encoder

@@ -23,7 +23,6 @@ from gaitid.perception.sources import Discontinuity, Source
 from gaitid.perception.tracks import Track, Tracker, TrackSettings, intersection
 from gaitid.records import SILHOUETTE, Frame, GaitSequence, Observation, Origin, Reason
 
-
 # Shorter mergers leave no doubt: the predicted place tells two walkers apart when they part again.
 _EXCHANGE_S = 0.4
 

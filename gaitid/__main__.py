@@ -1,0 +1,5 @@
+"""``python -m gaitid`` is the command ``gaitid``."""
+
+from gaitid.cli import main
+
+raise SystemExit(main())

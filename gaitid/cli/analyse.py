@@ -1,0 +1,62 @@
+"""``gaitid analyse``: a table and one picture per walk."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from pathlib import Path
+
+from gaitid.cli import inputs
+from gaitid.modalities import npz
+from gaitid.quality import analyse, assess
+from gaitid.records import GaitSequence, Quality
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the flags of ``gaitid analyse``."""
+    parser.add_argument(
+        "inputs", nargs="+", metavar="INPUT", help="videos, .npz files, or directories of them"
+    )
+    parser.add_argument("--out", type=Path, help="directory for one PNG a walk (default: no pictures)")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print the table; write the pictures."""
+    if options.out:
+        options.out.mkdir(parents=True, exist_ok=True)
+    header = f"{'walk':18} {'frames':>6} {'height':>6} {'fps':>5} {'cadence':>7} {'cycles':>6} "
+    print(header + f"{'regular':>7} {'symmetry':>8} {'quality':>7}  reasons")
+    for name, sequence in _sequences(options.inputs):
+        quality = assess(sequence)
+        print(line(name, quality), flush=True)
+        if options.out:
+            picture(options.out / f"{name}.png", name, sequence, quality)
+    return 0
+
+
+def line(name: str, quality: Quality) -> str:
+    """One row of the table."""
+    figures = f"{quality.frames:6d} {quality.height_px:6.0f} {quality.frame_rate:5.1f} {quality.cadence:7.0f}"
+    rhythm = f"{quality.cycles:6.1f} {quality.regularity:7.2f} {quality.symmetry:8.2f} {quality.score:7.0f}"
+    return f"{name:18} {figures} {rhythm}  {', '.join(quality.reasons) or '-'}"
+
+
+def _sequences(names: list[str]) -> Iterator[tuple[str, GaitSequence]]:
+    for name in names:
+        path = Path(name)
+        stored = sorted(path.glob("*.npz")) if path.is_dir() else [path] if path.suffix == ".npz" else []
+        for file in stored:
+            yield file.stem, npz.load(file)
+        if not stored:
+            for sequence in inputs.walks(name):
+                yield f"{path.stem}-{sequence.origin.track:04d}", sequence
+
+
+def picture(path: Path, name: str, sequence: GaitSequence, quality: Quality) -> None:
+    """Draw silhouettes over the gait signal with its cycles, and save it as PNG."""
+    from gaitid.evaluation.figures import gait_figure
+
+    rhythm = f"{quality.cadence:.0f} steps/min, {quality.cycles:.1f} gait cycles"
+    verdict = ", ".join(quality.reasons) or f"quality {quality.score:.0f}"
+    title = f"{name}: {quality.frames} frames, {rhythm}, {verdict}"
+    gait_figure(sequence, analyse(sequence), title).savefig(path)

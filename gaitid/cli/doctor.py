@@ -1,0 +1,131 @@
+"""``gaitid doctor``: what is installed, and whether it works."""
+
+from __future__ import annotations
+
+import argparse
+import platform
+import sqlite3
+import tempfile
+from collections.abc import Callable, Iterator
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import numpy as np
+
+import gaitid
+from gaitid import registry
+from gaitid.encoders.base import load_encoder
+from gaitid.errors import GaitIdError, MissingDependency, StoreReadOnly
+from gaitid.records import SILHOUETTE, GaitSequence
+
+_PACKAGES = {
+    "client": ("numpy", "grpcio", "protobuf", "grpcio-status", "grpcio-health-checking"),
+    "edge": ("opencv-python-headless", "scipy"),
+    "server": ("faiss-cpu",),
+    "report": ("matplotlib",),
+}
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the flags of ``gaitid doctor``."""
+    parser.add_argument("--data", metavar="DIR", type=Path, help="also check this data directory")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print one line a check; 1 when one failed."""
+    print(f"gaitid {gaitid.__version__}, Python {platform.python_version()}, {platform.platform()}")
+    for extra, packages in _PACKAGES.items():
+        print(f"  {extra:8} {', '.join(f'{name} {_version(name)}' for name in packages)}")
+    failed = sum(not _passes(name, check) for name, check in _checks(options.data))
+    print("all is well" if not failed else f"{failed} check(s) failed")
+    return 1 if failed else 0
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "not installed"
+
+
+def _passes(name: str, check: Callable[[], str]) -> bool:
+    try:
+        print(f"  ok       {name}: {check()}")
+    except MissingDependency as error:
+        print(f"  skipped  {name}: {error}")
+    except GaitIdError as error:
+        print(f"  FAILED   {name}: {error}")
+        return False
+    return True
+
+
+def _checks(data: Path | None) -> Iterator[tuple[str, Callable[[], str]]]:
+    for name in registry.names("encoders"):
+        yield f"encoder {name}", lambda name=name: _check_encoder(name)  # type: ignore[misc]
+    yield "round trip", _check_round_trip
+    yield "temporary directory", lambda: _check_writable(Path(tempfile.gettempdir()))
+    if data is not None:
+        yield f"data {data}", lambda: _check_data(data)
+
+
+def _check_encoder(name: str) -> str:
+    encoder = load_encoder(name)
+    embedding = encoder(_walk())
+    return f"{embedding.vector.size}-D, contract {encoder.contract}"
+
+
+def _check_round_trip() -> str:
+    """Enrol and identify through a real server on a loopback port."""
+    try:
+        from gaitid.client import RemoteMatcher
+        from gaitid.server.app import ServerSettings, running
+    except ModuleNotFoundError as error:
+        raise registry.missing(error, "the server") from error
+    embedding = load_encoder("gei")(_walk())
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        running(ServerSettings(address="127.0.0.1:0", data=Path(folder))) as address,
+    ):
+        matcher = RemoteMatcher(address)
+        matcher.create_gallery("doctor")
+        matcher.enrol("doctor", "drawn", [embedding])
+        decision = matcher.identify("doctor", embedding)
+        matcher.close()
+    return str(decision)
+
+
+def _check_writable(folder: Path) -> str:
+    try:
+        with tempfile.TemporaryDirectory(dir=folder) as name:
+            database = sqlite3.connect(Path(name) / "probe.db")
+            mode = database.execute("PRAGMA journal_mode=WAL").fetchone()[0]
+            database.close()
+    except (OSError, sqlite3.Error) as error:
+        raise StoreReadOnly(
+            f"{folder} cannot be written ({error})", "a writable disk", "free or mount it"
+        ) from error
+    return f"{folder} is writable, SQLite {sqlite3.sqlite_version} journal {mode}"
+
+
+def _check_data(folder: Path) -> str:
+    """Open every gallery of a data directory; the store checks its own integrity."""
+    if not folder.is_dir():
+        raise StoreReadOnly(f"{folder} is no directory", "a data directory of gaitid", "check the path")
+    matcher = gaitid.connect(f"local:{folder}")
+    try:
+        galleries = matcher.list_galleries()
+    finally:
+        matcher.close()
+    subjects, templates = sum(g.subjects for g in galleries), sum(g.templates for g in galleries)
+    return f"{len(galleries)} galleries, {subjects} subjects, {templates} templates"
+
+
+def _walk() -> GaitSequence:
+    """A drawn walker, two legs swinging: 30 frames at 25 fps."""
+    frames = np.zeros((30, 64, 44), np.uint8)
+    frames[:, 4:36, 17:27] = 1
+    for index, frame in enumerate(frames):
+        swing = round(8 * np.sin(2 * np.pi * index / 25))
+        frame[36:60, 19 + swing : 23 + swing] = 1
+        frame[36:60, 21 - swing : 25 - swing] = 1
+    return GaitSequence({SILHOUETTE: frames}, np.arange(30) / 25)

@@ -1,0 +1,57 @@
+"""``gaitid extract``: video -> one ``.npz`` a track, and ``tracks.csv`` that lists them."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+from pathlib import Path
+
+from gaitid.cli import inputs
+from gaitid.modalities import npz
+from gaitid.quality import assess
+from gaitid.records import GaitSequence, Quality
+
+_COLUMNS = ("file", "track", "start_s", "end_s", "frames", "quality", "cadence", "cycles", "reasons")
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the flags of ``gaitid extract``."""
+    parser.add_argument("source", help="video file, image directory, USB index or rtsp:// address")
+    parser.add_argument("--out", type=Path, default=Path("sequences"), help="directory (default: sequences)")
+    parser.add_argument("--camera", default="", help="camera name kept with each sequence")
+    parser.add_argument("--usable-only", action="store_true", help="write only sequences worth embedding")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Write the sequences of a source."""
+    options.out.mkdir(parents=True, exist_ok=True)
+    usable = written = 0
+    with (options.out / "tracks.csv").open("w", newline="") as file:
+        table = csv.writer(file)
+        table.writerow(_COLUMNS)
+        for sequence in inputs.walks(options.source, options.camera):
+            quality = assess(sequence)
+            usable += quality.usable
+            if quality.usable or not options.usable_only:
+                name = f"track-{sequence.origin.track:04d}.npz"
+                npz.save(options.out / name, sequence)
+                table.writerow([name, *row(sequence, quality)])
+                file.flush()
+                written += 1
+                print(f"{name}: {len(sequence)} frames, {', '.join(quality.reasons) or 'usable'}", flush=True)
+    print(f"{written} sequences in {options.out}, {usable} of them usable")
+    return 0
+
+
+def row(sequence: GaitSequence, quality: Quality) -> list[object]:
+    """The figures of a sequence: track, start and end (s), frames, score, cadence, cycles, reasons."""
+    return [
+        sequence.origin.track,
+        f"{sequence.times[0]:.2f}",
+        f"{sequence.times[-1]:.2f}",
+        len(sequence),
+        f"{quality.score:.0f}",
+        f"{quality.cadence:.0f}",
+        f"{quality.cycles:.1f}",
+        " ".join(reason.value for reason in quality.reasons),
+    ]

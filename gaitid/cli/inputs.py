@@ -1,0 +1,99 @@
+"""What several verbs read: sequences from ``.npz`` files or video, and the matcher they talk to."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import gaitid
+from gaitid.client import RemoteMatcher, Tls
+from gaitid.errors import InputError, SequenceError
+from gaitid.modalities import npz
+from gaitid.quality import assess
+from gaitid.records import GaitSequence
+
+if TYPE_CHECKING:
+    from gaitid.matcher import Matcher
+
+
+def add_matcher_flags(parser: argparse.ArgumentParser) -> None:
+    """Flags that choose a server or a local data directory, and a gallery."""
+    where = parser.add_mutually_exclusive_group(required=True)
+    where.add_argument("--server", metavar="HOST:PORT", help="address of a gaitid server")
+    where.add_argument("--data", metavar="DIR", help="data directory of galleries on this machine")
+    parser.add_argument("--encoder", default="gei", help="encoder of a local data directory (default: gei)")
+    parser.add_argument("--gallery", default="main", help="gallery name (default: main)")
+    add_tls_flags(parser)
+
+
+def add_tls_flags(parser: argparse.ArgumentParser) -> None:
+    """Flags of a TLS connection to a server."""
+    parser.add_argument("--tls", action="store_true", default=None, help="connect with TLS")
+    for name, what in (
+        ("ca", "authority of the server's certificate (default: the system's)"),
+        ("certificate", "own certificate, for mutual TLS"),
+        ("key", "key of the own certificate"),
+    ):
+        parser.add_argument(f"--tls-{name}", metavar="PEM", type=Path, help=what)
+
+
+def tls_of(options: Any) -> Tls | None:
+    """The TLS files named by flags or settings; None without TLS."""
+    if not (options.tls or options.tls_ca or options.tls_certificate):
+        return None
+    return Tls(options.tls_ca, options.tls_certificate, options.tls_key)
+
+
+def open_matcher(options: argparse.Namespace) -> Matcher:
+    """The matcher that the flags name."""
+    if options.data:
+        return gaitid.connect(f"local:{options.data}", encoder=options.encoder)
+    return RemoteMatcher(options.server, tls=tls_of(options))
+
+
+def add_sequence_arguments(parser: argparse.ArgumentParser, *, many: bool) -> None:
+    """Positional inputs and the track to take from a video."""
+    parser.add_argument(
+        "inputs", nargs="+" if many else 1, metavar="INPUT", help=".npz of 'gaitid extract', or a video"
+    )
+    parser.add_argument("--track", type=int, help="track to take when a video shows several people")
+
+
+def sequences(options: argparse.Namespace) -> list[GaitSequence]:
+    """One sequence per input; a video must show one usable walk, or --track must name one."""
+    return [
+        npz.load(Path(name)) if name.endswith(".npz") else _from_video(name, options.track)
+        for name in options.inputs
+    ]
+
+
+def walks(source: str, camera: str = "") -> Iterator[GaitSequence]:
+    """All sequences of a video that have at least one good frame, in the order they end."""
+    from gaitid.perception.pipeline import watch
+    from gaitid.perception.sources import open_source
+
+    with open_source(source, camera=camera) as video:
+        for view in watch(video):
+            for walk in view.walks:
+                if walk.sequence is not None:
+                    yield walk.sequence
+
+
+def _from_video(name: str, track: int | None) -> GaitSequence:
+    found = list(walks(name))
+    if track is not None:
+        chosen = [sequence for sequence in found if sequence.origin.track == track]
+    else:
+        chosen = [sequence for sequence in found if assess(sequence).usable]
+    if len(chosen) == 1:
+        return chosen[0]
+    tracks = ", ".join(str(sequence.origin.track) for sequence in (chosen or found)) or "none"
+    if track is not None or not chosen:
+        raise SequenceError(
+            f"{name} has no usable walk" + (f" with track {track}" if track is not None else ""),
+            f"one; tracks with good frames are: {tracks}",
+            f"look at 'gaitid analyse {name}', or record a longer walk",
+        )
+    raise InputError(f"{name} shows {len(chosen)} usable walks", "one", f"choose with --track from {tracks}")

@@ -1,0 +1,28 @@
+"""``gaitid serve``: run the gRPC server until SIGTERM or Ctrl-C."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import dataclasses
+from pathlib import Path
+
+from gaitid import settings
+from gaitid.server.app import ServerSettings, serve
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the flags of ``gaitid serve``."""
+    parser.add_argument("--config", metavar="TOML", help="server.toml; flags override it")
+    parser.add_argument("--address", metavar="HOST:PORT", help="where to listen; port 0 picks a free one")
+    parser.add_argument("--data", metavar="DIR", type=Path, help="data directory")
+    parser.add_argument("--encoder", help="encoder of all galleries")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Serve until told to stop."""
+    base = settings.load(options.config, ServerSettings) if options.config else ServerSettings()
+    flags = {key: getattr(options, key) for key in ("address", "data", "encoder")}
+    chosen = dataclasses.replace(base, **{key: value for key, value in flags.items() if value is not None})
+    asyncio.run(serve(chosen, ready=lambda address: print(f"gaitid serves on {address}", flush=True)))
+    return 0

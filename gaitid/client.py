@@ -1,0 +1,327 @@
+"""A matcher on a server: the same calls, answers and errors as the local one.
+
+Nothing here needs torch, OpenCV or FAISS.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+import time
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import grpc
+from google.protobuf.message import DecodeError
+from google.rpc import status_pb2
+
+from gaitid import wire
+from gaitid.errors import (
+    ConfigError,
+    DeadlineExceeded,
+    GaitIdError,
+    InputError,
+    InternalError,
+    MessageError,
+    Overloaded,
+    PermissionDenied,
+    ServerUnreachable,
+    Unauthenticated,
+)
+from gaitid.records import (
+    Decision,
+    Embedding,
+    Enrolment,
+    GaitSequence,
+    GalleryInfo,
+    OperatingPoint,
+    Probe,
+    Quality,
+    ServerInfo,
+    SubjectInfo,
+)
+from gaitid.v1 import admin_service_pb2 as admin
+from gaitid.v1 import (
+    admin_service_pb2_grpc,
+    gallery_service_pb2_grpc,
+    match_service_pb2_grpc,
+    subject_service_pb2_grpc,
+)
+from gaitid.v1 import gallery_service_pb2 as gallery_v1
+from gaitid.v1 import match_service_pb2 as match
+from gaitid.v1 import subject_service_pb2 as subject_v1
+
+ATTEMPTS = 3
+"""How often a call is tried while the server is unavailable, within its deadline."""
+BACKOFF_S = 0.1
+"""Pause after the first attempt, seconds; doubles, and is drawn from 50 to 100 % of that."""
+
+_DETAILS = "grpc-status-details-bin"
+_TOO_LARGE = re.compile(r"larger than max \((\d+) vs\. (\d+)\)")
+
+
+@dataclass(frozen=True, slots=True)
+class Tls:
+    """How to trust a server, and how to be trusted.
+
+    Attributes:
+        ca: PEM file of the authority of the server's certificate; None = the system's authorities.
+        certificate: PEM file of our own certificate, when the server asks for one; with `key`.
+        key: PEM file of its private key.
+    """
+
+    ca: Path | None = None
+    certificate: Path | None = None
+    key: Path | None = None
+
+    def __post_init__(self) -> None:
+        if (self.certificate is None) != (self.key is None):
+            raise ConfigError("one of certificate and key is set", "both or neither", "add the other")
+
+
+class RemoteMatcher:
+    """Galleries of the server at an address; see `matcher.Matcher` for what each call does.
+
+    Safe to use from several threads. A change carries a fresh `request_id`, so a retry after a
+    broken connection does it once.
+
+    Args:
+        address: ``host:port``.
+        timeout_s: Longest a call may take, retries included, seconds.
+        tls: How to connect; None = without TLS.
+        max_message_bytes: Largest request and answer, bytes.
+
+    Raises:
+        ConfigError: A TLS file cannot be read.
+
+    All calls raise `ServerUnreachable` when nobody answers at the address, `DeadlineExceeded` when
+    no answer comes in time, and `Overloaded` when the server is full.
+    """
+
+    def __init__(
+        self,
+        address: str,
+        *,
+        timeout_s: float = 5.0,
+        tls: Tls | None = None,
+        max_message_bytes: int = wire.MAX_MESSAGE_BYTES,
+    ) -> None:
+        if not timeout_s > 0:
+            raise ConfigError(f"timeout_s is {timeout_s}", "more than 0 seconds", "leave it out for 5 s")
+        self._address, self._timeout_s = address, timeout_s
+        self._channel = _channel(address, tls, max_message_bytes)
+        self._match = match_service_pb2_grpc.MatchServiceStub(self._channel)  # type: ignore[no-untyped-call]
+        self._galleries = gallery_service_pb2_grpc.GalleryServiceStub(self._channel)  # type: ignore[no-untyped-call]
+        self._subjects = subject_service_pb2_grpc.SubjectServiceStub(self._channel)  # type: ignore[no-untyped-call]
+        self._admin = admin_service_pb2_grpc.AdminServiceStub(self._channel)  # type: ignore[no-untyped-call]
+
+    def create_gallery(self, gallery: str, *, operating_point: OperatingPoint | None = None) -> GalleryInfo:
+        """Make an empty gallery; without an operating point the encoder's threshold is used."""
+        request = _request(
+            gallery_v1.CreateGalleryRequest,
+            gallery=gallery,
+            operating_point=_point(operating_point),
+            request_id=_request_id(),
+        )
+        return wire.unpack_gallery(self._call(self._galleries.CreateGallery, request).gallery)
+
+    def list_galleries(self) -> list[GalleryInfo]:
+        """All galleries, by name."""
+        answer = self._call(self._galleries.ListGalleries, gallery_v1.ListGalleriesRequest())
+        return [wire.unpack_gallery(gallery) for gallery in answer.galleries]
+
+    def describe(self, gallery: str) -> GalleryInfo:
+        """State of one gallery."""
+        request = _request(gallery_v1.GetGalleryRequest, gallery=gallery)
+        return wire.unpack_gallery(self._call(self._galleries.GetGallery, request).gallery)
+
+    def delete_gallery(self, gallery: str) -> None:
+        """Delete a gallery with all its subjects."""
+        request = _request(gallery_v1.DeleteGalleryRequest, gallery=gallery, request_id=_request_id())
+        self._call(self._galleries.DeleteGallery, request)
+
+    def enrol(self, gallery: str, subject: str, samples: Sequence[Probe]) -> Enrolment:
+        """Add a new subject with one template per good sample."""
+        request = _samples(subject_v1.EnrolRequest, gallery, subject, samples)
+        return wire.unpack_enrolment(self._call(self._subjects.Enrol, request).enrolment)
+
+    def add_samples(self, gallery: str, subject: str, samples: Sequence[Probe]) -> Enrolment:
+        """Add templates to an enrolled subject."""
+        request = _samples(subject_v1.AddSamplesRequest, gallery, subject, samples)
+        return wire.unpack_enrolment(self._call(self._subjects.AddSamples, request).enrolment)
+
+    def list_subjects(self, gallery: str) -> list[SubjectInfo]:
+        """All subjects of a gallery, by id; asked for page by page."""
+        found: list[SubjectInfo] = []
+        token = ""
+        while True:
+            request = _request(subject_v1.ListSubjectsRequest, gallery=gallery, page_token=token)
+            answer = self._call(self._subjects.ListSubjects, request)
+            found.extend(wire.unpack_subject(subject) for subject in answer.subjects)
+            token = answer.next_page_token
+            if not token:
+                return found
+
+    def identify(
+        self,
+        gallery: str,
+        probe: Probe,
+        *,
+        max_candidates: int = 5,
+        operating_point: OperatingPoint | None = None,
+    ) -> Decision:
+        """Search the gallery for the probe (1:N, open set)."""
+        request = _request(
+            match.IdentifyRequest,
+            gallery=gallery,
+            probe=wire.pack_probe(probe),
+            max_candidates=max_candidates,
+            operating_point=_point(operating_point),
+        )
+        return wire.unpack_decision(self._call(self._match.Identify, request).decision)
+
+    def verify(
+        self, gallery: str, subject: str, probe: Probe, *, operating_point: OperatingPoint | None = None
+    ) -> Decision:
+        """Compare the probe with the claimed subject (1:1)."""
+        request = _request(
+            match.VerifyRequest,
+            gallery=gallery,
+            subject=subject,
+            probe=wire.pack_probe(probe),
+            operating_point=_point(operating_point),
+        )
+        return wire.unpack_decision(self._call(self._match.Verify, request).decision)
+
+    def delete_subject(self, gallery: str, subject: str) -> int:
+        """Delete a subject and its templates at once; gives the new revision."""
+        request = _request(
+            subject_v1.DeleteSubjectRequest, gallery=gallery, subject=subject, request_id=_request_id()
+        )
+        return int(self._call(self._subjects.DeleteSubject, request).revision)
+
+    def extract(self, sequence: GaitSequence) -> tuple[Embedding, Quality]:
+        """Embed a sequence without storing or searching it."""
+        request = _request(match.ExtractTemplateRequest, sequence=wire.pack_sequence(sequence))
+        answer = self._call(self._match.ExtractTemplate, request)
+        return wire.unpack_embedding(answer.embedding), wire.unpack_quality(answer.quality)
+
+    def info(self) -> ServerInfo:
+        """Version, encoder and wanted input."""
+        return wire.unpack_info(self._call(self._admin.GetServerInfo, admin.GetServerInfoRequest()))
+
+    def close(self) -> None:
+        """Release the connection; the matcher cannot be used afterwards."""
+        self._channel.close()
+
+    def _call(self, method: Any, request: Any) -> Any:
+        deadline = time.monotonic() + self._timeout_s
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                return method(request, timeout=max(deadline - time.monotonic(), 0.001))
+            except grpc.RpcError as error:
+                pause = BACKOFF_S * 2 ** (attempt - 1) * random.uniform(0.5, 1.0)  # noqa: S311
+                is_last = attempt == ATTEMPTS or time.monotonic() + pause >= deadline
+                if is_last or error.code() is not grpc.StatusCode.UNAVAILABLE:
+                    raise self._error(error) from error
+                time.sleep(pause)
+            except ValueError as error:  # grpc's word for a closed channel
+                raise ServerUnreachable(
+                    "this matcher is closed", "an open one", "make a new RemoteMatcher"
+                ) from error
+        raise AssertionError("the last attempt returns or raises")  # pragma: no cover
+
+    def _error(self, error: Any) -> GaitIdError:
+        """The error of a failed call: the server's own, or what gRPC's status means here."""
+        for key, value in error.trailing_metadata() or ():
+            if key == _DETAILS:
+                return wire.unpack_error(_status(value))
+        code, text = error.code(), error.details()
+        too_large = _TOO_LARGE.search(text or "")
+        if too_large:
+            return MessageError(
+                f"message of {too_large[1]} bytes",
+                f"at most {too_large[2]}",
+                "send fewer frames or samples a call, or raise max_message_bytes on both sides",
+            )
+        return self._transport_error(code, f"{self._address}: {text}")
+
+    def _transport_error(self, code: grpc.StatusCode, text: str) -> GaitIdError:
+        match code:
+            case grpc.StatusCode.UNAVAILABLE:
+                return ServerUnreachable(
+                    f"nobody answers at {text}",
+                    "a gaitid server",
+                    "check the address and TLS, and that `gaitid serve` runs",
+                )
+            case grpc.StatusCode.DEADLINE_EXCEEDED:
+                return DeadlineExceeded(
+                    f"no answer from {text}",
+                    f"one within {self._timeout_s} s",
+                    "try again, or raise timeout_s",
+                )
+            case grpc.StatusCode.RESOURCE_EXHAUSTED:
+                return Overloaded(f"{text}", "a server with room", f"try again in {wire.RETRY_AFTER_S} s")
+            case grpc.StatusCode.PERMISSION_DENIED:
+                return PermissionDenied(f"{text}", "a caller who may", "ask the server's owner")
+            case grpc.StatusCode.UNAUTHENTICATED:
+                return Unauthenticated(f"{text}", "a known caller", "pass tls with your certificate")
+        return InternalError(f"{text} ({code.name})", "the answer of a gaitid server", "check the address")
+
+
+def _channel(address: str, tls: Tls | None, max_message_bytes: int) -> grpc.Channel:
+    options = [
+        ("grpc.max_receive_message_length", max_message_bytes),
+        ("grpc.max_send_message_length", max_message_bytes),
+        ("grpc.max_metadata_size", 32768),
+        ("grpc.keepalive_time_ms", 60_000),
+        ("grpc.keepalive_timeout_ms", 20_000),
+        ("grpc.initial_reconnect_backoff_ms", 100),
+        ("grpc.max_reconnect_backoff_ms", 5000),
+        ("grpc.enable_retries", 0),
+    ]
+    if tls is None:
+        return grpc.insecure_channel(address, options)
+    credentials = grpc.ssl_channel_credentials(_read(tls.ca), _read(tls.key), _read(tls.certificate))
+    return grpc.secure_channel(address, credentials, options)
+
+
+def _read(path: Path | None) -> bytes | None:
+    try:
+        return None if path is None else path.read_bytes()
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read ({error})", "a PEM file", "check the path") from error
+
+
+def _request(kind: Any, **fields: Any) -> Any:
+    try:
+        return kind(**fields)
+    except (TypeError, ValueError) as error:
+        raise InputError(
+            f"{kind.DESCRIPTOR.name} cannot hold this ({error})", "see `Matcher`", "correct it"
+        ) from error
+
+
+def _samples(kind: Any, gallery: str, subject: str, samples: Sequence[Probe]) -> Any:
+    if isinstance(samples, GaitSequence | Embedding):
+        raise InputError("no list of samples", "one sample or more", "pass a list of sequences")
+    probes = [wire.pack_probe(sample) for sample in samples]
+    return _request(kind, gallery=gallery, subject=subject, samples=probes, request_id=_request_id())
+
+
+def _point(operating_point: OperatingPoint | None) -> Any:
+    return None if operating_point is None else wire.pack_operating_point(operating_point)
+
+
+def _request_id() -> str:
+    return str(uuid.uuid4())
+
+
+def _status(data: Any) -> status_pb2.Status:
+    try:
+        return status_pb2.Status.FromString(data)
+    except DecodeError:
+        return status_pb2.Status(message="unreadable status details")

@@ -1,0 +1,554 @@
+"""The truth about galleries: one SQLite database in a data directory of its own.
+
+    <directory>/gaitid.db      galleries, subjects, templates (WAL, synchronous=FULL)
+    <directory>/gaitid.lock    held by the one process that may open the directory
+
+A change is acknowledged after its commit has reached the disk. Changes that arrive while a commit
+is under way share the next one (group commit). A deletion overwrites what it frees
+(`secure_delete`) and empties the write-ahead log before it is acknowledged, so the deleted bytes
+are in no file of the directory; what the disk below keeps of overwritten blocks is out of reach.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import json
+import os
+import sqlite3
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from threading import Lock
+from typing import Any, Generic, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gaitid.errors import (
+    GaitIdError,
+    GalleryExists,
+    GalleryNotFound,
+    MissingDependency,
+    StoreCorrupt,
+    StoreError,
+    StoreLocked,
+    StoreReadOnly,
+    SubjectExists,
+    SubjectNotFound,
+)
+from gaitid.records import OperatingPoint, Origin, Quality
+
+T = TypeVar("T")
+
+_DENIED = (errno.EACCES, errno.EPERM, errno.EROFS)
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+
+DATABASE, LOCK = "gaitid.db", "gaitid.lock"
+
+# The n-th entry brings a database from schema version n to n + 1; entries are never changed.
+_MIGRATIONS: tuple[tuple[str, ...], ...] = (
+    (
+        """CREATE TABLE galleries (
+            id INTEGER PRIMARY KEY AUTOINCREMENT,
+            name TEXT NOT NULL UNIQUE,
+            encoder TEXT NOT NULL,
+            contract TEXT NOT NULL,
+            dimension INTEGER NOT NULL,
+            threshold REAL NOT NULL,
+            review_band REAL NOT NULL,
+            revision INTEGER NOT NULL,
+            created_at REAL NOT NULL
+        ) STRICT""",
+        """CREATE TABLE subjects (
+            id INTEGER PRIMARY KEY,
+            gallery INTEGER NOT NULL REFERENCES galleries (id) ON DELETE CASCADE,
+            name TEXT NOT NULL,
+            enrolled_at REAL NOT NULL,
+            UNIQUE (gallery, name)
+        ) STRICT""",
+        """CREATE TABLE templates (
+            id INTEGER PRIMARY KEY AUTOINCREMENT,
+            subject INTEGER NOT NULL REFERENCES subjects (id) ON DELETE CASCADE,
+            vector BLOB NOT NULL,
+            quality TEXT,
+            camera TEXT NOT NULL,
+            track INTEGER NOT NULL,
+            enrolled_at REAL NOT NULL
+        ) STRICT""",
+        "CREATE INDEX templates_by_subject ON templates (subject)",
+    ),
+)
+SCHEMA = len(_MIGRATIONS)
+"""Version of the database layout, kept in ``PRAGMA user_version``."""
+
+
+@dataclass(frozen=True, slots=True)
+class GalleryRow:
+    """A gallery as it was created; `key` is never used again, even for a gallery of the same name."""
+
+    key: int
+    name: str
+    encoder: str
+    contract: str
+    dimension: int
+    operating_point: OperatingPoint
+    created_at: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Contents:
+    """All templates of a gallery, by ascending id.
+
+    Attributes:
+        ids: (N,) int64.
+        subjects: N subject names.
+        enrolled_at: When each of those subjects was first enrolled, Unix seconds.
+        vectors: (N, D) float32.
+        revision: State of the gallery that this is.
+    """
+
+    ids: NDArray[np.int64]
+    subjects: list[str]
+    enrolled_at: list[float]
+    vectors: NDArray[np.float32]
+    revision: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sample:
+    """What becomes a template: its vector (D,) float32, quality (None = unknown) and origin."""
+
+    vector: NDArray[np.float32]
+    quality: Quality | None
+    origin: Origin
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Change:
+    """A committed change of a subject: the ids (M,) int64 it added or removed, revision, Unix seconds."""
+
+    ids: NDArray[np.int64]
+    revision: int
+    at: float
+
+
+@dataclass(slots=True, eq=False)
+class _Task(Generic[T]):
+    change: Callable[[], T]
+    then: Callable[[T], None]
+    erases: bool
+    result: list[T] = field(default_factory=list)
+    error: BaseException | None = None
+    done: bool = False
+
+
+class Store:
+    """The database of a data directory; one process owns it, any number of its threads may use it.
+
+    A change of subjects and the end of a gallery take `then`. It is called with the change's result
+    after the commit and before the acknowledgement, one change at a time, in the order of the
+    commits: there a projection follows. It must not raise and must not call the store.
+
+    Args:
+        directory: Data directory; made when it does not exist.
+
+    Raises:
+        StoreLocked: Another process, or another store of this process, has it open.
+        StoreReadOnly: It cannot be made or written.
+        StoreCorrupt: The database is damaged, of a newer gaitid, or of another program.
+        StoreError: It cannot be used for another reason, such as a full disk.
+    """
+
+    def __init__(self, directory: str | Path) -> None:
+        if sqlite3.sqlite_version_info < (3, 37):
+            raise MissingDependency(
+                f"SQLite is {sqlite3.sqlite_version}", "3.37 or newer", "use a newer Python build"
+            )
+        self.directory = Path(directory)
+        self._path = self.directory / DATABASE
+        self._mutex = Lock()
+        self._waiting: deque[_Task[Any]] = deque()
+        self._closed = False
+        self._lock_file = _take_lock(self.directory)
+        try:
+            self._db = _connect(self._path)
+        except BaseException:
+            os.close(self._lock_file)
+            raise
+
+    def close(self) -> None:
+        """Release the directory; closing twice is harmless."""
+        with self._mutex:
+            if self._closed:
+                return
+            self._closed = True
+            self._db.close()
+            os.close(self._lock_file)
+
+    def check_open(self) -> None:
+        """Raise `StoreError` after `close`."""
+        if self._closed:
+            raise StoreError(f"the store at {self.directory} is closed", "an open one", "open it again")
+
+    def galleries(self) -> list[GalleryRow]:
+        """All galleries, by name."""
+        with self._mutex:
+            rows = self._read(
+                "SELECT id, name, encoder, contract, dimension, threshold, review_band, created_at"
+                " FROM galleries ORDER BY name"
+            )
+        return [
+            GalleryRow(key, name, encoder, contract, dimension, OperatingPoint(threshold, band), created_at)
+            for key, name, encoder, contract, dimension, threshold, band, created_at in rows
+        ]
+
+    def contents(self, gallery: GalleryRow) -> Contents:
+        """Everything a projection needs.
+
+        Raises:
+            GalleryNotFound: The gallery was deleted.
+            StoreCorrupt: A vector does not have the gallery's dimension.
+        """
+        with self._mutex:
+            revisions = self._read("SELECT revision FROM galleries WHERE id = ?", gallery.key)
+            rows = self._read(
+                "SELECT t.id, s.name, s.enrolled_at, t.vector FROM templates t"
+                " JOIN subjects s ON s.id = t.subject WHERE s.gallery = ? ORDER BY t.id",
+                gallery.key,
+            )
+        if not revisions:
+            raise gallery_not_found(gallery.name)
+        if any(len(row[3]) != 4 * gallery.dimension for row in rows):
+            raise _corrupt(self._path, f"a vector of gallery {gallery.name} has a wrong length")
+        vectors = np.frombuffer(b"".join(row[3] for row in rows), "<f4").astype(np.float32, copy=False)
+        return Contents(
+            np.array([row[0] for row in rows], np.int64),
+            [row[1] for row in rows],
+            [row[2] for row in rows],
+            vectors.reshape(-1, gallery.dimension),
+            revisions[0][0],
+        )
+
+    def create_gallery(
+        self,
+        name: str,
+        encoder: str,
+        contract: str,
+        dimension: int,
+        rule: OperatingPoint,
+    ) -> GalleryRow:
+        """Make an empty gallery of revision 0.
+
+        Raises:
+            GalleryExists: The name is taken.
+        """
+
+        def change() -> GalleryRow:
+            if self._db.execute("SELECT 1 FROM galleries WHERE name = ?", (name,)).fetchone():
+                raise GalleryExists(f"gallery {name!r} exists", "a new name", "delete it or choose another")
+            now = time.time()
+            key = self._insert(
+                "INSERT INTO galleries (name, encoder, contract, dimension, threshold, review_band,"
+                " revision, created_at) VALUES (?, ?, ?, ?, ?, ?, 0, ?)",
+                (name, encoder, contract, dimension, rule.threshold, rule.review_band, now),
+            )
+            return GalleryRow(key, name, encoder, contract, dimension, rule, now)
+
+        return self._commit(_Task(change, lambda _: None, erases=False))
+
+    def delete_gallery(self, gallery: GalleryRow, then: Callable[[None], None]) -> None:
+        """Erase a gallery with all its subjects.
+
+        Raises:
+            GalleryNotFound: It was deleted before.
+        """
+
+        def change() -> None:
+            if not self._db.execute("DELETE FROM galleries WHERE id = ?", (gallery.key,)).rowcount:
+                raise gallery_not_found(gallery.name)
+
+        self._commit(_Task(change, then, erases=True))
+
+    def add_subject(
+        self, gallery: GalleryRow, name: str, samples: Sequence[Sample], then: Callable[[Change], None]
+    ) -> Change:
+        """Add a new subject with its templates, all or nothing.
+
+        Raises:
+            GalleryNotFound: The gallery was deleted.
+            SubjectExists: The gallery has that subject.
+        """
+
+        def change() -> Change:
+            revision = self._grow(gallery)
+            now = time.time()
+            if self._subject(gallery, name) is not None:
+                raise subject_exists(gallery.name, name)
+            subject = self._insert(
+                "INSERT INTO subjects (gallery, name, enrolled_at) VALUES (?, ?, ?)",
+                (gallery.key, name, now),
+            )
+            return Change(self._insert_templates(subject, samples, now), revision, now)
+
+        return self._commit(_Task(change, then, erases=False))
+
+    def add_templates(
+        self, gallery: GalleryRow, name: str, samples: Sequence[Sample], then: Callable[[Change], None]
+    ) -> Change:
+        """Add templates to a subject, all or nothing.
+
+        Raises:
+            GalleryNotFound: The gallery was deleted.
+            SubjectNotFound: The gallery has no such subject.
+        """
+
+        def change() -> Change:
+            revision = self._grow(gallery)
+            now = time.time()
+            subject = self._subject(gallery, name)
+            if subject is None:
+                raise subject_not_found(gallery.name, name)
+            return Change(self._insert_templates(subject, samples, now), revision, now)
+
+        return self._commit(_Task(change, then, erases=False))
+
+    def delete_subject(self, gallery: GalleryRow, name: str, then: Callable[[Change], None]) -> Change:
+        """Erase a subject and its templates.
+
+        Raises:
+            GalleryNotFound: The gallery was deleted.
+            SubjectNotFound: The gallery has no such subject.
+            StoreError: It is deleted, but the write-ahead log could not be emptied of it yet.
+        """
+
+        def change() -> Change:
+            revision = self._grow(gallery)
+            subject = self._subject(gallery, name)
+            if subject is None:
+                raise subject_not_found(gallery.name, name)
+            rows = self._db.execute("SELECT id FROM templates WHERE subject = ?", (subject,)).fetchall()
+            self._db.execute("DELETE FROM subjects WHERE id = ?", (subject,))
+            return Change(np.array([row[0] for row in rows], np.int64), revision, time.time())
+
+        return self._commit(_Task(change, then, erases=True))
+
+    # -- within a change ---------------------------------------------------------------------------
+
+    def _grow(self, gallery: GalleryRow) -> int:
+        row = self._db.execute(
+            "UPDATE galleries SET revision = revision + 1 WHERE id = ? RETURNING revision", (gallery.key,)
+        ).fetchone()
+        if row is None:
+            raise gallery_not_found(gallery.name)
+        return int(row[0])
+
+    def _subject(self, gallery: GalleryRow, name: str) -> int | None:
+        row = self._db.execute(
+            "SELECT id FROM subjects WHERE gallery = ? AND name = ?", (gallery.key, name)
+        ).fetchone()
+        return None if row is None else int(row[0])
+
+    def _insert_templates(self, subject: int, samples: Sequence[Sample], now: float) -> NDArray[np.int64]:
+        keys = [
+            self._insert(
+                "INSERT INTO templates (subject, vector, quality, camera, track, enrolled_at)"
+                " VALUES (?, ?, ?, ?, ?, ?)",
+                (
+                    subject,
+                    sample.vector.astype("<f4").tobytes(),
+                    None if sample.quality is None else json.dumps(asdict(sample.quality)),
+                    sample.origin.camera,
+                    sample.origin.track,
+                    now,
+                ),
+            )
+            for sample in samples
+        ]
+        return np.array(keys, np.int64)
+
+    def _insert(self, statement: str, values: tuple[Any, ...]) -> int:
+        key = self._db.execute(statement, values).lastrowid
+        return int(key or 0)
+
+    # -- committing --------------------------------------------------------------------------------
+
+    def _commit(self, task: _Task[T]) -> T:
+        """Commit a task, alone or with the others that wait; whoever gets the mutex does all."""
+        self._waiting.append(task)
+        with self._mutex:
+            if not task.done:
+                self._commit_waiting()
+        if task.error is not None:
+            raise task.error
+        return task.result[0]
+
+    def _commit_waiting(self) -> None:
+        tasks = [self._waiting.popleft() for _ in range(len(self._waiting))]
+        try:
+            self._transact(tasks)
+            for task in tasks:
+                if task.error is None:
+                    task.then(task.result[0])
+            self._empty_log([task for task in tasks if task.erases and task.error is None])
+        except BaseException as error:
+            for task in tasks:
+                task.error = task.error or _typed(error, self._path)
+            if not isinstance(error, Exception):
+                raise
+        finally:
+            for task in tasks:
+                task.done = True
+
+    def _transact(self, tasks: list[_Task[Any]]) -> None:
+        self.check_open()
+        try:
+            self._db.execute("BEGIN IMMEDIATE")
+            for task in tasks:
+                self._attempt(task)
+            self._db.execute("COMMIT")
+        except BaseException:
+            with suppress(sqlite3.Error):  # a full disk has rolled back already
+                self._db.execute("ROLLBACK")
+            raise
+
+    def _attempt(self, task: _Task[Any]) -> None:
+        """Run one task of a transaction; one refused by its own check does not harm the others."""
+        self._db.execute("SAVEPOINT task")
+        try:
+            task.result.append(task.change())
+        except GaitIdError as error:
+            task.error = error
+            self._db.execute("ROLLBACK TO task")
+        self._db.execute("RELEASE task")
+
+    def _empty_log(self, erasures: list[_Task[Any]]) -> None:
+        """Finish committed erasures; on failure only they are told, for they alone ask for it."""
+        if not erasures:
+            return
+        try:
+            busy, _, _ = self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            cause = "another program reads the database" if busy else ""
+        except sqlite3.Error as error:
+            cause = str(error)
+        for task in erasures:
+            if cause:
+                task.error = StoreError(
+                    f"deleted, but traces remain in the write-ahead log ({cause})",
+                    "an empty log",
+                    "remove the cause; the next deletion or start empties it",
+                )
+
+    def _read(self, statement: str, *values: Any) -> list[Any]:
+        self.check_open()
+        try:
+            return self._db.execute(statement, values).fetchall()
+        except sqlite3.Error as error:
+            raise _typed(error, self._path) from error
+
+
+def _take_lock(directory: Path) -> int:
+    """Own the directory: an open file with an exclusive `flock`, which ends with the process."""
+    try:
+        directory.mkdir(parents=True, exist_ok=True, mode=0o700)  # others have no business here
+        lock = os.open(directory / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        kind = StoreError if error.errno in _FULL else StoreReadOnly
+        raise kind(
+            f"{directory} cannot be written ({error.strerror})",
+            "a directory that this user can make and write",
+            "choose another, free disk space or correct its permissions",
+        ) from error
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(lock)
+        raise StoreLocked(
+            f"{directory} is in use", "one owner", "stop the other server or choose another directory"
+        ) from error
+    return lock
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    db = None
+    try:
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        _check_health(db, path)
+        mode = db.execute("PRAGMA journal_mode = WAL").fetchone()[0]
+        if mode != "wal":
+            raise StoreError(f"{path} has journal mode {mode}", "WAL", "use a local file system")
+        db.execute("PRAGMA synchronous = FULL")
+        db.execute("PRAGMA secure_delete = ON")
+        db.execute("PRAGMA foreign_keys = ON")
+        db.execute("PRAGMA temp_store = MEMORY")  # no template in the system's temporary directory
+        _migrate(db)
+        db.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # a deletion cut short is finished here
+        return db
+    except BaseException as error:
+        if db is not None:
+            db.close()
+        if isinstance(error, OSError | sqlite3.Error):
+            raise _typed(error, path) from error
+        raise
+
+
+def _check_health(db: sqlite3.Connection, path: Path) -> None:
+    found = db.execute("PRAGMA quick_check(1)").fetchone()[0]
+    if found != "ok":
+        raise _corrupt(path, found)
+    version = db.execute("PRAGMA user_version").fetchone()[0]
+    if version > SCHEMA:
+        raise StoreCorrupt(
+            f"{path} has schema version {version}", f"{SCHEMA} or older", "open it with a newer gaitid"
+        )
+    if version == 0 and db.execute("SELECT 1 FROM sqlite_master").fetchone():
+        raise _corrupt(path, "it belongs to another program")
+
+
+def _migrate(db: sqlite3.Connection) -> None:
+    db.execute("BEGIN IMMEDIATE")  # also finds out here that the database cannot be written
+    version = db.execute("PRAGMA user_version").fetchone()[0]
+    for statements in _MIGRATIONS[version:]:
+        for statement in statements:
+            db.execute(statement)
+    db.execute(f"PRAGMA user_version = {SCHEMA}")
+    db.execute("COMMIT")
+
+
+def _typed(error: BaseException, path: Path) -> BaseException:
+    """The gaitid error of a failure of SQLite or of the file system; others stay what they are."""
+    if not isinstance(error, OSError | sqlite3.Error):
+        return error
+    text = str(error)
+    if "readonly" in text or (isinstance(error, OSError) and error.errno in _DENIED):
+        return StoreReadOnly(
+            f"{path} cannot be written ({text})", "a writable file", "correct its permissions"
+        )
+    if "malformed" in text or "not a database" in text:
+        return _corrupt(path, text)
+    return StoreError(f"{path}: {text}", "nothing was changed", "free disk space or repair the disk")
+
+
+def _corrupt(path: Path, what: str) -> StoreCorrupt:
+    return StoreCorrupt(f"{path} is damaged ({what})", "a sound gaitid database", "restore a backup")
+
+
+def gallery_not_found(name: str) -> GalleryNotFound:
+    """The error for a gallery that does not exist."""
+    return GalleryNotFound(f"no gallery {name!r}", "an existing one", "create it, or list the galleries")
+
+
+def subject_not_found(gallery: str, name: str) -> SubjectNotFound:
+    """The error for a subject that is not enrolled."""
+    return SubjectNotFound(f"no subject {name!r} in gallery {gallery!r}", "an enrolled one", "enrol it first")
+
+
+def subject_exists(gallery: str, name: str) -> SubjectExists:
+    """The error for a subject that is enrolled already."""
+    return SubjectExists(
+        f"subject {name!r} is in gallery {gallery!r}", "a new subject", "use add_samples, or delete it first"
+    )

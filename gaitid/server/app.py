@@ -1,0 +1,244 @@
+"""Wires matcher, services, limits and TLS into a running server."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import logging
+import signal
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import Future
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+import grpc
+import grpc.aio
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_health.v1.health import aio as health
+
+from gaitid import registry, wire
+from gaitid.errors import ConfigError
+from gaitid.matcher import LocalMatcher, Matcher
+from gaitid.quality import QualityPolicy, assess
+from gaitid.server.calls import Calls
+from gaitid.server.service import SERVICES, Service
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class ServerSettings:
+    """The keys of ``server.toml``.
+
+    Attributes:
+        address: ``host:port`` to listen on; port 0 takes a free one.
+        data: Directory of the galleries.
+        encoder: Name of the encoder.
+        index: Name of the index.
+        max_message_bytes: Largest request and answer, bytes.
+        workers: Threads that embed and search.
+        max_concurrent: Calls in work or waiting; more are told to come back.
+        tls_certificate: PEM file of the server's certificate chain; with `tls_key` switches TLS on.
+        tls_key: PEM file of its private key.
+        tls_client_ca: PEM file of the authority of client certificates; set = clients need one.
+        insecure: Allow other hosts to connect without TLS.
+        shutdown_grace_s: How long calls may take to finish after SIGTERM, seconds.
+        quality: When a sequence is good enough to be embedded.
+    """
+
+    address: str = "127.0.0.1:7443"
+    data: Path = Path("gaitid-data")
+    encoder: str = "gei"
+    index: str = "faiss"
+    max_message_bytes: int = wire.MAX_MESSAGE_BYTES
+    workers: int = 2
+    max_concurrent: int = 64
+    tls_certificate: Path | None = None
+    tls_key: Path | None = None
+    tls_client_ca: Path | None = None
+    insecure: bool = False
+    shutdown_grace_s: float = 10.0
+    quality: QualityPolicy = field(default_factory=QualityPolicy)
+
+    def __post_init__(self) -> None:
+        host, _, port = self.address.rpartition(":")
+        if not host or not port.isdecimal() or int(port) > 65535:
+            raise ConfigError(f"address is {self.address!r}", "host:port", "write 127.0.0.1:7443, say")
+        for key in ("max_message_bytes", "workers", "max_concurrent"):
+            if getattr(self, key) < 1:
+                raise ConfigError(f"{key} is {getattr(self, key)}", "1 or more", "correct it")
+        if not 0 <= self.shutdown_grace_s < float("inf"):
+            raise ConfigError(f"shutdown_grace_s is {self.shutdown_grace_s}", "0 or more", "correct it")
+        if (self.tls_certificate is None) != (self.tls_key is None):
+            raise ConfigError("one of tls_certificate and tls_key is set", "both or neither", "add the other")
+        if self.tls_client_ca and not self.tls_certificate:
+            raise ConfigError("tls_client_ca is set without TLS", "tls_certificate, tls_key", "add them")
+        if not (self.tls_certificate or self.insecure or _is_loopback(host)):
+            raise ConfigError(
+                f"address {self.address} is open to other hosts, without TLS",
+                "tls_certificate and tls_key",
+                "set them, listen on 127.0.0.1, or set insecure = true",
+            )
+
+
+@asynccontextmanager
+async def start(settings: ServerSettings, matcher: Matcher | None = None) -> AsyncIterator[str]:
+    """Serve until the context ends; gives the address (``host:port``) that was bound.
+
+    At the end no new call is taken, those in work may finish within `shutdown_grace_s`, and the
+    galleries are closed.
+
+    Args:
+        settings: How to serve.
+        matcher: What to serve; None opens the galleries of `settings.data`. It is closed at the end.
+
+    Raises:
+        ConfigError: The address cannot be bound, or a TLS file cannot be read.
+        StoreError: The data directory cannot be used.
+        UnknownName: No such encoder or index.
+    """
+    credentials = _credentials(settings)
+    matcher = matcher or _open(settings)
+    calls = Calls(settings.workers, settings.max_concurrent)
+    try:
+        server = _server(settings, calls, matcher)
+        vitals = await _add_health(server)
+        port = _bind(server, settings.address, credentials)
+        await server.start()
+        address = f"{settings.address.rpartition(':')[0]}:{port}"
+        _log.info("serving on %s", address)
+        try:
+            yield address
+        finally:
+            await vitals.enter_graceful_shutdown()
+            await server.stop(settings.shutdown_grace_s)
+    finally:
+        calls.close()
+        matcher.close()
+
+
+async def serve(settings: ServerSettings, ready: Callable[[str], None] = lambda address: None) -> None:
+    """Serve until SIGTERM or SIGINT.
+
+    Args:
+        settings: How to serve.
+        ready: Called with the bound address once calls are answered.
+
+    Raises:
+        GaitIdError: See `start`.
+    """
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    async with start(settings) as address:
+        ready(address)
+        await stop.wait()
+        _log.info("stopping")
+
+
+@contextmanager
+def running(settings: ServerSettings, matcher: Matcher | None = None) -> Iterator[str]:
+    """Serve in a thread of this process; gives the bound address. See `start`."""
+    begun: Future[tuple[str, Callable[[], object]]] = Future()
+
+    async def main() -> None:
+        stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        async with start(settings, matcher) as address:
+            begun.set_result((address, lambda: loop.call_soon_threadsafe(stop.set)))
+            await stop.wait()
+
+    def run() -> None:
+        try:
+            asyncio.run(main())
+        except BaseException as error:
+            if begun.done():
+                raise
+            begun.set_exception(error)
+
+    thread = threading.Thread(target=run, name="gaitid-server")
+    thread.start()
+    try:
+        address, stop = begun.result()
+    except BaseException:
+        thread.join()
+        raise
+    try:
+        yield address
+    finally:
+        stop()
+        thread.join()
+
+
+def _open(settings: ServerSettings) -> Matcher:
+    encoder = registry.resolve("encoders", settings.encoder)()
+    judge = partial(assess, policy=settings.quality)
+    return LocalMatcher(encoder, settings.data, index=settings.index, assess=judge)
+
+
+def _server(settings: ServerSettings, calls: Calls, matcher: Matcher) -> grpc.aio.Server:
+    # A second, coarser limit: calls above it are refused before their message is read.
+    server = grpc.aio.server(
+        options=[
+            ("grpc.max_receive_message_length", settings.max_message_bytes),
+            ("grpc.max_send_message_length", settings.max_message_bytes),
+            ("grpc.max_metadata_size", 32768),
+            ("grpc.so_reuseport", 0),
+            ("grpc.keepalive_time_ms", 60_000),
+            ("grpc.keepalive_timeout_ms", 20_000),
+            ("grpc.keepalive_permit_without_calls", 1),
+            ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
+        ],
+        maximum_concurrent_rpcs=4 * settings.max_concurrent,
+    )
+    service = Service(matcher)
+    for module in SERVICES:
+        server.add_generic_rpc_handlers(tuple(calls.handlers(module, service)))
+    return server
+
+
+async def _add_health(server: grpc.aio.Server) -> health.HealthServicer:
+    servicer = health.HealthServicer()
+    health_pb2_grpc.add_HealthServicer_to_server(servicer, server)
+    names = [name.full_name for module in SERVICES for name in module.DESCRIPTOR.services_by_name.values()]
+    for name in ["", *names]:
+        await servicer.set(name, health_pb2.HealthCheckResponse.SERVING)
+    return servicer
+
+
+def _bind(server: grpc.aio.Server, address: str, credentials: grpc.ServerCredentials | None) -> int:
+    try:
+        if credentials is None:
+            return server.add_insecure_port(address)
+        return server.add_secure_port(address, credentials)
+    except RuntimeError as error:
+        raise ConfigError(
+            f"address {address} cannot be bound", "a free address of this host", "choose another port"
+        ) from error
+
+
+def _credentials(settings: ServerSettings) -> grpc.ServerCredentials | None:
+    if settings.tls_certificate is None or settings.tls_key is None:
+        return None
+    pair = (_read(settings.tls_key), _read(settings.tls_certificate))
+    authority = _read(settings.tls_client_ca) if settings.tls_client_ca else None
+    return grpc.ssl_server_credentials([pair], authority, require_client_auth=authority is not None)
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read ({error})", "a PEM file", "check the path") from error
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,170 @@
+"""The rpcs of `gaitid.v1` over any `Matcher`: unwrap the request, call, wrap the answer.
+
+All methods block and are safe to call from several threads if the matcher is; `calls` runs them.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from bisect import bisect_right
+
+from google.protobuf.message import Message
+
+from gaitid import wire
+from gaitid.errors import MessageError
+from gaitid.matcher import Matcher
+from gaitid.records import OperatingPoint
+from gaitid.server.replay import Replay
+from gaitid.v1 import admin_service_pb2 as admin
+from gaitid.v1 import gallery_service_pb2 as gallery
+from gaitid.v1 import match_service_pb2 as match
+from gaitid.v1 import subject_service_pb2 as subject
+
+SERVICES = (match, gallery, subject, admin)
+"""Generated modules whose services are served."""
+MAX_PAGE = 1000
+"""Subjects of a page at most."""
+DEFAULT_CANDIDATES = 5
+
+
+class Service:
+    """One method for each rpc, named as the rpc is.
+
+    Args:
+        matcher: Does the work.
+    """
+
+    def __init__(self, matcher: Matcher) -> None:
+        self._matcher = matcher
+        self._replay = Replay()
+
+    def ExtractTemplate(self, request: match.ExtractTemplateRequest) -> Message:  # noqa: N802
+        """Embed a sequence."""
+        if not request.HasField("sequence"):
+            raise MessageError("request has no sequence", "a sequence", "set it")
+        embedding, quality = self._matcher.extract(wire.unpack_sequence(request.sequence))
+        return match.ExtractTemplateResponse(
+            embedding=wire.pack_embedding(embedding), quality=wire.pack_quality(quality)
+        )
+
+    def Verify(self, request: match.VerifyRequest) -> Message:  # noqa: N802
+        """Compare a probe with a subject."""
+        decision = self._matcher.verify(
+            request.gallery,
+            request.subject,
+            wire.unpack_probe(request.probe),
+            operating_point=_operating_point(request),
+        )
+        return match.VerifyResponse(decision=wire.pack_decision(decision))
+
+    def Identify(self, request: match.IdentifyRequest) -> Message:  # noqa: N802
+        """Search a gallery for a probe."""
+        chosen = request.HasField("max_candidates")
+        decision = self._matcher.identify(
+            request.gallery,
+            wire.unpack_probe(request.probe),
+            max_candidates=request.max_candidates if chosen else DEFAULT_CANDIDATES,
+            operating_point=_operating_point(request),
+        )
+        return match.IdentifyResponse(decision=wire.pack_decision(decision))
+
+    def CreateGallery(self, request: gallery.CreateGalleryRequest) -> Message:  # noqa: N802
+        """Make a gallery."""
+
+        def work() -> Message:
+            info = self._matcher.create_gallery(request.gallery, operating_point=_operating_point(request))
+            return gallery.CreateGalleryResponse(gallery=wire.pack_gallery(info))
+
+        return self._replay(request.request_id, request, work)
+
+    def GetGallery(self, request: gallery.GetGalleryRequest) -> Message:  # noqa: N802
+        """Show a gallery."""
+        info = self._matcher.describe(request.gallery)
+        return gallery.GetGalleryResponse(gallery=wire.pack_gallery(info))
+
+    def ListGalleries(self, request: gallery.ListGalleriesRequest) -> Message:  # noqa: N802
+        """Show all galleries."""
+        infos = self._matcher.list_galleries()
+        return gallery.ListGalleriesResponse(galleries=[wire.pack_gallery(info) for info in infos])
+
+    def DeleteGallery(self, request: gallery.DeleteGalleryRequest) -> Message:  # noqa: N802
+        """Delete a gallery."""
+
+        def work() -> Message:
+            self._matcher.delete_gallery(request.gallery)
+            return gallery.DeleteGalleryResponse()
+
+        return self._replay(request.request_id, request, work)
+
+    def Enrol(self, request: subject.EnrolRequest) -> Message:  # noqa: N802
+        """Add a subject."""
+
+        def work() -> Message:
+            samples = wire.unpack_samples(request.samples)
+            enrolment = self._matcher.enrol(request.gallery, request.subject, samples)
+            return subject.EnrolResponse(enrolment=wire.pack_enrolment(enrolment))
+
+        return self._replay(request.request_id, request, work)
+
+    def AddSamples(self, request: subject.AddSamplesRequest) -> Message:  # noqa: N802
+        """Add templates to a subject."""
+
+        def work() -> Message:
+            samples = wire.unpack_samples(request.samples)
+            enrolment = self._matcher.add_samples(request.gallery, request.subject, samples)
+            return subject.AddSamplesResponse(enrolment=wire.pack_enrolment(enrolment))
+
+        return self._replay(request.request_id, request, work)
+
+    def ListSubjects(self, request: subject.ListSubjectsRequest) -> Message:  # noqa: N802
+        """Show a page of subjects."""
+        if request.page_size < 0:
+            raise MessageError(f"page_size is {request.page_size}", "0 or more", "leave it out")
+        after = _subject_of(request.page_token, request.gallery)
+        subjects = self._matcher.list_subjects(request.gallery)
+        first = bisect_right(subjects, after, key=lambda info: info.id)
+        last = first + min(request.page_size or MAX_PAGE, MAX_PAGE)
+        page = subjects[first:last]
+        token = _page_token(request.gallery, page[-1].id) if last < len(subjects) else ""
+        return subject.ListSubjectsResponse(
+            subjects=[wire.pack_subject(info) for info in page], next_page_token=token
+        )
+
+    def DeleteSubject(self, request: subject.DeleteSubjectRequest) -> Message:  # noqa: N802
+        """Delete a subject."""
+
+        def work() -> Message:
+            revision = self._matcher.delete_subject(request.gallery, request.subject)
+            return subject.DeleteSubjectResponse(revision=revision)
+
+        return self._replay(request.request_id, request, work)
+
+    def GetServerInfo(self, request: admin.GetServerInfoRequest) -> Message:  # noqa: N802
+        """Show version, encoder and wanted input."""
+        return wire.pack_info(self._matcher.info())
+
+
+def _operating_point(
+    request: match.VerifyRequest | match.IdentifyRequest | gallery.CreateGalleryRequest,
+) -> OperatingPoint | None:
+    chosen = request.HasField("operating_point")
+    return wire.unpack_operating_point(request.operating_point) if chosen else None
+
+
+def _page_token(gallery_name: str, last: str) -> str:
+    return base64.urlsafe_b64encode(f"{gallery_name} {last}".encode()).decode()
+
+
+def _subject_of(token: str, gallery_name: str) -> str:
+    if not token:
+        return ""
+    try:
+        name, _, last = base64.b64decode(token, b"-_", validate=True).decode().partition(" ")
+    except (binascii.Error, ValueError):
+        name, last = "", ""
+    if name != gallery_name or not last:
+        raise MessageError(
+            "page_token is none of this gallery", "next_page_token of the page before", "begin again"
+        )
+    return last

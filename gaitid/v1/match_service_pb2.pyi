@@ -1,0 +1,58 @@
+from gaitid.v1 import decision_pb2 as _decision_pb2
+from gaitid.v1 import sequence_pb2 as _sequence_pb2
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from collections.abc import Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class ExtractTemplateRequest(_message.Message):
+    __slots__ = ("sequence",)
+    SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    sequence: _sequence_pb2.GaitSequence
+    def __init__(self, sequence: _Optional[_Union[_sequence_pb2.GaitSequence, _Mapping]] = ...) -> None: ...
+
+class ExtractTemplateResponse(_message.Message):
+    __slots__ = ("embedding", "quality")
+    EMBEDDING_FIELD_NUMBER: _ClassVar[int]
+    QUALITY_FIELD_NUMBER: _ClassVar[int]
+    embedding: _sequence_pb2.Embedding
+    quality: _decision_pb2.Quality
+    def __init__(self, embedding: _Optional[_Union[_sequence_pb2.Embedding, _Mapping]] = ..., quality: _Optional[_Union[_decision_pb2.Quality, _Mapping]] = ...) -> None: ...
+
+class VerifyRequest(_message.Message):
+    __slots__ = ("gallery", "subject", "probe", "operating_point")
+    GALLERY_FIELD_NUMBER: _ClassVar[int]
+    SUBJECT_FIELD_NUMBER: _ClassVar[int]
+    PROBE_FIELD_NUMBER: _ClassVar[int]
+    OPERATING_POINT_FIELD_NUMBER: _ClassVar[int]
+    gallery: str
+    subject: str
+    probe: _sequence_pb2.Probe
+    operating_point: _decision_pb2.OperatingPoint
+    def __init__(self, gallery: _Optional[str] = ..., subject: _Optional[str] = ..., probe: _Optional[_Union[_sequence_pb2.Probe, _Mapping]] = ..., operating_point: _Optional[_Union[_decision_pb2.OperatingPoint, _Mapping]] = ...) -> None: ...
+
+class VerifyResponse(_message.Message):
+    __slots__ = ("decision",)
+    DECISION_FIELD_NUMBER: _ClassVar[int]
+    decision: _decision_pb2.Decision
+    def __init__(self, decision: _Optional[_Union[_decision_pb2.Decision, _Mapping]] = ...) -> None: ...
+
+class IdentifyRequest(_message.Message):
+    __slots__ = ("gallery", "probe", "max_candidates", "operating_point")
+    GALLERY_FIELD_NUMBER: _ClassVar[int]
+    PROBE_FIELD_NUMBER: _ClassVar[int]
+    MAX_CANDIDATES_FIELD_NUMBER: _ClassVar[int]
+    OPERATING_POINT_FIELD_NUMBER: _ClassVar[int]
+    gallery: str
+    probe: _sequence_pb2.Probe
+    max_candidates: int
+    operating_point: _decision_pb2.OperatingPoint
+    def __init__(self, gallery: _Optional[str] = ..., probe: _Optional[_Union[_sequence_pb2.Probe, _Mapping]] = ..., max_candidates: _Optional[int] = ..., operating_point: _Optional[_Union[_decision_pb2.OperatingPoint, _Mapping]] = ...) -> None: ...
+
+class IdentifyResponse(_message.Message):
+    __slots__ = ("decision",)
+    DECISION_FIELD_NUMBER: _ClassVar[int]
+    decision: _decision_pb2.Decision
+    def __init__(self, decision: _Optional[_Union[_decision_pb2.Decision, _Mapping]] = ...) -> None: ...

@@ -1,0 +1,41 @@
+"""One drawn video and the sequences extracted from it, shared by the tests of the verbs."""
+
+from __future__ import annotations
+
+import pytest
+
+from gaitid.cli import main
+from tests.drawn import walk_video
+
+WALKERS = ((1.0, 1.0), (1.7, 0.8))
+
+
+@pytest.fixture(scope="session")
+def video(tmp_path_factory):
+    """Two walkers, a slim quick one and a stout slow one."""
+    return walk_video(tmp_path_factory.mktemp("video") / "two.avi", walkers=WALKERS)
+
+
+@pytest.fixture(scope="session")
+def extracted(video, tmp_path_factory):
+    """Files of both walks, in order."""
+    out = tmp_path_factory.mktemp("sequences")
+    assert main(["extract", str(video), "--out", str(out), "--camera", "gate", "--usable-only"]) == 0
+    files = sorted(out.glob("*.npz"))
+    assert len(files) == 2
+    return files
+
+
+@pytest.fixture
+def gaitid(capsys):
+    """Run the command line in this process; gives (status, standard output, standard error)."""
+
+    def run(*arguments):
+        try:
+            status = main([str(argument) for argument in arguments])
+        except SystemExit as stop:
+            status = stop.code
+        printed = capsys.readouterr()
+        return status, printed.out, printed.err
+
+    return run

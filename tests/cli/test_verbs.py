@@ -1,0 +1,231 @@
+import csv
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from gaitid.cli import VERBS
+from gaitid.modalities import npz
+from gaitid.records import GaitSequence
+from gaitid.server.app import ServerSettings, running
+
+
+@pytest.fixture
+def halves(extracted, tmp_path):
+    """First and second half of both walks: files a1, a2, b1, b2."""
+    files = {}
+    for name, path in zip("ab", extracted, strict=True):
+        walk = npz.load(path)
+        middle = len(walk) // 2
+        for half, frames in (("1", slice(0, middle)), ("2", slice(middle, None))):
+            files[name + half] = tmp_path / f"{name}{half}.npz"
+            npz.save(files[name + half], walk.part(frames))
+    return files
+
+
+def test_extract_writes_sequences_and_their_table(extracted):
+    with (extracted[0].parent / "tracks.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["file"] for row in rows] == [path.name for path in extracted]
+    assert [float(row["cadence"]) for row in rows] == pytest.approx([120, 96], abs=6)
+    assert all(row["reasons"] == "" for row in rows)
+    walk = npz.load(extracted[0])
+    assert walk.silhouettes.shape[1:] == (64, 44)
+    assert walk.origin.camera == "gate"
+
+
+def test_analyse_prints_and_draws(gaitid, extracted, tmp_path):
+    status, out, _ = gaitid("analyse", extracted[0].parent, "--out", tmp_path / "pictures")
+    assert status == 0
+    assert len(out.splitlines()) == 3
+    pictures = sorted((tmp_path / "pictures").glob("*.png"))
+    assert [path.stem for path in pictures] == [path.stem for path in extracted]
+    assert all(path.read_bytes().startswith(b"\x89PNG") for path in pictures)
+
+
+@pytest.fixture(params=["local", "remote"])
+def target(request, tmp_path):
+    if request.param == "local":
+        yield ["--data", tmp_path / "data"]
+        return
+    with running(ServerSettings(address="127.0.0.1:0", data=tmp_path / "data")) as address:
+        yield ["--server", address]
+
+
+def test_enrol_identify_verify_list_delete(gaitid, halves, target):
+    status, _, err = gaitid("enrol", "slim", halves["a1"], *target)
+    assert (status, "add --create-gallery" in err) == (1, True)
+    status, out, _ = gaitid("enrol", "slim", halves["a1"], *target, "--create-gallery")
+    assert (status, out) == (0, "slim: 1 template(s) enrolled in main\n")
+    assert gaitid("enrol", "stout", halves["b1"], *target)[0] == 0
+    assert gaitid("enrol", "stout", halves["b1"], *target)[0] == 0  # adds a sample
+
+    status, out, _ = gaitid("identify", halves["a2"], *target, "--threshold", 0.5)
+    assert status == 0
+    assert out.startswith("match: slim")
+    assert [line.split()[1] for line in out.splitlines()[1:]] == ["slim", "stout"]
+    assert gaitid("identify", halves["b2"], *target, "--threshold", 1.0)[0] == 3
+    assert gaitid("verify", "stout", halves["b2"], *target, "--threshold", 0.5)[0] == 0
+    assert gaitid("verify", "slim", halves["b2"], *target, "--threshold", 0.99)[0] == 3
+
+    status, out, _ = gaitid("list", *target)
+    assert status == 0
+    assert "slim               1 template(s)" in out
+    assert "stout              2 template(s)" in out
+    status, _, err = gaitid("verify", "nobody", halves["b2"], *target)
+    assert (status, "nobody" in err) == (1, True)
+    assert gaitid("delete", "slim", *target)[0] == 0
+    status, out, _ = gaitid("identify", halves["a2"], *target, "--threshold", 0.5)
+    assert "slim" not in out
+    assert gaitid("delete", *target)[0] == 2
+    assert gaitid("delete", "--all", *target)[0] == 0
+    assert "main" not in gaitid("list", *target)[1]
+
+
+def test_identify_takes_a_video_but_asks_which_walk(gaitid, video, tmp_path):
+    data = ["--data", tmp_path / "data"]
+    status, _, err = gaitid("enrol", "somebody", video, *data, "--create-gallery")
+    assert status == 2
+    assert "shows 2 usable walks" in err
+    track = err.rsplit(",", 1)[1].strip()
+    status, out, _ = gaitid("enrol", "somebody", video, *data, "--create-gallery", "--track", track)
+    assert (status, "1 template(s)" in out) == (0, True)
+    status, _, err = gaitid("identify", video, *data, "--track", 999)
+    assert (status, "no usable walk with track 999" in err) == (2, True)
+
+
+def test_a_poor_sample_is_refused_with_reasons(gaitid, extracted, tmp_path):
+    npz.save(tmp_path / "short.npz", npz.load(extracted[0]).part(slice(0, 9)))
+    data = ["--data", tmp_path / "data"]
+    status, out, err = gaitid("enrol", "x", tmp_path / "short.npz", *data, "--create-gallery")
+    assert (status, "too_short" in err) == (1, True)
+    status, out, _ = gaitid("enrol", "x", tmp_path / "short.npz", extracted[0], *data)
+    assert status == 0
+    assert "refused" in out
+    status, out, _ = gaitid("identify", tmp_path / "short.npz", *data)
+    assert (status, out.startswith("insufficient quality: too_short")) == (3, True)
+
+
+def test_edge_prints_one_decision_a_walk(gaitid, video, extracted, tmp_path):
+    with running(ServerSettings(address="127.0.0.1:0", data=tmp_path / "data")) as address:
+        flags = ["--source", video, "--server", address, "--camera", "gate"]
+        status, _, err = gaitid("edge", *flags)
+        assert (status, "gallery 'main'" in err) == (1, True)
+        gaitid("enrol", "slim", extracted[0], "--server", address, "--create-gallery")
+        gaitid("enrol", "stout", extracted[1], "--server", address)
+        status, out, _ = gaitid("edge", *flags, "--json")
+        found = [json.loads(line) for line in out.splitlines()]
+        assert status == 0
+        assert [item["subject"] for item in found if item["outcome"] == "match"] == ["slim", "stout"]
+        config = tmp_path / "edge.toml"
+        config.write_text(f'source = "{video}"\nserver = "{address}"\n[quality]\nmin_frames = 500\n')
+        status, out, _ = gaitid("edge", "--config", config)
+        assert status == 0
+        assert out.count("insufficient quality: too_short") >= 2
+
+
+def test_demo_leaves_a_report(gaitid, video, tmp_path):
+    status, out, _ = gaitid("demo", "--video", video, "--out", tmp_path / "out")
+    assert status == 0
+    assert "rank-1 2/2" in out
+    assert "not an accuracy claim" in out
+    names = sorted(path.name for path in (tmp_path / "out").iterdir())
+    assert names == ["annotated.webm", "report.html", "results.json", "silhouettes.png"]
+    results = json.loads((tmp_path / "out" / "results.json").read_text())
+    assert results["summary"]["walks"] == results["summary"]["rank1"] == 2
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert page.count("data:image/png;base64,") == 3
+    assert "sanity check" in page
+    assert (tmp_path / "out" / "annotated.webm").stat().st_size > 10_000
+
+
+def test_doctor(gaitid, extracted, tmp_path):
+    gaitid("enrol", "slim", extracted[0], "--data", tmp_path / "data", "--create-gallery")
+    status, out, _ = gaitid("doctor", "--data", tmp_path / "data")
+    assert status == 0
+    assert "1 galleries, 1 subjects, 1 templates" in out
+    (tmp_path / "data" / "gaitid.db").write_bytes(b"garbage" * 999)
+    status, out, _ = gaitid("doctor", "--data", tmp_path / "data")
+    assert status == 1
+    assert "FAILED" in out
+    assert gaitid("doctor", "--data", tmp_path / "none")[0] == 1
+
+
+BAD = {
+    "no verb": ([], 2, "VERB"),
+    "unknown verb": (["frobnicate"], 2, "invalid choice"),
+    "missing video": (["extract", "none.avi"], 2, "none.avi"),
+    "missing sequence": (["identify", "none.npz", "--data", "d"], 2, "none.npz"),
+    "no target": (["identify", "a.npz"], 2, "--server"),
+    "two targets": (["list", "--data", "d", "--server", "h:1"], 2, "not allowed"),
+    "unknown encoder": (["list", "--data", "d", "--encoder", "gie"], 2, "did you mean 'gei'"),
+    "malformed address": (["list", "--server", "nowhere"], 2, "host:port"),
+    "nobody there": (["list", "--server", "127.0.0.1:9"], 1, "127.0.0.1:9"),
+    "threshold 2": (["identify", "A", "--data", "d", "--threshold", "2"], 2, "cosine"),
+    "edge without source": (["edge"], 2, "--source"),
+    "edge with a missing config": (["edge", "--config", "none.toml"], 2, "none.toml"),
+    "serve on a name": (["serve", "--address", "nowhere"], 2, "host:port"),
+    "serve with a bad config": (["serve", "--config", "bad.toml"], 2, "did you mean 'address'"),
+    "serve an unknown encoder": (["serve", "--address", "127.0.0.1:0", "--encoder", "x"], 2, "known are"),
+    "demo without a clip": (["demo", "--video", "none.mp4"], 2, "none.mp4"),
+}
+
+
+@pytest.mark.parametrize(("arguments", "status", "message"), BAD.values(), ids=BAD)
+def test_wrong_usage_is_told_in_one_line(
+    gaitid, extracted, tmp_path, monkeypatch, arguments, status, message
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "bad.toml").write_text('adress = "127.0.0.1:0"\n')
+    arguments = [str(extracted[0]) if word == "A" else word for word in arguments]
+    got, _, err = gaitid(*arguments)
+    assert got == status
+    assert message in err
+    assert "Traceback" not in err
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verb_explains_itself(gaitid, verb):
+    status, out, _ = gaitid(verb, "--help")
+    assert status == 0
+    assert VERBS[verb][1].split(",")[0].split("%")[0] in " ".join(out.split())
+
+
+def test_the_module_is_the_command():
+    done = subprocess.run(
+        [sys.executable, "-m", "gaitid", "--version"], capture_output=True, text=True, check=True, timeout=30
+    )
+    assert done.stdout.startswith("gaitid 0.")
+
+
+def test_a_reader_that_leaves_is_no_crash(tmp_path):
+    command = f"{sys.executable} -m gaitid list --data {tmp_path} | true"
+    done = subprocess.run(command, shell=True, capture_output=True, text=True, check=False, timeout=30)  # noqa: S602
+    assert "Traceback" not in done.stderr
+
+
+def test_a_server_that_dies_does_not_stop_the_camera(gaitid, extracted, video, tmp_path, monkeypatch):
+    from gaitid.client import RemoteMatcher
+    from gaitid.errors import ServerUnreachable
+
+    def away(*_args, **_kwargs):
+        raise ServerUnreachable("nobody answers at 127.0.0.1:9", "a server", "start it")
+
+    monkeypatch.setattr(RemoteMatcher, "identify", away)
+    with running(ServerSettings(address="127.0.0.1:0", data=tmp_path / "data")) as address:
+        gaitid("enrol", "slim", extracted[0], "--server", address, "--create-gallery")
+        status, out, _ = gaitid("edge", "--source", video, "--server", address)
+    assert status == 1
+    assert out.count("not identified: nobody answers") == 2
+
+
+def test_sequences_of_another_size_are_refused(gaitid, tmp_path):
+    square = GaitSequence({"silhouette": np.ones((30, 64, 64), np.uint8)}, np.arange(30) / 25)
+    npz.save(tmp_path / "square.npz", square)
+    status, _, err = gaitid(
+        "enrol", "x", tmp_path / "square.npz", "--data", tmp_path / "d", "--create-gallery"
+    )
+    assert status in (1, 2)
+    assert "Traceback" not in err

@@ -1,0 +1,238 @@
+"""The local and the remote matcher give equal answers and raise equal errors."""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+from dataclasses import fields, is_dataclass, replace
+
+import numpy as np
+import pytest
+
+from gaitid import errors
+from gaitid.client import RemoteMatcher
+from gaitid.encoders.gei import GEI
+from gaitid.matcher import LocalMatcher, Matcher
+from gaitid.records import Embedding, GaitSequence, OperatingPoint, Origin, Quality, Reason
+from gaitid.server.app import ServerSettings, running
+
+
+def assess(sequence):
+    """Three answers of different kinds: good, poor for one reason, poor for two."""
+    reasons = {0: (), 1: (Reason.MERGED,), 2: (Reason.STANDING, Reason.CUT_OFF)}[sequence.origin.track % 3]
+    return Quality(77.125, len(sequence), 2.5, 110.0, 200.0, 25.0, 0.5, 0.25, reasons)
+
+
+@pytest.fixture
+def pair(tmp_path):
+    """A local matcher, and a remote one on a server of another directory."""
+    local = LocalMatcher(GEI(), tmp_path / "local", index="exact", assess=assess)
+    far = LocalMatcher(GEI(), tmp_path / "remote", index="exact", assess=assess)
+    with (
+        contextlib.closing(local),
+        running(ServerSettings("127.0.0.1:0", shutdown_grace_s=1.0), far) as address,
+        contextlib.closing(RemoteMatcher(address, timeout_s=10.0)) as remote,
+    ):
+        yield local, remote
+
+
+def walk(seed, *, frames=20, track=0, size=(64, 44)):
+    body = np.random.default_rng(seed % 100).random((1, *size)) < 0.5
+    flips = np.random.default_rng(seed).random((frames, *size)) < 0.05
+    streams = {
+        "silhouette": (body ^ flips).astype(np.uint8),
+        "skeleton": np.random.default_rng(seed).random((frames, 17, 3), np.float32),
+    }
+    return GaitSequence(streams, 1e9 + np.arange(frames) / 25.0, origin=Origin("gate", track))
+
+
+def vector(seed, *, dimension=GEI.dimension, contract=GEI.contract):
+    numbers = np.random.default_rng(seed).standard_normal(dimension)
+    return Embedding((numbers / np.linalg.norm(numbers)).astype(np.float32), contract)
+
+
+SKELETONS = GaitSequence({"skeleton": np.zeros((20, 17, 3), np.float32)}, np.arange(20.0))
+POINT = OperatingPoint(0.5, 0.2)
+
+
+def outcome(matcher, name, *arguments, **options):
+    """Answer or error of a call, in comparable form."""
+    try:
+        return _plain(getattr(matcher, name)(*arguments, **options))
+    except errors.GaitIdError as error:
+        return type(error), str(error), error.got, error.remedy, getattr(error, "reasons", None)
+
+
+def _plain(value):
+    """Arrays as bytes and moments left out: the two matchers have clocks of their own."""
+    if isinstance(value, np.ndarray):
+        return value.dtype.name, value.shape, value.tobytes()
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if is_dataclass(value):
+        moments = {"created_at", "enrolled_at"}
+        return type(value), [
+            (f.name, _plain(getattr(value, f.name))) for f in fields(value) if f.name not in moments
+        ]
+    return value
+
+
+def check(pair, name, *arguments, **options):
+    local, remote = (outcome(matcher, name, *arguments, **options) for matcher in pair)
+    assert local == remote, (name, arguments)
+    return local
+
+
+def test_both_are_matchers():
+    for name, method in inspect.getmembers(Matcher, inspect.isfunction):
+        if not name.startswith("_"):
+            wanted = inspect.signature(method)
+            for kind in (LocalMatcher, RemoteMatcher):
+                assert inspect.signature(getattr(kind, name)) == wanted, (kind, name)
+
+
+def test_empty_galleries_agree(pair):
+    check(pair, "info")
+    check(pair, "list_galleries")
+    check(pair, "create_gallery", "home")
+    check(pair, "create_gallery", "other", operating_point=POINT)
+    for probe in (vector(0), walk(0), walk(0, track=1)):
+        check(pair, "identify", "home", probe)
+    check(pair, "list_subjects", "home")
+    check(pair, "list_galleries")
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_random_histories_agree(pair, seed):
+    rng = np.random.default_rng(seed)
+    names = ["ada", "bob", "cid", "dan"]
+    galleries = ["home", "gate"]
+
+    def probe():
+        number = int(rng.integers(0, 600))
+        if rng.random() < 0.7:
+            return vector(number % 7) if rng.random() < 0.5 else vector(number)
+        return walk(number, frames=int(rng.integers(5, 20)), track=int(rng.integers(0, 3)))
+
+    def rule():
+        return (
+            None
+            if rng.random() < 0.5
+            else OperatingPoint(float(rng.uniform(-1, 1)), float(rng.uniform(0, 1)))
+        )
+
+    seen = set()
+    for _ in range(60):
+        gallery, subject = str(rng.choice(galleries)), str(rng.choice(names))
+        samples = [probe() for _ in range(rng.integers(1, 4))]
+        steps = {
+            "create_gallery": ((gallery,), {"operating_point": rule()}),
+            "describe": ((gallery,), {}),
+            "enrol": ((gallery, subject, samples), {}),
+            "add_samples": ((gallery, subject, samples), {}),
+            "list_subjects": ((gallery,), {}),
+            "identify": (
+                (gallery, samples[0]),
+                {"max_candidates": int(rng.integers(0, 5)), "operating_point": rule()},
+            ),
+            "verify": ((gallery, subject, samples[0]), {"operating_point": rule()}),
+            "delete_subject": ((gallery, subject), {}),
+            "delete_gallery": ((gallery,), {}),
+            "extract": ((walk(int(rng.integers(0, 600))),), {}),
+        }
+        shares = [0.15, 0.05, 0.25, 0.1, 0.05, 0.2, 0.1, 0.05, 0.01, 0.04]
+        name = str(rng.choice(list(steps), p=shares))
+        arguments, options = steps[name]
+        check(pair, name, *arguments, **options)
+        seen.add(name)
+    assert len(seen) > 6
+    for gallery in galleries:
+        check(pair, "describe", gallery)
+        check(pair, "list_subjects", gallery)
+
+
+# name: (call, arguments, expected error)
+ERRORS = {
+    "gallery taken": ("create_gallery", ("home",), errors.GalleryExists),
+    "gallery name empty": ("create_gallery", ("",), errors.InputError),
+    "gallery name with a slash": ("create_gallery", ("a/b",), errors.InputError),
+    "gallery name too long": ("create_gallery", ("a" * 129,), errors.InputError),
+    "describe unknown": ("describe", ("none",), errors.GalleryNotFound),
+    "describe umlaut": ("describe", ("h\u00f6me",), errors.InputError),
+    "delete unknown": ("delete_gallery", ("none",), errors.GalleryNotFound),
+    "list unknown": ("list_subjects", ("none",), errors.GalleryNotFound),
+    "enrol in unknown": ("enrol", ("none", "eve", [vector(0)]), errors.GalleryNotFound),
+    "enrol twice": ("enrol", ("home", "ada", [vector(0)]), errors.SubjectExists),
+    "enrol nobody": ("enrol", ("home", "", [vector(0)]), errors.InputError),
+    "enrol nothing": ("enrol", ("home", "eve", []), errors.InputError),
+    "enrol a bare sequence": ("enrol", ("home", "eve", walk(1)), errors.InputError),
+    "enrol poor": ("enrol", ("home", "eve", [walk(1, track=1), walk(2, track=2)]), errors.EnrolmentRejected),
+    "enrol short": ("enrol", ("home", "eve", [walk(1, frames=3)]), errors.EnrolmentRejected),
+    "enrol skeletons": ("enrol", ("home", "eve", [SKELETONS]), errors.SequenceError),
+    "enrol another size": ("enrol", ("home", "eve", [walk(1, size=(64, 64))]), errors.SequenceError),
+    "enrol foreign": ("enrol", ("home", "eve", [vector(0, contract="f00")]), errors.ContractMismatch),
+    "add to unknown": ("add_samples", ("home", "eve", [vector(0)]), errors.SubjectNotFound),
+    "add poor": ("add_samples", ("home", "ada", [walk(1, track=1)]), errors.EnrolmentRejected),
+    "identify in unknown": ("identify", ("none", vector(0)), errors.GalleryNotFound),
+    "identify foreign": ("identify", ("home", vector(0, contract="f00")), errors.ContractMismatch),
+    "identify short vector": ("identify", ("home", vector(0, dimension=3)), errors.InputError),
+    "identify skeletons": ("identify", ("home", SKELETONS), errors.SequenceError),
+    "verify unknown": ("verify", ("home", "eve", vector(0)), errors.SubjectNotFound),
+    "verify in unknown": ("verify", ("none", "ada", vector(0)), errors.GalleryNotFound),
+    "delete subject unknown": ("delete_subject", ("home", "eve"), errors.SubjectNotFound),
+    "extract short": ("extract", (walk(1, frames=3),), errors.SequenceTooShort),
+    "extract skeletons": ("extract", (SKELETONS,), errors.SequenceError),
+}
+
+
+def test_each_error_is_the_same(pair):
+    check(pair, "create_gallery", "home")
+    check(pair, "enrol", "home", "ada", [vector(0)])
+    for name, (call, arguments, kind) in ERRORS.items():
+        assert check(pair, call, *arguments)[0] is kind, name
+    for count in (0, -1):
+        assert check(pair, "identify", "home", vector(0), max_candidates=count)[0] is errors.InputError
+
+
+# Faults that the client finds before it sends: the words may differ, the class must not.
+UNSENDABLE = {
+    "gallery is a number": ("describe", (5,)),
+    "gallery is None": ("describe", (None,)),
+    "gallery is no Unicode": ("describe", ("\ud800",)),
+    "probe is None": ("identify", ("home", None)),
+    "probe is an array": ("identify", ("home", np.zeros(4))),
+    "sample is a string": ("enrol", ("home", "eve", ["walk"])),
+    "sequence is an embedding": ("extract", (vector(0),)),
+}
+
+
+def test_unsendable_arguments_are_input_errors(pair):
+    check(pair, "create_gallery", "home")
+    for name, (call, arguments) in UNSENDABLE.items():
+        for matcher in pair:
+            assert issubclass(outcome(matcher, call, *arguments)[0], errors.InputError), (name, matcher)
+
+
+def test_moments_survive(pair):
+    for matcher in pair:
+        made = matcher.create_gallery("home")
+        assert matcher.describe("home").created_at == made.created_at > 1.7e9
+        matcher.enrol("home", "ada", [vector(0)])
+        assert replace(matcher.list_subjects("home")[0], enrolled_at=0.0).id == "ada"
+        assert matcher.list_subjects("home")[0].enrolled_at >= made.created_at - 1e-6
+
+
+def test_many_subjects_are_listed_over_pages(pair, monkeypatch):
+    monkeypatch.setattr("gaitid.server.service.MAX_PAGE", 7)
+    check(pair, "create_gallery", "home")
+    for number in range(15):
+        check(pair, "enrol", "home", f"s{number:02}", [vector(number)])
+    assert len(check(pair, "list_subjects", "home")) == 15
+
+
+def test_a_closed_matcher_says_so(pair):
+    for matcher in pair:
+        matcher.close()
+        with pytest.raises(errors.GaitIdError, match="closed"):
+            matcher.info() if isinstance(matcher, RemoteMatcher) else matcher.describe("home")
+        matcher.close()

@@ -1,0 +1,382 @@
+"""The store: who may open it, what it refuses, and that nothing committed is lost or left behind."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import sqlite3
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from gaitid.errors import (
+    GalleryExists,
+    GalleryNotFound,
+    StoreCorrupt,
+    StoreError,
+    StoreLocked,
+    StoreReadOnly,
+    SubjectExists,
+    SubjectNotFound,
+)
+from gaitid.gallery.store import DATABASE, SCHEMA, Sample, Store
+from gaitid.records import OperatingPoint, Origin, Quality, Reason
+
+RULE = OperatingPoint(0.5, 0.1)
+
+
+def sample(seed: int = 0, dimension: int = 16) -> Sample:
+    vector = np.random.default_rng(seed).standard_normal(dimension).astype(np.float32)
+    return Sample(vector, Quality(70.0, 30, reasons=(Reason.IRREGULAR,)), Origin("gate", 3))
+
+
+def ignore(_: object) -> None:
+    """A projection that does not care."""
+
+
+def make_gallery(store: Store, name: str = "g", dimension: int = 16):
+    return store.create_gallery(name, "gei", "c0ffee", dimension, RULE)
+
+
+@pytest.fixture
+def store(tmp_path):
+    made = Store(tmp_path / "data")
+    yield made
+    made.close()
+
+
+def test_a_new_store_is_empty_and_private(store):
+    assert store.galleries() == []
+    assert store.directory.stat().st_mode & 0o777 == 0o700
+    assert (store.directory / DATABASE).stat().st_mode & 0o077 == 0
+
+
+def test_what_was_stored_is_there_after_a_restart(tmp_path):
+    store = Store(tmp_path)
+    row = make_gallery(store)
+    samples = [sample(1), sample(2)]
+    change = store.add_subject(row, "ann", samples, ignore)
+    more = store.add_templates(row, "ann", [sample(3)], ignore)
+    assert (change.revision, more.revision) == (1, 2)
+    store.close()
+    store = Store(tmp_path)
+    assert store.galleries() == [row]
+    contents = store.contents(row)
+    assert contents.ids.tolist() == [*change.ids, *more.ids]
+    assert contents.subjects == ["ann"] * 3
+    assert contents.enrolled_at == [change.at] * 3
+    assert np.array_equal(contents.vectors, np.stack([sample(n).vector for n in (1, 2, 3)]))
+    assert contents.revision == 2
+    store.close()
+
+
+def test_quality_and_origin_are_kept(store):
+    store.add_subject(make_gallery(store), "ann", [sample()], ignore)
+    with sqlite3.connect(store.directory / DATABASE) as reader:
+        quality, camera, track = reader.execute("SELECT quality, camera, track FROM templates").fetchone()
+    reader.close()
+    assert '"score": 70.0' in quality
+    assert '"reasons": ["irregular"]' in quality
+    assert (camera, track) == ("gate", 3)
+
+
+def test_the_files_are_durable_strict_and_versioned(store):
+    def pragma(name):
+        return store._db.execute(f"PRAGMA {name}").fetchone()[0]
+
+    assert pragma("journal_mode") == "wal"
+    assert pragma("synchronous") == 2
+    assert pragma("secure_delete") == 1
+    assert pragma("foreign_keys") == 1
+    assert pragma("user_version") == SCHEMA
+    assert all(
+        "STRICT" in sql
+        for (sql,) in store._db.execute(
+            "SELECT sql FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
+        )
+    )
+
+
+@pytest.mark.parametrize(
+    ("error", "change"),
+    [
+        (GalleryExists, lambda s, g: make_gallery(s)),
+        (SubjectExists, lambda s, g: s.add_subject(g, "ann", [sample()], ignore)),
+        (SubjectNotFound, lambda s, g: s.add_templates(g, "bob", [sample()], ignore)),
+        (SubjectNotFound, lambda s, g: s.delete_subject(g, "bob", ignore)),
+    ],
+)
+def test_a_refused_change_leaves_the_revision(store, error, change):
+    row = make_gallery(store)
+    store.add_subject(row, "ann", [sample()], ignore)
+    with pytest.raises(error):
+        change(store, row)
+    assert store.contents(row).revision == 1
+
+
+def test_a_gallery_made_again_is_another(store):
+    old = make_gallery(store)
+    store.delete_gallery(old, ignore)
+    new = make_gallery(store)
+    assert new.key != old.key
+    for act in (
+        lambda: store.add_subject(old, "ann", [sample()], ignore),
+        lambda: store.delete_gallery(old, ignore),
+        lambda: store.contents(old),
+    ):
+        with pytest.raises(GalleryNotFound):
+            act()
+    assert store.contents(new).revision == 0
+
+
+def test_template_ids_are_never_used_again(store):
+    row = make_gallery(store)
+    first = store.add_subject(row, "ann", [sample()], ignore).ids[0]
+    store.delete_subject(row, "ann", ignore)
+    assert store.add_subject(row, "bob", [sample()], ignore).ids[0] > first
+
+
+def test_deleting_a_gallery_deletes_its_subjects_only(store):
+    one, two = make_gallery(store, "one"), make_gallery(store, "two")
+    for row in (one, two):
+        store.add_subject(row, "ann", [sample()], ignore)
+    store.delete_gallery(one, ignore)
+    assert store._db.execute("SELECT count(*) FROM subjects").fetchone() == (1,)
+    assert store._db.execute("SELECT count(*) FROM templates").fetchone() == (1,)
+    assert store.contents(two).subjects == ["ann"]
+
+
+# -- who may open it -------------------------------------------------------------------------------
+
+
+def test_a_second_owner_is_refused_and_the_next_is_not(tmp_path):
+    store = Store(tmp_path)
+    with pytest.raises(StoreLocked, match="in use"):
+        Store(tmp_path)
+    store.close()
+    store.close()
+    Store(tmp_path).close()
+
+
+def test_a_closed_store_says_so(tmp_path):
+    store = Store(tmp_path)
+    row = make_gallery(store)
+    store.close()
+    for act in (store.galleries, lambda: store.delete_subject(row, "ann", ignore)):
+        with pytest.raises(StoreError, match="closed"):
+            act()
+
+
+def test_a_path_below_a_file_is_refused(tmp_path):
+    (tmp_path / "file").write_text("")
+    for path in (tmp_path / "file" / "data", tmp_path / "file"):
+        with pytest.raises(StoreReadOnly, match="cannot be written"):
+            Store(path)
+
+
+def test_a_disk_too_full_for_the_directory_is_not_called_read_only(tmp_path, monkeypatch):
+    def no_space(*_: object) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "open", no_space)
+    with pytest.raises(StoreError, match="No space left") as caught:
+        Store(tmp_path)
+    assert type(caught.value) is StoreError
+
+
+@pytest.mark.parametrize("existing", [True, False])
+def test_a_database_that_only_opens_for_reading_is_refused(tmp_path, monkeypatch, existing):
+    """What a read-only mount does; as root, permission bits would not."""
+    if existing:
+        Store(tmp_path).close()
+    connect = sqlite3.connect
+    monkeypatch.setattr(
+        sqlite3, "connect", lambda path, **options: connect(f"file:{path}?mode=ro", uri=True, **options)
+    )
+    with pytest.raises(StoreReadOnly):
+        Store(tmp_path)
+    monkeypatch.undo()
+    Store(tmp_path).close()  # the failed opening kept no lock
+
+
+def damage_header(path: Path) -> None:
+    path.write_bytes(b"no database at all, just some text" * 200)
+
+
+def damage_middle(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[5 * 4096 : 5 * 4096 + 2000] = b"\xa5" * 2000
+    path.write_bytes(data)
+
+
+def cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[: 6 * 4096 + 77])
+
+
+def newer(path: Path) -> None:
+    with sqlite3.connect(path) as db:
+        db.execute(f"PRAGMA user_version = {SCHEMA + 1}")
+    db.close()
+
+
+def foreign(path: Path) -> None:
+    path.unlink()
+    with sqlite3.connect(path) as db:
+        db.execute("CREATE TABLE songs (title)")
+    db.close()
+
+
+@pytest.mark.parametrize("harm", [damage_header, damage_middle, cut, newer, foreign])
+def test_a_damaged_or_foreign_database_is_refused(tmp_path, harm):
+    store = Store(tmp_path)
+    row = make_gallery(store)
+    for n in range(40):
+        store.add_subject(row, f"s{n}", [sample(n, 256)], ignore)
+    store.close()
+    harm(tmp_path / DATABASE)
+    before = (tmp_path / DATABASE).read_bytes()
+    with pytest.raises(StoreCorrupt):
+        Store(tmp_path)
+    assert (tmp_path / DATABASE).read_bytes() == before  # evidence is not touched
+
+
+def test_a_vector_of_a_wrong_length_is_damage(store):
+    row = make_gallery(store)
+    store.add_subject(row, "ann", [sample()], ignore)
+    store._db.execute("UPDATE templates SET vector = x'00'")
+    with pytest.raises(StoreCorrupt, match="wrong length"):
+        store.contents(row)
+
+
+# -- committing ------------------------------------------------------------------------------------
+
+
+def test_a_full_disk_acknowledges_nothing_and_is_survived(store):
+    row = make_gallery(store)
+    store.add_subject(row, "ann", [sample()], ignore)
+    pages = store._db.execute("PRAGMA page_count").fetchone()[0]
+    store._db.execute(f"PRAGMA max_page_count = {pages + 2}")
+    told = []
+    with pytest.raises(StoreError, match="full"):
+        store.add_subject(row, "bob", [sample(n, 256) for n in range(200)], told.append)
+    assert not told
+    assert store.contents(row).revision == 1
+    store._db.execute("PRAGMA max_page_count = 1000000")
+    assert store.add_subject(row, "bob", [sample()], told.append).revision == 2
+    assert told[0].revision == 2
+
+
+def test_writers_share_commits_and_are_told_in_order(store):
+    """One slow commit is enough for the others to gather behind it and be committed together."""
+    row = make_gallery(store)
+    told: list[int] = []
+    groups: list[int] = []
+    transact = store._transact
+    store._transact = lambda tasks: (groups.append(len(tasks)), transact(tasks))[1]
+
+    def enrol(n: int) -> None:
+        store.add_subject(row, f"s{n}", [sample(n)], lambda change: told.append(change.revision))
+
+    threads = [threading.Thread(target=enrol, args=(n,)) for n in range(20)]
+    with store._mutex:  # a commit under way
+        for thread in threads:
+            thread.start()
+        while len(store._waiting) < 20:
+            time.sleep(0.001)
+    for thread in threads:
+        thread.join(10)
+    assert told == list(range(1, 21))
+    assert groups == [20]
+    assert sorted(store.contents(row).subjects) == sorted(f"s{n}" for n in range(20))
+
+
+def test_one_refused_change_does_not_harm_the_others_of_its_group(store):
+    row = make_gallery(store)
+    store.add_subject(row, "ann", [sample()], ignore)
+    outcome: dict[str, object] = {}
+
+    def enrol(name: str) -> None:
+        try:
+            outcome[name] = store.add_subject(row, name, [sample()], ignore).revision
+        except SubjectExists as error:
+            outcome[name] = error
+
+    threads = [threading.Thread(target=enrol, args=(name,)) for name in ("bob", "ann", "cyd")]
+    with store._mutex:
+        for thread in threads:
+            thread.start()
+        while len(store._waiting) < 3:
+            time.sleep(0.001)
+    for thread in threads:
+        thread.join(10)
+    assert isinstance(outcome["ann"], SubjectExists)
+    assert {outcome["bob"], outcome["cyd"]} == {2, 3}
+    assert store.contents(row).revision == 3
+
+
+# -- erasing ---------------------------------------------------------------------------------------
+
+
+def everything(directory: Path) -> bytes:
+    return b"".join(path.read_bytes() for path in sorted(directory.iterdir()))
+
+
+def traces(vector: np.ndarray, content: bytes) -> int:
+    raw = vector.astype("<f4").tobytes()
+    return sum(raw[at : at + 12] in content for at in range(0, len(raw) - 12, 12 * max(1, len(raw) // 1024)))
+
+
+@pytest.mark.parametrize("dimension", [16, 256, 2048])  # many to a page, three to a page, overflow pages
+def test_nothing_of_a_deleted_subject_stays_in_any_file(tmp_path, dimension):
+    store, random = Store(tmp_path), np.random.default_rng(dimension)
+    row = make_gallery(store, dimension=dimension)
+    alive: dict[str, list[Sample]] = {}
+    for n in range(60 if dimension < 2048 else 18):
+        name = f"zebra-{random.integers(2**62):016x}"  # in random order, so that index pages split
+        alive[name] = [sample(100 * n + m, dimension) for m in range(random.integers(1, 4))]
+        store.add_subject(row, name, alive[name], ignore)
+        if n % 3 == 2:
+            gone = list(alive)[random.integers(len(alive))]
+            samples = alive.pop(gone)
+            assert gone.encode() in everything(tmp_path)
+            assert all(traces(one.vector, everything(tmp_path)) for one in samples)
+            store.delete_subject(row, gone, ignore)
+            content = everything(tmp_path)
+            assert gone.encode() not in content
+            assert not any(traces(one.vector, content) for one in samples)
+    store.delete_gallery(row, ignore)
+    assert b"zebra-" not in everything(tmp_path)
+    store.close()
+
+
+def test_a_deletion_cut_short_is_finished_at_the_next_start(tmp_path):
+    """Killed after the commit, before the log was emptied."""
+    store = Store(tmp_path / "one")
+    row = make_gallery(store)
+    store.add_subject(row, "zebra", [sample()], ignore)
+    store._empty_log = lambda erasures: None
+    store.delete_subject(row, "zebra", ignore)
+    shutil.copytree(tmp_path / "one", tmp_path / "two")
+    store.close()
+    assert b"zebra" in everything(tmp_path / "two")
+    Store(tmp_path / "two").close()
+    assert b"zebra" not in everything(tmp_path / "two")
+
+
+def test_an_erasure_that_a_reader_hinders_is_told(store):
+    row = make_gallery(store)
+    store.add_subject(row, "zebra", [sample()], ignore)
+    store._db.execute("PRAGMA busy_timeout = 10")
+    reader = sqlite3.connect(store.directory / DATABASE, isolation_level=None)
+    reader.execute("BEGIN")
+    reader.execute("SELECT count(*) FROM subjects").fetchone()
+    with pytest.raises(StoreError, match="traces remain"):
+        store.delete_subject(row, "zebra", ignore)
+    assert store.contents(row).subjects == []
+    reader.close()
+    store.delete_gallery(row, ignore)
+    assert b"zebra" not in everything(store.directory)

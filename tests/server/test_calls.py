@@ -1,0 +1,134 @@
+"""Limits, deadlines and faults between the wire and the matcher."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import grpc
+import pytest
+from google.rpc import error_details_pb2, status_pb2
+
+from gaitid import wire
+from gaitid.client import RemoteMatcher
+from gaitid.errors import DeadlineExceeded, InternalError, MessageError, Overloaded
+from gaitid.server.app import ServerSettings, running
+from gaitid.v1.gallery_service_pb2 import GetGalleryRequest
+from gaitid.v1.gallery_service_pb2_grpc import GalleryServiceStub
+
+
+class Slow:
+    """A matcher whose `describe` waits for `go`; counts how many began."""
+
+    def __init__(self):
+        self.go = threading.Event()
+        self.begun = threading.Semaphore(0)
+        self.count = 0
+        self.closed = False
+
+    def describe(self, gallery):
+        self.count += 1
+        self.begun.release()
+        assert self.go.wait(10)
+        raise ZeroDivisionError("secret of subject ada")
+
+    def close(self):
+        self.closed = True
+
+
+@pytest.fixture
+def slow():
+    matcher = Slow()
+    yield matcher
+    matcher.go.set()
+
+
+def serving(matcher, **changes):
+    return running(ServerSettings("127.0.0.1:0", shutdown_grace_s=1.0, **changes), matcher)
+
+
+def test_a_full_server_says_when_to_come_back(slow):
+    with (
+        serving(slow, workers=1, max_concurrent=2) as address,
+        grpc.insecure_channel(address) as channel,
+        ThreadPoolExecutor(2) as pool,
+    ):
+        stub = GalleryServiceStub(channel)
+        waiting = [pool.submit(stub.GetGallery, GetGalleryRequest(), timeout=10) for _ in range(2)]
+        assert slow.begun.acquire(timeout=5)
+        deadline = time.monotonic() + 5
+        while True:  # until the second call waits for a thread
+            begun = time.monotonic()
+            with pytest.raises(grpc.RpcError) as caught:
+                stub.GetGallery(GetGalleryRequest(), timeout=0.5)
+            if caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED:
+                break
+            assert time.monotonic() < deadline
+        assert time.monotonic() - begun < 0.2
+        details = status_pb2.Status.FromString(
+            dict(caught.value.trailing_metadata())["grpc-status-details-bin"]
+        ).details
+        retry = error_details_pb2.RetryInfo()
+        assert any(detail.Unpack(retry) for detail in details)
+        assert retry.retry_delay.ToMilliseconds() == wire.RETRY_AFTER_S * 1000
+        client = RemoteMatcher(address)
+        with pytest.raises(Overloaded, match="2 calls in work"):
+            client.describe("home")
+        client.close()
+        slow.go.set()
+        for call in waiting:
+            assert call.exception(5) is not None
+
+
+def test_expired_work_is_not_begun(slow):
+    with serving(slow, workers=1) as address, ThreadPoolExecutor(1) as pool:
+        patient, hasty = RemoteMatcher(address, timeout_s=10), RemoteMatcher(address, timeout_s=0.3)
+        first = pool.submit(patient.describe, "home")
+        assert slow.begun.acquire(timeout=5)
+        with pytest.raises(DeadlineExceeded, match=r"within 0\.3 s"):
+            hasty.describe("home")
+        slow.go.set()
+        assert isinstance(first.exception(5), InternalError)
+        time.sleep(0.1)
+        assert slow.count == 1
+        patient.close()
+        hasty.close()
+
+
+def test_an_unforeseen_fault_has_an_incident_and_no_secret(slow, caplog):
+    slow.go.set()
+    with serving(slow) as address, caplog.at_level(logging.ERROR):
+        client = RemoteMatcher(address)
+        with pytest.raises(InternalError, match="incident") as caught:
+            client.describe("home")
+        client.close()
+    incident = caught.value.got.partition("incident ")[2].rstrip(")")
+    assert incident in caplog.text
+    assert "ZeroDivisionError" in caplog.text
+    assert "secret" not in caplog.text + str(caught.value)
+
+
+def test_an_oversize_message_names_the_limit(slow):
+    with serving(slow, max_message_bytes=10_000) as address:
+        client = RemoteMatcher(address)
+        with pytest.raises(MessageError, match=r"message of 2\d{4} bytes, at most 10000"):
+            client.describe("x" * 20_000)
+        client.close()
+        small = RemoteMatcher(address, max_message_bytes=5000)
+        with pytest.raises(MessageError, match=r"at most 5000"):
+            small.describe("x" * 6000)
+        small.close()
+
+
+def test_the_matcher_is_closed_with_the_server(slow):
+    with serving(slow):
+        assert not slow.closed
+    assert slow.closed
+
+
+def test_an_unknown_rpc_is_unimplemented(address):
+    with grpc.insecure_channel(address) as channel, pytest.raises(grpc.RpcError) as caught:
+        channel.unary_unary("/gaitid.v1.AdminService/Restore")(b"", timeout=5)
+    assert caught.value.code() is grpc.StatusCode.UNIMPLEMENTED

@@ -1,0 +1,278 @@
+"""Every rpc, good and bad, over a real connection and the bare stubs."""
+
+from __future__ import annotations
+
+import uuid
+from pathlib import Path
+
+import grpc
+import pytest
+from google.rpc import error_details_pb2, status_pb2
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from gaitid import wire
+from gaitid.server.service import SERVICES
+from gaitid.v1 import admin_service_pb2 as admin
+from gaitid.v1 import gallery_service_pb2 as gallery
+from gaitid.v1 import match_service_pb2 as match
+from gaitid.v1 import subject_service_pb2 as subject
+
+RPCS = {
+    method.name: (f"/{service.full_name}/{method.name}", getattr(module, method.output_type.name))
+    for module in SERVICES
+    for service in module.DESCRIPTOR.services_by_name.values()
+    for method in service.methods
+}
+
+
+@pytest.fixture
+def call(address):
+    """Calls an rpc by its name with a message or bytes."""
+    with grpc.insecure_channel(address) as channel:
+
+        def make(name, request):
+            path, answer = RPCS[name]
+            data = request if isinstance(request, bytes) else request.SerializeToString()
+            return channel.unary_unary(path, response_deserializer=answer.FromString)(data, timeout=5)
+
+        yield make
+
+
+def refused(call, name, request):
+    """Code name and ErrorInfo reason of a refused call."""
+    with pytest.raises(grpc.RpcError) as caught:
+        call(name, request)
+    metadata = dict(caught.value.trailing_metadata())
+    status = status_pb2.Status.FromString(metadata["grpc-status-details-bin"])
+    info = error_details_pb2.ErrorInfo()
+    assert status.details[0].Unpack(info)
+    assert info.domain == "gaitid"
+    assert info.metadata["got"]
+    return caught.value.code().name, info.reason
+
+
+@pytest.fixture
+def home(call, vector):
+    """A gallery with ada and bob."""
+    call("CreateGallery", gallery.CreateGalleryRequest(gallery="home"))
+    for seed, name in enumerate(("ada", "bob")):
+        samples = [wire.pack_probe(vector(seed))]
+        call("Enrol", subject.EnrolRequest(gallery="home", subject=name, samples=samples))
+
+
+def test_all_rpcs_of_the_protos_are_tested():
+    here = Path(__file__).read_text()
+    assert len(RPCS) == 12
+    assert not [name for name in RPCS if f'"{name}"' not in here]
+
+
+def test_a_gallery_from_creation_to_deletion(call):
+    assert not call("ListGalleries", gallery.ListGalleriesRequest()).galleries
+    made = call("CreateGallery", gallery.CreateGalleryRequest(gallery="home")).gallery
+    assert (made.name, made.encoder, made.dimension, made.subjects) == ("home", "gei", 1408, 0)
+    assert made.operating_point.threshold == pytest.approx(0.9)
+    assert call("GetGallery", gallery.GetGalleryRequest(gallery="home")).gallery == made
+    assert list(call("ListGalleries", gallery.ListGalleriesRequest()).galleries) == [made]
+    call("DeleteGallery", gallery.DeleteGalleryRequest(gallery="home"))
+    assert not call("ListGalleries", gallery.ListGalleriesRequest()).galleries
+
+
+@pytest.mark.usefixtures("home")
+def test_a_subject_from_enrolment_to_deletion(call, vector):
+    probe = wire.pack_probe(vector(0))
+    found = call("Identify", match.IdentifyRequest(gallery="home", probe=probe)).decision
+    assert found.outcome == 1
+    assert [candidate.subject for candidate in found.candidates] == ["ada", "bob"]
+    assert found.candidates[0].score == pytest.approx(1.0)
+    assert not found.HasField("quality")
+    more = call("AddSamples", subject.AddSamplesRequest(gallery="home", subject="bob", samples=[probe]))
+    assert len(more.enrolment.templates) == 1
+    claimed = call("Verify", match.VerifyRequest(gallery="home", subject="bob", probe=probe)).decision
+    assert (claimed.outcome, len(claimed.candidates)) == (1, 1)
+    gone = call("DeleteSubject", subject.DeleteSubjectRequest(gallery="home", subject="bob"))
+    assert gone.revision > more.enrolment.revision
+    left = call("ListSubjects", subject.ListSubjectsRequest(gallery="home")).subjects
+    assert [info.id for info in left] == ["ada"]
+
+
+def test_a_sequence_is_embedded(call, walk, local):
+    sequence = walk()
+    request = match.ExtractTemplateRequest(sequence=wire.pack_sequence(sequence))
+    answer = call("ExtractTemplate", request)
+    embedding, quality = local.extract(sequence)
+    assert wire.unpack_embedding(answer.embedding).vector.tobytes() == embedding.vector.tobytes()
+    assert wire.unpack_quality(answer.quality) == quality
+
+
+def test_the_server_says_what_it_is(call, local):
+    answer = call("GetServerInfo", admin.GetServerInfoRequest())
+    assert wire.unpack_info(answer) == local.info()
+
+
+@pytest.mark.usefixtures("home")
+def test_max_candidates_is_five_unless_given(call, vector):
+    for seed in range(2, 7):
+        samples = [wire.pack_probe(vector(seed))]
+        call("Enrol", subject.EnrolRequest(gallery="home", subject=f"s{seed}", samples=samples))
+    request = match.IdentifyRequest(gallery="home", probe=wire.pack_probe(vector(0)))
+    assert len(call("Identify", request).decision.candidates) == 5
+    request.max_candidates = 7
+    assert len(call("Identify", request).decision.candidates) == 7
+    request.max_candidates = 0
+    assert refused(call, "Identify", request) == ("INVALID_ARGUMENT", "INPUT_ERROR")
+
+
+BAD = {
+    "no sequence": ("ExtractTemplate", match.ExtractTemplateRequest(), "INVALID_ARGUMENT", "MESSAGE_ERROR"),
+    "no probe": ("Identify", match.IdentifyRequest(gallery="home"), "INVALID_ARGUMENT", "MESSAGE_ERROR"),
+    "no claimed probe": (
+        "Verify",
+        match.VerifyRequest(gallery="home", subject="ada"),
+        "INVALID_ARGUMENT",
+        "MESSAGE_ERROR",
+    ),
+    "empty name": ("CreateGallery", gallery.CreateGalleryRequest(), "INVALID_ARGUMENT", "INPUT_ERROR"),
+    "taken name": (
+        "CreateGallery",
+        gallery.CreateGalleryRequest(gallery="home"),
+        "ALREADY_EXISTS",
+        "GALLERY_EXISTS",
+    ),
+    "bad threshold": (
+        "CreateGallery",
+        gallery.CreateGalleryRequest(
+            gallery="new", operating_point=wire.decision_pb2.OperatingPoint(threshold=float("nan"))
+        ),
+        "INVALID_ARGUMENT",
+        "INPUT_ERROR",
+    ),
+    "long request id": (
+        "CreateGallery",
+        gallery.CreateGalleryRequest(gallery="new", request_id="x" * 65),
+        "INVALID_ARGUMENT",
+        "MESSAGE_ERROR",
+    ),
+    "unknown gallery": (
+        "GetGallery",
+        gallery.GetGalleryRequest(gallery="x"),
+        "NOT_FOUND",
+        "GALLERY_NOT_FOUND",
+    ),
+    "unknown deleted gallery": (
+        "DeleteGallery",
+        gallery.DeleteGalleryRequest(gallery="x"),
+        "NOT_FOUND",
+        "GALLERY_NOT_FOUND",
+    ),
+    "no samples": (
+        "Enrol",
+        subject.EnrolRequest(gallery="home", subject="eve"),
+        "INVALID_ARGUMENT",
+        "INPUT_ERROR",
+    ),
+    "unknown enrolled subject": (
+        "AddSamples",
+        subject.AddSamplesRequest(gallery="home", subject="eve"),
+        "NOT_FOUND",
+        "SUBJECT_NOT_FOUND",
+    ),
+    "unknown subject": (
+        "DeleteSubject",
+        subject.DeleteSubjectRequest(gallery="home", subject="eve"),
+        "NOT_FOUND",
+        "SUBJECT_NOT_FOUND",
+    ),
+    "negative page": (
+        "ListSubjects",
+        subject.ListSubjectsRequest(gallery="home", page_size=-1),
+        "INVALID_ARGUMENT",
+        "MESSAGE_ERROR",
+    ),
+    "foreign page token": (
+        "ListSubjects",
+        subject.ListSubjectsRequest(gallery="home", page_token="!?"),  # noqa: S106
+        "INVALID_ARGUMENT",
+        "MESSAGE_ERROR",
+    ),
+}
+
+
+@pytest.mark.usefixtures("home")
+def test_each_bad_request_is_a_typed_error(call):
+    for name, (rpc, request, code, reason) in BAD.items():
+        assert refused(call, rpc, request) == (code, reason), name
+
+
+def test_garbage_is_an_invalid_argument_on_every_rpc(call):
+    for name in RPCS:
+        assert refused(call, name, b"\xff\xff\xff\xff") == ("INVALID_ARGUMENT", "MESSAGE_ERROR"), name
+
+
+def test_pages_hold_every_subject_once(call, vector):
+    call("CreateGallery", gallery.CreateGalleryRequest(gallery="home"))
+    request = subject.ListSubjectsRequest(gallery="home", page_size=2)
+    assert call("ListSubjects", request) == subject.ListSubjectsResponse()
+    names = ["a", "b", "b.2", "c", "d-1"]
+    for name in names:
+        samples = [wire.pack_probe(vector(0))]
+        call("Enrol", subject.EnrolRequest(gallery="home", subject=name, samples=samples))
+    pages = []
+    while True:
+        page = call("ListSubjects", request)
+        pages.append([info.id for info in page.subjects])
+        request.page_token = page.next_page_token
+        if not page.next_page_token:
+            break
+    assert pages == [["a", "b"], ["b.2", "c"], ["d-1"]]
+
+
+@pytest.mark.usefixtures("home")
+def test_a_page_token_belongs_to_its_gallery(call):
+    token = call("ListSubjects", subject.ListSubjectsRequest(gallery="home", page_size=1)).next_page_token
+    call("CreateGallery", gallery.CreateGalleryRequest(gallery="other"))
+    request = subject.ListSubjectsRequest(gallery="other", page_token=token)
+    assert refused(call, "ListSubjects", request) == ("INVALID_ARGUMENT", "MESSAGE_ERROR")
+
+
+def test_a_repeated_request_id_replays_the_answer(call, vector):
+    create = gallery.CreateGalleryRequest(gallery="home", request_id=str(uuid.uuid4()))
+    assert call("CreateGallery", create) == call("CreateGallery", create)
+    samples = [wire.pack_probe(vector(0))]
+    enrol = subject.EnrolRequest(gallery="home", subject="ada", samples=samples, request_id="r1")
+    assert call("Enrol", enrol) == call("Enrol", enrol)
+    add = subject.AddSamplesRequest(gallery="home", subject="ada", samples=samples, request_id="r2")
+    assert call("AddSamples", add) == call("AddSamples", add)
+    state = call("GetGallery", gallery.GetGalleryRequest(gallery="home")).gallery
+    assert (state.subjects, state.templates) == (1, 2)
+    delete = subject.DeleteSubjectRequest(gallery="home", subject="ada", request_id="r3")
+    assert call("DeleteSubject", delete) == call("DeleteSubject", delete)
+    drop = gallery.DeleteGalleryRequest(gallery="home", request_id="r4")
+    assert call("DeleteGallery", drop) == call("DeleteGallery", drop)
+
+
+def test_a_request_id_with_another_body_is_refused(call):
+    call("CreateGallery", gallery.CreateGalleryRequest(gallery="one", request_id="r"))
+    for rpc, request in (
+        ("CreateGallery", gallery.CreateGalleryRequest(gallery="two", request_id="r")),
+        ("DeleteGallery", gallery.DeleteGalleryRequest(gallery="one", request_id="r")),
+    ):
+        assert refused(call, rpc, request) == ("INVALID_ARGUMENT", "MESSAGE_ERROR")
+    assert [item.name for item in call("ListGalleries", gallery.ListGalleriesRequest()).galleries] == ["one"]
+
+
+def test_a_failed_request_may_be_tried_again(call):
+    request = gallery.DeleteGalleryRequest(gallery="late", request_id="r")
+    assert refused(call, "DeleteGallery", request) == ("NOT_FOUND", "GALLERY_NOT_FOUND")
+    call("CreateGallery", gallery.CreateGalleryRequest(gallery="late"))
+    call("DeleteGallery", request)
+
+
+def test_health_is_served(address):
+    with grpc.insecure_channel(address) as channel:
+        stub = health_pb2_grpc.HealthStub(channel)
+        for name in ("", "gaitid.v1.MatchService", "gaitid.v1.AdminService"):
+            answer = stub.Check(health_pb2.HealthCheckRequest(service=name), timeout=5)
+            assert answer.status == health_pb2.HealthCheckResponse.SERVING
+        with pytest.raises(grpc.RpcError) as caught:
+            stub.Check(health_pb2.HealthCheckRequest(service="other"), timeout=5)
+        assert caught.value.code() is grpc.StatusCode.NOT_FOUND

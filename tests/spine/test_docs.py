@@ -1,0 +1,73 @@
+"""What the documents say is tried: commands, settings, the Python example, links."""
+
+import re
+import shlex
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from gaitid import cli, settings
+from gaitid.edge.node import EdgeSettings
+from gaitid.records import GaitSequence
+from gaitid.server.app import ServerSettings
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+TEXTS = {str(path.relative_to(ROOT)): path.read_text() for path in PAGES}
+
+
+def blocks(language):
+    return [
+        (name, block)
+        for name, text in TEXTS.items()
+        for block in re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)
+    ]
+
+
+COMMANDS = [
+    (name, line.strip())
+    for name, block in blocks("sh")
+    for line in block.replace("\\\n", " ").splitlines()
+    if line.strip().startswith("gaitid ")
+]
+
+
+@pytest.mark.parametrize(("page", "line"), COMMANDS)
+def test_a_documented_command_has_these_verbs_and_flags(page, line):
+    words = [word for word in shlex.split(line, comments=True) if word != "&"]
+    assert callable(cli._parser(words[1:]).run)
+
+
+@pytest.mark.parametrize(("page", "block"), blocks("toml"))
+def test_a_documented_settings_file_is_one(page, block, tmp_path):
+    path = tmp_path / "a.toml"
+    path.write_text(block)
+    kind = EdgeSettings if "source =" in block else ServerSettings
+    assert settings.load(path, kind) != kind()
+
+
+def test_the_python_example_of_the_readme_runs(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    frames = np.zeros((40, 64, 44), np.uint8)
+    frames[:, 4:36, 17:27] = 1
+    for index, frame in enumerate(frames):
+        swing = round(8 * np.sin(2 * np.pi * index / 25))
+        frame[36:60, 19 + swing : 23 + swing] = 1
+        frame[36:60, 21 - swing : 25 - swing] = 1
+    walk = GaitSequence({"silhouette": frames}, np.arange(40) / 25)
+    (code,) = [block for page, block in blocks("python") if page == "README.md"]
+    exec(code, {"walk": walk, "another_walk": walk})  # noqa: S102
+    assert capsys.readouterr().out.startswith("match: alice (score 1.000")
+
+
+@pytest.mark.parametrize(("page", "text"), TEXTS.items(), ids=TEXTS)
+def test_links_lead_somewhere(page, text):
+    for target in re.findall(r"\]\(([^)#]+)[^)]*\)", text):
+        assert target.startswith("http") or ((ROOT / page).parent / target).exists(), target
+
+
+def test_every_target_of_make_in_the_documents_exists():
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    named = {word for text in TEXTS.values() for word in re.findall(r"`?make ([a-z-]+)", text)}
+    assert named - {"sure", "it", "them", "a", "the"} <= targets

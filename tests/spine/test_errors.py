@@ -1,0 +1,30 @@
+import pytest
+
+from gaitid import errors
+
+
+@pytest.mark.parametrize("kind", errors.all_errors().values(), ids=lambda kind: kind.__name__)
+def test_every_error_survives_its_wire_form(kind):
+    extra = {"reasons": ("too_short",)} if kind is errors.EnrolmentRejected else {}
+    error = kind("got 9", "expected 10", "do this", **extra)
+    again = errors.from_code(error.code, error.got, error.expected, error.remedy, extra.get("reasons", ()))
+    assert type(again) is kind
+    assert str(again) == str(error) == "got 9, expected 10: do this"
+    assert getattr(again, "reasons", ()) == extra.get("reasons", ())
+
+
+def test_an_unknown_code_is_an_internal_error():
+    assert type(errors.from_code("NO_SUCH_CODE", "got")) is errors.InternalError
+
+
+def test_the_tree_in_the_docstring_is_the_tree():
+    drawn = {word for line in errors.__doc__.splitlines() for word in line.split()}
+    assert {kind.__name__ for kind in errors.all_errors().values()} <= drawn
+
+
+@pytest.mark.parametrize(
+    ("parts", "text"),
+    [(("a",), "a"), (("a", "b"), "a, b"), (("a", "b", "c"), "a, b: c"), (("a", "", "c"), "a: c")],
+)
+def test_message(parts, text):
+    assert str(errors.InputError(*parts)) == text

@@ -1,0 +1,324 @@
+"""Records and errors survive the wire; malformed messages are typed errors."""
+
+from __future__ import annotations
+
+import contextlib
+import zlib
+from dataclasses import astuple, replace
+
+import numpy as np
+import pytest
+from google.protobuf.message import DecodeError
+from google.rpc import code_pb2, error_details_pb2, status_pb2
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gaitid import errors, wire
+from gaitid.records import (
+    MAX_FRAMES,
+    Candidate,
+    Decision,
+    Embedding,
+    Enrolment,
+    GaitSequence,
+    GalleryInfo,
+    OperatingPoint,
+    Origin,
+    Outcome,
+    Quality,
+    Reason,
+    ServerInfo,
+    SubjectInfo,
+)
+from gaitid.v1 import decision_pb2, sequence_pb2
+
+POINT = OperatingPoint(0.87, 0.05)
+QUALITY = Quality(61.5, 40, 3.5, 112.3, 240.0, 24.98, 0.8, 0.7, (Reason.MERGED, Reason.CUT_OFF))
+GALLERY = GalleryInfo("home", "gei", "c0", 1408, 2, 3, 9, POINT, 1_795_388_466.5724492)
+
+
+def sequence(frames=12, *, streams=("silhouette", "skeleton"), size=(64, 44), seed=0):
+    rng = np.random.default_rng(seed)
+    made = {}
+    if "silhouette" in streams:
+        made["silhouette"] = rng.integers(0, 2, (frames, *size), np.uint8)
+    if "skeleton" in streams:
+        made["skeleton"] = rng.random((frames, 17, 3), np.float32)
+    boxes = rng.random((frames, 4), np.float32) * 500
+    times = 1_795_388_466.25 + np.cumsum(rng.uniform(0.01, 0.1, frames))
+    return GaitSequence(made, times, boxes, {"merged": 3, "cut_off": 0}, Origin("gate-1", 7))
+
+
+def embedding(dimension=8, seed=0):
+    vector = np.random.default_rng(seed).standard_normal(dimension).astype(np.float32)
+    return Embedding(vector / np.float32(np.linalg.norm(vector)), "c0")
+
+
+def assert_same_sequence(one, two):
+    assert set(one.streams) == set(two.streams)
+    for name, stream in one.streams.items():
+        assert stream.dtype == two.streams[name].dtype
+        np.testing.assert_array_equal(stream, two.streams[name])
+    np.testing.assert_array_equal(one.times, two.times)
+    np.testing.assert_equal(one.boxes, two.boxes)
+    assert dict(one.dropped) == dict(two.dropped)
+    assert one.origin == two.origin
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    frames=st.integers(1, 20),
+    streams=st.sampled_from([("silhouette",), ("skeleton",), ("silhouette", "skeleton")]),
+    size=st.sampled_from([(64, 44), (64, 64), (128, 88)]),
+    seed=st.integers(0, 1000),
+)
+def test_any_sequence_survives(frames, streams, size, seed):
+    original = sequence(frames, streams=streams, size=size, seed=seed)
+    data = wire.pack_probe(original).SerializeToString()
+    assert_same_sequence(original, wire.unpack_probe(sequence_pb2.Probe.FromString(data)))
+
+
+def test_a_bare_sequence_survives():
+    bare = GaitSequence({"silhouette": np.ones((1, 64, 44), np.uint8)}, np.zeros(1))
+    assert_same_sequence(bare, wire.unpack_sequence(wire.pack_sequence(bare)))
+
+
+def test_a_half_precision_skeleton_is_read():
+    original = sequence(streams=("skeleton",))
+    message = wire.pack_sequence(original)
+    message.skeletons.format = sequence_pb2.FLOAT_FORMAT_FLOAT16
+    message.skeletons.data = original.skeletons.astype("<f2").tobytes()
+    np.testing.assert_allclose(wire.unpack_sequence(message).skeletons, original.skeletons, atol=1e-3)
+
+
+def test_undeflated_silhouettes_are_read():
+    original = sequence(streams=("silhouette",))
+    message = wire.pack_sequence(original)
+    message.silhouettes.data = zlib.decompress(message.silhouettes.data)
+    message.silhouettes.packing = sequence_pb2.SILHOUETTE_PACKING_BITS
+    assert_same_sequence(original, wire.unpack_sequence(message))
+
+
+@pytest.mark.parametrize("dimension", [1, 8, 1408])
+def test_an_embedding_survives(dimension):
+    original = embedding(dimension)
+    back = wire.unpack_probe(wire.pack_probe(original))
+    np.testing.assert_array_equal(original.vector, back.vector)
+    assert back.contract == original.contract
+
+
+@pytest.mark.parametrize("outcome", list(Outcome))
+@pytest.mark.parametrize("quality", [None, QUALITY])
+def test_a_decision_survives(outcome, quality):
+    candidates = (Candidate("ada", 0.91, "t1", 0.01), Candidate("bob", -0.2, "t2"))
+    for chosen in ((), candidates[:1], candidates):
+        original = Decision(outcome, chosen, quality, POINT, 12)
+        assert wire.unpack_decision(wire.pack_decision(original)) == original
+
+
+@pytest.mark.parametrize("created_at", [0.0, 1.5, 1_795_388_466.5724492, 1_795_388_466.9999998])
+def test_a_gallery_survives(created_at):
+    original = replace(GALLERY, created_at=created_at)
+    assert wire.unpack_gallery(wire.pack_gallery(original)) == original
+
+
+def test_other_answers_survive():
+    subject = SubjectInfo("ada", ("t1", "t2"), 1_795_388_466.25)
+    assert wire.unpack_subject(wire.pack_subject(subject)) == subject
+    enrolment = Enrolment("ada", ("t1",), ((1, (Reason.STANDING,)), (3, ())), 4)
+    assert wire.unpack_enrolment(wire.pack_enrolment(enrolment)) == enrolment
+    info = ServerInfo("0.1.0", "gei", "c0", 1408, ("silhouette",), 10)
+    assert wire.unpack_info(wire.pack_info(info)) == info
+
+
+def _error(kind):
+    if kind is errors.EnrolmentRejected:
+        return kind("all 2 samples", "one good", "walk on", ("too_short", Reason.MERGED))
+    return kind("got 3", "expected 4", "do this")
+
+
+@pytest.mark.parametrize("kind", errors.all_errors().values(), ids=errors.all_errors())
+def test_every_error_survives(kind):
+    original = _error(kind)
+    status = status_pb2.Status.FromString(wire.pack_error(original).SerializeToString())
+    back = wire.unpack_error(status)
+    assert type(back) is kind
+    assert (back.got, back.expected, back.remedy) == (original.got, original.expected, original.remedy)
+    assert getattr(back, "reasons", None) == getattr(original, "reasons", None)
+    assert str(back) == str(original) == status.message
+    assert code_pb2.Code.Name(status.code) == kind.status
+    details = {detail.type_url.rpartition(".")[2] for detail in status.details}
+    assert ("BadRequest" in details) == issubclass(kind, errors.InputError)
+    assert ("RetryInfo" in details) == issubclass(kind, errors.Overloaded)
+
+
+def test_an_error_of_few_words_survives():
+    back = wire.unpack_error(wire.pack_error(errors.StoreLocked("locked")))
+    assert (back.got, back.expected, back.remedy) == ("locked", "", "")
+
+
+def test_a_long_error_is_clipped():
+    back = wire.unpack_error(wire.pack_error(errors.InputError("x" * 10_000)))
+    assert len(back.got) == wire.MAX_TEXT
+
+
+@pytest.mark.parametrize(
+    "status",
+    [
+        status_pb2.Status(),
+        status_pb2.Status(code=5, message="not ours"),
+        wire.pack_error(errors.InputError("x")).__class__(code=13),
+    ],
+)
+def test_a_foreign_status_is_an_internal_error(status):
+    assert type(wire.unpack_error(status)) is errors.InternalError
+
+
+def test_a_foreign_domain_is_not_believed():
+    status = status_pb2.Status(code=5, message="theirs")
+    status.details.add().Pack(error_details_pb2.ErrorInfo(reason="GALLERY_NOT_FOUND", domain="example"))
+    assert type(wire.unpack_error(status)) is errors.InternalError
+
+
+def _changed(**changes):
+    message = wire.pack_sequence(sequence())
+    for path, value in changes.items():
+        *parents, name = path.split("__")
+        target = message
+        for parent in parents:
+            target = getattr(target, parent)
+        setattr(target, name, value)
+    return message
+
+
+def _times(values):
+    message = wire.pack_sequence(sequence())
+    del message.times_s[:]
+    message.times_s.extend(values)
+    return message
+
+
+def _without(*names):
+    message = wire.pack_sequence(sequence())
+    for name in names:
+        message.ClearField(name)
+    return message
+
+
+def _dropped(key):
+    message = wire.pack_sequence(sequence())
+    message.dropped[key] = 1
+    return message
+
+
+BOMB = zlib.compress(bytes(200 * 2**20), 1)
+NAN = np.full((12, 17, 3), np.nan, "<f4").tobytes()
+BIG = np.full((12, 17, 3), 7.0, "<f4").tobytes()
+MALFORMED = {
+    "empty": (sequence_pb2.GaitSequence(), errors.SequenceError),
+    "no stream": (_without("silhouettes", "skeletons"), errors.SequenceError),
+    "no times": (_without("times_s"), errors.MessageError),
+    "no times and boxes": (_without("times_s", "boxes"), errors.SequenceError),
+    "frames 0": (_changed(silhouettes__frames=0), errors.MessageError),
+    "frames 2**32-1": (_changed(silhouettes__frames=2**32 - 1), errors.MessageError),
+    "frames one more": (_changed(silhouettes__frames=13), errors.MessageError),
+    "frames one less": (_changed(silhouettes__frames=11), errors.MessageError),
+    "skeleton frames 2**32-1": (_changed(skeletons__frames=2**32 - 1), errors.MessageError),
+    "skeleton frames 0": (_changed(skeletons__frames=0), errors.MessageError),
+    "height 0": (_changed(silhouettes__height=0), errors.SequenceError),
+    "width 2**32-1": (_changed(silhouettes__width=2**32 - 1), errors.SequenceError),
+    "another size": (_changed(silhouettes__height=65), errors.SequenceError),
+    "packing unset": (_changed(silhouettes__packing=0), errors.MessageError),
+    "packing unknown": (_changed(silhouettes__packing=99), errors.MessageError),
+    "format unset": (_changed(skeletons__format=0), errors.MessageError),
+    "format unknown": (_changed(skeletons__format=99), errors.MessageError),
+    "silhouettes no zlib": (_changed(silhouettes__data=b"garbage"), errors.MessageError),
+    "silhouettes empty": (_changed(silhouettes__data=b""), errors.MessageError),
+    "zip bomb": (_changed(silhouettes__data=BOMB), errors.MessageError),
+    "bits too few": (_changed(silhouettes__packing=1), errors.MessageError),
+    "skeletons cut": (_changed(skeletons__data=NAN[:-1]), errors.MessageError),
+    "skeletons NaN": (_changed(skeletons__data=NAN), errors.SequenceError),
+    "confidence 7": (_changed(skeletons__data=BIG), errors.SequenceError),
+    "boxes cut": (_changed(boxes=b"123"), errors.MessageError),
+    "boxes of fewer frames": (_changed(boxes=bytes(16)), errors.MessageError),
+    "times NaN": (_times([float("nan")] * 12), errors.SequenceError),
+    "times constant": (_times([1.0] * 12), errors.SequenceError),
+    "times too many": (_times(range(MAX_FRAMES + 1)), errors.MessageError),
+    "unknown reason": (_dropped("bad_hair"), errors.SequenceError),
+}
+
+
+@pytest.mark.parametrize(("message", "kind"), MALFORMED.values(), ids=MALFORMED)
+def test_a_malformed_sequence_is_a_typed_error(message, kind):
+    with pytest.raises(kind) as caught:
+        wire.unpack_sequence(message)
+    assert caught.value.got
+    assert caught.value.expected
+
+
+EMBEDDINGS = {
+    "empty": sequence_pb2.Embedding(),
+    "no contract": sequence_pb2.Embedding(vector=embedding().vector.tobytes()),
+    "cut": sequence_pb2.Embedding(vector=embedding().vector.tobytes()[:-1], contract="c"),
+    "NaN": sequence_pb2.Embedding(vector=np.full(4, np.nan, "<f4").tobytes(), contract="c"),
+    "zero": sequence_pb2.Embedding(vector=bytes(16), contract="c"),
+    "long": sequence_pb2.Embedding(vector=np.full(4, 3e38, "<f4").tobytes(), contract="c"),
+}
+
+
+@pytest.mark.parametrize("message", EMBEDDINGS.values(), ids=EMBEDDINGS)
+def test_a_malformed_embedding_is_a_typed_error(message):
+    with pytest.raises(errors.InputError):
+        wire.unpack_embedding(message)
+
+
+def test_an_empty_probe_is_a_typed_error():
+    with pytest.raises(errors.MessageError, match="probe is empty"):
+        wire.unpack_probe(sequence_pb2.Probe())
+
+
+def test_samples_are_bounded_before_they_are_inflated():
+    one = wire.pack_probe(sequence())
+    one.sequence.silhouettes.frames = MAX_FRAMES // 2
+    with pytest.raises(errors.MessageError, match="15000 frames together"):
+        wire.unpack_samples([one, one, one])
+    assert wire.unpack_samples([]) == []
+
+
+@pytest.mark.parametrize("outcome", [0, 99])
+def test_an_unknown_outcome_is_a_typed_error(outcome):
+    with pytest.raises(errors.MessageError, match="outcome"):
+        wire.unpack_decision(decision_pb2.Decision(outcome=outcome))
+
+
+def test_an_unknown_reason_is_a_typed_error():
+    with pytest.raises(errors.MessageError, match="new_code"):
+        wire.unpack_quality(decision_pb2.Quality(reasons=["new_code"]))
+
+
+@pytest.mark.parametrize("probe", [None, b"bytes", np.zeros(3)])
+def test_what_is_no_probe_is_not_packed(probe):
+    with pytest.raises(errors.InputError):
+        wire.pack_probe(probe)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"origin": Origin("gate", 2**70)}, {"origin": Origin("\ud800", 1)}, {"dropped": {"merged": 2**40}}],
+)
+def test_what_a_message_cannot_hold_is_a_typed_error(changes):
+    with pytest.raises(errors.SequenceError):
+        wire.pack_probe(replace(sequence(), **changes))
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.binary(max_size=200), st.integers(0, 2000))
+def test_noise_in_a_message_is_refused_or_read(noise, at):
+    data = bytearray(wire.pack_probe(sequence(2)).SerializeToString())
+    data[at : at + len(noise)] = noise
+    with contextlib.suppress(errors.InputError, DecodeError):
+        wire.unpack_probe(sequence_pb2.Probe.FromString(bytes(data)))
+
+
+def test_quality_carries_all_its_fields():
+    assert astuple(wire.unpack_quality(wire.pack_quality(QUALITY))) == astuple(QUALITY)
