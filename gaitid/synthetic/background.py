@@ -186,7 +186,7 @@ def trace(place: Place, camera: Camera, size: tuple[int, int]) -> Backdrop:
     color *= 1 - np.float32(place.shadow) * np.where(flat, dark, 0)[..., None]
     image = cv2.resize(color, size, interpolation=cv2.INTER_AREA)
     receives = np.asarray(
-        cv2.resize(np.where(flat, 1 - dark, 0), size, interpolation=cv2.INTER_AREA), np.float32
+        cv2.resize(np.where(flat, 1 - dark, 0), size, interpolation=cv2.INTER_AREA).clip(0, 1), np.float32
     )
     return Backdrop(np.rint(image.clip(0, 255)).astype(np.uint8), hiding, receives)
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -24,7 +25,8 @@ from gaitid.synthetic.camera import Camera
 from gaitid.synthetic.cohort import Cohort, Key, _pose
 from gaitid.synthetic.detect import visible
 from gaitid.synthetic.garments import Colors, draw_colors
-from gaitid.synthetic.path import Pace, Path
+from gaitid.synthetic.path import Pace
+from gaitid.synthetic.path import Path as Course
 from gaitid.synthetic.render import SUBPIXEL, paint, snap
 
 Bytes = NDArray[np.uint8]
@@ -41,7 +43,7 @@ class SceneWalker:
     Attributes:
         identity: Number in the scene's cohort.
         path: Where; see `crossing`.
-        start_s: When the walker steps onto the path, seconds.
+        start_s: When the walker steps onto the path, seconds; may lie before the scene's begin.
         session: Day: decides clothes and mood.
         number: Number of the walk on that day.
         condition: ``nm``, ``bg`` or ``cl``.
@@ -50,7 +52,7 @@ class SceneWalker:
     """
 
     identity: int
-    path: Path
+    path: Course
     start_s: float = 0.0
     session: int = 0
     number: int = 0
@@ -187,10 +189,10 @@ class Scene:
             time = index / self.fps
             views = []
             for track, walker in enumerate(self.walkers, 1):
-                if time < walker.start_s or cast.get(track, 0) is None:
+                if index < round(walker.start_s * self.fps) or cast.get(track, 0) is None:
                     continue
                 if track not in cast:
-                    cast[track] = _Actor(self, track, index)
+                    cast[track] = _Actor(self, track)
                 actor = cast[track]
                 if actor is None or actor.gone(index):
                     cast[track] = None  # what has left needs no memory
@@ -224,8 +226,9 @@ _NOBODY = np.zeros((0, 0, 3), np.uint8)
 class _Actor:
     """A walker of a scene, posed for all its frames."""
 
-    def __init__(self, scene: Scene, track: int, first: int) -> None:
+    def __init__(self, scene: Scene, track: int) -> None:
         walker = scene.walkers[track - 1]
+        first = round(walker.start_s * scene.fps)
         people = scene.people
         person, day = people.identity(walker.identity), people.day(walker.identity, walker.session)
         key = Key(
@@ -294,8 +297,9 @@ def _cast_shadow(
     if depth.min() < 0.3 or (high - low).min() <= 2 * room:
         return None
     dark = np.zeros((high[1] - low[1], high[0] - low[0]), np.uint8)
-    fixed = np.rint((pixels - low - 0.5) * SUBPIXEL).astype(np.int32)[faces]
-    for triangle in fixed:
+    corner = np.rint((pixels - low - 0.5) * SUBPIXEL).astype(np.int32)[faces]
+    one, two = corner[:, 1] - corner[:, 0], corner[:, 2] - corner[:, 0]
+    for triangle in corner[one[:, 0] * two[:, 1] < one[:, 1] * two[:, 0]]:  # one side covers all
         cv2.fillConvexPoly(dark, triangle, 255, lineType=cv2.LINE_8, shift=4)
     soft = np.asarray(cv2.GaussianBlur(dark, (0, 0), blur), np.float32) / np.float32(255)
     return (int(low[0]), int(low[1])), soft
@@ -432,7 +436,59 @@ def scene_source(scene: Scene) -> Source:
     return _SceneSource(scene)
 
 
-def crossing(camera: Camera, size: tuple[int, int], y: float, *, leftwards: bool = False) -> Path:
+def write_scene(scene: Scene, path: Path) -> None:
+    """Write a video (``.avi``, Motion JPEG) and, beside it, ``.npz`` with the truth; see `read_truth`."""
+    sightings: list[tuple[int, Sighting]] = []
+    writer = cv2.VideoWriter(
+        str(path), cv2.CAP_FFMPEG, cv2.VideoWriter.fourcc(*"MJPG"), scene.fps, scene.size
+    )
+    if path.suffix != ".avi" or not writer.isOpened():
+        raise InputError(
+            f"cannot write {path}", "a name ending in .avi in a directory that exists", "check it"
+        )
+    for frame, truth in scene:
+        writer.write(frame.image)
+        sightings += [(truth.index, sighting) for sighting in truth.sightings]
+    writer.release()
+    masks = [np.packbits(part) for _, s in sightings for part in (s.mask, s.whole_mask)]
+    np.savez_compressed(
+        path.with_suffix(".npz"),
+        fps=np.float64(scene.fps),
+        frames=np.int64(len(scene)),
+        index=np.array([index for index, _ in sightings], np.int32),
+        track=np.array([s.track for _, s in sightings], np.int32),
+        subject=np.array([s.subject for _, s in sightings], str),
+        boxes=np.array([(s.box, s.whole_box) for _, s in sightings], np.float32).reshape(-1, 2, 4),
+        keypoints=np.array([s.keypoints for _, s in sightings], np.float32).reshape(-1, COCO, 3),
+        masks=np.concatenate(masks) if masks else np.zeros(0, np.uint8),
+    )
+
+
+def read_truth(path: Path) -> list[Truth]:
+    """The truth of every frame as `write_scene` wrote it."""
+    with np.load(path, allow_pickle=False) as archive:
+        data = {name: archive[name] for name in archive.files}
+    found: list[list[Sighting]] = [[] for _ in range(int(data["frames"]))]
+    at = 0
+    for k, index in enumerate(data["index"]):
+        masks = []
+        for box in data["boxes"][k]:
+            width, height = np.rint(box[2:] - box[:2]).astype(int)
+            size = -(-width * height // 8)
+            flat = np.unpackbits(data["masks"][at : at + size], count=width * height)
+            masks.append(flat.reshape(height, width))
+            at += size
+        box, whole_box = data["boxes"][k]
+        found[index].append(
+            Sighting(
+                int(data["track"][k]), str(data["subject"][k]), box, masks[0], whole_box, masks[1],
+                data["keypoints"][k],
+            )
+        )  # fmt: skip
+    return [Truth(i / float(data["fps"]), i, tuple(row)) for i, row in enumerate(found)]
+
+
+def crossing(camera: Camera, size: tuple[int, int], y: float, *, leftwards: bool = False) -> Course:
     """A path along x at depth `y` that enters and leaves the picture, walked to +x or, leftwards, to -x."""
     x = np.linspace(-30, 30, 1201)
     pixels, depth = camera.project(np.stack([x, np.full(len(x), y), np.full(len(x), 0.9)], 1))
@@ -441,7 +497,7 @@ def crossing(camera: Camera, size: tuple[int, int], y: float, *, leftwards: bool
         raise InputError(f"a lane at y = {y} m", "one that the camera sees", "move camera or lane")
     first, last = float(seen.min()) - 0.8, float(seen.max()) + 0.8
     points = [(first, y), (last, y)]
-    return Path(np.array(points[::-1] if leftwards else points))
+    return Course(np.array(points[::-1] if leftwards else points))
 
 
 def _standard_camera(size: tuple[int, int], azimuth: float = 0.0) -> Camera:
