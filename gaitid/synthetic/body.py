@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gaitid.errors import InputError
+from gaitid.synthetic.algebra import between, turns
 
 Floats = NDArray[np.float64]
 
@@ -46,6 +47,7 @@ class Figure:
         vertices: (V, 3) metres.
         joints: (21, 3) bone heads, metres.
         keypoints: (23, 3) metres.
+        upright: (21, 3, 3) rotation of each bone from rest (arms and legs apart) to limbs hanging.
     """
 
     sex: int
@@ -53,6 +55,7 @@ class Figure:
     vertices: Floats
     joints: Floats
     keypoints: Floats
+    upright: Floats
 
     @property
     def height(self) -> float:
@@ -95,7 +98,7 @@ class Body:
     @cached_property
     def owner(self) -> NDArray[np.intp]:
         """(V,) the bone that moves each vertex most."""
-        return self.weights.argmax(1)
+        return np.asarray(self.weights.argmax(1))
 
     @cached_property
     def labels(self) -> NDArray[np.uint8]:
@@ -103,7 +106,7 @@ class Body:
         of_bone = np.zeros(len(self.bones), np.uint8)
         for part, names in _BONE_PARTS.items():
             of_bone[[self.index[name] for name in names]] = LABEL[part]
-        return np.median(of_bone[self.owner][self.faces], axis=1).astype(np.uint8)
+        return np.asarray(np.median(of_bone[self.owner][self.faces], axis=1), np.uint8)
 
     def share(self, *names: str) -> Floats:
         """(V,) how much of each vertex those bones move; without a side letter, both sides count."""
@@ -116,13 +119,29 @@ class Body:
             raise InputError(f"sex {sex}, age {age}", "sex 0 or 1 and age 18 to 90 years", "draw adults only")
         noise = np.clip(rng.standard_normal(self._score_mean.shape[1]), -2.6, 2.6)
         centre = self._score_mean[sex] + self._score_age[sex] * (age - 45) / 20
-        return centre + (self._score_cholesky[sex] * noise).sum(1)
+        return np.asarray(centre + (self._score_cholesky[sex] * noise).sum(1))
 
     def figure(self, scores: Floats, sex: int, age: float) -> Figure:
         """The body with those shape scores."""
         points = self._mean + np.tensordot(scores, self._components, 1)
         count, bones = len(self.weights), len(self.bones)
-        return Figure(sex, age, points[:count], points[count : count + bones], points[count + bones :])
+        joints = points[count : count + bones]
+        upright = self._upright(joints)
+        return Figure(sex, age, points[:count], joints, points[count + bones :], upright)
+
+    def _upright(self, joints: Floats) -> Floats:
+        turn = np.tile(np.eye(3), (len(self.bones), 1, 1))
+        down = np.array([[0.0, 0.0, -1.0]])
+        at = self.index
+        for side in "LR":
+            for bone, end in (("thigh", "shank"), ("shank", "foot"), ("uarm", "farm"), ("farm", "hand")):
+                limb = joints[at[end + side]] - joints[at[bone + side]]
+                turn[at[bone + side]] = between(limb[None], down)[0]
+            foot = joints[at["toe" + side]] - joints[at["foot" + side]]
+            yaw = np.array([-np.rad2deg(np.arctan2(foot[1], foot[0]))])
+            turn[at["foot" + side]] = turn[at["toe" + side]] = turns(yaw, 0 * yaw, 0 * yaw)[0]
+            turn[at["hand" + side]] = turn[at["farm" + side]]
+        return turn
 
 
 @lru_cache(maxsize=1)

@@ -91,16 +91,19 @@ class Camera:
         return cls.looking_at(place, (0.0, 0.0, aim), focal, roll=roll, distortion=distortion)
 
     def project(self, points: Floats) -> tuple[Floats, Floats]:
-        """Pixels (..., 2) and depth (...) in metres of world points (..., 3).
+        """Pixels (..., N, 2) and depth (..., N) in metres of world points (..., N, 3).
 
         Points nearer than 0.1 m are treated as if they were at 0.1 m: cut them by depth.
         """
-        local = (points - self.position) @ self.rotation.T
-        depth = local[..., 2]
-        flat = local[..., :2] / np.maximum(depth, 0.1)[..., None]
+        local = self.rotation @ (points - self.position).swapaxes(-1, -2)  # (..., 3, N): long rows
+        depth = local[..., 2, :]
+        flat = np.empty((2, *depth.shape))
+        np.divide(np.moveaxis(local[..., :2, :], -2, 0), np.maximum(depth, 0.1), out=flat)
         if self.distortion:
             # Beyond its turning point a barrel would fold the image back on itself.
             limit = 1 / (3 * -self.distortion) if self.distortion < 0 else np.inf
-            radius = np.minimum((flat**2).sum(-1, keepdims=True), limit)
-            flat = flat * (1 + self.distortion * radius)
-        return flat * self.focal + np.array(self.centre), depth
+            flat *= 1 + self.distortion * np.minimum(flat[0] ** 2 + flat[1] ** 2, limit)
+        flat *= self.focal
+        flat[0] += self.centre[0]
+        flat[1] += self.centre[1]
+        return np.moveaxis(flat, 0, -1), depth

@@ -13,16 +13,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gaitid.errors import InputError
-from gaitid.perception.align import align, binarise
 from gaitid.records import SILHOUETTE, SKELETON, GaitSequence, Origin
-from gaitid.synthetic.body import COCO, FEMALE, MALE, Body, Figure, load_body
+from gaitid.synthetic.actor import Actor
+from gaitid.synthetic.body import COCO, FEMALE, MALE, Figure, load_body
 from gaitid.synthetic.camera import Camera
-from gaitid.synthetic.detect import detect, visible
+from gaitid.synthetic.detect import detect
 from gaitid.synthetic.dress import Dressed
+from gaitid.synthetic.frames import Extent, align_all
 from gaitid.synthetic.motion import walk
 from gaitid.synthetic.noise import degrade, draw_segmenter
 from gaitid.synthetic.occlude import OCCLUSIONS, cut_at_border, hide_behind_object, join_walker
-from gaitid.synthetic.outfit import Outfit, Wardrobe, draw_arms, draw_hair, draw_wardrobe, style_changes
+from gaitid.synthetic.outfit import Wardrobe, draw_arms, draw_hair, draw_wardrobe, style_changes
 from gaitid.synthetic.path import Pace, Path
 from gaitid.synthetic.render import masks as render_masks
 from gaitid.synthetic.render import snap
@@ -35,7 +36,6 @@ SPLITS = ("train", "validation", "test")
 VIEWS = tuple(float(view) for view in range(0, 181, 18))
 """The eleven views of CASIA-B."""
 _STAGES = ("identity", "session", "sequence", "camera", "occlusion", "masks", "keypoints")
-_MARGIN = 6
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -81,7 +81,7 @@ class Key:
 
     def stream(self, stage: str, draw: int = 0) -> np.random.Generator:
         """The random stream of one stage of this sequence; `draw` numbers repeated draws."""
-        turn = int(round(self.view * 64)) % (360 * 64)
+        turn = round(self.view * 64) % (360 * 64)
         condition = int.from_bytes(self.condition.encode(), "big")
         return _stream(
             self.seed, self.split, stage, self.identity, self.session, self.number, condition, turn, draw
@@ -110,6 +110,7 @@ class Cohort:
         self.seed, self.split, self.shape, self.motion = seed, split, shape, motion
         self._person = lru_cache(maxsize=256)(self._draw_person)
         self._day = lru_cache(maxsize=256)(self._draw_day)
+        self._dressed = lru_cache(maxsize=64)(self._dress)
 
     def identity(self, identity: int) -> Person:
         """The person of that number."""
@@ -150,16 +151,18 @@ class Cohort:
             path: Where; default: straight along +x past the origin, in the middle of the walk.
             camera: The camera; default: one at `view`, with its own distance, height and lens.
             height_px: Body height in the middle of the walk with the default camera; default: drawn
-                from 56 to 128.
+                from 48 to 120 (the video at hand has 48 to 110).
             occlusion: One of `occlude.OCCLUSIONS`.
         """
         if occlusion not in OCCLUSIONS:
             raise InputError(f"occlusion {occlusion!r}", f"one of {OCCLUSIONS}", "choose one")
         key = Key(self.seed, self.split, identity, session, _checked(number, "number"), condition, view)
-        person, day = self.identity(identity), self.day(identity, session)
-        scene = _pose(load_body(), person, day, key, frames, fps, pace, path)
+        person = self.identity(identity)
+        actor = self._act(key, frames, fps, pace, path)
+        if path is None:
+            actor = actor.moved(-actor.root.mean(0))
         camera = camera or _draw_camera(key.stream("camera"), view, person.figure.height, height_px)
-        walk = _film(scene, camera, key, person.subject)
+        walk = _film(actor, camera, key, person.subject)
         if occlusion == "none":
             return walk
         return replace(walk, clean=self._occlude(walk, occlusion, camera))
@@ -185,6 +188,47 @@ class Cohort:
         sex = person.sex if self.shape else MALE
         return Day(vary_session(rng, person.style), draw_wardrobe(rng, sex, person.hair))
 
+    def _dress(self, identity: int, session: int, condition: str) -> Dressed:
+        outfit = self.day(identity, session).wardrobe.wear(condition)
+        rng = _stream(self.seed, self.split, "session", identity, session, 1)
+        return Dressed(load_body(), self.identity(identity).figure, outfit, rng)
+
+    def actor(
+        self,
+        identity: int,
+        session: int = 0,
+        number: int = 0,
+        *,
+        condition: str = "nm",
+        frames: int = 60,
+        fps: float = 25.0,
+        pace: Pace | None = None,
+        path: Path | None = None,
+    ) -> Actor:
+        """The same walk in the world, for a camera or a scene of your own; see `sequence`.
+
+        Without a path it begins at the origin and goes along +x.
+        """
+        key = Key(self.seed, self.split, identity, session, _checked(number, "number"), condition, 0.0)
+        return self._act(key, frames, fps, pace, path)
+
+    def _act(self, key: Key, frames: int, fps: float, pace: Pace | None, path: Path | None) -> Actor:
+        person, day = self.identity(key.identity), self.day(key.identity, key.session)
+        outfit = day.wardrobe.wear(key.condition)
+        rng = replace(key, view=0.0).stream("sequence")
+        style = vary_sequence(rng, day.style).shifted(style_changes(outfit))
+        arms = draw_arms(rng, outfit)
+        motion = walk(
+            load_body(), person.figure, style, rng, frames=frames, fps=fps, path=path, pace=pace, arms=arms
+        )
+        dressed = self._dressed(key.identity, key.session, key.condition)
+        posed = dressed.pose(motion)
+        root = motion.positions[:, 0, :2]
+        return Actor(
+            dressed, posed.vertices, posed.keypoints, motion.times, root,
+            motion.heading, motion.phase, motion.planted,
+        )  # fmt: skip
+
     def _occlude(self, walk: Walk, occlusion: str, camera: Camera) -> Bytes:
         rng = walk.key.stream("occlusion")
         if occlusion == "object":
@@ -193,7 +237,6 @@ class Cohort:
             return cut_at_border(walk.clean, walk.corners, rng)
         key = walk.key
         other = 1_000_000_000 + key.identity  # nobody whom anyone asks for by number
-        person, day = self.identity(other), self.day(other, key.session)
         middle = walk.root.mean(0)
         heading = float(rng.uniform(0, 360))
         away = np.deg2rad(heading)
@@ -202,20 +245,10 @@ class Cohort:
         start = place - span * np.array([np.cos(away), np.sin(away)])
         path = Path.straight((float(start[0]), float(start[1])), heading)
         fps = 1 / (walk.times[1] - walk.times[0])
-        scene = _pose(
-            load_body(),
-            person,
-            day,
-            replace(key, identity=other),
-            len(walk.times),
-            fps,
-            None,
-            path,
-            centred=False,
-        )
-        pixels, _ = camera.project(scene.vertices)
+        actor = self._act(replace(key, identity=other, view=0.0), len(walk.times), fps, None, path)
+        pixels, _ = camera.project(actor.vertices)
         moved = snap(pixels - walk.corners[:, None])
-        seen = render_masks(moved, scene.dressed.faces, scene.dressed.edges, *walk.clean.shape[1:])
+        seen = render_masks(moved, actor.dressed.faces, actor.dressed.edges, *walk.clean.shape[1:])
         return join_walker(walk.clean, seen, rng)
 
 
@@ -250,23 +283,26 @@ class Walk:
     phase: Floats
 
     @cached_property
+    def _extent(self) -> Extent:
+        return Extent.of(self.clean)
+
+    @cached_property
     def heights(self) -> Floats:
         """(T,) height of the true mask in pixels; 0 where it is empty."""
-        rows = self.clean.any(2)
-        first, last = rows.argmax(1), rows.shape[1] - rows[:, ::-1].argmax(1)
-        return np.where(rows.any(1), last - first, 0).astype(np.float64)
+        extent = self._extent
+        return np.where(extent.filled, extent.bottom - extent.top, 0).astype(np.float64)
 
     @property
     def boxes(self) -> NDArray[np.float32]:
         """(T, 4) xyxy of the true masks in the picture; empty masks have the whole window."""
-        return boxes_of(self.clean, self.corners)
+        return self._extent.boxes(self.corners)
 
     def masks(self, level: float = 1.0, draw: int = 0) -> Bytes:
         """(T, H, W) masks as a segmenter gives them; `level` 0 is clean, `draw` numbers the attempts."""
         if level == 0:
             return self.clean
         rng = self.key.stream("masks", draw)
-        return degrade(self.clean, rng, draw_segmenter(rng, level))
+        return degrade(self.clean, rng, draw_segmenter(rng, level), self._extent)
 
     def detected(self, level: float = 1.0, draw: int = 0) -> NDArray[np.float32]:
         """(T, 17, 3) keypoints as a pose estimator gives them."""
@@ -298,97 +334,36 @@ class Walk:
             streams[SILHOUETTE] = silhouettes[good]
         if SKELETON in modalities:
             streams[SKELETON] = self.detected(level, draw)[good]
-        boxes = boxes_of(masks, self.corners)[good]
+        boxes = Extent.of(masks).boxes(self.corners)[good]
         return GaitSequence(
             streams, self.times[good], boxes, {}, Origin(f"view-{self.key.view:g}", self.key.number)
         )
 
 
-def align_all(masks: Bytes, size: tuple[int, int] = (64, 44)) -> Bytes:
-    """(T, height, width) uint8 0/1: `perception.align` of every mask; zeros where it has no body."""
-    out = np.zeros((len(masks), *size), np.uint8)
-    for target, mask in zip(out, masks, strict=True):
-        gray = align(mask, size)
-        if gray is not None:
-            target[:] = binarise(gray)
-    return out
-
-
-def boxes_of(masks: Bytes, corners: NDArray[np.int64]) -> NDArray[np.float32]:
-    """(T, 4) xyxy of (T, H, W) masks whose windows begin at `corners`; empty ones: the whole window."""
-    out = np.empty((len(masks), 4), np.float32)
-    for axis, line in ((0, masks.any(1)), (1, masks.any(2))):
-        some = line.any(1)
-        first = np.where(some, line.argmax(1), 0)
-        last = np.where(some, line.shape[1] - line[:, ::-1].argmax(1), line.shape[1])
-        out[:, axis], out[:, axis + 2] = corners[:, axis] + first, corners[:, axis] + last
-    return out
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Scene:
-    """A dressed person in motion, before any camera."""
-
-    dressed: Dressed
-    vertices: Floats
-    keypoints: Floats
-    times: Floats
-    root: Floats
-    heading: Floats
-    phase: Floats
-
-
-def _pose(
-    body: Body, person: Person, day: Day, key: Key, frames: int, fps: float, pace: Pace | None, path: Path | None,
-    centred: bool = True,
-) -> _Scene:  # fmt: skip
-    """The walk itself: the same for every view."""
-    outfit = day.wardrobe.wear(key.condition)
-    rng = replace(key, view=0.0).stream("sequence")
-    style = vary_sequence(rng, day.style).shifted(style_changes(outfit))
-    dressed = Dressed(
-        body, person.figure, outfit, _stream(key.seed, key.split, "session", key.identity, key.session, 1)
-    )
-    motion = walk(
-        body,
-        person.figure,
-        style,
-        rng,
-        frames=frames,
-        fps=fps,
-        path=path,
-        pace=pace,
-        arms=draw_arms(rng, outfit),
-    )
-    if path is None and centred:
-        motion = motion.moved(np.array([-motion.positions[:, 0, 0].mean(), 0.0, 0.0]))
-    posed = dressed.pose(motion)
-    root = motion.positions[:, 0, :2]
-    return _Scene(dressed, posed.vertices, posed.keypoints, motion.times, root, motion.heading, motion.phase)
-
-
-def _film(scene: _Scene, camera: Camera, key: Key, subject: str) -> Walk:
-    """What the camera sees of it, in windows that follow the walker."""
-    pixels, _ = camera.project(scene.vertices)
-    low, high = np.floor(pixels.min(1)), np.ceil(pixels.max(1))
-    size = np.ceil((high - low).max(0)).astype(int) + 2 * _MARGIN
-    corners = np.rint((low + high) / 2 - size / 2).astype(np.int64)
-    snapped = snap(pixels - corners[:, None])
-    clean = render_masks(snapped, scene.dressed.faces, scene.dressed.edges, int(size[1]), int(size[0]))
-    joints = scene.keypoints[:, :COCO]
-    points, depth = camera.project(joints)
-    scale = camera.focal / depth.mean(1)
+def _film(actor: Actor, camera: Camera, key: Key, subject: str) -> Walk:
+    clean, corners = actor.masks(camera)
+    points, seen = actor.joints(camera)
+    joints = actor.keypoints[:, :COCO]
     return Walk(
-        key, subject, scene.times, clean, corners, points, visible(joints, points, depth, scale),
-        joints, scene.root, scene.heading, scene.phase,
-    )  # fmt: skip
+        key,
+        subject,
+        actor.times,
+        clean,
+        corners,
+        points,
+        seen,
+        joints,
+        actor.root,
+        actor.heading,
+        actor.phase,
+    )
 
 
 def _draw_camera(rng: np.random.Generator, view: float, stature: float, height_px: float | None) -> Camera:
     """A camera at that view with its own distance, height, lens and a little roll."""
     distance = float(np.exp(rng.uniform(np.log(4.0), np.log(11.0))))
     height = float(rng.uniform(0.9, 1.8) if rng.random() < 0.6 else rng.uniform(1.8, 0.35 * distance + 1.2))
-    tall = height_px or float(np.exp(rng.uniform(np.log(56), np.log(128))))
+    tall = height_px or float(np.exp(rng.uniform(np.log(48), np.log(120))))
     along = float(np.hypot(distance, height - 0.9))
     return Camera.beside(
         view + float(rng.normal(0, 2.0)),

@@ -17,7 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gaitid.errors import InputError
-from gaitid.synthetic.cohort import VIEWS, Cohort, Key, Walk, align_all
+from gaitid.synthetic.cohort import VIEWS, Cohort, Key, Walk
+from gaitid.synthetic.frames import align_all
 from gaitid.synthetic.outfit import CONDITIONS
 from gaitid.synthetic.path import Pace, Path
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from gaitid.synthetic.algebra import follow
+
 Floats = NDArray[np.float64]
 
 _SIGMA = np.array([26, 25, 25, 35, 35, 79, 79, 72, 72, 62, 62, 107, 107, 87, 87, 89, 89]) / 1000
@@ -14,11 +16,10 @@ _SEGMENTS = np.array([(5, 7), (7, 9), (6, 8), (8, 10), (11, 13), (13, 15), (12, 
 _RADII = np.array([0.05, 0.04, 0.05, 0.04, 0.08, 0.055, 0.08, 0.055, 0.10])
 
 
-def visible(joints: Floats, pixels: Floats, depth: Floats, scale: Floats) -> Floats:
+def visible(pixels: Floats, depth: Floats, scale: Floats) -> Floats:
     """How free each joint is of the walker's own body, 0 (hidden) to 1.
 
     Args:
-        joints: (T, 17, 3) metres; only used for the trunk's middle line.
         pixels: (T, 17, 2).
         depth: (T, 17) metres.
         scale: (T,) pixels a metre at the body.
@@ -90,10 +91,7 @@ def detect(
 
 def _wander(rng: np.random.Generator, shape: tuple[int, ...], keep: float) -> Floats:
     """Unit Gaussian noise, autocorrelated over the first axis."""
-    noise = rng.standard_normal(shape)
-    for t in range(1, shape[0]):
-        noise[t] = keep * noise[t - 1] + np.sqrt(1 - keep**2) * noise[t]
-    return noise
+    return follow(rng.standard_normal(shape), keep)
 
 
 def _swaps(

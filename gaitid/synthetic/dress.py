@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -77,7 +79,7 @@ class Dressed:
             offset += len(piece.vertices)
         self.faces: Ints = np.concatenate(faces).astype(np.int32)
         self.labels: Bytes = np.concatenate(labels)
-        self.edges = edges_of(self.faces)
+        self.edges = _edges(self._body, self.faces)
 
     def pose(self, motion: Motion) -> Posed:
         """The mesh and the keypoints in a motion of this figure."""
@@ -96,8 +98,11 @@ class Dressed:
     def _trail(self, vertices: Floats, motion: Motion) -> None:
         """Loose cloth follows its limb late, in place."""
         limb = vertices[:, self._loose] - motion.positions[:, :1]
-        velocity = np.gradient(limb, motion.times, axis=0)
-        vertices[:, self._loose] -= (velocity * self._delay[self._loose, None]).clip(-0.04, 0.04)
+        velocity = np.empty_like(limb)
+        velocity[1:-1] = (limb[2:] - limb[:-2]) / 2
+        velocity[0], velocity[-1] = limb[1] - limb[0], limb[-1] - limb[-2]
+        velocity *= self._delay[self._loose, None] / (motion.times[1] - motion.times[0])
+        vertices[:, self._loose] -= velocity.clip(-0.04, 0.04)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -117,6 +122,24 @@ def normals(vertices: Floats, faces: Ints) -> Floats:
     flat = faces.ravel()
     out = np.stack([np.bincount(flat, np.repeat(column, 3), len(vertices)) for column in face.T], 1)
     return np.asarray(out / (np.linalg.norm(out, axis=1, keepdims=True) + 1e-12))
+
+
+@lru_cache(maxsize=256)
+def _body_normals(body: Body, figure: Figure) -> Floats:
+    return normals(figure.vertices, body.faces)
+
+
+@lru_cache(maxsize=1)
+def _body_edges(body: Body) -> Ints:
+    return edges_of(body.faces)
+
+
+def _edges(body: Body, faces: Ints) -> Ints:
+    """Edges of a mesh whose first faces are the body's, which never change."""
+    count = len(body.faces)
+    rest = edges_of(faces[count:])
+    rest[:, 2:] = np.where(rest[:, 2:] < 0, -1, rest[:, 2:] + count)
+    return np.concatenate([_body_edges(body), rest])
 
 
 def _worn(body: Body, figure: Figure, outfit: Outfit, rng: np.random.Generator) -> tuple[Floats, Floats]:
@@ -140,7 +163,7 @@ def _worn(body: Body, figure: Figure, outfit: Outfit, rng: np.random.Generator) 
     folds = np.sin(figure.vertices @ waves.T + rng.uniform(0, 2 * np.pi, 4)).mean(1)
     thick = thick * (1 + 0.35 * folds)
     thick += outfit.roughness * (1 - share("head")) * rng.normal(size=len(thick))
-    worn = figure.vertices + normals(figure.vertices, body.faces) * thick[:, None]
+    worn = figure.vertices + _body_normals(body, figure) * thick[:, None]
     if outfit.heel:
         floor = figure.vertices[:, 2].min()
         sole = (share("foot") > 0.5) & (figure.vertices[:, 2] < floor + 0.03)
@@ -153,6 +176,12 @@ def _worn(body: Body, figure: Figure, outfit: Outfit, rng: np.random.Generator) 
 
 def solid(centre: Floats, size: Floats, box: float = 1.0) -> tuple[Floats, Ints]:
     """A closed superellipsoid: 42 vertices, 80 faces; `box` 1 is an ellipsoid, towards 0 a box."""
+    unit, faces = _ball()
+    return centre + np.sign(unit) * np.abs(unit) ** box * size, faces
+
+
+@lru_cache(maxsize=1)
+def _ball() -> tuple[Floats, Ints]:
     polar = np.linspace(0, np.pi, 7)[1:-1]
     around = np.arange(8) * 2 * np.pi / 8
     ring = np.stack(
@@ -160,7 +189,6 @@ def solid(centre: Floats, size: Floats, box: float = 1.0) -> tuple[Floats, Ints]
          np.outer(np.cos(polar), np.ones(8))], -1
     ).reshape(-1, 3)  # fmt: skip
     unit = np.concatenate([[[0.0, 0.0, 1.0]], ring, [[0.0, 0.0, -1.0]]])
-    unit = np.sign(unit) * np.abs(unit) ** box
     faces = [(0, 1 + k, 1 + (k + 1) % 8) for k in range(8)]
     for row in range(4):
         a, b = 1 + 8 * row, 9 + 8 * row
@@ -168,7 +196,7 @@ def solid(centre: Floats, size: Floats, box: float = 1.0) -> tuple[Floats, Ints]
             n = (k + 1) % 8
             faces += [(a + k, b + k, b + n), (a + k, b + n, a + n)]
     faces += [(41, 33 + (k + 1) % 8, 33 + k) for k in range(8)]
-    return centre + unit * size, np.array(faces, np.int32)
+    return unit, np.array(faces, np.int32)
 
 
 def _rigid(shape: tuple[Floats, Ints], bone: int, bones: int, part: str) -> Piece:
@@ -195,12 +223,13 @@ def _hair(body: Body, figure: Figure, outfit: Outfit) -> list[Piece]:
     shapes = [solid(centre + half * [-0.12, 0, 0.08], half * grow * [0.95, 1.0, 1.0])]
     back = centre - [half[0] * 0.75, 0, 0]
     if outfit.hair == "bob":
-        shapes.append(solid(back + [0.02, 0, -0.06], np.array([0.06, half[1] * 1.15, 0.10 + 0.03 * big])))
+        size = np.array([0.06, half[1] * 1.15, 0.10 + 0.03 * big])
+        shapes.append(solid(back + np.array([0.02, 0, -0.06]), size))
     if outfit.hair == "long":
         drop = 0.13 + 0.12 * big
         shapes.append(solid(back - [0.005, 0, drop * 0.8], np.array([0.045, half[1] * 1.1, drop])))
     if outfit.hair == "bun":
-        shapes.append(solid(back + [-0.03, 0, 0.03 + 0.06 * big], np.full(3, 0.03 + 0.02 * big)))
+        shapes.append(solid(back + np.array([-0.03, 0, 0.03 + 0.06 * big]), np.full(3, 0.03 + 0.02 * big)))
     if outfit.hair == "tail":
         shapes.append(solid(back - [0.045, 0, 0.06 + 0.05 * big], np.array([0.03, 0.03, 0.09 + 0.08 * big])))
     head, neck = body.index["head"], body.index["neck"]
@@ -261,8 +290,8 @@ def _with_hanging(body: Body, motion: Motion, bag: Bag | None) -> tuple[Floats, 
         swing = ((grip - motion.positions[:, 0]) * forward).sum(1)
         tilt = np.clip(0.8 * (swing - swing.mean()), -0.25, 0.25)
         rotations[:, k] = upright @ _pitch(-tilt)
-    side = 0.0 if bag is None else (0.18 if bag.side == "L" else -0.18)
-    positions[:, 2] = motion.positions[:, 0] - 0.62 * forward + side * upright[:, :, 1]
+    aside = 0.0 if bag is None else (0.18 if bag.side == "L" else -0.18)
+    positions[:, 2] = motion.positions[:, 0] - 0.62 * forward + aside * upright[:, :, 1]
     positions[:, 2, 2] = 0.0
     return np.concatenate([motion.rotations, rotations], 1), np.concatenate([motion.positions, positions], 1)
 
@@ -292,7 +321,7 @@ class _Hanging:
         turns = rng.uniform(0, 2 * np.pi, 2)
         waves = np.sin(5 * angle + turns[0]) + 0.6 * np.sin(3 * angle + turns[1])
         self._folds = tube.folds * waves
-        self._radii = _leg_radii(body, figure) + [outfit.thigh, outfit.thigh, outfit.shank]
+        self._radii = _leg_radii(body, figure) + np.array([outfit.thigh, outfit.thigh, outfit.shank])
         self._levels = tube.length * (np.arange(_RINGS) + 1) / _RINGS
         self.top = self._fixed(figure, outfit)
 
@@ -314,11 +343,11 @@ class _Hanging:
 
     def faces(self, fixed: int, free: int) -> Ints:
         """Faces between successive rings; the fixed ones start at vertex `fixed`, the others at `free`."""
-        starts = [fixed, fixed + SECTORS] + [free + k * SECTORS for k in range(_RINGS)]
+        starts = [fixed, fixed + SECTORS, *(free + k * SECTORS for k in range(_RINGS))]
         k = np.arange(SECTORS)
         after = (k + 1) % SECTORS
         out = []
-        for a, b in zip(starts[:-1], starts[1:], strict=True):
+        for a, b in pairwise(starts):
             out += [np.stack([a + k, b + k, b + after], 1), np.stack([a + k, b + after, a + after], 1)]
         return np.concatenate(out).astype(np.int32)
 
@@ -361,6 +390,7 @@ def _late(values: Floats, times: Floats, lag_s: float) -> Floats:
     return out
 
 
+@lru_cache(maxsize=256)
 def _leg_radii(body: Body, figure: Figure) -> Floats:
     """Radius of the left leg at hip, knee and ankle level, metres."""
     at, joints = body.index, figure.joints

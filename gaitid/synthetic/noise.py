@@ -1,8 +1,9 @@
 """What a segmenter does to a clean mask: rough edges, holes, lost feet, fragments, shadow, dirt.
 
-The stage is cheap enough for a training loader: all frames of a walk are handled as one tall picture.
-Strengths are set so that mask statistics match those of our own extractor on real video; the table is
-in docs/synthetic.md.
+Raw foreground is disturbed and then cleaned with a median, a closing and an opening, as extractors do;
+strengths are set so that mask statistics match those of our own extractor on real video (table in
+docs/synthetic.md). All frames of a walk are handled side by side as one wide picture, which makes the
+stage cheap enough for a training loader.
 """
 
 from __future__ import annotations
@@ -14,28 +15,37 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-Bytes = NDArray[np.uint8]
-Floats = NDArray[np.float64]
+from gaitid.synthetic.frames import Extent
 
-_GAP = 4
-"""Empty rows between frames in the tall picture: nothing leaks from one frame to the next."""
+Bytes = NDArray[np.uint8]
+Shorts = NDArray[np.int16]
+Floats = NDArray[np.float64]
+Ints = NDArray[np.intp]
+
+_GAP = 6
+"""Empty columns between frames: nothing leaks from one frame to the next."""
+_FINE = 1 << 21
+_SLOW = 512
 
 
 @dataclass(frozen=True, slots=True)
 class Segmenter:
-    """How badly one walk is segmented; lengths are shares of the body height.
+    """How badly one walk is segmented. Amplitudes: 127 moves the outline by about half its blur.
 
     Attributes:
-        blur: Smoothing of the outline.
-        coarse: Amplitude of slow bulges and dents of the outline (mask units, 127 = half the edge).
-        fine: Amplitude of the frame-to-frame roughness.
-        bias: Threshold shift: positive thins the body, negative fattens it.
-        hole: Depth of body-fixed patches that look like the background.
-        hole_size: Size of those patches.
+        blur: Softness of the outline, as a share of the body height.
+        coarse: Amplitude of slow bulges and dents of the outline.
+        fine: Amplitude of the pixel noise.
+        bias: Shift of the outline: positive thins the body, negative fattens it.
+        hole: Depth of patches that travel with the body and look like the background.
+        hole_size: Size of those patches as a share of the body height.
         feet: Share of frames whose feet are lost.
-        shadow: Length of the shadow remnant at the feet, 0 for none.
+        shadow: Length of the shadow remnant at the feet as a share of the body height, 0 for none.
         dirt: Share of frames with a speck beside the body.
-        keep: Parts smaller than this share of the largest are dropped.
+        median: Size of the median filter, 1, 3 or 5 pixels.
+        close: Size (height, width) of the closing in pixels; 1 is none.
+        open: Height of the opening in pixels; 1 is none.
+        keep: Parts smaller than this share of the body's area are dropped.
     """
 
     blur: float
@@ -47,173 +57,194 @@ class Segmenter:
     feet: float
     shadow: float
     dirt: float
+    median: int
+    close: tuple[int, int]
+    open: int
     keep: float
 
 
 def draw_segmenter(rng: np.random.Generator, level: float = 1.0) -> Segmenter:
     """The quality of one walk's masks; `level` 0 is clean, 1 like our extractor on real video."""
+    kind = rng.choice(3, p=(0.6, 0.2, 0.2))  # background subtraction, little cleaning, smooth network
     return Segmenter(
-        blur=float(rng.uniform(0.006, 0.010 + 0.010 * level)),
-        coarse=float(level * rng.uniform(10, 55)),
-        fine=float(level * rng.uniform(5, 30)),
-        bias=float(level * rng.normal(-5, 22)),
-        hole=float(level * rng.uniform(150, 420)) if rng.random() < 0.4 * level else 0.0,
-        hole_size=float(rng.uniform(0.5, 1.5)),
-        feet=float(rng.uniform(0.1, 0.7)) if rng.random() < 0.3 * level else 0.0,
-        shadow=float(rng.uniform(0.05, 0.25)) if rng.random() < 0.25 * level else 0.0,
-        dirt=float(rng.uniform(0, 0.2) * level),
+        blur=float(rng.uniform(0.006, 0.010 + 0.012 * level)),
+        coarse=float(level * rng.uniform(10, 60)),
+        fine=float(level * rng.uniform(5, (60, 30, 6)[kind])),
+        bias=float(level * np.clip(rng.normal(-35, 40), -95, 60)),
+        hole=float(level * rng.uniform(120, 380)) if rng.random() < 0.25 * level else 0.0,
+        hole_size=float(rng.uniform(0.08, 0.25)),
+        feet=float(rng.uniform(0.05, 0.5)) if rng.random() < 0.3 * level else 0.0,
+        shadow=float(rng.uniform(0.05, 0.25)) if rng.random() < 0.12 * level else 0.0,
+        dirt=float(rng.uniform(0, 0.15) * level),
+        median=int((5, 3, 3)[kind]),
+        close=((5, 3), (1, 1), (3, 3))[kind],
+        open=int((5, 1, 1)[kind]),
         keep=float(rng.uniform(0.02, 0.15)),
     )
 
 
-def degrade(masks: Bytes, rng: np.random.Generator, segmenter: Segmenter) -> Bytes:
+def degrade(
+    masks: Bytes, rng: np.random.Generator, segmenter: Segmenter, extent: Extent | None = None
+) -> Bytes:
     """Masks as a real segmenter would give them.
 
     Args:
         masks: (T, H, W) uint8, 0 or 1, of one body each.
         rng: Source of chance; the same state gives the same masks.
         segmenter: How badly; see `draw_segmenter`.
+        extent: Of the masks, when it is known already.
 
     Returns:
         (T, H, W) uint8, 0 or 1; a frame may be empty.
     """
     frames, height, width = masks.shape
-    rows = masks.any(2)
-    filled = rows.any(1)
-    top = np.where(filled, rows.argmax(1), 0)
-    bottom = np.where(filled, height - rows[:, ::-1].argmax(1), height)
-    tall = float(np.median(bottom - top))
-    stack = np.zeros((frames, height + _GAP, width), np.uint8)
-    np.multiply(masks, np.uint8(255), out=stack[:, :height])
-    columns = np.array(
-        [np.flatnonzero(m.any(0))[[0, -1]] if f else (0, width) for m, f in zip(masks, filled, strict=True)]
-    )
-    middle = columns.mean(1)
-    soft = stack.reshape(-1, width)
-    sigma = max(0.5, segmenter.blur * tall)
-    soft = cv2.GaussianBlur(soft, (0, 0), sigma)
-    field = _field(frames, height + _GAP, width, rng, segmenter)
-    field += _wounds(frames, height + _GAP, width, top, middle, tall, rng, segmenter)
-    for change in (_lost_feet, _shadow, _dirt):
-        change(field, top, bottom, columns, tall, rng, segmenter)
-    noisy = cv2.add(soft, field.reshape(-1, width), dtype=cv2.CV_16S)
-    out = (noisy > 127 + segmenter.bias).view(np.uint8)
-    out = cv2.medianBlur(out, 3)
-    out.reshape(frames, height + _GAP, width)[:, height:] = 0
-    return _main_parts(out, frames, segmenter.keep)[:, :height]
+    strip = np.zeros((height, frames, width + _GAP), np.uint8)
+    np.multiply(masks.transpose(1, 0, 2), np.uint8(255), out=strip[:, :, :width])
+    body = _Body(masks, extent or Extent.of(masks))
+    soft = cv2.GaussianBlur(strip.reshape(height, -1), (0, 0), max(0.5, segmenter.blur * body.tall))
+    soft = soft.reshape(strip.shape).astype(np.int16)
+    # The outline moves, but clean background stays clean: specks there are `dirt` and `shadow`.
+    field = np.minimum(_field(frames, height, width + _GAP, rng, segmenter), 4 * soft)
+    for change in (_holes, _lost_feet, _shadow, _dirt):
+        change(field, body, rng, segmenter)
+    field += soft
+    raw = (field > 127 + segmenter.bias).view(np.uint8)
+    raw[:, :, width:] = 0
+    parts = _main_parts(_clean(raw.reshape(height, -1), segmenter), segmenter.keep * body.area)
+    return parts.reshape(height, frames, -1)[:, :, :width].transpose(1, 0, 2)
+
+
+class _Body:
+    """Where the body is, its median height and its mean area."""
+
+    def __init__(self, masks: Bytes, extent: Extent) -> None:
+        self.top, self.bottom, self.left, self.right = extent.top, extent.bottom, extent.left, extent.right
+        self.tall = float(np.median(extent.bottom - extent.top))
+        self.area = float(np.count_nonzero(masks)) / max(1, int(extent.filled.sum()))
 
 
 @lru_cache(maxsize=1)
 def _bank() -> tuple[NDArray[np.int8], NDArray[np.int8]]:
-    """Fixed noise to cut from: fine (8, 160, 160), one pixel; coarse (512, 24, 24), slow in time too."""
+    """Fixed unit noise times 40 to cut from: fine, and coarse (512 frames, 14, 14) that is slow in time."""
     rng = np.random.Generator(np.random.Philox(20261122))
-    fine = rng.normal(size=(8, 160, 160))
-    coarse = rng.normal(size=(512, 24, 24))
+    fine = rng.standard_normal(_FINE, np.float32)
+    coarse = rng.standard_normal((_SLOW, 14, 14))
     for _ in range(2):
         coarse = (np.roll(coarse, 1, 0) + 2 * coarse + np.roll(coarse, -1, 0)) / 4
-    coarse /= coarse.std()
-    return tuple(np.rint(40 * noise).clip(-127, 127).astype(np.int8) for noise in (fine, coarse))
+    coarse = coarse / coarse.std()
+    first, second = (np.rint(40 * noise).clip(-127, 127).astype(np.int8) for noise in (fine, coarse))
+    return first, second
 
 
-def _field(
-    frames: int, height: int, width: int, rng: np.random.Generator, how: Segmenter
-) -> NDArray[np.int16]:
-    """(T, H, W) slow and fast noise, added to the blurred mask."""
+@lru_cache(maxsize=1)
+def _ranks() -> Ints:
+    """(512,) rank of each frame in one column of the coarse bank."""
+    return np.asarray(np.argsort(np.argsort(_bank()[1][:, 5, 5], kind="stable"), kind="stable"))
+
+
+def _slow(frames: int, rng: np.random.Generator) -> Ints:
+    """Frame numbers of the coarse bank for one walk."""
+    return np.asarray((rng.integers(_SLOW) + np.arange(frames)) % _SLOW)
+
+
+def _field(frames: int, height: int, width: int, rng: np.random.Generator, how: Segmenter) -> Shorts:
+    """(H, T, W) slow and fast noise."""
     fine, coarse = _bank()
-    start, y, x = rng.integers(0, 512), *rng.integers(0, 12, 2)
-    slow = coarse[(start + np.arange(frames)) % 512, y : y + 12, x : x + 9].astype(np.float32)
-    slow *= how.coarse / 40
-    out = np.empty((frames, height, width), np.int16)
-    grain = np.rint(fine * np.float32(how.fine / 40)).astype(np.int16)
-    cut = (
-        rng.integers(0, 8, frames),
-        rng.integers(0, max(1, 160 - height), frames),
-        rng.integers(0, max(1, 160 - width), frames),
-    )
-    for t, (k, r, c) in enumerate(zip(*(v.tolist() for v in cut), strict=True)):
-        out[t] = cv2.resize(slow[t], (width, height), interpolation=cv2.INTER_LINEAR)
-        piece = grain[k, r : r + height, c : c + width]
-        out[t, : piece.shape[0], : piece.shape[1]] += piece
-    return out
+    y, x = rng.integers(0, 4, 2)
+    bulges = coarse[_slow(frames, rng), y : y + 11, x : x + 8].transpose(1, 0, 2).reshape(11, -1)
+    scaled = bulges.astype(np.float32) * np.float32(how.coarse / 40)
+    size = height * frames * width
+    start = int(rng.integers(_FINE))
+    grain = np.resize(fine[start:], size) if size > _FINE - start else fine[start : start + size]
+    slow = np.asarray(cv2.resize(scaled, (frames * width, height), interpolation=cv2.INTER_LINEAR))
+    out = slow + grain.reshape(slow.shape) * np.float32(how.fine / 40)
+    return out.astype(np.int16).reshape(height, frames, width)
 
 
-def _wounds(
-    frames: int, height: int, width: int, top: NDArray[np.intp], middle: Floats, tall: float,
-    rng: np.random.Generator, how: Segmenter,
-) -> NDArray[np.int16]:  # fmt: skip
-    """Patches of the clothes that look like the background: they travel with the body and flicker."""
-    out = np.zeros((frames, height, width), np.int16)
-    if how.hole <= 0:
-        return out
-    size = max(8, int(tall * 1.3))
-    cells = max(4, int(round(12 / how.hole_size)))
-    patch = cv2.resize(
-        rng.standard_normal((cells, cells)).astype(np.float32), (size, size), interpolation=cv2.INTER_CUBIC
-    )
-    patch = np.minimum(0, -(np.abs(patch) - 1.1)) * how.hole
-    flicker = _bank()[1][(rng.integers(0, 512) + np.arange(frames)) % 512, 3, 3] / 40
-    for t in range(frames):
-        if flicker[t] < -0.3:
-            continue
-        y, x = int(top[t] - 0.15 * tall), int(middle[t]) - size // 2
-        _add(out[t], patch * min(1.0, 0.3 + flicker[t] / 2), y, x)
-    return out
+def _flicker(frames: int, share: float, rng: np.random.Generator) -> Ints:
+    """Frame numbers in runs of a few frames, about `share` of all."""
+    rank = _ranks()[_slow(frames, rng)]
+    return np.flatnonzero(rank >= _SLOW * (1 - share))
 
 
-def _add(target: NDArray[np.int16], patch: NDArray[np.float32], y: int, x: int) -> None:
-    """Add a patch with its corner at (y, x), cut at the borders."""
-    y0, x0 = max(y, 0), max(x, 0)
-    y1, x1 = min(y + patch.shape[0], target.shape[0]), min(x + patch.shape[1], target.shape[1])
+def _patch(
+    field: Shorts,
+    frame: int,
+    top: float,
+    left: float,
+    change: NDArray[np.float32] | float,
+    size: tuple[int, int],
+) -> None:
+    """Add to a rectangle of one frame, cut at the borders."""
+    y, x = int(top), int(left)
+    y0, x0, y1, x1 = max(y, 0), max(x, 0), min(y + size[0], field.shape[0]), min(x + size[1], field.shape[2])
     if y1 > y0 and x1 > x0:
-        target[y0:y1, x0:x1] += patch[y0 - y : y1 - y, x0 - x : x1 - x].astype(np.int16)
+        part = change if isinstance(change, float) else change[y0 - y : y1 - y, x0 - x : x1 - x]
+        field[y0:y1, frame, x0:x1] += np.asarray(part, np.int16)
 
 
-def _flicker(frames: int, share: float, rng: np.random.Generator) -> NDArray[np.bool_]:
-    """(T,) True in runs that last a few frames, about `share` of the time."""
-    wave = _bank()[1][(rng.integers(0, 512) + np.arange(frames)) % 512, 7, 7] / 40
-    return np.asarray(wave > np.quantile(_bank()[1][:, 7, 7] / 40, 1 - share))
+def _holes(field: Shorts, body: _Body, rng: np.random.Generator, how: Segmenter) -> None:
+    if how.hole <= 0:
+        return
+    side = max(8, int(1.2 * body.tall))
+    cells = max(3, round(1.2 / how.hole_size))
+    spots = rng.standard_normal((cells, cells), np.float32)
+    depth = np.minimum(1.0 - np.abs(cv2.resize(spots, (side, side), interpolation=cv2.INTER_CUBIC)), 0)
+    wave = _bank()[1][_slow(field.shape[1], rng), 3, 3] / 40
+    middle = (body.left + body.right) / 2
+    patch = depth * np.float32(how.hole)
+    for t in np.flatnonzero(wave > -0.4):
+        strength = np.float32(min(1.0, 0.5 + 0.5 * wave[t]))
+        _patch(field, int(t), body.top[t] - 0.1 * side, middle[t] - side / 2, patch * strength, (side, side))
 
 
-def _lost_feet(field: NDArray[np.int16], top, bottom, columns, tall, rng, how) -> None:  # type: ignore[no-untyped-def]
+def _lost_feet(field: Shorts, body: _Body, rng: np.random.Generator, how: Segmenter) -> None:
     if how.feet <= 0:
         return
-    depth = rng.uniform(0.02, 0.09)
-    for t in np.flatnonzero(_flicker(len(field), how.feet, rng)):
-        cut = int(bottom[t] - tall * depth * rng.uniform(0.5, 1.3))
-        field[t, max(cut, 0) :] -= 300
+    depth = rng.uniform(0.02, 0.08)
+    for t in _flicker(field.shape[1], how.feet, rng):
+        cut = body.bottom[t] - body.tall * depth * rng.uniform(0.5, 1.4)
+        _patch(field, int(t), cut, 0, -400.0, (field.shape[0], field.shape[2]))
 
 
-def _shadow(field: NDArray[np.int16], top, bottom, columns, tall, rng, how) -> None:  # type: ignore[no-untyped-def]
+def _shadow(field: Shorts, body: _Body, rng: np.random.Generator, how: Segmenter) -> None:
     if how.shadow <= 0:
         return
-    side, thick = rng.choice([-1, 1]), max(1, int(tall * rng.uniform(0.01, 0.03)))
-    reach = int(how.shadow * tall)
-    for t in range(len(field)):
-        y = int(bottom[t]) - thick
-        a = int(columns[t][0]) if side > 0 else int(columns[t][0]) - reach
-        b = int(columns[t][1]) + reach if side > 0 else int(columns[t][1])
-        field[t, max(y, 0) : y + 2 * thick, max(a, 0) : max(b, 0)] += 90
+    to_right, thick = rng.random() < 0.5, max(1, int(body.tall * rng.uniform(0.015, 0.04)))
+    reach = int(how.shadow * body.tall)
+    for t in range(field.shape[1]):
+        wide = int(body.right[t] - body.left[t]) + reach
+        left = body.left[t] - (0 if to_right else reach)
+        _patch(field, t, body.bottom[t] - thick, left, 85.0, (2 * thick, wide))
 
 
-def _dirt(field: NDArray[np.int16], top, bottom, columns, tall, rng, how) -> None:  # type: ignore[no-untyped-def]
-    for t in np.flatnonzero(_flicker(len(field), max(how.dirt, 1e-3), rng)):
-        y = int(rng.uniform(top[t], bottom[t]))
-        x = int(rng.choice([columns[t][0] - 0.04 * tall, columns[t][1] + 0.02 * tall]))
-        size = max(1, int(tall * rng.uniform(0.01, 0.04)))
-        field[t, max(y, 0) : y + size, max(x, 0) : max(x + size, 0)] += 200
+def _dirt(field: Shorts, body: _Body, rng: np.random.Generator, how: Segmenter) -> None:
+    for t in _flicker(field.shape[1], max(how.dirt, 1e-3), rng):
+        side = max(2, int(body.tall * rng.uniform(0.02, 0.06)))
+        left = body.left[t] - 0.7 * side if rng.random() < 0.5 else body.right[t] - 0.3 * side
+        _patch(field, int(t), rng.uniform(body.top[t], body.bottom[t]), left, 250.0, (side, side))
 
 
-def _main_parts(tall: Bytes, frames: int, keep: float) -> Bytes:
-    """(T, H, W): parts with fewer pixels than `keep` times the largest of their frame are dropped."""
-    count, labels, stats, _ = cv2.connectedComponentsWithStats(tall, connectivity=8, ltype=cv2.CV_32S)
-    if count > 2:
-        height = len(tall) // frames
-        frame = stats[:, cv2.CC_STAT_TOP] // height
-        area = stats[:, cv2.CC_STAT_AREA].copy()
-        area[0] = 0
-        largest = np.zeros(frames + 1)
-        np.maximum.at(largest, frame, area)
-        kept = (area >= keep * largest[frame]).astype(np.uint8)
-        kept[0] = 0
-        tall = kept[labels]
-    return tall.reshape(frames, -1, tall.shape[1])
+def _clean(raw: Bytes, how: Segmenter) -> Bytes:
+    """The clean-up that extractors apply to raw foreground."""
+    if how.median > 1:
+        raw = np.asarray(cv2.medianBlur(raw, how.median), np.uint8)
+    if max(how.close) > 1:
+        raw = np.asarray(cv2.morphologyEx(raw, cv2.MORPH_CLOSE, np.ones(how.close, np.uint8)), np.uint8)
+    if how.open > 1:
+        raw = np.asarray(cv2.morphologyEx(raw, cv2.MORPH_OPEN, np.ones((how.open, 1), np.uint8)), np.uint8)
+    return raw
+
+
+def _main_parts(strip: Bytes, least: float) -> Bytes:
+    """The picture without parts of fewer than `least` pixels."""
+    count, found = cv2.connectedComponents(strip, connectivity=8, ltype=cv2.CV_16U)
+    labels = np.asarray(found, np.uint16)
+    area = cv2.calcHist([labels], [0], None, [count], [0, count]).ravel()
+    area[0] = 0
+    kept = area >= max(least, 1)
+    if kept[1:].all():
+        return strip
+    if count <= 256:
+        return np.asarray(cv2.LUT(labels.astype(np.uint8), np.resize(kept, 256).astype(np.uint8)), np.uint8)
+    return np.asarray(kept, np.uint8).take(labels)

@@ -36,7 +36,7 @@ def hide_behind_object(masks: Bytes, corners: Ints, rng: np.random.Generator) ->
     rows = corners[:, 1:] + np.arange(height)
     edge = top + rough[(columns // 3) % 4096]
     hidden = (np.abs(columns - centre) <= half * height)[:, None] & (rows[:, :, None] >= edge[:, None])
-    return masks & ~hidden.astype(np.uint8) & 1
+    return np.where(hidden, np.uint8(0), masks)
 
 
 def cut_at_border(masks: Bytes, corners: Ints, rng: np.random.Generator) -> Bytes:
@@ -53,7 +53,7 @@ def cut_at_border(masks: Bytes, corners: Ints, rng: np.random.Generator) -> Byte
         if rng.random() < 0.5:  # at the end of the walk instead
             at = corners[int(frames * rng.uniform(0.7, 0.95)), 0] + width // 2
             outside = ((columns - at) * direction > 0)[:, None]
-    return masks & ~outside.astype(np.uint8) & 1
+    return np.where(outside, np.uint8(0), masks)
 
 
 def join_walker(masks: Bytes, other: Bytes, rng: np.random.Generator) -> Bytes:

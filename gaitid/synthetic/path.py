@@ -37,7 +37,7 @@ class Path:
         """A line from `start` with `heading` degrees (0 = +x, 90 = +y)."""
         angle = np.deg2rad(heading)
         first = np.asarray(start, np.float64)
-        return cls(np.stack([first, first + [np.cos(angle), np.sin(angle)]]))
+        return cls(np.stack([first, first + np.array([np.cos(angle), np.sin(angle)])]))
 
     @classmethod
     def arc(

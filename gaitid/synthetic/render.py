@@ -24,6 +24,8 @@ def snap(pixels: Floats) -> NDArray[np.float32]:
 
 def edges_of(faces: Ints) -> Ints:
     """(E, 4) directed edge a, b of face f, with the other face at that edge or -1 on a border."""
+    if not len(faces):
+        return np.zeros((0, 4), np.int32)
     half = faces[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2)
     owner = np.repeat(np.arange(len(faces)), 3)
     low, high = half.min(1).astype(np.int64), half.max(1).astype(np.int64)
@@ -54,29 +56,42 @@ def masks(pixels: NDArray[np.float32], faces: Ints, edges: Ints, height: int, wi
         (T, height, width) uint8, 0 or 1.
     """
     frames = len(pixels)
-    corner = pixels[:, faces[:, 0]]
-    one, two = pixels[:, faces[:, 1]] - corner, pixels[:, faces[:, 2]] - corner
-    front = np.zeros((frames, len(faces) + 1), bool)  # the last stands for "no face" (-1)
-    front[:, :-1] = one[..., 0] * two[..., 1] < one[..., 1] * two[..., 0]
-    mine, other = front[:, edges[:, 2]], front[:, edges[:, 3]]
-    frame, edge = np.nonzero(mine != other)
-    swap = ~mine[frame, edge]
-    begin = np.where(swap, edges[edge, 1], edges[edge, 0])
-    end = np.where(swap, edges[edge, 0], edges[edge, 1])
-    p, q = pixels[frame, begin], pixels[frame, end]
-    top = np.ceil(np.minimum(p[:, 1], q[:, 1]) - 0.5).clip(0, height).astype(np.int32)
-    bottom = np.ceil(np.maximum(p[:, 1], q[:, 1]) - 0.5).clip(0, height).astype(np.int32)
-    rows = bottom - top
-    at = np.repeat(np.arange(len(rows), dtype=np.int32), rows)
-    row = np.arange(len(at), dtype=np.int32) + np.repeat(top - (np.cumsum(rows) - rows), rows)
-    slope = (q[:, 0] - p[:, 0]) / np.where(rows > 0, q[:, 1] - p[:, 1], 1)
-    cross = (p[:, 0] - p[:, 1] * slope)[at] + (row + np.float32(0.5)) * slope[at]
-    column = np.ceil(cross - np.float32(0.5)).clip(0, width).astype(np.int32)
-    sign = np.where(q[:, 1] > p[:, 1], 1.0, -1.0)[at]
-    cell = ((frame * height).astype(np.int32)[at] + row) * (width + 1) + column
-    change = np.bincount(cell, sign, frames * height * (width + 1)).astype(np.int8)
-    layers = np.cumsum(change.reshape(frames, height, width + 1)[..., :width], axis=2, dtype=np.int8)
-    return (layers != 0).view(np.uint8)
+    x, y = np.ascontiguousarray(pixels[..., 0]), np.ascontiguousarray(pixels[..., 1])
+    frame, begin, end = _contours(x, y, faces, edges)
+    base = frame * x.shape[1]
+    x0, y0, x1, y1 = (grid.ravel()[base + vertex] for vertex in (begin, end) for grid in (x, y))
+    rows = np.ceil(np.stack([np.minimum(y0, y1), np.maximum(y0, y1)]) - np.float32(0.5)).clip(0, height)
+    top = rows[0].astype(np.int32)
+    count = rows[1].astype(np.int32) - top
+    some = np.flatnonzero(count)
+    slope = (x1[some] - x0[some]) / (y1[some] - y0[some])
+    count, top = count[some], top[some]
+    at = np.repeat(np.arange(len(some), dtype=np.int32), count)
+    row = np.arange(len(at), dtype=np.int32) + (top - (np.cumsum(count) - count))[at]
+    start = x0[some] - (y0[some] - np.float32(0.5)) * slope - np.float32(0.5)
+    column = np.ceil(start[at] + row * slope[at]).clip(0, width).astype(np.int32)
+    cell = ((frame[some] * height)[at] + row) * (width + 1) + column
+    change = np.zeros(frames * height * (width + 1), np.int8)
+    np.add.at(change, cell, np.where(y1 > y0, np.int8(1), np.int8(-1))[some][at])
+    # What opens in a row also closes in it, so one sum over everything never leaks into the next row.
+    layers = np.cumsum(change, dtype=np.int8).reshape(frames, height, width + 1)
+    return np.ascontiguousarray((layers[..., :width] != 0).view(np.uint8))
+
+
+def _contours(
+    x: NDArray[np.float32], y: NDArray[np.float32], faces: Ints, edges: Ints
+) -> tuple[NDArray[np.intp], Ints, Ints]:
+    """Frame, first and last vertex of each edge between a front-facing and another face."""
+    a, b, c = (np.ascontiguousarray(column) for column in faces.T)
+    xa, ya = x.take(a, 1), y.take(a, 1)
+    turn = (x.take(b, 1) - xa) * (y.take(c, 1) - ya) < (y.take(b, 1) - ya) * (x.take(c, 1) - xa)
+    front = np.zeros((len(x), len(faces) + 1), bool)  # the last stands for "no face" (-1)
+    front[:, :-1] = turn
+    mine = front.take(edges[:, 2], 1)
+    frame, edge = np.divmod(np.flatnonzero(mine != front.take(edges[:, 3], 1)), len(edges))
+    forward = mine.ravel()[frame * len(edges) + edge]
+    first, last = edges[edge, 0], edges[edge, 1]
+    return frame, np.where(forward, first, last), np.where(forward, last, first)
 
 
 def paint(

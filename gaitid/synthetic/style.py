@@ -36,9 +36,9 @@ def _spread(mean: float, people: float, days: float) -> Spread:
 
 PARAMETERS: dict[str, Spread] = {
     # steps/min and degrees of the thigh to the vertical, matched to measurement
-    "cadence": Spread(105.0, 9.2, 5.0, 2.0),
-    "thigh_range": Spread(36.3, 3.6, 0.8, 0.5),
-    "thigh_mean": Spread(4.5, 1.75, 1.6, 0.5),
+    "cadence": Spread(103.5, 8.9, 5.7, 2.0),
+    "thigh_range": Spread(35.0, 2.6, 0.75, 0.45),
+    "thigh_mean": Spread(4.5, 0.7, 1.45, 0.5),
     # legs: offsets in degrees, amplitudes and shares as factors, phases in cycles
     "knee_mean": _spread(0.0, 2.6, 1.0),
     "knee_range": _spread(1.0, 0.08, 0.02),
@@ -87,7 +87,7 @@ _TABLE = np.array(list(PARAMETERS.values()))
 _AT = {name: i for i, name in enumerate(NAMES)}
 
 RESIDUALS: dict[str, float] = {
-    "hip": 1.2, "knee": 2.0, "ankle": 1.6, "abduct": 0.9, "arm": 1.2, "elbow": 1.6,
+    "hip": 1.2, "knee": 2.2, "ankle": 1.6, "abduct": 1.1, "arm": 1.4, "elbow": 2.4,
     "pelvis_yaw": 0.7, "pelvis_roll": 0.6, "pelvis_pitch": 0.4, "trunk_yaw": 0.8,
     "trunk_pitch": 0.5, "trunk_roll": 0.5, "head_pitch": 0.6, "sway": 0.0012,
 }  # fmt: skip
@@ -98,13 +98,13 @@ _RESIDUAL_SCALE = np.array(list(RESIDUALS.values()))[:, None] / np.arange(1, HAR
 _DAYS_SHARE, _WALKS_SHARE = 0.22, 0.10
 
 # What one standard deviation of a latent trait does, in standard deviations between people (or days).
-_VIGOUR = {"cadence": 0.85, "thigh_range": 0.75, "arm_range": 0.6, "slump": -0.5, "lean_swing": 0.4,
+_VIGOUR = {"cadence": 0.9, "thigh_range": 0.9, "arm_range": 0.6, "slump": -0.5, "lean_swing": 0.4,
            "knee_range": 0.3, "pelvis_turn": 0.3, "elbow_range": 0.4}  # fmt: skip
 _OLD = {"thigh_range": -0.7, "cadence": -0.1, "arm_range": -0.5, "slump": 1.0, "lean": 0.6, "toe_out": 0.4,
         "abduction": 0.5, "knee_mean": 0.6, "knee_range": -0.5, "trunk_turn": -0.5, "ankle_range": -0.5,
         "head_pitch": 0.4, "elbow_mean": 0.4}  # fmt: skip
 _FEMALE = {"cadence": 0.35, "pelvis_drop": 0.6, "pelvis_turn": 0.4, "abduction": -0.4, "toe_out": -0.3,
-           "arm_range": 0.3, "arm_spread": 0.3, "trunk_roll": -0.4, "sway": -0.2, "elbow_mean": -0.1}  # fmt: skip
+           "arm_range": 0.3, "arm_spread": 0.3, "trunk_roll": -0.4, "sway": -0.2}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -1,0 +1,69 @@
+"""Operations on all masks of a walk at once: where the body is, boxes, alignment."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from gaitid.perception.align import binarise
+
+Bytes = NDArray[np.uint8]
+Ints = NDArray[np.int64]
+
+_LEAST = 40
+"""Masks of fewer pixels count as empty, as in `perception.align`."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Extent:
+    """Where the body is in each mask: rows top <= y < bottom, columns left <= x < right.
+
+    Empty masks (`filled` False) count as full, so that every frame has a box.
+    """
+
+    top: Ints
+    bottom: Ints
+    left: Ints
+    right: Ints
+    filled: NDArray[np.bool_]
+
+    @classmethod
+    def of(cls, masks: Bytes) -> Extent:
+        """The extent of (T, H, W) masks."""
+        rows, columns = np.asarray(masks.max(2) > 0), np.asarray(masks.max(1) > 0)
+        some = np.asarray(rows.any(1))
+        bounds = []
+        for line in (rows, columns):
+            bounds.append(np.where(some, line.argmax(1), 0))
+            bounds.append(np.where(some, line.shape[1] - line[:, ::-1].argmax(1), line.shape[1]))
+        return cls(bounds[0], bounds[1], bounds[2], bounds[3], some)
+
+    def boxes(self, corners: Ints) -> NDArray[np.float32]:
+        """(T, 4) xyxy in the picture in which the masks' windows begin at `corners` (T, 2)."""
+        x, y = corners.T
+        return np.stack([x + self.left, y + self.top, x + self.right, y + self.bottom], 1).astype(np.float32)
+
+
+def align_all(masks: Bytes, size: tuple[int, int] = (64, 44)) -> Bytes:
+    """`perception.align` of every mask (T, H, W), split at half: (T, height, width) uint8 0/1.
+
+    The same bits as frame by frame, in half the time; where a mask is empty, so is the result.
+    """
+    height, width = size
+    extent = Extent.of(masks)
+    good = np.flatnonzero(np.count_nonzero(masks, axis=(1, 2)) >= _LEAST)
+    widths = np.maximum((height * (masks.shape[2] / (extent.bottom - extent.top))).astype(int), 1)
+    scaled = np.zeros((len(masks), height, int(widths.max(initial=1)) + 2 * width), np.uint8)
+    for t in good.tolist():
+        crop = masks[t, extent.top[t] : extent.bottom[t]] * np.uint8(255)
+        place = scaled[t, :, width : width + widths[t]]
+        place[:] = cv2.resize(crop, (int(widths[t]), height), interpolation=cv2.INTER_CUBIC)
+    mass = np.cumsum(scaled.sum(1, dtype=np.int64), axis=1)
+    left = np.argmax(mass > mass[:, -1:] / 2, axis=1) - width // 2
+    out = np.zeros((len(masks), height, width), np.uint8)
+    for t in good.tolist():
+        out[t] = scaled[t, :, left[t] : left[t] + width]
+    return binarise(out)
