@@ -11,10 +11,10 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import platform
 import statistics
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from datetime import datetime, timezone
@@ -155,7 +155,8 @@ def summary(rates: list[float], good: dict[int, int]) -> dict[str, Any]:
 def main() -> None:
     """Measure, print and save."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
-    parser.add_argument("video")
+    folder = Path(os.environ.get("GAITID_TEST_DATA", ROOT.parent / "shared" / "data"))
+    parser.add_argument("video", nargs="?", default=str(folder / "vtest.avi"))
     parser.add_argument("--truth", default=str(ROOT / "tests/fixtures/vtest_truth.json"))
     parser.add_argument("--repeats", type=int, default=3)
     args = parser.parse_args()
@@ -172,7 +173,9 @@ def main() -> None:
     processor = _processor()
     now = datetime.now(timezone.utc)
     report = {
-        "command": " ".join(["python", "benchmarks/perception.py", Path(args.video).name, *sys.argv[2:]]),
+        "command": " ".join(
+            ["python", "benchmarks/perception.py", Path(args.video).name, "--repeats", str(args.repeats)]
+        ),
         "commit": _git("rev-parse", "--short", "HEAD")
         + ("+" if _git("status", "--porcelain", "gaitid") else ""),
         "date": now.isoformat(timespec="seconds"),

@@ -43,6 +43,7 @@ from gaitid.records import (
     ServerInfo,
     SubjectInfo,
 )
+from gaitid.settings import split_address
 from gaitid.v1 import admin_service_pb2 as admin
 from gaitid.v1 import (
     admin_service_pb2_grpc,
@@ -95,7 +96,7 @@ class RemoteMatcher:
         max_message_bytes: Largest request and answer, bytes.
 
     Raises:
-        ConfigError: A TLS file cannot be read.
+        ConfigError: The address is malformed, or a TLS file cannot be read.
 
     All calls raise `ServerUnreachable` when nobody answers at the address, `DeadlineExceeded` when
     no answer comes in time, and `Overloaded` when the server is full.
@@ -111,6 +112,7 @@ class RemoteMatcher:
     ) -> None:
         if not timeout_s > 0:
             raise ConfigError(f"timeout_s is {timeout_s}", "more than 0 seconds", "leave it out for 5 s")
+        split_address(address)
         self._address, self._timeout_s = address, timeout_s
         self._channel = _channel(address, tls, max_message_bytes)
         self._match = match_service_pb2_grpc.MatchServiceStub(self._channel)  # type: ignore[no-untyped-call]
@@ -251,7 +253,7 @@ class RemoteMatcher:
 
     def _transport_error(self, code: grpc.StatusCode, text: str) -> GaitIdError:
         match code:
-            case grpc.StatusCode.UNAVAILABLE:
+            case grpc.StatusCode.UNAVAILABLE | grpc.StatusCode.CANCELLED:  # we cancel nothing: it stops
                 return ServerUnreachable(
                     f"nobody answers at {text}",
                     "a gaitid server",

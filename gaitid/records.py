@@ -7,7 +7,7 @@ Time is Unix seconds (float) for live sources and seconds from the first frame f
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from types import MappingProxyType
@@ -165,6 +165,10 @@ class GaitSequence:
                 )
         if self.boxes is not None:
             _check(self.boxes, np.float32, (len(self.times), 4), "boxes", SequenceError)
+            if not np.isfinite(self.boxes).all():
+                raise SequenceError(
+                    "boxes have NaN or infinity", "finite pixels", "leave boxes out if unknown"
+                )
         _check_dropped(self.dropped)
         object.__setattr__(
             self, "streams", MappingProxyType({k: _frozen(v) for k, v in self.streams.items()})
@@ -456,14 +460,18 @@ def _check(
     what: str,
     error: type[InputError] = InputError,
 ) -> None:
-    wanted = "(" + ", ".join("any" if n is None else str(n) for n in shape) + f") {np.dtype(dtype).name}"
-    if not isinstance(array, np.ndarray):
-        raise error(f"{what} is a {type(array).__name__}", f"a numpy array {wanted}", "convert it")
-    fits = len(array.shape) == len(shape) and all(
-        n is None or n == m for n, m in zip(shape, array.shape, strict=True)
+    if (
+        isinstance(array, np.ndarray)
+        and array.dtype == dtype
+        and len(array.shape) == len(shape)
+        and all(n is None or n == m for n, m in zip(shape, array.shape, strict=True))
+    ):
+        return
+    got = (
+        f"{array.shape} {array.dtype.name}" if isinstance(array, np.ndarray) else f"a {type(array).__name__}"
     )
-    if not fits or array.dtype != dtype:
-        raise error(f"{what} is {array.shape} {array.dtype.name}", f"expected {wanted}", "convert it")
+    wanted = ", ".join("any" if n is None else str(n) for n in shape)
+    raise error(f"{what} is {got}", f"expected a numpy array ({wanted}) {np.dtype(dtype).name}", "convert it")
 
 
 def _check_silhouettes(array: Any) -> None:
@@ -514,7 +522,7 @@ def _check_times(times: Any) -> None:
 def _check_dropped(dropped: Mapping[str, int]) -> None:
     if not isinstance(dropped, Mapping):
         raise SequenceError(f"dropped is a {type(dropped).__name__}", "a mapping", "use {reason: count}")
-    known: Iterable[str] = {reason.value for reason in Reason}
+    known = {reason.value for reason in Reason} if dropped else ()
     for key, count in dropped.items():
         if key not in known or type(count) is not int or count < 0:
             raise SequenceError(

@@ -63,6 +63,18 @@ def build(cls: type[T], table: Mapping[str, Any], where: str = "configuration") 
     return cls(**{key: _value(hints[key], value, f"{where}: {key}") for key, value in table.items()})
 
 
+def split_address(address: str) -> tuple[str, int]:
+    """Host and port of ``host:port``.
+
+    Raises:
+        ConfigError: It is no such address.
+    """
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdecimal() or int(port) > 65535:
+        raise ConfigError(f"address is {address!r}", "host:port", "write 127.0.0.1:7443, say")
+    return host, int(port)
+
+
 def _value(kind: Any, value: Any, where: str) -> Any:
     options = typing.get_args(kind) if _is_union(kind) else (kind,)
     for option in options:

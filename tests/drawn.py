@@ -1,62 +1,66 @@
-"""Drawn walkers: enough of a person for the chain to work on, made in milliseconds."""
+"""A walker drawn from two trapezoid legs and a trunk, for tests that need known steps."""
 
 from __future__ import annotations
 
-from pathlib import Path
-
-import cv2
 import numpy as np
+from numpy.typing import NDArray
 
-FPS = 25.0
-
-
-def draw_walker(image, x, feet, height, phase, *, color=(40, 40, 40), girth=1.0):
-    """Draw an upright walker seen from the side; `phase` is in radians, one stride each 2 pi."""
-    thick = max(2, round(0.085 * height * girth))
-    hip, neck = (x, feet - 0.5 * height), (x, feet - 0.8 * height)
-    head = (round(x), round(feet - 0.91 * height))
-    cv2.circle(image, head, round(0.075 * height), color, cv2.FILLED, cv2.LINE_AA)
-    _line(image, hip, neck, color, round(2.1 * thick))
-    for side in (0.0, np.pi):
-        swing = 0.45 * np.sin(phase + side)
-        bend = 0.5 * max(0.0, np.cos(phase + side))
-        knee = (hip[0] + 0.25 * height * np.sin(swing), hip[1] + 0.25 * height * np.cos(swing))
-        shin = swing - bend
-        foot = (knee[0] + 0.24 * height * np.sin(shin), knee[1] + 0.24 * height * np.cos(shin))
-        _line(image, hip, knee, color, round(1.2 * thick))
-        _line(image, knee, foot, color, thick)
-        _line(image, foot, (foot[0] + 0.07 * height, foot[1]), color, max(2, thick // 2))
-        hand = (neck[0] - 0.3 * height * np.sin(0.8 * swing), neck[1] + 0.3 * height * np.cos(0.8 * swing))
-        _line(image, neck, hand, color, max(2, round(0.7 * thick)))
+from gaitid.records import GaitSequence
 
 
-def _line(image, start, end, color, thickness):
-    points = [tuple(round(value) for value in point) for point in (start, end)]
-    cv2.line(image, *points, color, thickness, cv2.LINE_AA)
+def phases(times: NDArray[np.float64], cadence: float) -> NDArray[np.float64]:
+    """Stride phase (cycles) of a steady walk at `cadence` steps a minute."""
+    return times * cadence / 120.0 + 0.1
 
 
-def walk_video(path: Path, *, walkers=((1.0, 1.0),), frames_each=130, size=(640, 360), still=40) -> Path:
-    """A video of walkers crossing one after the other before a textured wall.
+def silhouettes(
+    phase: NDArray[np.float64], view: str = "lateral", size: tuple[int, int] = (64, 44)
+) -> NDArray[np.uint8]:
+    height, width = size
+    y, x = (np.mgrid[:height, :width] + 0.5) / height
+    x = x - width / height / 2
+    body = ((x / 0.07) ** 2 + ((y - 0.08) / 0.08) ** 2 < 1) | ((np.abs(x) < 0.11) & (y > 0.16) & (y < 0.55))
+    frames = []
+    for share in phase:
+        frame = body.copy()
+        for side in (-1, 1):
+            swing = np.sin(2 * np.pi * share) * side
+            down = np.clip((y - 0.5) / 0.5, 0, 1)
+            if view == "lateral":
+                frame |= (np.abs(x - 0.22 * swing * down) < 0.055) & (y >= 0.5)
+            else:  # frontal: the swinging foot is lifted
+                foot = 1.0 - 0.2 * max(swing, 0.0)
+                frame |= (np.abs(x - 0.07 * side) < 0.05) & (y >= 0.5) & (y < foot)
+        frames.append(frame)
+    return np.array(frames, np.uint8).reshape(-1, height, width)
 
-    Args:
-        path: ``.avi`` to write.
-        walkers: (girth, strides a second) of each.
-        frames_each: Frames that one needs to cross.
-        size: Width and height.
-        still: Frames of empty scene first.
-    """
-    width, height = size
-    rng = np.random.default_rng(1)
-    wall = cv2.resize(rng.integers(120, 200, (36, 64, 3), np.uint8), size, interpolation=cv2.INTER_CUBIC)
-    noise = rng.normal(0, 2, (5, height, width, 3)).astype(np.int16)
-    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), FPS, size)
-    for index in range(still + frames_each * len(walkers)):
-        image = wall.copy()
-        if index >= still:
-            girth, rate = walkers[(index - still) // frames_each]
-            step = (index - still) % frames_each
-            x = -40 + (width + 80) * step / frames_each
-            draw_walker(image, x, 0.92 * height, 0.55 * height, 2 * np.pi * rate * step / FPS, girth=girth)
-        writer.write(cv2.add(image, noise[index % len(noise)], dtype=cv2.CV_8U))
-    writer.release()
-    return path
+
+def skeletons(phase: NDArray[np.float64], view: str = "lateral") -> NDArray[np.float32]:
+    """(T, 17, 3) pixels of a body 100 px tall."""
+    joints = np.ones((len(phase), 17, 3), np.float32)
+    joints[:, :5, :2] = (50, 5)
+    joints[:, 5:11, :2] = (50, 30)
+    joints[:, 11:13, :2] = (50, 50)
+    for knee, ankle, side in ((13, 15, -1), (14, 16, 1)):
+        swing = np.sin(2 * np.pi * phase) * side
+        if view == "lateral":
+            joints[:, knee, :2] = np.stack([50 + 10 * swing, np.full(len(phase), 75)], 1)
+            joints[:, ankle, :2] = np.stack([50 + 20 * swing, np.full(len(phase), 100)], 1)
+        else:
+            joints[:, knee, :2] = (50 + 7 * side, 75)
+            joints[:, ankle, :2] = np.stack(
+                [np.full(len(phase), 50 + 7 * side), 100 - 14 * np.maximum(swing, 0)], 1
+            )
+    return joints
+
+
+def walk(
+    seconds: float = 4.0,
+    fps: float = 25.0,
+    cadence: float = 110.0,
+    view: str = "lateral",
+    stream: str = "silhouette",
+) -> GaitSequence:
+    times = np.arange(round(seconds * fps)) / fps
+    draw = silhouettes if stream == "silhouette" else skeletons
+    return GaitSequence({stream: draw(phases(times, cadence), view)}, times)

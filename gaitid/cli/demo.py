@@ -18,16 +18,14 @@ from pathlib import Path
 
 from gaitid.cli.demo_report import Result, summary, write
 from gaitid.client import RemoteMatcher
-from gaitid.errors import ConfigError, SourceError
+from gaitid.errors import ConfigError, SourceError, SourceTruncated
 from gaitid.perception.pipeline import Walk, watch
 from gaitid.perception.sources import Source, open_source
 from gaitid.quality import QualityPolicy, assess
 from gaitid.records import GaitSequence
 from gaitid.server.app import ServerSettings, running
 
-HALF_POLICY = QualityPolicy(
-    min_frames=10, min_cycles=1e-6, min_motion=1e-6, min_regularity=1e-6, max_dropped=1.0
-)
+HALF_POLICY = QualityPolicy(min_frames=10, min_cycles=0.0, min_motion=0.0, min_rhythm=0.0, max_dropped=1.0)
 """A walk is judged as a whole; a half of it is too short to be judged by its rhythm."""
 
 _GALLERY = "demo"
@@ -58,6 +56,7 @@ def run(options: argparse.Namespace) -> int:
             f"walks of at least {QualityPolicy().min_frames} good frames",
             f"look at 'gaitid analyse {video}'",
         )
+    print("writing the report and the annotated video", file=sys.stderr, flush=True)
     write(options.out, video, frames, walks, results)
     _print_summary(options.out, results)
     return 0
@@ -77,11 +76,14 @@ def _watch(video: str) -> tuple[list[Walk], int]:
     frames = 0
     started = time.monotonic()
     with open_source(video, camera="demo") as source:
-        for view in watch(source):
-            frames = view.frame.index + 1
-            walks.extend(view.walks)
-            if frames % 25 == 0 and sys.stderr.isatty():
-                _progress(frames, source, started)
+        try:
+            for view in watch(source):
+                frames = view.frame.index + 1
+                walks.extend(view.walks)
+                if frames % 25 == 0 and sys.stderr.isatty():
+                    _progress(frames, source, started)
+        except SourceTruncated as error:  # what was delivered is valid
+            print(f"gaitid: {error}", file=sys.stderr)
     _progress(frames, source, started, end="\n")
     return walks, frames
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from gaitid.edge.pictures import (
     contact_sheet,
     save_picture,
 )
+from gaitid.errors import SourceTruncated
 from gaitid.evaluation import figures
 from gaitid.evaluation import page as html
 from gaitid.perception.pipeline import Walk
@@ -30,7 +32,8 @@ from gaitid.records import Decision, Frame, GaitSequence, Outcome, Quality
 
 _CAVEAT = (
     "Two halves of one track share clothes, view, light and segmentation errors. "
-    "This is a sanity check that the parts work together, not an accuracy claim."
+    "This is a sanity check that the parts work together, not an accuracy claim. A person whose track "
+    "broke counts as two subjects, so some of the wrong answers may be right."
 )
 _COLUMNS = (
     "walk",
@@ -102,9 +105,10 @@ def summary(results: list[Result]) -> dict[str, int]:
 
 def _write_video(path: Path, video: str, labels: dict[float, list[Label]]) -> None:
     with open_source(video, camera="demo") as source, VideoFile(path, source.size, source.fps) as writer:
-        for frame in source:
-            if isinstance(frame, Frame):
-                writer.write(annotate(frame.image, labels.get(frame.time, ())))
+        with suppress(SourceTruncated):  # said when the clip was watched
+            for frame in source:
+                if isinstance(frame, Frame):
+                    writer.write(annotate(frame.image, labels.get(frame.time, ())))
 
 
 def _labels_by_time(walks: list[Walk], results: list[Result]) -> dict[float, list[Label]]:

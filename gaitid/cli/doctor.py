@@ -19,7 +19,7 @@ from gaitid.errors import GaitIdError, MissingDependency, StoreReadOnly
 from gaitid.records import SILHOUETTE, GaitSequence
 
 _PACKAGES = {
-    "client": ("numpy", "grpcio", "protobuf", "grpcio-status", "grpcio-health-checking"),
+    "client": ("numpy", "grpcio", "protobuf", "googleapis-common-protos", "grpcio-health-checking"),
     "edge": ("opencv-python-headless", "scipy"),
     "server": ("faiss-cpu",),
     "report": ("matplotlib",),

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import os
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -95,7 +98,8 @@ class VideoFile:
 
     def __init__(self, path: Path, size: tuple[int, int], fps: float) -> None:
         code = cv2.VideoWriter.fourcc(*"VP80")
-        self._writer = cv2.VideoWriter(str(path), cv2.CAP_FFMPEG, code, fps, size)
+        with _muted():  # OpenCV prints that it does not know the code, and writes VP8 all the same
+            self._writer = cv2.VideoWriter(str(path), cv2.CAP_FFMPEG, code, fps, size)
         if not self._writer.isOpened():
             raise SourceError(
                 f"cannot write {path}", "an OpenCV with VP8", "reinstall opencv-python-headless"
@@ -110,3 +114,17 @@ class VideoFile:
 
     def __exit__(self, *_: object) -> None:
         self._writer.release()
+
+
+@contextmanager
+def _muted() -> Iterator[None]:
+    """Drop what C code prints on standard error."""
+    sys.stderr.flush()
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)

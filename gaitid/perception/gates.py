@@ -189,14 +189,30 @@ def glance(shape: Shape, crowded: bool, settings: GateSettings = GateSettings())
 
 
 def running_median(values: Floats, trusted: Flags, times: Floats, half_s: float) -> Floats:
-    """(N,) median of the trusted values within `half_s` of each time; of all when none is trusted."""
+    """(N,) median of the trusted values within `half_s` of each time; of all when none is trusted.
+
+    Values are positive. Their steady growth is taken out first and put back in the end, because at the
+    ends of a walk all neighbours of a frame lie on one side.
+    """
     if not trusted.any():
         trusted = np.ones_like(trusted)
+    growth = np.exp(_trend(values[trusted], times[trusted]) * (times - times[0]))
+    values = values / growth
     known, known_times = values[trusted], times[trusted]
     low = np.searchsorted(known_times, times - half_s, "left")
     high = np.searchsorted(known_times, times + half_s, "right")
     overall = np.median(known)
-    return np.array([np.median(known[a:b]) if b - a > 2 else overall for a, b in zip(low, high, strict=True)])
+    medians = [np.median(known[a:b]) if b - a > 2 else overall for a, b in zip(low, high, strict=True)]
+    return np.asarray(medians * growth)
+
+
+def _trend(values: Floats, times: Floats) -> float:
+    """Relative growth a second, from the medians of the two halves; 0 for fewer than 10 values."""
+    half = len(values) // 2
+    if half < 5:
+        return 0.0
+    gain = np.log(np.maximum(np.median(values[half:]), 1.0) / np.maximum(np.median(values[:half]), 1.0))
+    return float(gain / (np.median(times[half:]) - np.median(times[:half])))
 
 
 def _merged(

@@ -2,8 +2,8 @@
 
 Source: Zivkovic 2004 (adaptive Gaussian mixture, with shadow detection after Prati et al. 2003), as
 in OpenCV's MOG2. What is ours: the mixture starts from the median of a warm-up (so people who walk
-through it leave no ghosts), a sudden change of light makes it learn afresh, and a moving camera is
-refused instead of yielding nonsense.
+through it leave no ghosts), a change of light starts a new warm-up, and a moving camera is refused
+instead of yielding nonsense.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ Bytes = NDArray[np.uint8]
 
 _SAMPLES = 25  # pictures kept of the warm-up; their median is exact to a few gray levels
 _PROBE = (96, 72)  # size in which the shift of the whole picture is measured
+_DOUBT_S = 0.3  # a flash is shorter
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ class MotionSettings:
         work_pixels: Frames with more pixels are analysed at a smaller scale.
         min_height_px: Things less tall, in pixels of the source, are not observed.
         moving_share: Share of foreground, 0..1, from which the camera is suspected to move.
-        moving_s: Seconds of suspicion after which the source is refused.
+        moving_s: The source is refused when it is suspect again so few seconds after a new warm-up.
     """
 
     warm_up_s: float = 2.0
@@ -66,13 +67,15 @@ class MotionExtractor:
         self._last: float | None = None
         self._samples: list[Bytes] = []
         self._model: cv2.BackgroundSubtractorMOG2 | None = None
-        self._stillness = _Stillness(self._settings)
+        self._doubt = _Doubt(self._settings.moving_share)
+        self._relearned: float | None = None  # end of the last warm-up that doubt forced
 
     def __call__(self, frame: Frame) -> list[Observation]:
-        """The moving things in a frame, with masks; none while warming up or after a change of light.
+        """The moving things in a frame, with masks; none while the background is being learned.
 
         Raises:
-            CameraMoving: Much of the picture has been moving for `moving_s` seconds.
+            CameraMoving: Much of the picture moves, and went on moving after the background was
+                learned anew.
         """
         image = self._work(frame.image)
         elapsed = self._tick(frame.time)
@@ -81,8 +84,10 @@ class MotionExtractor:
             return []
         raw = self._model.apply(image, learningRate=min(elapsed / self._settings.history_s, 0.05))
         solid = _solid(np.asarray(raw, np.uint8))
-        if not self._stillness(image, solid, frame.time):
-            self._model.apply(image, learningRate=0.3)  # learn the new light within a few frames
+        doubtful_s = self._doubt(image, solid, frame.time)
+        if doubtful_s > 0.0:
+            if doubtful_s >= _DOUBT_S:
+                self._learn_anew(frame.time, cv2.countNonZero(solid) / solid.size)
             return []
         return self._observe(solid, frame.image.shape[0] / image.shape[0], frame.image.shape[:2])
 
@@ -100,6 +105,18 @@ class MotionExtractor:
         elapsed = 0.0 if self._last is None else max(time - self._last, 0.0)
         self._last = time
         return elapsed
+
+    def _learn_anew(self, time: float, share: float) -> None:
+        """Start a new warm-up, unless the one before did not help."""
+        if self._relearned is not None and time - self._relearned < self._settings.moving_s:
+            raise CameraMoving(
+                f"{share:.0%} of the picture moves, as it did before the background was learned anew",
+                "a static camera, steady light, and people that fill less of the picture",
+                "fix the camera, or use an extractor that needs no background",
+            )
+        self._model, self._start = None, None
+        self._doubt = _Doubt(self._settings.moving_share)
+        self._relearned = time + self._settings.warm_up_s
 
     def _warm_up(self, image: Bytes, time: float) -> None:
         """Collect pictures, spread over the warm-up; at its end, start the mixture from them."""
@@ -132,33 +149,22 @@ class MotionExtractor:
         return found
 
 
-class _Stillness:
-    """Tells a static camera from a moving one, and steady light from changing light."""
+class _Doubt:
+    """Tells for how long the foreground has been too much to be people before a static camera."""
 
-    def __init__(self, settings: MotionSettings) -> None:
-        self._settings = settings
+    def __init__(self, share: float) -> None:
+        self._share = share
         self._probes: deque[tuple[float, NDArray[np.float32]]] = deque()
         self._since: float | None = None
 
-    def __call__(self, image: Bytes, solid: Bytes, time: float) -> bool:
-        """True when the foreground of this frame can be trusted.
-
-        Raises:
-            CameraMoving: It could not be trusted for `moving_s` seconds.
-        """
+    def __call__(self, image: Bytes, solid: Bytes, time: float) -> float:
+        """Seconds of doubt up to this frame: 0 when it can be trusted, more than 0 when not."""
         share = cv2.countNonZero(solid) / solid.size
-        suspect = share > self._settings.moving_share and (share > 0.5 or self._shifted(image, time))
-        if not suspect:
+        if share <= self._share or not (share > 0.5 or (_spread(solid) and self._shifted(image, time))):
             self._since = None
-            return True
+            return 0.0
         self._since = time if self._since is None else self._since
-        if time - self._since > self._settings.moving_s:
-            raise CameraMoving(
-                f"{share:.0%} of the picture has been moving for {time - self._since:.1f} s",
-                "a static camera, steady light, and people that fill less of the picture",
-                "fix the camera, or use an extractor that needs no background",
-            )
-        return False
+        return max(time - self._since, 1e-6)
 
     def _shifted(self, image: Bytes, time: float) -> bool:
         """True when the picture as a whole has moved within the last half second."""
@@ -173,6 +179,12 @@ class _Stillness:
             shift = float(np.hypot(dx, dy))
         self._probes.append((time, gray))
         return shift > 0.5
+
+
+def _spread(solid: Bytes) -> bool:
+    """True when there is foreground all over the picture, not only where a large person is."""
+    cells = cv2.resize(solid * np.uint8(255), (8, 6), interpolation=cv2.INTER_AREA)
+    return bool((cells > 5).mean() > 0.5)
 
 
 def _solid(raw: Bytes) -> Bytes:

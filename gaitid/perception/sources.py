@@ -198,6 +198,7 @@ class _FileSource(Source):
             raise SourceEmpty(f"{spec} has no frames", "at least one", "record or copy it again")
         stamps = [stamp for _, stamp in self._ahead]
         steps = [b - a for a, b in itertools.pairwise(stamps)]
+        self._offset = -stamps[0]
         self._stamped = bool(steps) and all(math.isfinite(s) and s > 0 for s in steps) and fps is None
         declared = fps or capture.get(cv2.CAP_PROP_FPS)
         if not (math.isfinite(declared) and 0 < declared <= 1000):
@@ -227,15 +228,15 @@ class _FileSource(Source):
         return (image, self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1000) if read else None
 
     def _pictures(self) -> Iterator[tuple[NDArray[np.uint8], float] | Discontinuity]:
-        delivered, offset, last = 0, -self._ahead[0][1] if self._stamped else 0.0, 0.0
+        delivered, offset, last = 0, self._offset, 0.0
         while (pair := self._ahead.popleft() if self._ahead else self._next()) is not None:
             image, stamp = pair
             moment = stamp + offset if self._stamped else delivered / self.fps
             if delivered and not last < moment <= last + _JUMP_S:
                 reason = f"the timestamps jump from {last:.3f} s to {moment:.3f} s"
-                if not moment > last:  # also NaN; from here on count from the last good time
-                    offset, moment = last + 1 / self.fps - (stamp if math.isfinite(stamp) else 0.0), last
-                    moment += 1 / self.fps
+                if not moment > last:  # also NaN: go on from the last good time
+                    moment = last + 1 / self.fps
+                    offset = moment - stamp if math.isfinite(stamp) else offset
                 yield Discontinuity(reason, moment)
             yield image, moment
             delivered, last = delivered + 1, moment
@@ -320,6 +321,7 @@ class _LiveSource(Source):
                 continue
             capture.release()
             with self._changed:
+                self._queue.clear()  # so that the break stands before the first frame after it
                 self._broken = "the source stopped and was opened again"
             _log.warning("%s stopped delivering; reconnecting", self.spec)
             capture = self._reconnect()

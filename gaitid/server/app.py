@@ -25,8 +25,11 @@ from gaitid.matcher import LocalMatcher, Matcher
 from gaitid.quality import QualityPolicy, assess
 from gaitid.server.calls import Calls
 from gaitid.server.service import SERVICES, Service
+from gaitid.settings import split_address
 
 _log = logging.getLogger(__name__)
+_LAST_BYTES_S = 1.0
+"""How long answers may take to leave once the work is done, seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +41,8 @@ class ServerSettings:
         data: Directory of the galleries.
         encoder: Name of the encoder.
         index: Name of the index.
-        max_message_bytes: Largest request and answer, bytes.
+        max_message_bytes: Largest request and answer, bytes; requests in work or waiting take at most
+            `max_concurrent` times that much memory.
         workers: Threads that embed and search.
         max_concurrent: Calls in work or waiting; more are told to come back.
         tls_certificate: PEM file of the server's certificate chain; with `tls_key` switches TLS on.
@@ -64,9 +68,7 @@ class ServerSettings:
     quality: QualityPolicy = field(default_factory=QualityPolicy)
 
     def __post_init__(self) -> None:
-        host, _, port = self.address.rpartition(":")
-        if not host or not port.isdecimal() or int(port) > 65535:
-            raise ConfigError(f"address is {self.address!r}", "host:port", "write 127.0.0.1:7443, say")
+        host, _ = split_address(self.address)
         for key in ("max_message_bytes", "workers", "max_concurrent"):
             if getattr(self, key) < 1:
                 raise ConfigError(f"{key} is {getattr(self, key)}", "1 or more", "correct it")
@@ -108,13 +110,15 @@ async def start(settings: ServerSettings, matcher: Matcher | None = None) -> Asy
         vitals = await _add_health(server)
         port = _bind(server, settings.address, credentials)
         await server.start()
-        address = f"{settings.address.rpartition(':')[0]}:{port}"
+        address = f"{split_address(settings.address)[0]}:{port}"
         _log.info("serving on %s", address)
         try:
             yield address
         finally:
             await vitals.enter_graceful_shutdown()
-            await server.stop(settings.shutdown_grace_s)
+            # Draining first: grpc's own stop answers calls that arrive in between with CANCELLED.
+            await calls.drain(settings.shutdown_grace_s)
+            await server.stop(_LAST_BYTES_S)
     finally:
         calls.close()
         matcher.close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
+import time
 import traceback
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -14,7 +15,7 @@ import grpc
 from google.protobuf.message import DecodeError, Message
 
 from gaitid import wire
-from gaitid.errors import GaitIdError, InternalError, MessageError, Overloaded
+from gaitid.errors import GaitIdError, InternalError, MessageError, Overloaded, ServerUnreachable
 
 _log = logging.getLogger(__name__)
 _DETAILS = "grpc-status-details-bin"
@@ -31,8 +32,10 @@ class Calls:
 
     def __init__(self, workers: int, max_concurrent: int) -> None:
         self._executor = ThreadPoolExecutor(workers, "gaitid-call")
+        self._idle = asyncio.Semaphore(workers)  # threads without work
         self._limit = max_concurrent
         self._running = 0
+        self._is_stopping = False
 
     def handlers(self, module: Any, service: object) -> list[grpc.GenericRpcHandler]:
         """Handlers of all services of a generated module; `service` has one method for each rpc."""
@@ -65,11 +68,13 @@ class Calls:
         async def answer(request: Message | MessageError, context: Any) -> Message:
             if isinstance(request, MessageError):
                 await _abort(context, request)
+            if self._is_stopping:
+                await _abort(context, _stopping())
             if self._running >= self._limit:
                 await _abort(context, self._overloaded())
             self._running += 1
             try:
-                return await asyncio.get_running_loop().run_in_executor(self._executor, work, request)
+                return await self._work(work, request)
             except GaitIdError as error:
                 await _abort(context, error)
             except Exception as error:
@@ -83,9 +88,29 @@ class Calls:
             response_serializer=_serialized,
         )
 
+    async def _work(self, work: Callable[[Any], Message], request: Message) -> Message:
+        # Waiting here and not in the executor's queue: a call that is given up lets its request go.
+        await self._idle.acquire()
+        future = self._executor.submit(work, request)
+        try:
+            return await asyncio.wrap_future(future)
+        finally:
+            if future.done():
+                self._idle.release()
+            else:  # given up, but its thread is busy until the work is done
+                loop = asyncio.get_running_loop()
+                future.add_done_callback(lambda _: loop.call_soon_threadsafe(self._idle.release))
+
+    async def drain(self, grace_s: float) -> None:
+        """Refuse new calls; return when those in work or waiting are done, or `grace_s` is over."""
+        self._is_stopping = True
+        deadline = time.monotonic() + grace_s
+        while self._running and time.monotonic() < deadline:
+            await asyncio.sleep(0.02)
+
     def close(self) -> None:
-        """Wait for the work that has begun, drop the rest."""
-        self._executor.shutdown(wait=True, cancel_futures=True)
+        """Wait for the work that has begun."""
+        self._executor.shutdown(wait=True)
 
     def _overloaded(self) -> Overloaded:
         return Overloaded(
@@ -93,6 +118,10 @@ class Calls:
             f"fewer than {self._limit}",
             f"try again in {wire.RETRY_AFTER_S} s",
         )
+
+
+def _stopping() -> ServerUnreachable:
+    return ServerUnreachable("server is stopping", "a running one", "try again when it is back")
 
 
 def _serialized(message: Message) -> bytes:

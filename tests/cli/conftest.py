@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from gaitid.cli import main
-from tests.drawn import walk_video
+from tests.filmed import walk_video
 
-WALKERS = ((1.0, 1.0), (1.7, 0.8))
+WALKERS = ((1.0, 1.0), (1.7, 0.9))
 
 
 @pytest.fixture(scope="session")

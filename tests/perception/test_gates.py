@@ -74,7 +74,7 @@ def test_a_pair_that_merges_for_some_frames_is_flagged_there_only(name, other, r
 
 def test_a_pair_that_stays_merged_is_flagged_by_its_heads():
     reasons = judged(
-        [ink((40 + 4 * i, 200, 100, 0.8 * i), (72 + 4 * i, 198, 96, 0.6 * i)) for i in range(40)]
+        [ink((40 + 4 * i, 200, 100, 0.8 * i), (64 + 4 * i, 198, 96, 0.6 * i)) for i in range(40)]
     )
     assert sum(Reason.MERGED in why for why in reasons) >= 38
 
@@ -141,7 +141,7 @@ def test_a_box_on_the_move_is_no_person(width, height):
 def test_one_who_stands_is_refused_and_one_who_comes_nearer_is_not():
     standing = judged([ink((160, 200, 100, 0.2)) for _ in range(40)])
     assert all(why == (Reason.STANDING,) for why in standing)
-    coming = judged([ink((160, 190 + 0.8 * i, 90 + 0.8 * i, 0.8 * i)) for i in range(40)])
+    coming = judged([ink((160, 170 + 1.5 * i, 90 + 1.5 * i, 0.8 * i)) for i in range(40)])
     assert coming == ((),) * 40
 
 

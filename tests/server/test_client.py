@@ -81,6 +81,7 @@ def test_retries_come_to_an_end(scripted):
 
 
 CODES = {
+    "CANCELLED": errors.ServerUnreachable,
     "DEADLINE_EXCEEDED": errors.DeadlineExceeded,
     "RESOURCE_EXHAUSTED": errors.Overloaded,
     "PERMISSION_DENIED": errors.PermissionDenied,

@@ -11,6 +11,7 @@ from google.rpc import error_details_pb2, status_pb2
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from gaitid import wire
+from gaitid.encoders.gei import GEI
 from gaitid.server.service import SERVICES
 from gaitid.v1 import admin_service_pb2 as admin
 from gaitid.v1 import gallery_service_pb2 as gallery
@@ -70,7 +71,7 @@ def test_a_gallery_from_creation_to_deletion(call):
     assert not call("ListGalleries", gallery.ListGalleriesRequest()).galleries
     made = call("CreateGallery", gallery.CreateGalleryRequest(gallery="home")).gallery
     assert (made.name, made.encoder, made.dimension, made.subjects) == ("home", "gei", 1408, 0)
-    assert made.operating_point.threshold == pytest.approx(0.9)
+    assert made.operating_point.threshold == pytest.approx(GEI.threshold)
     assert call("GetGallery", gallery.GetGalleryRequest(gallery="home")).gallery == made
     assert list(call("ListGalleries", gallery.ListGalleriesRequest()).galleries) == [made]
     call("DeleteGallery", gallery.DeleteGalleryRequest(gallery="home"))

@@ -66,6 +66,12 @@ def test_dropped_frames_are_counted_by_known_reason(dropped):
         GaitSequence({"silhouette": masks(1)}, times(1), dropped=dropped)
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_boxes_are_finite(value):
+    with pytest.raises(SequenceError, match="boxes have NaN"):
+        GaitSequence({"silhouette": masks(1)}, times(1), np.full((1, 4), value, np.float32))
+
+
 def test_a_sequence_cannot_be_changed():
     sequence = GaitSequence({"silhouette": masks(3)}, times(3), np.ones((3, 4), np.float32), {"merged": 2})
     with pytest.raises(ValueError, match="read-only"):
