@@ -9,8 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gaitid.synthetic.body import LABEL, PARTS, load_body
-from gaitid.synthetic.cohort import Key, _stream
-from gaitid.synthetic.outfit import Outfit
+from gaitid.synthetic.cohort import Cohort, Key
 
 Bytes = NDArray[np.uint8]
 
@@ -88,20 +87,21 @@ _WOVEN = _share(
 _PATTERNED = _share({"torso": 1, "arm_left": 1, "arm_right": 1, "skirt": 0.6})
 
 
-def draw_colors(key: Key, outfit: Outfit) -> Colors:
+def draw_colors(people: Cohort, identity: int, session: int, condition: str) -> Colors:
     """Colours of a walker: skin and hair for good, clothes for the day, the coat with its condition."""
-    ever = _stream(key.seed, key.split, "identity", key.identity, 0, 7)
-    day = _stream(key.seed, key.split, "session", key.identity, key.session, 0, 7)
+    ever = Key(people.seed, people.split, identity, 0, 0, "colors", 0.0).stream("identity")
+    day = Key(people.seed, people.split, identity, session, 0, "colors", 0.0).stream("session")
+    outfit = people.day(identity, session).wardrobe.wear(condition)
     tone = int(ever.integers(len(_SKIN)))
     skin, hair = _pick(ever, _SKIN[tone : tone + 1]), _pick(ever, _HAIR[: 6 - tone])
     top, legs, shoes = _pick(day, _TOPS), _pick(day, _DARK), _pick(day, _SHOES)
     bag, coat, hat, skirt = _pick(day, _BAGS), _pick(day, _DARK), _pick(day, _DARK), _pick(day, _TOPS + _DARK)
     bare = day.random()
-    if key.condition == "cl":
+    if condition == "cl":
         top = coat
     long = bool(outfit.tubes) and outfit.tubes[0].length > 0.45  # a skirt, not the hem of a shirt
-    hangs = coat if key.condition == "cl" else skirt if long else top
-    if long and key.condition != "cl":
+    hangs = coat if condition == "cl" else skirt if long else top
+    if long and condition != "cl":
         legs = skin if day.random() < 0.5 else (46, 44, 46)
     by_part = {
         "head": skin, "torso": top, "arm_left": top, "arm_right": top, "hand_left": skin,
@@ -112,7 +112,7 @@ def draw_colors(key: Key, outfit: Outfit) -> Colors:
     for part, color in by_part.items():
         palette[LABEL[part]] = color
     palette[_BARE] = skin
-    bare_arms = bool(outfit.forearm == 0 and key.condition != "cl" and bare < 0.7)
+    bare_arms = bool(outfit.forearm == 0 and condition != "cl" and bare < 0.7)
     return Colors(palette, bare_arms, _weave(day), _pattern(day))
 
 

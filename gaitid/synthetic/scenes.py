@@ -20,11 +20,10 @@ from gaitid.errors import InputError
 from gaitid.perception.sources import Source
 from gaitid.records import Frame
 from gaitid.synthetic.background import FINE, Backdrop, Place, draw_place, trace
-from gaitid.synthetic.body import COCO, load_body
+from gaitid.synthetic.body import COCO
 from gaitid.synthetic.camera import Camera
-from gaitid.synthetic.cohort import Cohort, Key, _pose
-from gaitid.synthetic.detect import visible
-from gaitid.synthetic.garments import Colors, draw_colors
+from gaitid.synthetic.cohort import Cohort
+from gaitid.synthetic.garments import draw_colors
 from gaitid.synthetic.path import Pace
 from gaitid.synthetic.path import Path as Course
 from gaitid.synthetic.render import SUBPIXEL, paint, snap
@@ -59,6 +58,10 @@ class SceneWalker:
     condition: str = "nm"
     pace: Pace | None = None
     seconds: float | None = None
+
+    def first(self, fps: float) -> int:
+        """Number of the walker's first frame."""
+        return round(self.start_s * fps)
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,23 +186,18 @@ class Scene:
         return self.people.identity(self.walkers[track - 1].identity).subject
 
     def __iter__(self) -> Iterator[tuple[Frame, Truth]]:
-        cast: dict[int, _Actor | None] = {}
+        waiting = {track: walker.first(self.fps) for track, walker in enumerate(self.walkers, 1)}
+        playing: dict[int, _Player] = {}
         sensor = _Sensor(self)
         for index in range(len(self)):
+            for track in [track for track, first in waiting.items() if first <= index]:
+                del waiting[track]
+                playing[track] = _Player(self, track)
+            for track in [track for track, player in playing.items() if player.gone(index)]:
+                del playing[track]
+            found = (player.film(index) for player in playing.values())
+            views = [view for view in found if view is not None]
             time = index / self.fps
-            views = []
-            for track, walker in enumerate(self.walkers, 1):
-                if index < round(walker.start_s * self.fps) or cast.get(track, 0) is None:
-                    continue
-                if track not in cast:
-                    cast[track] = _Actor(self, track)
-                actor = cast[track]
-                if actor is None or actor.gone(index):
-                    cast[track] = None  # what has left needs no memory
-                    continue
-                view = actor.film(index)
-                if view is not None:
-                    views.append(view)
             views.sort(key=lambda view: -view.depth)
             picture, sightings = _compose(self.backdrop, self.place, views)
             image = sensor(picture, index, self.light.at(time))
@@ -223,30 +221,25 @@ class _View:
 _NOBODY = np.zeros((0, 0, 3), np.uint8)
 
 
-class _Actor:
+class _Player:
     """A walker of a scene, posed for all its frames."""
 
     def __init__(self, scene: Scene, track: int) -> None:
-        walker = scene.walkers[track - 1]
-        first = round(walker.start_s * scene.fps)
-        people = scene.people
-        person, day = people.identity(walker.identity), people.day(walker.identity, walker.session)
-        key = Key(
-            people.seed, people.split, walker.identity, walker.session, walker.number, walker.condition, 0.0
-        )
-        left = len(scene) - first
-        count = left if walker.seconds is None else min(left, round(walker.seconds * scene.fps))
-        posed = _pose(
-            load_body(), person, day, key, max(count, 2), scene.fps, walker.pace, walker.path, centred=False
-        )
+        walker, people = scene.walkers[track - 1], scene.people
+        first = walker.first(scene.fps)
+        count = len(scene) - first
+        if walker.seconds is not None:
+            count = min(count, round(walker.seconds * scene.fps))
+        actor = people.actor(
+            walker.identity, walker.session, walker.number, condition=walker.condition,
+            frames=max(count, 2), fps=scene.fps, pace=walker.pace, path=walker.path,
+        )  # fmt: skip
         self._scene, self._track, self._first, self._count = scene, track, first, count
-        self._subject = person.subject
-        self._vertices, self._faces = posed.vertices, posed.dressed.faces
-        self._colors: Colors = draw_colors(key, day.wardrobe.wear(walker.condition))
-        self._labels = self._colors.labels(posed.dressed.labels)
-        joints = posed.keypoints[:, :COCO]
-        points, depth = scene.camera.project(joints)
-        free = visible(joints, points, depth, scene.camera.focal / np.maximum(depth.mean(1), 0.1))
+        self._subject = scene.subject(track)
+        self._vertices, self._faces = actor.vertices, actor.dressed.faces
+        self._colors = draw_colors(people, walker.identity, walker.session, walker.condition)
+        self._labels = self._colors.labels(actor.dressed.labels)
+        points, free = actor.joints(scene.camera)
         self._joints = np.concatenate([points, (free > 0.5)[..., None]], 2)
 
     def gone(self, index: int) -> bool:
@@ -500,12 +493,17 @@ def crossing(camera: Camera, size: tuple[int, int], y: float, *, leftwards: bool
     return Course(np.array(points[::-1] if leftwards else points))
 
 
-def _standard_camera(size: tuple[int, int], azimuth: float = 0.0) -> Camera:
-    """Eight metres before the lanes, 2.6 m high, turned by `azimuth` degrees about the place's middle."""
+def lane_camera(size: tuple[int, int], azimuth: float = 0.0, distance: float = 8.0) -> Camera:
+    """A camera before lanes along x, 2.6 m high.
+
+    Args:
+        size: (width, height) of its pictures.
+        azimuth: Degrees by which it stands aside from the middle, to +x when positive.
+        distance: Metres to the middle of the lanes.
+    """
     angle = np.deg2rad(azimuth)
-    target = (0.0, 1.0, 0.95)
-    place = (float(8 * np.sin(angle)), float(1.0 - 8 * np.cos(angle)), 2.6)
-    return Camera.looking_at(place, target, 0.86 * size[0], (size[0] / 2, size[1] / 2))
+    place = (float(distance * np.sin(angle)), float(1.0 - distance * np.cos(angle)), 2.6)
+    return Camera.looking_at(place, (0.0, 1.0, 0.95), 0.86 * size[0], (size[0] / 2, size[1] / 2))
 
 
 SCENES = ("single", "crossing", "side_by_side", "posts", "shadows", "light_change", "crowd")
@@ -524,7 +522,7 @@ def named_scene(name: str, seed: int = 0, *, size: tuple[int, int] = (640, 360),
     """
     if name not in SCENES:
         raise InputError(f"scene {name!r}", f"one of {SCENES}", "choose one")
-    camera = _standard_camera(size)
+    camera = lane_camera(size)
 
     def lane(identity: int, y: float, start_s: float, leftwards: bool = False) -> SceneWalker:
         return SceneWalker(identity, crossing(camera, size, y, leftwards=leftwards), _ENTER_S + start_s)

@@ -81,7 +81,7 @@ def test_masks_cover_what_walkers_change():
 
 def test_who_is_nearer_hides_the_other():
     shares = {1: [], 2: []}
-    for _, truth in short(seconds=2.2, begin=5.0):
+    for _, truth in short(seconds=2.4, begin=5.5):
         for sighting in truth.sightings:
             inside = sighting.whole_box[0] > 0 and sighting.whole_box[2] < SMALL[0]
             shares[sighting.track] += [sighting.share] if inside else []
