@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
 from gaitid.errors import InputError
+from gaitid.perception.tracks import iou
 
 MIN_IOU = 0.5
 
@@ -123,13 +124,8 @@ def _identity_hits(overlaps: Counter[tuple[int, int]]) -> int:
 
 
 def _overlap(here: Boxes, there: Boxes) -> NDArray[np.float64]:
-    """(N, M) intersection over union."""
-    one = np.array([*here.values()], np.float64).reshape(-1, 1, 4)
-    two = np.array([*there.values()], np.float64).reshape(1, -1, 4)
-    sides = np.minimum(one[..., 2:], two[..., 2:]) - np.maximum(one[..., :2], two[..., :2])
-    shared = sides.clip(0).prod(-1)
-    area = (one[..., 2:] - one[..., :2]).prod(-1) + (two[..., 2:] - two[..., :2]).prod(-1) - shared
-    return np.asarray(shared / np.maximum(area, 1e-9))
+    one, two = (np.array([*boxes.values()], np.float64).reshape(-1, 4) for boxes in (here, there))
+    return iou(one, two)
 
 
 def mask_iou(

@@ -284,7 +284,7 @@ class _Grain:
     def __call__(self, u: Floats, v: Floats, metres: float) -> Floats:
         """Noise at (u, v) metres that repeats after `metres`."""
         scale = np.float32(_GRAIN / metres)
-        rows = -(-len(u) // 1024)  # remap takes no picture with more than 32767 rows
+        rows = len(u) // 1024 + 1  # remap takes no picture with more than 32767 rows, nor an empty one
         where = np.zeros((2, rows * 1024), np.float32)
         where[0, : len(u)], where[1, : len(u)] = np.mod(u * scale, _GRAIN), np.mod(v * scale, _GRAIN)
         x, y = where.reshape(2, rows, 1024)
