@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import statistics
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -130,7 +131,7 @@ class _Recording(Source):
         self._scene = scene
         self.truths: list[Truth] = []
 
-    def _pictures(self):  # type: ignore[no-untyped-def]  # noqa: ANN202
+    def _pictures(self) -> Iterator[tuple[NDArray[np.uint8], float]]:
         for frame, truth in self._scene:
             self.truths.append(truth)
             yield frame.image, frame.time

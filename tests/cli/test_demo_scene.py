@@ -13,7 +13,8 @@ from gaitid.perception.pipeline import Walk
 from gaitid.records import GaitSequence
 
 
-def test_a_short_demo_from_end_to_end(gaitid, tmp_path):
+def test_a_short_demo_from_end_to_end(gaitid, tmp_path, monkeypatch):
+    monkeypatch.setattr(demo_scene, "SIZE", (480, 270))
     out = tmp_path / "demo"
     status, printed, _ = gaitid("demo", "--people", 2, "--strangers", 1, "--seed", 7, "--out", out)
     assert status == 0
