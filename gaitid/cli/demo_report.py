@@ -106,11 +106,14 @@ def summary(results: list[Result]) -> dict[str, int]:
 
 
 def _write_video(path: Path, video: str, labels: dict[float, list[Label]]) -> None:
-    with open_source(video, camera="demo") as source, VideoFile(path, source.size, source.fps) as writer:
-        with suppress(SourceTruncated):  # said when the clip was watched
-            for frame in source:
-                if isinstance(frame, Frame):
-                    writer.write(annotate(frame.image, labels.get(frame.time, ())))
+    with (
+        open_source(video, camera="demo") as source,
+        VideoFile(path, source.size, source.fps) as writer,
+        suppress(SourceTruncated),  # said when the clip was watched
+    ):
+        for frame in source:
+            if isinstance(frame, Frame):
+                writer.write(annotate(frame.image, labels.get(frame.time, ())))
 
 
 def labels_by_time(

@@ -5,8 +5,8 @@ from __future__ import annotations
 import base64
 import html
 import io
-from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -17,15 +17,21 @@ body { font: 16px/1.55 system-ui, sans-serif; color: var(--ink); background: #ff
 main { max-width: 62rem; margin: 0 auto; padding: 2rem 1.25rem 4rem; }
 h1 { font-size: 1.7rem; margin: 0 0 .3rem; } h2 { font-size: 1.2rem; margin: 2.4rem 0 .6rem; }
 p { max-width: 46rem; } .lead { color: var(--soft); margin-top: 0; }
+.aside { color: var(--soft); font-size: .86rem; margin: .4rem 0; }
 .note { border-left: 4px solid #d08700; background: #fff8e8; padding: .6rem .9rem; }
 table { border-collapse: collapse; font-size: .86rem; font-variant-numeric: tabular-nums; }
 .wide { overflow-x: auto; } th, td { padding: .28rem .7rem; border-bottom: 1px solid var(--line); }
-th { text-align: left; font-weight: 600; color: var(--soft); } td.number { text-align: right; }
+th { text-align: left; font-weight: 600; color: var(--soft); white-space: nowrap; }
+th.number, td.number { text-align: right; } td { vertical-align: top; }
+caption { text-align: left; font-weight: 600; padding: .4rem 0; white-space: nowrap; }
+small { color: var(--soft); white-space: nowrap; } table.facts td { overflow-wrap: anywhere; }
 tr.good td:first-child { box-shadow: inset 4px 0 #20a45c; }
 tr.bad td:first-child { box-shadow: inset 4px 0 #d63232; }
 tr.open td:first-child { box-shadow: inset 4px 0 #e09a00; }
 img, video, svg { max-width: 100%; height: auto; } figure { margin: 1rem 0; }
 figcaption { color: var(--soft); font-size: .86rem; }
+.row { display: flex; flex-wrap: wrap; gap: .4rem 1.2rem; align-items: flex-start; }
+.row figure { margin: .4rem 0; }
 .figures { display: flex; flex-wrap: wrap; gap: 1rem 2.4rem; margin: 1.2rem 0; }
 .figures div { min-width: 7rem; }
 .figures b { display: block; font-size: 1.7rem; color: var(--mark); line-height: 1.2; }
@@ -48,7 +54,7 @@ def heading(text: str) -> str:
 
 
 def paragraph(text: str, *, kind: str = "") -> str:
-    """A paragraph of plain text; kind ``note`` makes it a warning."""
+    """A paragraph of plain text; kind ``note`` makes it a warning, ``aside`` small print."""
     return f"<p class='{html.escape(kind)}'>{html.escape(text)}</p>"
 
 
@@ -58,19 +64,54 @@ def key_figures(figures: Iterable[tuple[str, str]]) -> str:
     return f"<div class='figures'>{cells}</div>"
 
 
+class Number(NamedTuple):
+    """A right-aligned cell: a number as it should be printed, and small print below it."""
+
+    text: str
+    aside: str = ""
+
+
 def table(
-    columns: Sequence[str], rows: Iterable[Sequence[object]], kinds: Sequence[str] | None = None
+    columns: Sequence[str],
+    rows: Iterable[Sequence[object]],
+    kinds: Sequence[str] | None = None,
+    *,
+    caption: str = "",
 ) -> str:
     """A table; numbers are right-aligned; `kinds` colours each row (``good``, ``bad``, ``open`` or empty)."""
-    head = "".join(f"<th>{html.escape(name)}</th>" for name in columns)
+    rows = [list(row) for row in rows]
+    numbers = [isinstance(value, (int, float, Number)) for value in rows[0]] if rows else []
+    head = "".join(
+        f"<th{' class=number' if index < len(numbers) and numbers[index] else ''}>{html.escape(name)}</th>"
+        for index, name in enumerate(columns)
+    )
     body = ""
     for index, row in enumerate(rows):
         kind = f" class='{kinds[index]}'" if kinds and kinds[index] else ""
         body += f"<tr{kind}>{''.join(map(_cell, row))}</tr>"
-    return f"<div class='wide'><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
+    title = f"<caption>{html.escape(caption)}</caption>" if caption else ""
+    head = f"{title}<thead><tr>{head}</tr></thead>"
+    return f"<div class='wide'><table>{head}<tbody>{body}</tbody></table></div>"
+
+
+def facts(values: Mapping[str, object]) -> str:
+    """A table of names and values."""
+    rows = "".join(
+        f"<tr><th>{html.escape(name)}</th><td>{html.escape(str(value))}</td></tr>"
+        for name, value in values.items()
+    )
+    return f"<table class='facts'><tbody>{rows}</tbody></table>"
+
+
+def side_by_side(*pieces: str) -> str:
+    """Pieces in a row that wraps on a narrow screen."""
+    return "<div class='row'>" + "".join(f"<div>{piece}</div>" for piece in pieces) + "</div>"
 
 
 def _cell(value: object) -> str:
+    if isinstance(value, Number):
+        aside = f"<br><small>{html.escape(value.aside)}</small>" if value.aside else ""
+        return f"<td class='number'>{html.escape(value.text)}{aside}</td>"
     if isinstance(value, float):
         return f"<td class='number'>{value:.3g}</td>"
     if isinstance(value, int):
@@ -91,6 +132,16 @@ def figure(chart: Figure, caption: str) -> str:
     buffer = io.BytesIO()
     chart.savefig(buffer, format="png", dpi=110)
     return picture(buffer.getvalue(), caption)
+
+
+def drawing(chart: Figure, alt: str) -> str:
+    """A matplotlib figure inside the page as lines, sharp at any size, in its own width."""
+    buffer = io.BytesIO()
+    chart.savefig(buffer, format="svg", metadata={"Date": None})
+    data = base64.b64encode(buffer.getvalue()).decode()
+    width = round(96 * chart.get_figwidth())
+    source = f"data:image/svg+xml;base64,{data}"
+    return f"<img alt='{html.escape(alt, quote=True)}' width='{width}' src='{source}'>"
 
 
 def video(name: str, caption: str) -> str:

@@ -31,6 +31,7 @@ from gaitid.synthetic.style import Style, draw_style, vary_sequence, vary_sessio
 
 Bytes = NDArray[np.uint8]
 Floats = NDArray[np.float64]
+Singles = NDArray[np.float32]
 
 SPLITS = ("train", "validation", "test")
 VIEWS = tuple(float(view) for view in range(0, 181, 18))
@@ -165,7 +166,7 @@ class Cohort:
         walk = _film(actor, camera, key, person.subject)
         if occlusion == "none":
             return walk
-        return replace(walk, clean=self._occlude(walk, occlusion, camera))
+        return _hide(walk, self._occlude(walk, occlusion, camera))
 
     def _draw_person(self, identity: int) -> Person:
         rng = _stream(self.seed, self.split, "identity", identity)
@@ -241,7 +242,7 @@ class Cohort:
         heading = float(rng.uniform(0, 360))
         away = np.deg2rad(heading)
         span = 1.2 * walk.times[-1] / 2
-        place = middle + 0.25 * (camera.position[:2] - middle) / np.linalg.norm(camera.position[:2] - middle)
+        place = middle + 0.8 * (camera.position[:2] - middle) / np.linalg.norm(camera.position[:2] - middle)
         start = place - span * np.array([np.cos(away), np.sin(away)])
         path = Path.straight((float(start[0]), float(start[1])), heading)
         fps = 1 / (walk.times[1] - walk.times[0])
@@ -275,9 +276,9 @@ class Walk:
     times: Floats
     clean: Bytes
     corners: NDArray[np.int64]
-    keypoints: Floats
-    seen: Floats
-    joints: Floats
+    keypoints: Singles
+    seen: Singles
+    joints: Singles
     root: Floats
     heading: Floats
     phase: Floats
@@ -306,9 +307,11 @@ class Walk:
 
     def detected(self, level: float = 1.0, draw: int = 0) -> NDArray[np.float32]:
         """(T, 17, 3) keypoints as a pose estimator gives them."""
-        tall = float(np.median(self.heights))
-        heights = np.where(self.heights > 0.5 * tall, self.heights, tall)
-        return detect(self.keypoints, self.seen, heights, self.key.stream("keypoints", draw), level)
+        spans = (
+            np.ptp(self.keypoints[..., 1], axis=1).astype(np.float64) * 1.15
+        )  # eyes to ankles, hidden or not
+        pixels, seen = self.keypoints.astype(np.float64), self.seen.astype(np.float64)
+        return detect(pixels, seen, spans, self.key.stream("keypoints", draw), level)
 
     @cached_property
     def silhouettes(self) -> Bytes:
@@ -321,7 +324,7 @@ class Walk:
         return self.detected()
 
     def sequence(
-        self, level: float = 1.0, draw: int = 0, modalities: tuple[str, ...] = (SILHOUETTE, SKELETON)
+        self, level: float = 1.0, draw: int = 0, *, modalities: tuple[str, ...] = (SILHOUETTE, SKELETON)
     ) -> GaitSequence:
         """The frames that show a body, as the record that encoders and galleries take."""
         masks = self.masks(level, draw)
@@ -342,8 +345,8 @@ class Walk:
 
 def _film(actor: Actor, camera: Camera, key: Key, subject: str) -> Walk:
     clean, corners = actor.masks(camera)
-    points, seen = actor.joints(camera)
-    joints = actor.keypoints[:, :COCO]
+    points, seen = (values.astype(np.float32) for values in actor.joints(camera))
+    joints = actor.keypoints[:, :COCO].astype(np.float32)
     return Walk(
         key,
         subject,
@@ -357,6 +360,15 @@ def _film(actor: Actor, camera: Camera, key: Key, subject: str) -> Walk:
         actor.heading,
         actor.phase,
     )
+
+
+def _hide(walk: Walk, left: Bytes) -> Walk:
+    """The walk with the masks that an occlusion leaves; a joint whose pixel is gone is not seen."""
+    frames, height, width = left.shape
+    x, y = np.moveaxis(np.rint(walk.keypoints - walk.corners[:, None]).astype(int), -1, 0)
+    spot = np.arange(frames)[:, None], y.clip(0, height - 1), x.clip(0, width - 1)
+    gone = (walk.clean[spot] == 1) & (left[spot] == 0)
+    return replace(walk, clean=left, seen=np.where(gone, np.float32(0), walk.seen))
 
 
 def _draw_camera(rng: np.random.Generator, view: float, stature: float, height_px: float | None) -> Camera:

@@ -144,7 +144,7 @@ class CohortDataset:
         cohort: The people.
         items: The plan; see `plan_grid` and `plan_varied`.
         level: Strength of segmentation and keypoint noise; 0 none, 1 like real video.
-        cache: Folder for clean, bit-packed masks and true keypoints (about 10 KB a sequence), or None.
+        cache: Folder for clean, bit-packed masks and true keypoints (about 30 KB a sequence), or None.
     """
 
     def __init__(
@@ -183,7 +183,7 @@ class CohortDataset:
         file = self._cache / f"{self._name(item)}.npz"
         try:
             return _load(file)
-        except (FileNotFoundError, zipfile.BadZipFile, KeyError):
+        except (FileNotFoundError, EOFError, ValueError, KeyError, zipfile.BadZipFile):  # absent or damaged
             walk = item.make(self.cohort)
             _save(file, walk)
             return walk

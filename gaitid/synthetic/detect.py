@@ -51,7 +51,7 @@ def detect(
     Args:
         pixels: (T, 17, 2) true pixels.
         seen: (T, 17) 0 hidden to 1 free; see `visible`.
-        height_px: (T,) body height.
+        height_px: (T,) body height; below 20 pixels it makes no difference.
         rng: Source of chance.
         level: 0 gives the truth with full confidence, 1 a light estimator on real video.
 
@@ -59,9 +59,10 @@ def detect(
         (T, 17, 3) x, y, confidence; a missed joint is all zeros.
     """
     frames = len(pixels)
+    height_px = np.maximum(height_px, 20.0)
     skill = level * rng.uniform(0.5, 1.6)
-    scale = np.maximum(height_px, 20) * 0.40  # sqrt of a walking person's box area
-    small = 1 + 20 / np.maximum(height_px, 20)
+    scale = height_px * 0.40  # sqrt of a walking person's box area
+    small = 1 + 20 / height_px
     hidden = 1 - seen
     sigma = skill * _SIGMA * (scale * small)[:, None] * (0.22 + 0.9 * hidden)
     error = sigma[..., None] * _wander(rng, (frames, 17, 2), 0.75)
@@ -79,7 +80,7 @@ def detect(
     doubt = (np.linalg.norm(error, axis=2) / (0.5 * _SIGMA * scale[:, None])).clip(0, 4)
     logit = (
         2.6
-        - level * (0.7 * doubt + 2.8 * hidden + 0.6 * (small[:, None] - 1))
+        - level * (0.7 * doubt + 2.0 * hidden + 0.6 * (small[:, None] - 1))
         + level * 0.5 * _wander(rng, (frames, 17), 0.8)
     )
     confidence = 1 / (1 + np.exp(-logit)) if level > 0 else np.ones((frames, 17))

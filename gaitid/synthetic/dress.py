@@ -89,7 +89,8 @@ class Dressed:
         if len(self._loose):
             self._trail(vertices, motion)
         rings = [tube.rings(motion) for tube in self._tubes]
-        vertices = np.concatenate([vertices, *rings], axis=1)
+        rows = [part.transpose(0, 2, 1) for part in (vertices, *rings)]
+        vertices = np.concatenate(rows, axis=2).transpose(0, 2, 1)  # long rows in memory, as `skin` gives
         keypoints = motion.points(self._figure.keypoints, self._body.keypoint_weights, self._figure.joints)
         vertices[..., 2] += self.lift
         keypoints[..., 2] += self.lift
@@ -361,7 +362,8 @@ class _Hanging:
         rays = self._rays @ turn  # (T, S, 2)
         middle = centres[..., :2].mean(2)  # (T, R, 2)
         share = self._levels / max(self._levels[-1], 1e-6)
-        room = np.interp(self._levels, [0, 1, 2], self._radii) + self._tube.ease + self._tube.flare * share
+        room = np.interp(self._levels, [0, 1, 2], self._radii) + self._tube.ease
+        room = room + self._tube.flare * min(1.0, self._tube.length) * share  # a short hem cannot stand out
         reach = np.einsum("trdc,tsc->trds", discs[..., :2] - middle[:, :, None], rays)
         best = reach.argmax(2)  # (T, R, S)
         chosen = np.take_along_axis(discs, best[..., None], 2)  # (T, R, S, 3)

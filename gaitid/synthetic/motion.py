@@ -173,7 +173,7 @@ def walk(
 
 
 def _clock(rng: np.random.Generator, style: Style, times: Floats, share: Floats) -> tuple[Floats, Floats]:
-    """Stride phase with 2 % wander of the stride time, and 2.5 % wander of the amplitude."""
+    """Stride phase with 2 % wander of the stride time, and 1.5 % wander of the amplitude."""
     step = times[1] - times[0]
     rate = style["cadence"] / 120
     keep = np.exp(-rate * step)
@@ -184,7 +184,7 @@ def _clock(rng: np.random.Generator, style: Style, times: Floats, share: Floats)
         phase = _land_together(phase, stop, round(0.8 / step))
     if share[0] == 0:
         phase += 0.25 + 0.5 * (rng.uniform() < 0.5) - phase[0]
-    return phase + style["step_asymmetry"] * np.sin(2 * np.pi * phase), 1 + 0.025 * noise[1]
+    return phase + style["step_asymmetry"] * np.sin(2 * np.pi * phase), 1 + 0.015 * noise[1]
 
 
 def _land_together(phase: Floats, stop: int, ramp: int) -> Floats:

@@ -70,7 +70,7 @@ def draw_segmenter(rng: np.random.Generator, level: float = 1.0) -> Segmenter:
         blur=float(rng.uniform(0.006, 0.010 + 0.012 * level)),
         coarse=float(level * rng.uniform(10, 60)),
         fine=float(level * rng.uniform(5, (60, 30, 6)[kind])),
-        bias=float(level * np.clip(rng.normal(-35, 40), -95, 60)),
+        bias=float(level * np.clip(rng.normal(-35, 28), -95, 50)),
         hole=float(level * rng.uniform(120, 380)) if rng.random() < 0.25 * level else 0.0,
         hole_size=float(rng.uniform(0.08, 0.25)),
         feet=float(rng.uniform(0.05, 0.5)) if rng.random() < 0.3 * level else 0.0,
@@ -215,7 +215,7 @@ def _shadow(field: Shorts, body: _Body, rng: np.random.Generator, how: Segmenter
     for t in range(field.shape[1]):
         wide = int(body.right[t] - body.left[t]) + reach
         left = body.left[t] - (0 if to_right else reach)
-        _patch(field, t, body.bottom[t] - thick, left, 85.0, (2 * thick, wide))
+        _patch(field, t, body.bottom[t] - thick, left, 160.0, (2 * thick, wide))
 
 
 def _dirt(field: Shorts, body: _Body, rng: np.random.Generator, how: Segmenter) -> None:

@@ -107,12 +107,6 @@ class Wardrobe:
         return self.outfit if condition == "nm" else self.coated
 
 
-def bare(sex: int) -> Outfit:
-    """Tight clothes of no character, for experiments that take clothes out."""
-    return Outfit(0.008, 0.004, 0.002, 0.008, 0.006, 0.0, 0.008, 0.015, 0.0, 0.0, 0.0, 0.0,
-                  "bob" if sex == FEMALE else "short", 0.5, "none")  # fmt: skip
-
-
 def draw_hair(rng: np.random.Generator, sex: int) -> tuple[str, float]:
     """A hair style of a person (it lasts) and its size 0..1."""
     chances = (
@@ -133,7 +127,7 @@ def draw_wardrobe(rng: np.random.Generator, sex: int, hair: tuple[str, float]) -
 
 
 def _draw_outfit(rng: np.random.Generator, sex: int, hair: str, hair_size: float) -> Outfit:
-    top = rng.uniform(0.006, 0.026)
+    top = rng.uniform(0.006, 0.022)
     tubes = []
     skirt = sex == FEMALE and rng.random() < 0.16
     if skirt:

@@ -6,6 +6,8 @@ so the same snapped vertices give the same bits on every machine.
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -70,12 +72,14 @@ def masks(pixels: NDArray[np.float32], faces: Ints, edges: Ints, height: int, wi
     row = np.arange(len(at), dtype=np.int32) + (top - (np.cumsum(count) - count))[at]
     start = x0[some] - (y0[some] - np.float32(0.5)) * slope - np.float32(0.5)
     column = np.ceil(start[at] + row * slope[at]).clip(0, width).astype(np.int32)
-    cell = ((frame[some] * height)[at] + row) * (width + 1) + column
-    change = np.zeros(frames * height * (width + 1), np.int8)
-    np.add.at(change, cell, np.where(y1 > y0, np.int8(1), np.int8(-1))[some][at])
-    # What opens in a row also closes in it, so one sum over everything never leaks into the next row.
-    layers = np.cumsum(change, dtype=np.int8).reshape(frames, height, width + 1)
-    return np.ascontiguousarray((layers[..., :width] != 0).view(np.uint8))
+    # Columns first: layers then grow from column to column in long rows.
+    layers = np.zeros((width + 1, frames * height), np.int8)
+    cell = column * (frames * height) + ((frame[some] * height)[at] + row)
+    np.add.at(layers.ravel(), cell, np.where(y1 > y0, np.int8(1), np.int8(-1))[some][at])
+    for before, here in pairwise(layers[:width]):
+        here += before
+    inside = np.asarray(cv2.transpose((layers[:width] != 0).view(np.uint8)))
+    return inside.reshape(frames, height, width)
 
 
 def _contours(

@@ -36,8 +36,8 @@ def _spread(mean: float, people: float, days: float) -> Spread:
 
 PARAMETERS: dict[str, Spread] = {
     # steps/min and degrees of the thigh to the vertical, matched to measurement
-    "cadence": Spread(103.5, 8.9, 5.7, 2.0),
-    "thigh_range": Spread(35.0, 2.6, 0.75, 0.45),
+    "cadence": Spread(102.6, 8.0, 5.4, 2.0),
+    "thigh_range": Spread(34.5, 2.65, 0.45, 0.25),
     "thigh_mean": Spread(4.5, 0.7, 1.45, 0.5),
     # legs: offsets in degrees, amplitudes and shares as factors, phases in cycles
     "knee_mean": _spread(0.0, 2.6, 1.0),
@@ -95,10 +95,10 @@ RESIDUALS: dict[str, float] = {
 RESIDUAL_NAMES = tuple(RESIDUALS)
 HARMONICS = 4
 _RESIDUAL_SCALE = np.array(list(RESIDUALS.values()))[:, None] / np.arange(1, HARMONICS + 1) ** 1.1
-_DAYS_SHARE, _WALKS_SHARE = 0.22, 0.10
+_DAYS_SHARE, _WALKS_SHARE = 0.18, 0.08
 
 # What one standard deviation of a latent trait does, in standard deviations between people (or days).
-_VIGOUR = {"cadence": 0.9, "thigh_range": 0.9, "arm_range": 0.6, "slump": -0.5, "lean_swing": 0.4,
+_VIGOUR = {"cadence": 0.96, "thigh_range": 0.97, "arm_range": 0.6, "slump": -0.5, "lean_swing": 0.4,
            "knee_range": 0.3, "pelvis_turn": 0.3, "elbow_range": 0.4}  # fmt: skip
 _OLD = {"thigh_range": -0.7, "cadence": -0.1, "arm_range": -0.5, "slump": 1.0, "lean": 0.6, "toe_out": 0.4,
         "abduction": 0.5, "knee_mean": 0.6, "knee_range": -0.5, "trunk_turn": -0.5, "ankle_range": -0.5,
@@ -154,7 +154,7 @@ def draw_style(rng: np.random.Generator, figure: Figure, between: float = 1.0) -
     )
 
 
-STEP_TRADE = -0.35
+STEP_TRADE = -0.2
 """Correlation of cadence and thigh range between people."""
 
 

@@ -1,0 +1,103 @@
+"""Contact sheets of synthetic walkers, to be looked at.
+
+PYTHONPATH=. python benchmarks/walker_sheets.py out/
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from gaitid.synthetic import CONDITIONS, VIEWS, Camera, Cohort
+from gaitid.synthetic.occlude import OCCLUSIONS
+
+COHORT = Cohort(11, "validation")
+
+
+def tile(rows: list[list[np.ndarray]], scale: int = 2) -> np.ndarray:
+    """Masks 0/1 of one size as one picture."""
+    cells = [[np.pad(cell * np.uint8(255), 2, constant_values=60) for cell in row] for row in rows]
+    whole = np.concatenate([np.concatenate(row, 1) for row in cells])
+    return cv2.resize(whole, None, fx=scale, fy=scale, interpolation=cv2.INTER_NEAREST)
+
+
+def spread(sequence: np.ndarray, count: int) -> list[np.ndarray]:
+    """That many frames, evenly chosen."""
+    return [sequence[k] for k in np.linspace(0, len(sequence) - 1, count).astype(int)]
+
+
+def views() -> np.ndarray:
+    """Eight people by the eleven views."""
+    return tile([[COHORT.sequence(i, view=v).silhouettes[20] for v in VIEWS] for i in range(8)])
+
+
+def conditions() -> np.ndarray:
+    """Eight people in each condition, four frames each, from the side."""
+    return tile(
+        [
+            [m for c in CONDITIONS for m in spread(COHORT.sequence(i, condition=c, frames=20).silhouettes, 4)]
+            for i in range(8, 16)
+        ]
+    )
+
+
+def sessions() -> np.ndarray:
+    """Six people on four days, three frames each."""
+    return tile(
+        [
+            [m for s in range(4) for m in spread(COHORT.sequence(i, s, view=72, frames=20).silhouettes, 3)]
+            for i in range(16, 22)
+        ]
+    )
+
+
+def occlusions() -> np.ndarray:
+    """Six people behind and beside things, three frames each."""
+    return tile(
+        [
+            [
+                m
+                for o in OCCLUSIONS
+                for m in spread(COHORT.sequence(i, view=72, frames=40, occlusion=o).silhouettes, 4)
+            ]
+            for i in range(22, 28)
+        ]
+    )
+
+
+def clean() -> np.ndarray:
+    """Six people over one second, without noise, 180 pixels tall."""
+    rows = []
+    for i in range(30, 36):
+        camera = Camera.beside(75, distance=6, focal=640)
+        walk = COHORT.sequence(i, condition=CONDITIONS[i % 3], frames=25, camera=camera)
+        masks = np.zeros((25, 230, 170), np.uint8)
+        height, width = (min(a, b) for a, b in zip(walk.clean.shape[1:], masks.shape[1:], strict=True))
+        masks[:, :height, :width] = walk.clean[:, :height, :width]
+        rows.append(spread(masks, 9))
+    return tile(rows, 1)
+
+
+def painted() -> np.ndarray:
+    """Twelve people as the scene maker sees them."""
+    cells = []
+    for i in range(12):
+        actor = COHORT.actor(40 + i, condition=CONDITIONS[i % 3], frames=12)
+        labels, bright, _ = actor.painted(11, Camera.beside(30 + 25 * i, distance=6, focal=640))
+        colours = np.random.default_rng(3).integers(60, 255, (16, 3))
+        colours[0] = 0
+        picture = np.zeros((240, 170, 3), np.uint8)
+        part = (colours[labels] * (bright / 255)[..., None]).astype(np.uint8)[:240, :170]
+        picture[: part.shape[0], : part.shape[1]] = part
+        cells.append(picture)
+    return np.concatenate([np.concatenate(cells[:6], 1), np.concatenate(cells[6:], 1)])
+
+
+if __name__ == "__main__":
+    folder = Path(sys.argv[1])
+    folder.mkdir(parents=True, exist_ok=True)
+    for draw in (views, conditions, sessions, occlusions, clean, painted):
+        cv2.imwrite(str(folder / f"{draw.__name__}.png"), draw())

@@ -1,0 +1,171 @@
+"""``gaitid evaluate``: measure an encoder on a data set, or compare two such measurements.
+
+Writes result.json and report.html; for a protocol whose answers are hidden, submission.csv.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shlex
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from gaitid import registry
+from gaitid.cli.prepare import Bar
+from gaitid.datasets.base import Dataset, open_dataset, summary
+from gaitid.datasets.protocol import Group, Protocol
+from gaitid.encoders.base import Encoder
+from gaitid.errors import InputError
+from gaitid.evaluation.comparison import Difference, compare, read
+from gaitid.evaluation.embedding import Embedded, embed
+from gaitid.evaluation.experiment import Plan, evaluate, plain
+from gaitid.evaluation.identification import CONVENTIONS, candidates
+from gaitid.evaluation.pages import comparison_page, evaluation_page
+from gaitid.evaluation.provenance import provenance
+from gaitid.evaluation.scores import METRICS, Metric
+
+RESULT, PAGE, SUBMISSION = "result.json", "report.html", "submission.csv"
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the flags of ``gaitid evaluate``."""
+    parser.add_argument("--dataset", choices=registry.names("datasets"))
+    parser.add_argument("--root", help="directory of the data set, original or prepared")
+    parser.add_argument("--encoder", choices=registry.names("encoders"))
+    parser.add_argument("--protocol", default="", help="name of a published protocol; default: the usual one")
+    parser.add_argument(
+        "--partition", help="JSON file of TRAIN_SET and TEST_SET; default: the published rule"
+    )
+    parser.add_argument(
+        "--convention",
+        choices=CONVENTIONS,
+        default="ours",
+        help="ours counts what cannot be measured; opengait gives the published evaluators' numbers",
+    )
+    parser.add_argument("--metric", choices=METRICS, default="cos", help="default: %(default)s")
+    parser.add_argument("--seed", type=int, default=0, help="of splits, samples and resampling")
+    parser.add_argument("--compare", nargs=2, metavar=("FIRST", "SECOND"), help=f"two {RESULT} files")
+    parser.add_argument("--out", help="directory to write into")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Evaluate or compare; gives the exit status."""
+    if options.compare:
+        return _compare(options)
+    missing = [f"--{name}" for name in ("dataset", "root", "encoder", "out") if not getattr(options, name)]
+    if missing:
+        raise InputError(
+            f"no {', '.join(missing)}", "these or --compare FIRST SECOND", "see gaitid evaluate -h"
+        )
+    dataset = open_dataset(options.dataset, options.root, partition=options.partition)
+    encoder: Encoder = registry.resolve("encoders", options.encoder)()
+    protocol = dataset.protocol(options.protocol)
+    started = time.process_time()
+    embedded = embed(dataset, encoder, progress=Bar(sys.stderr))
+    embedding_s = time.process_time() - started
+    out = Path(options.out)
+    out.mkdir(parents=True, exist_ok=True)
+    if not any(group.labelled for group in protocol.groups):
+        return _submit(embedded, protocol, options.metric, out)
+    plan = Plan(metric=options.metric, convention=options.convention, seed=options.seed)
+    document = evaluate(embedded.vectors, embedded.labels, protocol, plan)
+    document["what"] = plain(_what(options, dataset, encoder, embedded))
+    cpu = {"embedding": embedding_s, "figures": time.process_time() - started - embedding_s}
+    document["how"] = {**provenance(shlex.join(["gaitid", *sys.argv[1:]])), "cpu_seconds": cpu}
+    _write(out, document, dataset, embedded)
+    _print(document)
+    print(f"{out / RESULT}\n{out / PAGE}")
+    return 0
+
+
+def _what(
+    options: argparse.Namespace, dataset: Dataset, encoder: Encoder, embedded: Embedded
+) -> dict[str, Any]:
+    return {
+        "dataset": dataset.name,
+        "root": str(Path(options.root).resolve()),
+        "encoder": encoder.name,
+        "contract": encoder.contract,
+        "dimension": encoder.dimension,
+        "embedded": len(embedded.entries),
+        "left_out": len(embedded.left_out),
+        "left_out_first": [f"{'/'.join(entry.key)}: {why}" for entry, why in embedded.left_out[:20]],
+        "problems": summary(dataset.problems()),
+    }
+
+
+def _write(out: Path, document: dict[str, Any], dataset: Dataset, embedded: Embedded) -> None:
+    (out / RESULT).write_text(json.dumps(document, indent=1, allow_nan=False), encoding="utf-8")
+    rows = {
+        one[role]["row"]
+        for group in document["groups"]
+        for one in group["confusions"]
+        for role in ("probe", "mate", "other")
+    }
+    walks = {row: dataset.load(embedded.entries[row]).silhouettes for row in rows}
+    shown = {row: walk for row, walk in walks.items() if walk is not None}
+    (out / PAGE).write_text(evaluation_page(document, shown), encoding="utf-8")
+
+
+def _print(document: dict[str, Any]) -> None:
+    plan, protocol = document["plan"], document["protocol"]
+    print(f"{protocol['name']}, convention {plan['convention']}, metric {plan['metric']}")
+    for group in document["groups"]:
+        closed, verified, opened = group["identification"], group["verification"], group["open_set"]
+        said = [f"rank-{k} {_percent(rate)}" for k, rate in closed["rank"].items()]
+        if protocol["precision"]:
+            said += [f"mAP {_percent(closed['map'])}", f"mINP {_percent(closed['minp'])}"]
+        said.append(f"EER {_percent(verified['eer'])}")
+        if opened:
+            point = opened["points"][-1]
+            name = f"FNIR@FPIR {100 * point['fpir']:g} % rank {point['rank']}"
+            said.append(f"{name} {_percent(point['fnir'])}")
+        print(f"  {group['name']:<10} {'  '.join(said)}")
+        if closed["unmated"] or closed["empty_cells"]:
+            print(
+                f"  {'':<10} {closed['unmated']} of {closed['probes']} searches had no mate, "
+                f"{closed['empty_cells']} empty cells; as misses: rank-1 {_percent(closed['floor'])}"
+            )
+    if document["what"]["left_out"]:
+        print(f"  {document['what']['left_out']} sequences left out, see {RESULT}")
+
+
+def _percent(rate: float | None) -> str:
+    return "undefined" if rate is None else f"{100 * rate:.2f} %"
+
+
+def _submit(embedded: Embedded, protocol: Protocol, metric: Metric, out: Path) -> int:
+    """Write the submission of a protocol whose answers are hidden."""
+    from gaitid.datasets.grew import CANDIDATES, write_submission
+
+    group: Group = protocol.groups[0]
+    found = candidates(embedded.vectors, embedded.labels, group, protocol, count=CANDIDATES, metric=metric)
+    videos = embedded.labels.covariates["video"]
+    write_submission(out / SUBMISSION, {str(videos[row]): names for row, names in found.items()})
+    print(f"{protocol.name}: {len(found)} probes; the publisher judges {out / SUBMISSION}")
+    return 0
+
+
+def _compare(options: argparse.Namespace) -> int:
+    first, second = (read(path) for path in options.compare)
+    found = compare(first, second, seed=options.seed)
+    for one in found:
+        print(_line(one))
+    if options.out:
+        out = Path(options.out)
+        out.mkdir(parents=True, exist_ok=True)
+        (out / "comparison.html").write_text(comparison_page(first, second, found), encoding="utf-8")
+        (out / "comparison.json").write_text(json.dumps(plain(found), indent=1), encoding="utf-8")
+        print(out / "comparison.html")
+    return 0
+
+
+def _line(one: Difference) -> str:
+    gap = 100 * (one.second - one.first)
+    return (
+        f"{one.group:<8} {one.figure:<22} {100 * one.first:7.2f} % {100 * one.second:7.2f} %  {gap:+6.2f} "
+        f"({100 * one.low:+.2f} to {100 * one.high:+.2f})  p {one.p_value:.4f}  {one.verdict}"
+    )

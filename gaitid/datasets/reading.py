@@ -1,0 +1,255 @@
+"""Files of silhouettes or skeletons -> `GaitSequence`, by the published convention.
+
+Masks are aligned by `perception.align`; ready arrays of 64x64 (128x128) lose 10 (20) columns on each
+side, which is what published encoders do when they load them. Deviation: silhouettes are split at
+half into 0/1, where the published loaders keep the gray of the resized edge.
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+import zipfile
+import zlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from gaitid.datasets import pickles
+from gaitid.datasets.base import Fault, Problem
+from gaitid.errors import DatasetError, InputError
+from gaitid.modalities import npz
+from gaitid.modalities.skeleton import from_openpose18
+from gaitid.perception.align import align, binarise
+from gaitid.records import JOINTS, SILHOUETTE, SILHOUETTE_SIZES, SKELETON, GaitSequence, Reason
+
+Report = Callable[[Problem], None]
+Gray = NDArray[np.uint8]
+
+# A ready array of this size is cut by so many columns on each side.
+_CUTS: Mapping[tuple[int, int], int] = {(64, 64): 10, (128, 128): 20, (64, 44): 0, (128, 88): 0}
+_JOINT_SHAPES = ((JOINTS, 3), (18, 3))
+_MAX_SIDE = 4096
+_MAX_GAP = 10
+"""With more missing frames than this for each one there, names hold no frame numbers (but times, say)."""
+_PNG, _PNG_END = b"\x89PNG\r\n\x1a\n", b"IEND\xaeB`\x82"
+# Cubic edges make 2 to 8 % of a 64x44 silhouette gray (bodies 140 to 35 px tall); a street scene is 95 %.
+_GRAY_LOW, _GRAY_HIGH, _GRAY_SHARE = 33, 223, 0.25
+
+
+def read(path: Path, frame_rate: float, report: Report, *, aligned: bool = False) -> GaitSequence:
+    """Read a sequence from a folder of png images or a ``.pkl``, ``.npy`` or ``.npz`` file.
+
+    Args:
+        path: The file or folder.
+        frame_rate: Frames a second of the recording; times are frame number / frame rate.
+        report: Gets a `Problem` for each thing left out.
+        aligned: The images of a folder are ready 64x64 silhouettes (GREW) and are only cut.
+
+    Raises:
+        DatasetError: Nothing usable is in it, or it is not what it should be.
+    """
+    try:
+        if path.is_dir():
+            numbers, images = read_images(path, report)
+            if aligned:
+                return _ready(_stacked(images, path, report), numbers / frame_rate, path, report)
+            return _from_masks(images, numbers / frame_rate, path, report)
+        if path.stat().st_size == 0:
+            raise _fault(report, Fault.EMPTY_FILE, path, "0 bytes")
+        return _from_content(_content(path, report), frame_rate, path, report)
+    except DatasetError:
+        raise
+    except (OSError, InputError, ValueError, TypeError, IndexError) as error:
+        raise _fault(report, Fault.DAMAGED_FILE, path, str(error)) from error
+
+
+def read_images(folder: Path, report: Report) -> tuple[NDArray[np.float64], list[Gray]]:
+    """The png images of a folder, and their places in time counted in frames from 0.
+
+    Damaged images are reported and left out; what is missing leaves a gap.
+    """
+    found: list[tuple[int, Gray]] = []
+    for place, name in _numbered(file.name for file in folder.iterdir() if file.suffix.lower() == ".png"):
+        image, wrong = _decoded((folder / name).read_bytes())
+        if image is None:
+            fault = Fault.EMPTY_FILE if wrong == "0 bytes" else Fault.DAMAGED_FILE
+            report(Problem(fault, str(folder / name), wrong))
+        else:
+            found.append((place, image))
+    if not found:
+        raise _fault(report, Fault.NO_FRAMES, folder, "no readable png image")
+    return np.array([place for place, _ in found], np.float64), [image for _, image in found]
+
+
+def _numbered(names: Iterable[str]) -> list[tuple[int, str]]:
+    """Names with their last number, from 0; mere places when the numbers cannot be those of frames."""
+    digits = [(re.findall(r"\d+", Path(name).stem) or ["0"], name) for name in names]
+    order = sorted((int(found[-1]), name) for found, name in digits)
+    numbers = [number for number, _ in order]
+    if len(set(numbers)) < len(numbers) or (numbers and numbers[-1] - numbers[0] >= _MAX_GAP * len(numbers)):
+        return [(place, name) for place, (_, name) in enumerate(order)]
+    return [(number - numbers[0], name) for number, name in order]
+
+
+def _decoded(data: bytes) -> tuple[Gray | None, str]:
+    """An image, or None and why; the header is checked first, so that no bomb is inflated."""
+    if not data:
+        return None, "0 bytes"
+    if not data.startswith(_PNG) or len(data) < 24:
+        return None, "no png file"
+    width, height = struct.unpack(">II", data[16:24])
+    if not (0 < width <= _MAX_SIDE and 0 < height <= _MAX_SIDE):
+        return None, f"{width}x{height} pixels"
+    if _PNG_END not in data:
+        return None, "truncated png"
+    image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_GRAYSCALE)
+    return (None, "damaged png") if image is None else (np.asarray(image, np.uint8), "")
+
+
+def _from_masks(
+    images: Sequence[Gray], times: NDArray[np.float64], path: Path, report: Report
+) -> GaitSequence:
+    _check_binary(images, path, report)
+    silhouettes = [align(image, SILHOUETTE_SIZES[0]) for image in images]
+    kept = [index for index, silhouette in enumerate(silhouettes) if silhouette is not None]
+    full = [silhouette for silhouette in silhouettes if silhouette is not None]
+    dropped = _empties(len(images) - len(full), path, report)
+    if not full:
+        raise _fault(report, Fault.NO_FRAMES, path, f"all {len(images)} frames are empty")
+    return GaitSequence({SILHOUETTE: binarise(np.stack(full))}, times[kept], dropped=dropped)
+
+
+def _ready(array: Gray, times: NDArray[np.float64], path: Path, report: Report) -> GaitSequence:
+    """A sequence of ready silhouettes (T, H, W) gray 0..255 or 0/1, without its empty frames."""
+    silhouettes = _cut(array, path, report)
+    full = silhouettes.reshape(len(silhouettes), -1).any(axis=1)
+    dropped = _empties(int((~full).sum()), path, report)
+    if not full.any():
+        raise _fault(report, Fault.NO_FRAMES, path, f"all {len(array)} frames are empty")
+    return GaitSequence({SILHOUETTE: silhouettes[full]}, times[full], dropped=dropped)
+
+
+def _cut(array: Gray, path: Path, report: Report) -> Gray:
+    """Ready silhouettes without the outer columns that no encoder sees, as 0/1."""
+    height, width = array.shape[1:]
+    if (height, width) not in _CUTS:
+        raise _fault(report, Fault.WRONG_SIZE, path, f"{height}x{width}; 64x64, 64x44 or double")
+    _check_binary([array], path, report)
+    cut = _CUTS[height, width]
+    inner = array[:, :, cut : width - cut]
+    return inner.copy() if array.size and array.max() <= 1 else binarise(inner)
+
+
+def _skeletons(array: NDArray[Any]) -> NDArray[np.float32]:
+    """(T, 17, 3) float32 of COCO-17 or OpenPose-18; heat-map confidences just above 1 are cut to 1."""
+    if array.shape[1] == 18:
+        return from_openpose18(np.asarray(array, np.float32))
+    joints = np.array(array, np.float32)
+    joints[..., 2] = np.clip(joints[..., 2], 0.0, 1.0)
+    return joints
+
+
+def _from_content(content: Any, frame_rate: float, path: Path, report: Report) -> GaitSequence:
+    """A sequence of what a file holds: itself, an array, a list of equal arrays, or streams by name."""
+    if isinstance(content, GaitSequence):
+        return content
+    if isinstance(content, dict):
+        return _from_streams(content, frame_rate, path, report)
+    array = _stacked(content, path, report) if isinstance(content, list | tuple) else content
+    if not isinstance(array, np.ndarray) or array.ndim != 3:
+        shape = getattr(array, "shape", type(array).__name__)
+        raise _fault(report, Fault.WRONG_SIZE, path, f"{shape}; (T, H, W) or (T, 17, 3)")
+    if not len(array):
+        raise _fault(report, Fault.NO_FRAMES, path, "no frame")
+    times = np.arange(len(array)) / frame_rate
+    if array.shape[1:] in _JOINT_SHAPES and array.dtype.kind in "fiu":
+        return GaitSequence({SKELETON: _skeletons(array)}, times)
+    return _ready(_bytes(array, path, report), times, path, report)
+
+
+def _from_streams(content: Mapping[str, Any], frame_rate: float, path: Path, report: Report) -> GaitSequence:
+    """A sequence of ``silhouette``, ``skeleton`` or both, and optionally ``times`` in seconds."""
+    unknown = set(content) - {SILHOUETTE, SKELETON, "times"}
+    streams = {name: value for name, value in content.items() if name != "times"}
+    if unknown or not streams:
+        raise _fault(report, Fault.WRONG_SIZE, path, f"{sorted(content)}; silhouette, skeleton, times")
+    times = np.asarray(
+        content.get("times", np.arange(len(next(iter(streams.values())))) / frame_rate), np.float64
+    )
+    if set(streams) == {SILHOUETTE}:
+        return _ready(_bytes(streams[SILHOUETTE], path, report), times, path, report)
+    if SILHOUETTE in streams:  # frames of both streams belong together: none is dropped
+        streams[SILHOUETTE] = _cut(_bytes(streams[SILHOUETTE], path, report), path, report)
+    if getattr(streams[SKELETON], "shape", ())[1:] not in _JOINT_SHAPES:
+        raise _fault(report, Fault.WRONG_SIZE, path, "skeleton; (T, 17, 3) or (T, 18, 3)")
+    streams[SKELETON] = _skeletons(streams[SKELETON])
+    return GaitSequence(streams, times)
+
+
+def _content(path: Path, report: Report) -> Any:
+    try:
+        if path.suffix == ".pkl":
+            return _unpickled(path, report)
+        if path.suffix == ".npy":
+            return np.load(path, allow_pickle=False)
+        with zipfile.ZipFile(path) as archive:
+            inflated = sum(member.file_size for member in archive.infolist())
+        if inflated > pickles.MAX_BYTES:
+            raise _fault(report, Fault.DAMAGED_FILE, path, f"{inflated} bytes; at most {pickles.MAX_BYTES}")
+        with np.load(path, allow_pickle=False) as arrays:
+            if "version" in arrays.files:  # written by `gaitid extract`
+                return npz.load(path)
+            return {name: arrays[name] for name in arrays.files}
+    except (ValueError, EOFError, KeyError, MemoryError, zipfile.BadZipFile, zlib.error) as error:
+        raise _fault(report, Fault.DAMAGED_FILE, path, str(error)) from error
+
+
+def _unpickled(path: Path, report: Report) -> Any:
+    try:
+        return pickles.load(path)
+    except DatasetError as error:
+        report(Problem(Fault.DAMAGED_FILE, str(path), error.got))
+        raise
+
+
+def _stacked(images: Sequence[Any], path: Path, report: Report) -> NDArray[Any]:
+    shapes = {getattr(image, "shape", None) for image in images}
+    if len(shapes) != 1 or None in shapes:
+        raise _fault(report, Fault.WRONG_SIZE, path, f"frames of {len(shapes)} sizes; one size")
+    return np.stack(list(images))
+
+
+def _bytes(array: Any, path: Path, report: Report) -> Gray:
+    if not isinstance(array, np.ndarray) or array.ndim != 3 or array.dtype.kind not in "uib":
+        shape = f"{getattr(array, 'shape', '')} {getattr(array, 'dtype', type(array).__name__)}"
+        raise _fault(report, Fault.WRONG_SIZE, path, f"{shape}; (T, H, W) integers 0..255")
+    if array.size and (array.min() < 0 or array.max() > 255):
+        raise _fault(report, Fault.NOT_BINARY, path, f"values {array.min()}..{array.max()}; 0..255")
+    return array.astype(np.uint8, copy=False)
+
+
+def _check_binary(pieces: Sequence[Gray], path: Path, report: Report) -> None:
+    """Refuse gray pictures: one piece a frame, or all frames as one piece."""
+    span = _GRAY_HIGH - _GRAY_LOW  # uint8 wraps around, so one comparison asks for both ends
+    gray = sum(int(np.count_nonzero((piece - np.uint8(_GRAY_LOW)) < span)) for piece in pieces)
+    share = gray / max(sum(piece.size for piece in pieces), 1)
+    if share > _GRAY_SHARE:
+        raise _fault(report, Fault.NOT_BINARY, path, f"{share:.0%} of the pixels are gray; silhouettes")
+
+
+def _empties(count: int, path: Path, report: Report) -> dict[str, int]:
+    if not count:
+        return {}
+    report(Problem(Fault.EMPTY_FRAME, str(path), "no or almost no silhouette", count))
+    return {Reason.TOO_SMALL.value: count}
+
+
+def _fault(report: Report, fault: Fault, path: Path, detail: str) -> DatasetError:
+    """Report a fault that makes the whole sequence unusable, and the error to raise."""
+    report(Problem(fault, str(path), detail))
+    return DatasetError(f"{path}: {detail}", f"fault {fault.value}", "fetch or convert this sequence again")

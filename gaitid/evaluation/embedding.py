@@ -1,0 +1,95 @@
+"""A data set's sequences through an encoder, with nothing left out in silence."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from gaitid.datasets.base import TEST, Dataset, Entry, labels_of
+from gaitid.datasets.protocol import Labels
+from gaitid.encoders.base import Encoder
+from gaitid.errors import DatasetError, InputError
+from gaitid.evaluation.scores import Floats
+from gaitid.records import Embedding, GaitSequence
+
+BATCH = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Embedded:
+    """The embeddings of a data set.
+
+    Attributes:
+        vectors: (N, D) float32.
+        labels: Of the N sequences.
+        entries: The N entries.
+        left_out: Entries without an embedding, each with the reason.
+    """
+
+    vectors: Floats
+    labels: Labels
+    entries: tuple[Entry, ...]
+    left_out: tuple[tuple[Entry, str], ...]
+
+
+def embed(
+    dataset: Dataset,
+    encoder: Encoder,
+    *,
+    part: str = TEST,
+    progress: Callable[[int, int], None] | None = None,
+) -> Embedded:
+    """Embed every sequence of a part; what cannot be read or embedded is listed, never dropped silently.
+
+    Args:
+        dataset: An open data set.
+        encoder: Any encoder.
+        part: ``test`` or ``train``.
+        progress: Called with (sequences done, sequences in all).
+
+    Raises:
+        DatasetError: Not a single sequence could be embedded.
+    """
+    entries = dataset.entries(part)
+    kept: list[Entry] = []
+    vectors: list[Floats] = []
+    left_out: list[tuple[Entry, str]] = []
+    for start in range(0, len(entries), BATCH):
+        for entry, found in _batch(dataset, encoder, entries[start : start + BATCH]):
+            if isinstance(found, Embedding):
+                kept.append(entry)
+                vectors.append(found.vector)
+            else:
+                left_out.append((entry, str(found)))
+        if progress is not None:
+            progress(min(start + BATCH, len(entries)), len(entries))
+    if not kept:
+        reason = left_out[0][1] if left_out else "the part is empty"
+        raise DatasetError(
+            f"none of {len(entries)} sequences of {dataset.name} could be embedded ({reason})",
+            f"sequences that encoder {encoder.name} takes",
+            "check the root, or choose another encoder",
+        )
+    return Embedded(np.stack(vectors), labels_of(kept), tuple(kept), tuple(left_out))
+
+
+def _batch(
+    dataset: Dataset, encoder: Encoder, entries: Sequence[Entry]
+) -> Iterator[tuple[Entry, Embedding | InputError]]:
+    loaded: list[tuple[Entry, GaitSequence]] = []
+    for entry in entries:
+        try:
+            loaded.append((entry, dataset.load(entry)))
+        except InputError as error:
+            yield entry, error
+    try:
+        found = encoder.batch([sequence for _, sequence in loaded])
+        yield from ((entry, one) for (entry, _), one in zip(loaded, found, strict=True))
+    except InputError:  # one of them does not suit the encoder: find out which
+        for entry, sequence in loaded:
+            try:
+                yield entry, encoder(sequence)
+            except InputError as error:
+                yield entry, error

@@ -1,0 +1,163 @@
+"""``gaitid evaluate`` from a data set on disk to its files."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from gaitid.cli import main
+from gaitid.datasets.base import open_dataset
+from gaitid.encoders.gei import GEI
+from gaitid.errors import DatasetError
+from gaitid.evaluation.embedding import embed
+from gaitid.synthetic.layouts import Walk, write_layout
+
+_CASIA = [("nm", n) for n in range(1, 7)] + [(kind, n) for kind in ("bg", "cl") for n in (1, 2)]
+
+
+def draw(subject: int, number: int, view: int, frames: int = 12) -> Any:
+    """(T, 120, 100) 0/1: head, a trunk and a stride of the subject's own widths, a little noise."""
+    random = np.random.default_rng((subject, number, view))
+    masks = np.zeros((frames, 120, 100), np.uint8)
+    wide, head = 8 + subject % 7, 12 + subject % 5
+    for frame in range(frames):
+        swing = int((5 + subject % 4) * np.sin(frame * 0.9 + number))
+        masks[frame, 15 : 15 + head, 45:55] = 1
+        masks[frame, 25:70, 50 - wide : 50 + wide] = 1
+        masks[frame, 70:110, 44 + swing : 50 + swing] = 1
+        masks[frame, 70:110, 50 - swing : 56 - swing] = 1
+        masks[frame, 60 + int(random.integers(10)), 40:60] ^= 1
+    return masks
+
+
+@pytest.fixture(scope="module")
+def casia(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """CASIA-B in miniature: six test subjects, ten walks, two views; one file of zero bytes."""
+    root = tmp_path_factory.mktemp("casia")
+    walks = [
+        Walk(s, kind, n, view, draw(s, n, view))
+        for s in range(75, 81)
+        for kind, n in _CASIA
+        for view in (0, 90)
+    ]
+    write_layout("casia-b-pkl", root, walks)
+    (root / "077" / "nm-05" / "090" / "090.pkl").write_bytes(b"")
+    return root
+
+
+@pytest.fixture(scope="module")
+def result(casia: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("out")
+    command = [
+        "evaluate",
+        "--dataset",
+        "casia-b",
+        "--root",
+        str(casia),
+        "--encoder",
+        "gei",
+        "--out",
+        str(out),
+    ]
+    assert main(command) == 0
+    return out
+
+
+def test_the_document_tells_what_was_measured_and_how(result: Path, casia: Path) -> None:
+    document = json.loads((result / "result.json").read_text())
+    what, how = document["what"], document["how"]
+    assert document["protocol"]["name"] == "casia-b/view-matrix"
+    assert [group["name"] for group in document["groups"]] == ["NM", "BG", "CL"]
+    assert (what["dataset"], what["encoder"], what["contract"]) == ("casia-b", "gei", GEI.contract)
+    assert what["embedded"] == 6 * 10 * 2 - 1
+    assert what["problems"]["empty_file"] == 1
+    assert how["command"].startswith("gaitid ")
+    assert {"gaitid", "commit", "python", "numpy", "machine", "processor", "date", "cpu_seconds"} <= set(how)
+    rank = document["groups"][0]["identification"]["rank"]["1"]
+    assert rank > 3 / 6  # chance is one in six
+
+
+def test_the_page_shows_the_data_sets_problems_and_the_confusions(result: Path) -> None:
+    page = (result / "report.html").read_text()
+    assert "empty_file 1" in page
+    document = json.loads((result / "result.json").read_text())
+    found = any(group["confusions"] for group in document["groups"])
+    assert ("Hardest confusions" in page) == found
+
+
+def test_the_published_convention_and_another_protocol(casia: Path, tmp_path: Path, capsys: Any) -> None:
+    command = ["evaluate", "--dataset", "casia-b", "--root", str(casia), "--encoder", "gei"]
+    command += ["--protocol", "cross-view", "--convention", "opengait", "--metric", "euc", "--seed", "1"]
+    assert main([*command, "--out", str(tmp_path)]) == 0
+    document = json.loads((tmp_path / "result.json").read_text())
+    assert document["protocol"]["name"] == "casia-b/cross-view"
+    plan = document["plan"]
+    assert (plan["convention"], plan["metric"], plan["seed"]) == ("opengait", "euc", 1)
+    said = capsys.readouterr().out
+    assert "convention opengait, metric euc" in said
+    assert "mAP" in said
+
+
+def test_two_results_are_compared(result: Path, tmp_path: Path, capsys: Any) -> None:
+    one = str(result / "result.json")
+    assert main(["evaluate", "--compare", one, one, "--out", str(tmp_path)]) == 0
+    said = capsys.readouterr().out.splitlines()
+    assert all("no significant difference" in line for line in said[:-1])
+    assert len(json.loads((tmp_path / "comparison.json").read_text())) == len(said) - 1 == 12
+    assert "no significant difference" in (tmp_path / "comparison.html").read_text()
+
+
+WRONG = {
+    "nothing given": ([], "no --dataset, --root, --encoder, --out"),
+    "no such root": (["--dataset", "casia-b", "--root", "/nowhere", "--encoder", "gei", "--out", "x"], ""),
+    "no result": (["--compare", "/nowhere/a.json", "/nowhere/b.json"], "cannot be read"),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_wrong_usage_is_status_two(name: str, tmp_path: Path, capsys: Any, monkeypatch: Any) -> None:
+    monkeypatch.chdir(tmp_path)
+    flags, message = WRONG[name]
+    assert main(["evaluate", *flags]) == 2
+    assert message in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_sequences_that_do_not_suit_the_encoder_are_listed(tmp_path: Path) -> None:
+    walks = [
+        Walk(s, "nm", n, 0, draw(s, n, 0, 5 if (s, n) == (75, 2) else 12)) for s in (75, 76) for n in (1, 2)
+    ]
+    dataset = open_dataset("casia-b", write_layout("casia-b-pkl", tmp_path, walks))
+    seen: list[tuple[int, int]] = []
+    found = embed(dataset, GEI(), progress=lambda done, total: seen.append((done, total)))
+    assert len(found.entries) == len(found.vectors) == len(found.labels) == 3
+    ((entry, reason),) = found.left_out
+    assert (entry.subject, entry.sequence) == ("075", "nm-02")
+    assert "needs at least 10" in reason
+    assert seen[-1] == (4, 4)
+
+
+def test_nothing_to_embed_is_an_error(tmp_path: Path) -> None:
+    walks = [Walk(s, "nm", 1, 0, draw(s, 1, 0, 5)) for s in (75, 76)]
+    dataset = open_dataset("casia-b", write_layout("casia-b-pkl", tmp_path, walks))
+    with pytest.raises(DatasetError, match="none of 2 sequences of casia-b could be embedded"):
+        embed(dataset, GEI())
+
+
+def test_hidden_answers_become_a_submission(tmp_path: Path, capsys: Any) -> None:
+    # GREW: 21 subjects with two gallery walks; a third walk of each is a probe without a name.
+    walks = [Walk(s, "", n, 0, draw(s, 1, 0)) for s in range(1, 22) for n in (1, 2, 3)]
+    root = write_layout("grew-pkl", tmp_path / "grew", walks)
+    command = ["evaluate", "--dataset", "grew", "--root", str(root), "--encoder", "gei"]
+    assert main([*command, "--protocol", "official", "--out", str(tmp_path / "out")]) == 0
+    with (tmp_path / "out" / "submission.csv").open() as file:
+        rows = list(csv.reader(file))
+    assert rows[0][:2] == ["videoId", "rank1"]
+    assert len(rows) == 22
+    assert all(len(row) == len(set(row[1:])) + 1 == 21 for row in rows[1:])
+    assert "21 probes" in capsys.readouterr().out

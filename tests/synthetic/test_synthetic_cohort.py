@@ -1,0 +1,137 @@
+"""Identities, days and walks: reproducible, disjoint, and what the record promises."""
+
+import hashlib
+
+import numpy as np
+import pytest
+
+from gaitid.errors import InputError
+from gaitid.records import SILHOUETTE, SKELETON
+from gaitid.synthetic import CONDITIONS, VIEWS, Camera, Cohort, Pace, Path
+
+COHORT = Cohort(0, "test")
+GOLDEN = {  # sha256 of shape, window corners and bit-packed clean masks, first 16 digits
+    "nm": ((0, 0, 0, "nm", 90.0), "961dc90e362fdd49"),
+    "bg": ((1, 1, 0, "bg", 36.0), "9b2288fd73acd1e0"),
+    "cl": ((2, 0, 1, "cl", 180.0), "a380acedd9312cfc"),
+}
+
+
+def digest(walk) -> str:
+    words = repr(walk.clean.shape).encode() + walk.corners.tobytes() + np.packbits(walk.clean).tobytes()
+    return hashlib.sha256(words).hexdigest()[:16]
+
+
+@pytest.mark.parametrize(("case", "wanted"), GOLDEN.values(), ids=GOLDEN)
+def test_clean_masks_are_the_same_bits_everywhere(case, wanted):
+    identity, session, number, condition, view = case
+    walk = Cohort(0, "test").sequence(identity, session, number, condition=condition, view=view, frames=12)
+    assert digest(walk) == wanted
+
+
+def test_a_sequence_does_not_depend_on_what_was_made_before():
+    alone = Cohort(3, "train").sequence(5, 1, 2, condition="cl", view=54, frames=8)
+    cohort = Cohort(3, "train")
+    for identity in (9, 5, 5):
+        cohort.sequence(identity, 0, 0, frames=4)
+    again = cohort.sequence(5, 1, 2, condition="cl", view=54, frames=8)
+    assert np.array_equal(alone.silhouettes, again.silhouettes)
+    assert np.array_equal(alone.skeletons, again.skeletons)
+
+
+@pytest.mark.parametrize(
+    "other", [Cohort(0, "train"), Cohort(0, "validation"), Cohort(1, "test")], ids=["train", "val", "seed"]
+)
+def test_cohorts_share_nobody(other):
+    mine, theirs = ([cohort.identity(i) for i in range(20)] for cohort in (COHORT, other))
+    assert not {p.subject for p in mine} & {p.subject for p in theirs}
+    bodies = np.array([[p.figure.vertices.ravel() for p in group] for group in (mine, theirs)])
+    gaps = np.abs(bodies[0][:, None] - bodies[1][None]).max(2)
+    assert gaps.min() > 1e-3
+
+
+def test_clothes_last_a_day_and_bodies_last():
+    first, second = (COHORT.day(4, session) for session in (0, 1))
+    assert COHORT.day(4, 0).wardrobe == first.wardrobe != second.wardrobe
+    assert first.wardrobe.wear("bg").torso == first.wardrobe.wear("nm").torso
+    assert [first.wardrobe.wear(c).bag is None for c in ("nm", "bg")] == [True, False]
+    assert first.wardrobe.wear("cl").torso > 0.015
+    people = [COHORT.identity(i).style.values for i in range(30)]
+    days = [[COHORT.day(i, s).style.values for s in range(2)] for i in range(30)]
+    between = np.std(people, axis=0)
+    within = np.std(days, axis=1).mean(0)
+    assert (between / within).mean() > 2.5  # the way of walking is the person's more than the day's
+
+
+def test_cameras_see_the_same_walk():
+    walks = [COHORT.sequence(1, view=view, frames=10) for view in VIEWS[::5]]
+    assert all(np.array_equal(walk.phase, walks[0].phase) for walk in walks)
+    assert len({walk.clean.shape for walk in walks}) > 1
+
+
+def test_conditions_look_different():
+    camera = Camera.beside(90, focal=330)
+    area = {
+        c: [COHORT.sequence(i, condition=c, frames=4, camera=camera).clean.sum() for i in range(12)]
+        for c in CONDITIONS
+    }
+    assert np.mean(area["nm"]) < np.mean(area["bg"])
+    assert np.mean(area["nm"]) * 1.05 < np.mean(area["cl"])
+
+
+def test_a_walk_becomes_a_record():
+    walk = COHORT.sequence(0, view=72, frames=20, fps=10, height_px=100)
+    sequence = walk.sequence()
+    assert set(sequence.streams) == {SILHOUETTE, SKELETON}
+    assert sequence.times[[1, -1]] == pytest.approx([0.1, 1.9])
+    assert walk.heights.mean() == pytest.approx(100, abs=14)
+    inside = (sequence.skeletons[..., :2] > sequence.boxes[:, None, :2] - 12).all(-1) & (
+        sequence.skeletons[..., :2] < sequence.boxes[:, None, 2:] + 12
+    ).all(-1)
+    assert inside[sequence.skeletons[..., 2] > 0.5].mean() > 0.95
+    assert COHORT.sequence(0, frames=4).sequence(modalities=(SILHOUETTE,)).skeletons is None
+
+
+def test_noise_can_be_drawn_again():
+    walk = COHORT.sequence(0, frames=8)
+    assert np.array_equal(walk.masks(0.0), walk.clean)
+    assert np.array_equal(walk.masks(draw=1), walk.masks(draw=1))
+    assert not np.array_equal(walk.masks(draw=0), walk.masks(draw=1))
+    assert not np.array_equal(walk.detected(draw=0), walk.detected(draw=1))
+
+
+@pytest.mark.parametrize("occlusion", ["object", "border", "walker"])
+def test_occlusion_changes_the_true_masks(occlusion):
+    plain, hidden = (COHORT.sequence(3, frames=30, occlusion=how) for how in ("none", occlusion))
+    assert plain.clean.shape == hidden.clean.shape
+    assert (plain.clean != hidden.clean).sum() > 50
+
+
+def test_paths_paces_and_cameras_of_ones_own():
+    walk = COHORT.sequence(
+        0,
+        frames=40,
+        path=Path.arc(3, 120),
+        pace=Pace.steady(0.8),
+        camera=Camera.looking_at((2, -7, 3), (2, 1, 1), 400),
+    )
+    assert walk.silhouettes.any((1, 2)).all()
+    assert walk.heading[-1] > walk.heading[0] + 0.3
+
+
+BAD = {
+    "split": lambda: Cohort(0, "dev"),
+    "seed": lambda: Cohort(-1),
+    "identity": lambda: COHORT.identity(-1),
+    "session": lambda: COHORT.sequence(0, -1),
+    "number": lambda: COHORT.sequence(0, 0, True),
+    "condition": lambda: COHORT.sequence(0, condition="xx"),
+    "occlusion": lambda: COHORT.sequence(0, occlusion="fog"),
+    "frames": lambda: COHORT.sequence(0, frames=0),
+}
+
+
+@pytest.mark.parametrize("make", BAD.values(), ids=BAD)
+def test_bad_numbers_are_refused(make):
+    with pytest.raises(InputError):
+        make()
