@@ -1,14 +1,14 @@
-"""``gaitid demo``: the whole chain on a clip, server included, with a report to look at.
+"""``gaitid demo``: the whole chain, server included, with a report to look at.
 
-Each good walk is enrolled from its first half and identified from its second half. Two halves of
-one track share clothes, view, light and errors of segmentation: this shows that the parts work
-together, and says nothing about accuracy.
+Without a video, people who do not exist are generated; see `demo_scene`. Of a video, each good walk is
+enrolled from its first half and identified from its second half. Two halves of one track share clothes,
+view, light and errors of segmentation: this shows that the parts work together, and says nothing about
+accuracy.
 """
 
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 import tempfile
 import time
@@ -16,9 +16,10 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
+from gaitid.cli import demo_scene
 from gaitid.cli.demo_report import Result, summary, write
 from gaitid.client import RemoteMatcher
-from gaitid.errors import ConfigError, SourceError, SourceTruncated
+from gaitid.errors import SourceError, SourceTruncated
 from gaitid.perception.pipeline import Walk, watch
 from gaitid.perception.sources import Source, open_source
 from gaitid.quality import QualityPolicy, assess
@@ -33,14 +34,19 @@ _GALLERY = "demo"
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Add the flags of ``gaitid demo``."""
-    parser.add_argument("--video", help="clip of a static camera with people walking")
+    parser.add_argument(
+        "--video", help="clip of a static camera with people walking; default: a generated scene"
+    )
     parser.add_argument("--out", type=Path, default=Path("out/demo"), help="directory (default: out/demo)")
     parser.add_argument("--encoder", default="gei", help="encoder (default: gei)")
+    demo_scene.arguments(parser)
 
 
 def run(options: argparse.Namespace) -> int:
     """Run the demo and say where its results are."""
-    video = options.video or _default_video()
+    if options.video is None:
+        return demo_scene.run(options)
+    video = options.video
     options.out.mkdir(parents=True, exist_ok=True)
     walks, frames = _watch(video)
     with tempfile.TemporaryDirectory(prefix="gaitid-demo-") as folder:
@@ -60,14 +66,6 @@ def run(options: argparse.Namespace) -> int:
     write(options.out, video, frames, walks, results)
     _print_summary(options.out, results)
     return 0
-
-
-def _default_video() -> str:
-    folder = os.environ.get("GAITID_TEST_DATA", "../shared/data")
-    path = Path(folder) / "vtest.avi"
-    if not path.is_file():
-        raise ConfigError("no video given", "a clip of a static camera", "make demo VIDEO=path/to/clip.mp4")
-    return str(path)
 
 
 def _watch(video: str) -> tuple[list[Walk], int]:

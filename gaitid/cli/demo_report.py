@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections import Counter
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -76,7 +77,8 @@ def write(out: Path, video: str, frames: int, walks: list[Walk], results: list[R
     """Write all four files of the demo into `out`."""
     rows = [SheetRow(_silhouettes(result), _caption(result), result.color) for result in results]
     save_picture(out / "silhouettes.png", contact_sheet(rows))
-    _write_video(out / "annotated.webm", video, _labels_by_time(walks, results))
+    answers = {id(result.walk): (_answer(result), result.color) for result in results}
+    _write_video(out / "annotated.webm", video, labels_by_time(walks, answers))
     facts = {
         "video": Path(video).name,
         "frames": frames,
@@ -114,16 +116,17 @@ def _write_video(path: Path, video: str, labels: dict[float, list[Label]]) -> No
                 writer.write(annotate(frame.image, labels.get(frame.time, ())))
 
 
-def _labels_by_time(walks: list[Walk], results: list[Result]) -> dict[float, list[Label]]:
-    """Boxes of all tracks by frame time; walks that took part carry their answer."""
-    known = {id(result.walk): result for result in results}
+def labels_by_time(
+    walks: Iterable[Walk], answers: Mapping[int, tuple[str, tuple[int, int, int]]]
+) -> dict[float, list[Label]]:
+    """Boxes of all tracks by frame time; the walks in `answers`, by `id`, carry text and colour."""
     labels: dict[float, list[Label]] = {}
     for walk in walks:
-        result = known.get(id(walk))
+        answer = answers.get(id(walk))
         for moment, box, reasons in zip(walk.times, walk.boxes, walk.reasons, strict=True):
             text, color = f"{walk.track} {reasons[0].value}" if reasons else f"{walk.track}", GREY
-            if result is not None and not reasons:
-                text, color = f"{walk.track}: {_answer(result)}", result.color
+            if answer is not None and not reasons:
+                text, color = f"{walk.track}: {answer[0]}", answer[1]
             labels.setdefault(float(moment), []).append(Label(tuple(box.tolist()), text, color))
     return labels
 

@@ -14,13 +14,18 @@ from gaitid.records import GaitSequence
 GENUINE, IMPOSTOR, MARK = "#0b6e4f", "#b4443c", "#d08700"
 
 
-def score_histogram(genuine: Sequence[float], impostor: Sequence[float], threshold: float) -> Figure:
-    """Densities of mated and non-mated scores with the threshold."""
+def score_histogram(
+    genuine: Sequence[float],
+    impostor: Sequence[float],
+    threshold: float,
+    names: tuple[str, str] = ("same walk", "other walks"),
+) -> Figure:
+    """Densities of mated and non-mated scores, named so, with the threshold."""
     chart, axes = _figure(6.6, 3.2)
     bins = np.linspace(
         min([*genuine, *impostor, threshold]), max([*genuine, *impostor, threshold]), 41
     ).tolist()
-    for scores, color, name in ((impostor, IMPOSTOR, "other walks"), (genuine, GENUINE, "same walk")):
+    for scores, color, name in ((impostor, IMPOSTOR, names[1]), (genuine, GENUINE, names[0])):
         if len(scores):
             axes.hist(scores, bins, density=True, alpha=0.65, color=color, label=f"{name} ({len(scores)})")
     axes.axvline(threshold, color=MARK, linestyle="--", label=f"threshold {threshold:.3f}")

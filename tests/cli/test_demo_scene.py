@@ -1,0 +1,75 @@
+"""The generated demo from end to end, short: two people, one stranger."""
+
+import json
+
+import numpy as np
+import pytest
+
+from gaitid.cli import demo_scene
+from gaitid.cli.demo_scene import Filmed, calibrate, owner, plan
+from gaitid.cli.demo_scene_report import FILES
+from gaitid.encoders.gei import GEI
+from gaitid.perception.pipeline import Walk
+from gaitid.records import GaitSequence
+
+
+def test_a_short_demo_from_end_to_end(gaitid, tmp_path, monkeypatch):
+    monkeypatch.setattr(demo_scene, "SIZE", (480, 270))
+    out = tmp_path / "demo"
+    status, printed, _ = gaitid("demo", "--people", 2, "--strangers", 1, "--seed", 7, "--out", out)
+    assert status == 0
+    assert all((out / name).stat().st_size > 1000 for name in FILES)
+    assert "SYNTHETIC" in printed
+    facts = json.loads((out / "results.json").read_text())["summary"]
+    assert facts["enrolled"] == 2
+    assert facts["strangers"] == 1
+    assert facts["mated_searches"] >= 1
+    assert facts["nonmated_searches"] >= 1
+    assert facts["match_right"] + facts["match_wrong"] + facts["missed"] == facts["mated_searches"]
+    page = (out / "report.html").read_text()
+    assert "SYNTHETIC" in page
+    assert "FPIR" in page
+
+
+@pytest.mark.parametrize("flags", [("--people", 0), ("--people", 100), ("--strangers", -1)])
+def test_numbers_that_make_no_scene_are_refused(gaitid, tmp_path, flags):
+    status, _, err = gaitid("demo", *flags, "--out", tmp_path)
+    assert status == 2
+    assert "people" in err
+
+
+def test_day_two_has_the_same_people_in_other_clothes_and_strangers():
+    first, second = plan(8, 4, 0)
+    names = [{scene.subject(k) for k in range(1, len(scene.walkers) + 1)} for scene in (first, second)]
+    assert (len(names[0]), len(names[1] - names[0])) == (8, 4)
+    assert names[0] < names[1]
+    assert {walker.session for walker in first.walkers} == {0}
+    assert {walker.session for walker in second.walkers} == {1}
+    assert {walker.condition for walker in second.walkers} == {"nm", "cl"}
+    assert not np.allclose(first.camera.position, second.camera.position)
+
+
+def _walk(boxes):
+    count = len(boxes)
+    masks = np.ones((count, 64, 44), np.uint8)
+    times, boxes = np.arange(count) / 25, np.array(boxes, np.float32).reshape(-1, 4)
+    return Walk(1, times, boxes, ((),) * count, GaitSequence({"silhouette": masks}, times, boxes))
+
+
+ONE, TWO = np.array([0, 0, 20, 60], np.float32), np.array([100, 0, 120, 60], np.float32)
+
+
+@pytest.mark.parametrize(
+    ("boxes", "expected"),
+    [([ONE] * 10, "a"), ([TWO] * 10, "b"), ([ONE] * 8 + [TWO] * 2, None), ([ONE + 500] * 10, None)],
+)
+def test_a_walk_is_owned_by_whom_most_of_its_frames_show(tmp_path, boxes, expected):
+    truths = {k / 25: [("a", ONE), ("b", TWO)] for k in range(10)}
+    assert owner(_walk(boxes), Filmed("day", tmp_path, 10, (), truths, {})) == expected
+
+
+def test_a_threshold_lets_one_stranger_in_ten_pass(monkeypatch):
+    monkeypatch.setattr(demo_scene, "_CALIBRATION", 6)
+    few, many = (calibrate(GEI(), people, 1) for people in (1, 5))
+    assert 0.3 < few <= many < 1
+    assert calibrate(GEI(), 5, 1) == many
