@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import logging
 import os
+import shlex
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -75,4 +76,5 @@ def _parser(arguments: Sequence[str]) -> argparse.Namespace:
                 raise SystemExit(1) from error
             home.arguments(child)
             child.set_defaults(run=home.run)
+    parser.set_defaults(command=shlex.join(["gaitid", *arguments]))
     return parser.parse_args(arguments)

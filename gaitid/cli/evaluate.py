@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import shlex
 import sys
 import time
 from pathlib import Path
@@ -15,7 +14,7 @@ from typing import Any
 
 from gaitid import registry
 from gaitid.cli.prepare import Bar
-from gaitid.datasets.base import Dataset, open_dataset, summary
+from gaitid.datasets.base import SYNTHETIC, Dataset, open_dataset, summary
 from gaitid.datasets.protocol import Group, Protocol
 from gaitid.encoders.base import Encoder
 from gaitid.errors import InputError
@@ -74,7 +73,7 @@ def run(options: argparse.Namespace) -> int:
     document = evaluate(embedded.vectors, embedded.labels, protocol, plan)
     document["what"] = plain(_what(options, dataset, encoder, embedded))
     cpu = {"embedding": embedding_s, "figures": time.process_time() - started - embedding_s}
-    document["how"] = {**provenance(shlex.join(["gaitid", *sys.argv[1:]])), "cpu_seconds": cpu}
+    document["how"] = {**provenance(options.command), "cpu_seconds": cpu}
     _write(out, document, dataset, embedded)
     _print(document)
     print(f"{out / RESULT}\n{out / PAGE}")
@@ -86,6 +85,7 @@ def _what(
 ) -> dict[str, Any]:
     return {
         "dataset": dataset.name,
+        "synthetic": (dataset.root / SYNTHETIC).exists(),
         "root": str(Path(options.root).resolve()),
         "encoder": encoder.name,
         "contract": encoder.contract,

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import gaitid
 from gaitid.cli.prepare import Bar
+from gaitid.datasets.base import SYNTHETIC
 from gaitid.errors import InputError
 from gaitid.modalities import npz
 from gaitid.synthetic.cohort import SPLITS, Cohort
@@ -40,6 +43,8 @@ def run(options: argparse.Namespace) -> int:
     cohort = Cohort(options.seed, options.split)
     write = _write_npz if options.layout == "npz" else _write_tree
     walks = write(options, cohort)
+    facts = {"gaitid": gaitid.__version__, "seed": options.seed, "split": options.split}
+    (options.out / SYNTHETIC).write_text(json.dumps(facts) + "\n", encoding="utf-8")
     print(f"{walks} walks of {options.subjects} synthetic people in {options.out} ({options.layout})")
     return 0
 

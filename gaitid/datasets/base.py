@@ -104,6 +104,10 @@ def summary(problems: Iterable[Problem]) -> dict[str, int]:
     return dict(counts.most_common())
 
 
+SYNTHETIC = "synthetic.json"
+"""A file of this name in the root says that nobody in the set exists; results then say so, too."""
+
+
 @runtime_checkable
 class Dataset(Protocol):
     """A public data set on disk, or the same one prepared.

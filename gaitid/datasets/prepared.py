@@ -25,7 +25,17 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from gaitid.datasets.base import PREPARED, TEST, TRAIN, Dataset, Entry, Fault, Problem, choose_protocol
+from gaitid.datasets.base import (
+    PREPARED,
+    SYNTHETIC,
+    TEST,
+    TRAIN,
+    Dataset,
+    Entry,
+    Fault,
+    Problem,
+    choose_protocol,
+)
 from gaitid.datasets.protocol import Group, Pick
 from gaitid.datasets.protocol import Protocol as Published
 from gaitid.errors import DatasetError, InputError
@@ -275,6 +285,8 @@ def _finish(folder: Path, dataset: Dataset, known: list[Problem], rows: list[dic
     problems = [asdict(problem) for problem in known]
     problems += [problem for row in rows for problem in row.get("problems", ())]
     problems += [asdict(problem) for problem in _copies(rows, frames)]
+    if (dataset.root / SYNTHETIC).exists():
+        (folder / SYNTHETIC).write_bytes((dataset.root / SYNTHETIC).read_bytes())
     _write_json(
         folder / PREPARED,
         {

@@ -51,7 +51,8 @@ def evaluation_page(
         facts(_how(document)),
     ]
     name = what.get("encoder", "embeddings")
-    lead = f"{document['sequences']} sequences of {document['subjects']} subjects"
+    people = "SYNTHETIC subjects: nobody here exists" if what.get("synthetic") else "subjects"
+    lead = f"{document['sequences']} sequences of {document['subjects']} {people}"
     return page(f"{name} on {document['protocol']['name']}", lead, body)
 
 

@@ -1,3 +1,5 @@
+import json
+
 import numpy as np
 import pytest
 
@@ -49,6 +51,18 @@ def test_npz_is_own_data_with_both_streams_and_the_same_every_time(gaitid, tmp_p
         for name in one.streams:
             assert np.array_equal(one.streams[name], two.streams[name])
     assert len(open_dataset("folder", tmp_path / "a").entries("test")) == len(files[0])
+
+
+def test_figures_of_people_who_do_not_exist_say_so(gaitid, tmp_path):
+    gaitid("synth", "--layout", "folder", "--subjects", 4, "--frames", 24, "--out", tmp_path / "set")
+    flags = ["--dataset", "folder", "--out"]
+    assert gaitid("prepare", "--root", tmp_path / "set", *flags, tmp_path / "ready", "--workers", 1)[0] == 0
+    status, _, _ = gaitid(
+        "evaluate", "--root", tmp_path / "ready", "--encoder", "gei", *flags, tmp_path / "r"
+    )
+    assert status == 0
+    assert json.loads((tmp_path / "r" / "result.json").read_text())["what"]["synthetic"] is True
+    assert "SYNTHETIC subjects" in (tmp_path / "r" / "report.html").read_text()
 
 
 BAD = {

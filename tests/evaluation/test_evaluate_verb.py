@@ -76,7 +76,7 @@ def test_the_document_tells_what_was_measured_and_how(result: Path, casia: Path)
     assert (what["dataset"], what["encoder"], what["contract"]) == ("casia-b", "gei", GEI.contract)
     assert what["embedded"] == 6 * 10 * 2 - 1
     assert what["problems"]["empty_file"] == 1
-    assert how["command"].startswith("gaitid ")
+    assert how["command"].startswith("gaitid evaluate --dataset casia-b")
     assert {"gaitid", "commit", "python", "numpy", "machine", "processor", "date", "cpu_seconds"} <= set(how)
     rank = document["groups"][0]["identification"]["rank"]["1"]
     assert rank > 3 / 6  # chance is one in six
