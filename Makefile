@@ -8,7 +8,7 @@ PIP_FLAGS ?= --disable-pip-version-check --quiet
 VIDEO ?=
 OUT ?= out/demo
 
-.PHONY: help setup demo test check format protos bench clean
+.PHONY: help setup demo test test-fast check format protos bench clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -42,6 +42,9 @@ demo: $(VENV)/.all  ## people in a video, enrolled and identified (VIDEO=path)
 
 test: $(VENV)/.dev  ## the test suite
 	$(VENV)/bin/python -m pytest -n 2 --dist loadgroup
+
+test-fast: $(VENV)/.dev  ## the tests that take a minute in all
+	$(VENV)/bin/python -m pytest -n 2 --dist loadgroup -m 'not slow and not real'
 
 check: $(VENV)/.dev $(VENV)-protos/.ready  ## format, lint, types, import contracts, protos
 	$(VENV)/bin/ruff format --check .

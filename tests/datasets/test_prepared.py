@@ -159,6 +159,7 @@ def test_goes_on_after_a_cut(cut, miniature, tmp_path):
         assert (out / name).read_bytes() == (whole / name).read_bytes()
 
 
+@pytest.mark.slow
 def test_goes_on_after_kill_9(miniature, tmp_path):
     """A real process, killed while it writes; the next run does not begin again."""
     root, out = miniature("casia-b-pkl"), tmp_path / "out"

@@ -87,6 +87,7 @@ def test_a_missing_file(tmp_path):
         npz.load(tmp_path / "none.npz")
 
 
+@pytest.mark.slow
 def test_a_bomb_is_not_unpacked(tmp_path):
     with zipfile.ZipFile(tmp_path / "bomb.npz", "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("times.npy", bytes(300 * 1024 * 1024))
