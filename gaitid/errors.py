@@ -24,6 +24,8 @@
     │   └── SubjectExists
     ├── ContractMismatch           an embedding of another encoder
     ├── EnrolmentRejected          samples too poor to enrol; carries reason codes
+    ├── EnrolmentSuspect           samples look like another subject, or like two
+    ├── NotCalibrated              what a score means in this gallery is not known
     ├── StoreError                 the data directory
     │   ├── StoreLocked            another process owns it
     │   ├── StoreReadOnly          it cannot be written
@@ -175,6 +177,18 @@ class EnrolmentRejected(GaitIdError):
     def __init__(self, got: str, expected: str = "", remedy: str = "", reasons: Iterable[str] = ()) -> None:
         super().__init__(got, expected, remedy)
         self.reasons = tuple(reasons)
+
+
+class EnrolmentSuspect(GaitIdError):
+    """Samples look like another subject's, or not like one subject's, and the caller wants that refused."""
+
+    status = "FAILED_PRECONDITION"
+
+
+class NotCalibrated(GaitIdError):
+    """A target rate is asked of a gallery that does not know what its scores mean."""
+
+    status = "FAILED_PRECONDITION"
 
 
 class StoreError(GaitIdError):
