@@ -32,9 +32,12 @@ from gaitid.errors import (
     Unauthenticated,
 )
 from gaitid.records import (
+    Calibration,
     Decision,
     Embedding,
     Enrolment,
+    EnrolmentCheck,
+    Fusion,
     GaitSequence,
     GalleryInfo,
     OperatingPoint,
@@ -120,15 +123,41 @@ class RemoteMatcher:
         self._subjects = subject_service_pb2_grpc.SubjectServiceStub(self._channel)  # type: ignore[no-untyped-call]
         self._admin = admin_service_pb2_grpc.AdminServiceStub(self._channel)  # type: ignore[no-untyped-call]
 
-    def create_gallery(self, gallery: str, *, operating_point: OperatingPoint | None = None) -> GalleryInfo:
+    def create_gallery(
+        self, gallery: str, *, operating_point: OperatingPoint | None = None, fusion: Fusion = Fusion.MAX
+    ) -> GalleryInfo:
         """Make an empty gallery; without an operating point the encoder's threshold is used."""
         request = _request(
             gallery_v1.CreateGalleryRequest,
             gallery=gallery,
             operating_point=_point(operating_point),
+            fusion=wire.pack_fusion(fusion),
             request_id=_request_id(),
         )
         return wire.unpack_gallery(self._call(self._galleries.CreateGallery, request).gallery)
+
+    def calibrate(self, gallery: str, strangers: Sequence[Probe] = ()) -> Calibration:
+        """Learn what scores mean in a gallery: from then on candidates carry `fpir_at_score`."""
+        request = _request(
+            gallery_v1.CalibrateGalleryRequest,
+            gallery=gallery,
+            strangers=_probes(strangers),
+            request_id=_request_id(),
+        )
+        return wire.unpack_calibration(self._call(self._galleries.CalibrateGallery, request).calibration)
+
+    def set_operating_point(self, gallery: str, operating_point: OperatingPoint) -> GalleryInfo:
+        """Decide by another rule from now on."""
+        if not isinstance(operating_point, OperatingPoint):
+            kind = type(operating_point).__name__
+            raise InputError(f"operating point is a {kind}", "an OperatingPoint", "make one")
+        request = _request(
+            gallery_v1.SetOperatingPointRequest,
+            gallery=gallery,
+            operating_point=_point(operating_point),
+            request_id=_request_id(),
+        )
+        return wire.unpack_gallery(self._call(self._galleries.SetOperatingPoint, request).gallery)
 
     def list_galleries(self) -> list[GalleryInfo]:
         """All galleries, by name."""
@@ -145,14 +174,28 @@ class RemoteMatcher:
         request = _request(gallery_v1.DeleteGalleryRequest, gallery=gallery, request_id=_request_id())
         self._call(self._galleries.DeleteGallery, request)
 
-    def enrol(self, gallery: str, subject: str, samples: Sequence[Probe]) -> Enrolment:
+    def enrol(
+        self,
+        gallery: str,
+        subject: str,
+        samples: Sequence[Probe],
+        *,
+        check: EnrolmentCheck = EnrolmentCheck.WARN,
+    ) -> Enrolment:
         """Add a new subject with one template per good sample."""
-        request = _samples(subject_v1.EnrolRequest, gallery, subject, samples)
+        request = _samples(subject_v1.EnrolRequest, gallery, subject, samples, check)
         return wire.unpack_enrolment(self._call(self._subjects.Enrol, request).enrolment)
 
-    def add_samples(self, gallery: str, subject: str, samples: Sequence[Probe]) -> Enrolment:
+    def add_samples(
+        self,
+        gallery: str,
+        subject: str,
+        samples: Sequence[Probe],
+        *,
+        check: EnrolmentCheck = EnrolmentCheck.WARN,
+    ) -> Enrolment:
         """Add templates to an enrolled subject."""
-        request = _samples(subject_v1.AddSamplesRequest, gallery, subject, samples)
+        request = _samples(subject_v1.AddSamplesRequest, gallery, subject, samples, check)
         return wire.unpack_enrolment(self._call(self._subjects.AddSamples, request).enrolment)
 
     def list_subjects(self, gallery: str) -> list[SubjectInfo]:
@@ -307,11 +350,21 @@ def _request(kind: Any, **fields: Any) -> Any:
         ) from error
 
 
-def _samples(kind: Any, gallery: str, subject: str, samples: Sequence[Probe]) -> Any:
+def _samples(kind: Any, gallery: str, subject: str, samples: Sequence[Probe], check: EnrolmentCheck) -> Any:
+    return _request(
+        kind,
+        gallery=gallery,
+        subject=subject,
+        samples=_probes(samples),
+        check=wire.pack_check(check),
+        request_id=_request_id(),
+    )
+
+
+def _probes(samples: Sequence[Probe]) -> list[Any]:
     if isinstance(samples, GaitSequence | Embedding):
         raise InputError("no list of samples", "one sample or more", "pass a list of sequences")
-    probes = [wire.pack_probe(sample) for sample in samples]
-    return _request(kind, gallery=gallery, subject=subject, samples=probes, request_id=_request_id())
+    return [wire.pack_probe(sample) for sample in samples]
 
 
 def _point(operating_point: OperatingPoint | None) -> Any:

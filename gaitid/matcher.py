@@ -9,15 +9,25 @@ from typing import Protocol, runtime_checkable
 
 from gaitid import __version__, registry
 from gaitid.encoders.base import Encoder, check_input
-from gaitid.errors import ContractMismatch, EnrolmentRejected, InputError, SequenceTooShort
+from gaitid.errors import (
+    ContractMismatch,
+    EnrolmentRejected,
+    EnrolmentSuspect,
+    InputError,
+    SequenceTooShort,
+)
 from gaitid.gallery.gallery import Gallery
-from gaitid.gallery.policy import decide
+from gaitid.gallery.policy import Policy, decide
 from gaitid.gallery.store import GalleryRow, Sample, Store, gallery_not_found
 from gaitid.quality import assess
 from gaitid.records import (
+    Calibration,
     Decision,
     Embedding,
     Enrolment,
+    EnrolmentCheck,
+    EnrolmentWarning,
+    Fusion,
     GaitSequence,
     GalleryInfo,
     OperatingPoint,
@@ -27,6 +37,8 @@ from gaitid.records import (
     Reason,
     ServerInfo,
     SubjectInfo,
+    Suspicion,
+    check_choice,
     check_name,
 )
 
@@ -40,11 +52,37 @@ class Matcher(Protocol):
     embedding of another encoder, `InputError` for malformed names and probes.
     """
 
-    def create_gallery(self, gallery: str, *, operating_point: OperatingPoint | None = None) -> GalleryInfo:
+    def create_gallery(
+        self, gallery: str, *, operating_point: OperatingPoint | None = None, fusion: Fusion = Fusion.MAX
+    ) -> GalleryInfo:
         """Make an empty gallery; without an operating point the encoder's threshold is used.
 
         Raises:
             GalleryExists: The name is taken.
+            NotCalibrated: The operating point names a target rate; calibrate first, then set it.
+        """
+        ...
+
+    def calibrate(self, gallery: str, strangers: Sequence[Probe] = ()) -> Calibration:
+        """Learn what scores mean in a gallery: from then on candidates carry `fpir_at_score`.
+
+        Repeat it when the gallery has grown to several times its size, or the cameras change.
+
+        Args:
+            gallery: Name of the gallery.
+            strangers: Walks of people who are not enrolled, seen as probes will be; poor ones are left
+                out. Without any, the gallery's own subjects are compared with one another.
+
+        Raises:
+            NotCalibrated: Fewer than 1,000 comparisons are possible.
+        """
+        ...
+
+    def set_operating_point(self, gallery: str, operating_point: OperatingPoint) -> GalleryInfo:
+        """Decide by another rule from now on.
+
+        Raises:
+            NotCalibrated: It names a target rate, and the gallery is not calibrated.
         """
         ...
 
@@ -60,21 +98,39 @@ class Matcher(Protocol):
         """Delete a gallery with all its subjects."""
         ...
 
-    def enrol(self, gallery: str, subject: str, samples: Sequence[Probe]) -> Enrolment:
+    def enrol(
+        self,
+        gallery: str,
+        subject: str,
+        samples: Sequence[Probe],
+        *,
+        check: EnrolmentCheck = EnrolmentCheck.WARN,
+    ) -> Enrolment:
         """Add a new subject with one template per good sample.
 
         Raises:
             SubjectExists: Use `add_samples` to add to it.
             EnrolmentRejected: No sample was good enough; carries the reasons.
+            EnrolmentSuspect: `check` is REFUSE, and a sample looks like another subject's, or like no
+                other of this subject.
         """
         ...
 
-    def add_samples(self, gallery: str, subject: str, samples: Sequence[Probe]) -> Enrolment:
+    def add_samples(
+        self,
+        gallery: str,
+        subject: str,
+        samples: Sequence[Probe],
+        *,
+        check: EnrolmentCheck = EnrolmentCheck.WARN,
+    ) -> Enrolment:
         """Add templates to an enrolled subject.
 
         Raises:
             SubjectNotFound: It is not enrolled.
             EnrolmentRejected: No sample was good enough; carries the reasons.
+            EnrolmentSuspect: `check` is REFUSE, and a sample looks like another subject's, or like no
+                other of this subject.
         """
         ...
 
@@ -90,7 +146,11 @@ class Matcher(Protocol):
         max_candidates: int = 5,
         operating_point: OperatingPoint | None = None,
     ) -> Decision:
-        """Search the gallery for the probe (1:N, open set)."""
+        """Search the gallery for the probe (1:N, open set).
+
+        Raises:
+            NotCalibrated: The operating point names a target rate, and the gallery is not calibrated.
+        """
         ...
 
     def verify(
@@ -100,6 +160,7 @@ class Matcher(Protocol):
 
         Raises:
             SubjectNotFound: It is not enrolled.
+            NotCalibrated: The operating point names a target rate, and the gallery is not calibrated.
         """
         ...
 
@@ -166,13 +227,38 @@ class LocalMatcher:
             self._store.close()
             raise
 
-    def create_gallery(self, gallery: str, *, operating_point: OperatingPoint | None = None) -> GalleryInfo:
+    def create_gallery(
+        self, gallery: str, *, operating_point: OperatingPoint | None = None, fusion: Fusion = Fusion.MAX
+    ) -> GalleryInfo:
         """See `Matcher.create_gallery`."""
         check_name(gallery, "gallery")
         encoder = self._encoder
-        rule = operating_point or OperatingPoint(encoder.threshold)
-        row = self._store.create_gallery(gallery, encoder.name, encoder.contract, encoder.dimension, rule)
+        rule = Policy(OperatingPoint(encoder.threshold)).resolve(operating_point, 0)
+        row = self._store.create_gallery(
+            gallery,
+            encoder.name,
+            encoder.contract,
+            encoder.dimension,
+            rule,
+            fusion=check_choice(Fusion, fusion),
+        )
         held = self._galleries[gallery] = Gallery(self._store, row, self._index)
+        return held.describe()
+
+    def calibrate(self, gallery: str, strangers: Sequence[Probe] = ()) -> Calibration:
+        """See `Matcher.calibrate`."""
+        held = self._find(gallery)
+        own = isinstance(strangers, Sequence) and not len(strangers)
+        accepted = [] if own else self._select(held, strangers)[0]
+        return held.calibrate([sample.vector for _, sample in accepted])
+
+    def set_operating_point(self, gallery: str, operating_point: OperatingPoint) -> GalleryInfo:
+        """See `Matcher.set_operating_point`."""
+        held = self._find(gallery)
+        if not isinstance(operating_point, OperatingPoint):
+            kind = type(operating_point).__name__
+            raise InputError(f"operating point is a {kind}", "an OperatingPoint", "make one")
+        held.set_rule(operating_point)
         return held.describe()
 
     def list_galleries(self) -> list[GalleryInfo]:
@@ -189,23 +275,39 @@ class LocalMatcher:
         row = self._find(gallery).row
         self._store.delete_gallery(row, lambda _: self._forget(row))
 
-    def enrol(self, gallery: str, subject: str, samples: Sequence[Probe]) -> Enrolment:
+    def enrol(
+        self,
+        gallery: str,
+        subject: str,
+        samples: Sequence[Probe],
+        *,
+        check: EnrolmentCheck = EnrolmentCheck.WARN,
+    ) -> Enrolment:
         """See `Matcher.enrol`; all accepted samples are stored, or none."""
         check_name(subject, "subject")
         held = self._find(gallery)
         held.require_new(subject)
         accepted, refused = self._select(held, samples)
-        change = held.add_subject(subject, accepted)
-        return Enrolment(subject, tuple(map(str, change.ids)), refused, change.revision)
+        warnings = _inspect(held, subject, accepted, check)
+        change = held.add_subject(subject, [sample for _, sample in accepted])
+        return Enrolment(subject, tuple(map(str, change.ids)), refused, change.revision, warnings)
 
-    def add_samples(self, gallery: str, subject: str, samples: Sequence[Probe]) -> Enrolment:
+    def add_samples(
+        self,
+        gallery: str,
+        subject: str,
+        samples: Sequence[Probe],
+        *,
+        check: EnrolmentCheck = EnrolmentCheck.WARN,
+    ) -> Enrolment:
         """See `Matcher.add_samples`; all accepted samples are stored, or none."""
         check_name(subject, "subject")
         held = self._find(gallery)
         held.require(subject)
         accepted, refused = self._select(held, samples)
-        change = held.add_templates(subject, accepted)
-        return Enrolment(subject, tuple(map(str, change.ids)), refused, change.revision)
+        warnings = _inspect(held, subject, accepted, check)
+        change = held.add_templates(subject, [sample for _, sample in accepted])
+        return Enrolment(subject, tuple(map(str, change.ids)), refused, change.revision, warnings)
 
     def list_subjects(self, gallery: str) -> list[SubjectInfo]:
         """See `Matcher.list_subjects`."""
@@ -224,12 +326,18 @@ class LocalMatcher:
         if type(max_candidates) is not int or max_candidates < 1:
             raise InputError(f"max_candidates is {max_candidates!r}", "an int of at least 1", "ask for one")
         embedding, quality = self._prepare(held, probe)
-        rule = operating_point or held.row.operating_point
         if embedding is None:
-            info = held.describe()
-            return decide((), quality, rule, info.revision, empty=not info.templates)
-        candidates, revision = held.search(embedding.vector, max_candidates)
-        return decide(candidates, quality, rule, revision, empty=not candidates)
+            found = held.without_search(operating_point)
+        else:
+            found = held.search(embedding.vector, max_candidates, operating_point)
+        return decide(
+            found.candidates,
+            quality,
+            found.rule,
+            found.revision,
+            empty=found.is_empty,
+            shown=max_candidates,
+        )
 
     def verify(
         self, gallery: str, subject: str, probe: Probe, *, operating_point: OperatingPoint | None = None
@@ -239,11 +347,11 @@ class LocalMatcher:
         held = self._find(gallery)
         held.require(subject)
         embedding, quality = self._prepare(held, probe)
-        rule = operating_point or held.row.operating_point
         if embedding is None:
-            return decide((), quality, rule, held.describe().revision)
-        candidate, revision = held.compare(subject, embedding.vector)
-        return decide((candidate,), quality, rule, revision)
+            found = held.without_search(operating_point)
+        else:
+            found = held.compare(subject, embedding.vector, operating_point)
+        return decide(found.candidates, quality, found.rule, found.revision)
 
     def delete_subject(self, gallery: str, subject: str) -> int:
         """See `Matcher.delete_subject`; no file of the data directory keeps a trace of it."""
@@ -310,17 +418,17 @@ class LocalMatcher:
 
     def _select(
         self, held: Gallery, samples: Sequence[Probe]
-    ) -> tuple[list[Sample], tuple[tuple[int, tuple[Reason, ...]], ...]]:
-        """The samples good enough to enrol, and index and reasons of the others."""
+    ) -> tuple[list[tuple[int, Sample]], tuple[tuple[int, tuple[Reason, ...]], ...]]:
+        """The samples good enough to enrol by index, and index and reasons of the others."""
         if isinstance(samples, GaitSequence | Embedding) or not len(samples):
             raise InputError("no list of samples", "one sample or more", "pass a list of sequences")
-        accepted: list[Sample] = []
+        accepted: list[tuple[int, Sample]] = []
         refused: list[tuple[int, tuple[Reason, ...]]] = []
         for number, probe in enumerate(samples):
             embedding, quality = self._prepare(held, probe)
             if embedding is not None:
                 origin = probe.origin if isinstance(probe, GaitSequence) else Origin()
-                accepted.append(Sample(embedding.vector, quality, origin))
+                accepted.append((number, Sample(embedding.vector, quality, origin)))
             elif quality is not None:
                 refused.append((number, quality.reasons))
         if not accepted:
@@ -332,6 +440,26 @@ class LocalMatcher:
                 reasons,
             )
         return accepted, tuple(refused)
+
+
+def _inspect(
+    held: Gallery, subject: str, samples: Sequence[tuple[int, Sample]], check: EnrolmentCheck
+) -> tuple[EnrolmentWarning, ...]:
+    if check_choice(EnrolmentCheck, check) is EnrolmentCheck.OFF:
+        return ()
+    found = held.suspicions(subject, samples)
+    if found and check_choice(EnrolmentCheck, check) is EnrolmentCheck.REFUSE:
+        first = found[0]
+        what = {
+            Suspicion.DUPLICATE: f"like subject {first.subject!r}",
+            Suspicion.INCONSISTENT: "unlike the subject's others",
+        }
+        raise EnrolmentSuspect(
+            f"sample {first.sample} is {what[first.suspicion]} (score {first.score:.3f})",
+            f"samples of {subject!r} alone",
+            "look at the walks; enrol with check WARN if they are right",
+        )
+    return found
 
 
 def _check_probe(probe: object, kinds: tuple[type, ...]) -> None:

@@ -24,6 +24,8 @@ VERBS = {
     "verify": ("gaitid.cli.match", "compare a sequence or video with one subject"),
     "delete": ("gaitid.cli.match", "delete a subject, or a whole gallery"),
     "list": ("gaitid.cli.match", "list galleries, or the subjects of one"),
+    "calibrate": ("gaitid.cli.match", "learn what the scores of a gallery mean"),
+    "rule": ("gaitid.cli.match", "set a gallery's threshold, or the error rate that it is to keep"),
     "serve": ("gaitid.cli.serve", "run the gRPC server"),
     "edge": ("gaitid.cli.edge", "watch a camera and print one decision per walk"),
 }

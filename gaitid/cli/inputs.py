@@ -53,11 +53,9 @@ def open_matcher(options: argparse.Namespace) -> Matcher:
     return RemoteMatcher(options.server, tls=tls_of(options))
 
 
-def add_sequence_arguments(parser: argparse.ArgumentParser, *, many: bool) -> None:
-    """Positional inputs and the track to take from a video."""
-    parser.add_argument(
-        "inputs", nargs="+" if many else 1, metavar="INPUT", help=".npz of 'gaitid extract', or a video"
-    )
+def add_sequence_arguments(parser: argparse.ArgumentParser, count: int | str) -> None:
+    """Positional inputs, so many (or "+", "*"), and the track to take from a video."""
+    parser.add_argument("inputs", nargs=count, metavar="INPUT", help=".npz of 'gaitid extract', or a video")
     parser.add_argument("--track", type=int, help="track to take when a video shows several people")
 
 

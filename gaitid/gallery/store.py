@@ -20,7 +20,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, astuple, dataclass, field
 from pathlib import Path
 from threading import Lock
 from typing import Any, Generic, TypeVar
@@ -33,57 +33,29 @@ from gaitid.errors import (
     GalleryExists,
     GalleryNotFound,
     MissingDependency,
-    StoreCorrupt,
     StoreError,
     StoreLocked,
     StoreReadOnly,
     SubjectExists,
     SubjectNotFound,
 )
-from gaitid.records import OperatingPoint, Origin, Quality
+from gaitid.gallery.calibration import ScoreLaw
+from gaitid.gallery.policy import Policy
+from gaitid.gallery.schema import corrupt, open_database, typed
+from gaitid.records import Fusion, OperatingPoint, Origin, Quality
 
 T = TypeVar("T")
 
-_DENIED = (errno.EACCES, errno.EPERM, errno.EROFS)
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 DATABASE, LOCK = "gaitid.db", "gaitid.lock"
 
-# The n-th entry brings a database from schema version n to n + 1; entries are never changed.
-_MIGRATIONS: tuple[tuple[str, ...], ...] = (
-    (
-        """CREATE TABLE galleries (
-            id INTEGER PRIMARY KEY AUTOINCREMENT,
-            name TEXT NOT NULL UNIQUE,
-            encoder TEXT NOT NULL,
-            contract TEXT NOT NULL,
-            dimension INTEGER NOT NULL,
-            threshold REAL NOT NULL,
-            review_band REAL NOT NULL,
-            revision INTEGER NOT NULL,
-            created_at REAL NOT NULL
-        ) STRICT""",
-        """CREATE TABLE subjects (
-            id INTEGER PRIMARY KEY,
-            gallery INTEGER NOT NULL REFERENCES galleries (id) ON DELETE CASCADE,
-            name TEXT NOT NULL,
-            enrolled_at REAL NOT NULL,
-            UNIQUE (gallery, name)
-        ) STRICT""",
-        """CREATE TABLE templates (
-            id INTEGER PRIMARY KEY AUTOINCREMENT,
-            subject INTEGER NOT NULL REFERENCES subjects (id) ON DELETE CASCADE,
-            vector BLOB NOT NULL,
-            quality TEXT,
-            camera TEXT NOT NULL,
-            track INTEGER NOT NULL,
-            enrolled_at REAL NOT NULL
-        ) STRICT""",
-        "CREATE INDEX templates_by_subject ON templates (subject)",
-    ),
+_TEMPLATES = (
+    "SELECT t.id, s.name, s.enrolled_at, t.vector FROM templates t JOIN subjects s ON s.id = t.subject WHERE "
 )
-SCHEMA = len(_MIGRATIONS)
-"""Version of the database layout, kept in ``PRAGMA user_version``."""
+_DRAWN = (  # by Knuth's multiplicative hash of their keys
+    "s.id IN (SELECT id FROM subjects WHERE gallery = ? ORDER BY id * 2654435761 % 4294967296 LIMIT ?)"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +67,7 @@ class GalleryRow:
     encoder: str
     contract: str
     dimension: int
-    operating_point: OperatingPoint
+    fusion: Fusion
     created_at: float
 
 
@@ -109,6 +81,7 @@ class Contents:
         enrolled_at: When each of those subjects was first enrolled, Unix seconds.
         vectors: (N, D) float32.
         revision: State of the gallery that this is.
+        policy: How it decides.
     """
 
     ids: NDArray[np.int64]
@@ -116,6 +89,7 @@ class Contents:
     enrolled_at: list[float]
     vectors: NDArray[np.float32]
     revision: int
+    policy: Policy
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -129,7 +103,7 @@ class Sample:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Change:
-    """A committed change of a subject: the ids (M,) int64 it added or removed, revision, Unix seconds."""
+    """A committed change: the ids (M,) int64 of templates it added or removed, revision, Unix seconds."""
 
     ids: NDArray[np.int64]
     revision: int
@@ -175,7 +149,7 @@ class Store:
         self._closed = False
         self._lock_file = _take_lock(self.directory)
         try:
-            self._db = _connect(self._path)
+            self._db = open_database(self._path)
         except BaseException:
             os.close(self._lock_file)
             raise
@@ -198,39 +172,45 @@ class Store:
         """All galleries, by name."""
         with self._mutex:
             rows = self._read(
-                "SELECT id, name, encoder, contract, dimension, threshold, review_band, created_at"
-                " FROM galleries ORDER BY name"
+                "SELECT id, name, encoder, contract, dimension, fusion, created_at FROM galleries"
+                " ORDER BY name"
             )
         return [
-            GalleryRow(key, name, encoder, contract, dimension, OperatingPoint(threshold, band), created_at)
-            for key, name, encoder, contract, dimension, threshold, band, created_at in rows
+            GalleryRow(key, name, encoder, contract, dimension, Fusion(fusion), created_at)
+            for key, name, encoder, contract, dimension, fusion, created_at in rows
         ]
 
-    def contents(self, gallery: GalleryRow) -> Contents:
-        """Everything a projection needs.
+    def contents(self, gallery: GalleryRow, *, most_subjects: int | None = None) -> Contents:
+        """Everything a projection needs; or of at most so many subjects, always the same arbitrary ones.
 
         Raises:
             GalleryNotFound: The gallery was deleted.
             StoreCorrupt: A vector does not have the gallery's dimension.
         """
         with self._mutex:
-            revisions = self._read("SELECT revision FROM galleries WHERE id = ?", gallery.key)
-            rows = self._read(
-                "SELECT t.id, s.name, s.enrolled_at, t.vector FROM templates t"
-                " JOIN subjects s ON s.id = t.subject WHERE s.gallery = ? ORDER BY t.id",
+            states = self._read(
+                "SELECT revision, threshold, review_band, target_fmr, target_fpir, margin, max_matches, law"
+                " FROM galleries g LEFT JOIN calibrations c ON c.gallery = g.id AND c.contract = g.contract"
+                " WHERE g.id = ?",
                 gallery.key,
             )
-        if not revisions:
+            if most_subjects is None:
+                rows = self._read(_TEMPLATES + "s.gallery = ? ORDER BY t.id", gallery.key)
+            else:
+                rows = self._read(_TEMPLATES + _DRAWN + " ORDER BY t.id", gallery.key, most_subjects)
+        if not states:
             raise gallery_not_found(gallery.name)
         if any(len(row[3]) != 4 * gallery.dimension for row in rows):
-            raise _corrupt(self._path, f"a vector of gallery {gallery.name} has a wrong length")
+            raise corrupt(self._path, f"a vector of gallery {gallery.name} has a wrong length")
         vectors = np.frombuffer(b"".join(row[3] for row in rows), "<f4").astype(np.float32, copy=False)
+        revision, *rule, law = states[0]
         return Contents(
             np.array([row[0] for row in rows], np.int64),
             [row[1] for row in rows],
             [row[2] for row in rows],
             vectors.reshape(-1, gallery.dimension),
-            revisions[0][0],
+            revision,
+            Policy(OperatingPoint(*rule), None if law is None else ScoreLaw.loads(law)),
         )
 
     def create_gallery(
@@ -240,6 +220,8 @@ class Store:
         contract: str,
         dimension: int,
         rule: OperatingPoint,
+        *,
+        fusion: Fusion = Fusion.MAX,
     ) -> GalleryRow:
         """Make an empty gallery of revision 0.
 
@@ -252,13 +234,49 @@ class Store:
                 raise GalleryExists(f"gallery {name!r} exists", "a new name", "delete it or choose another")
             now = time.time()
             key = self._insert(
-                "INSERT INTO galleries (name, encoder, contract, dimension, threshold, review_band,"
-                " revision, created_at) VALUES (?, ?, ?, ?, ?, ?, 0, ?)",
-                (name, encoder, contract, dimension, rule.threshold, rule.review_band, now),
+                "INSERT INTO galleries (name, encoder, contract, dimension, fusion, threshold, review_band,"
+                " target_fmr, target_fpir, margin, max_matches, revision, created_at)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?)",
+                (name, encoder, contract, dimension, fusion.value, *astuple(rule), now),
             )
-            return GalleryRow(key, name, encoder, contract, dimension, rule, now)
+            return GalleryRow(key, name, encoder, contract, dimension, fusion, now)
 
         return self._commit(_Task(change, lambda _: None, erases=False))
+
+    def set_rule(self, gallery: GalleryRow, rule: OperatingPoint, then: Callable[[Change], None]) -> Change:
+        """Set the operating point.
+
+        Raises:
+            GalleryNotFound: The gallery was deleted.
+        """
+
+        def change() -> Change:
+            revision = self._grow(gallery)
+            self._db.execute(
+                "UPDATE galleries SET threshold = ?, review_band = ?, target_fmr = ?, target_fpir = ?,"
+                " margin = ?, max_matches = ? WHERE id = ?",
+                (*astuple(rule), gallery.key),
+            )
+            return Change(np.empty(0, np.int64), revision, time.time())
+
+        return self._commit(_Task(change, then, erases=False))
+
+    def set_law(self, gallery: GalleryRow, law: ScoreLaw, then: Callable[[Change], None]) -> Change:
+        """Set the calibration.
+
+        Raises:
+            GalleryNotFound: The gallery was deleted.
+        """
+
+        def change() -> Change:
+            revision = self._grow(gallery)
+            self._db.execute(
+                "INSERT OR REPLACE INTO calibrations (gallery, contract, law) VALUES (?, ?, ?)",
+                (gallery.key, gallery.contract, law.dumps()),
+            )
+            return Change(np.empty(0, np.int64), revision, time.time())
+
+        return self._commit(_Task(change, then, erases=False))
 
     def delete_gallery(self, gallery: GalleryRow, then: Callable[[None], None]) -> None:
         """Erase a gallery with all its subjects.
@@ -396,7 +414,7 @@ class Store:
             self._empty_log([task for task in tasks if task.erases and task.error is None])
         except BaseException as error:
             for task in tasks:
-                task.error = task.error or _typed(error, self._path)
+                task.error = task.error or typed(error, self._path)
             if not isinstance(error, Exception):
                 raise
         finally:
@@ -447,7 +465,7 @@ class Store:
         try:
             return self._db.execute(statement, values).fetchall()
         except sqlite3.Error as error:
-            raise _typed(error, self._path) from error
+            raise typed(error, self._path) from error
 
 
 def _take_lock(directory: Path) -> int:
@@ -470,71 +488,6 @@ def _take_lock(directory: Path) -> int:
             f"{directory} is in use", "one owner", "stop the other server or choose another directory"
         ) from error
     return lock
-
-
-def _connect(path: Path) -> sqlite3.Connection:
-    db = None
-    try:
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
-        db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-        _check_health(db, path)
-        mode = db.execute("PRAGMA journal_mode = WAL").fetchone()[0]
-        if mode != "wal":
-            raise StoreError(f"{path} has journal mode {mode}", "WAL", "use a local file system")
-        db.execute("PRAGMA synchronous = FULL")
-        db.execute("PRAGMA secure_delete = ON")
-        db.execute("PRAGMA foreign_keys = ON")
-        db.execute("PRAGMA temp_store = MEMORY")  # no template in the system's temporary directory
-        _migrate(db)
-        db.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # a deletion cut short is finished here
-        return db
-    except BaseException as error:
-        if db is not None:
-            db.close()
-        if isinstance(error, OSError | sqlite3.Error):
-            raise _typed(error, path) from error
-        raise
-
-
-def _check_health(db: sqlite3.Connection, path: Path) -> None:
-    found = db.execute("PRAGMA quick_check(1)").fetchone()[0]
-    if found != "ok":
-        raise _corrupt(path, found)
-    version = db.execute("PRAGMA user_version").fetchone()[0]
-    if version > SCHEMA:
-        raise StoreCorrupt(
-            f"{path} has schema version {version}", f"{SCHEMA} or older", "open it with a newer gaitid"
-        )
-    if version == 0 and db.execute("SELECT 1 FROM sqlite_master").fetchone():
-        raise _corrupt(path, "it belongs to another program")
-
-
-def _migrate(db: sqlite3.Connection) -> None:
-    db.execute("BEGIN IMMEDIATE")  # also finds out here that the database cannot be written
-    version = db.execute("PRAGMA user_version").fetchone()[0]
-    for statements in _MIGRATIONS[version:]:
-        for statement in statements:
-            db.execute(statement)
-    db.execute(f"PRAGMA user_version = {SCHEMA}")
-    db.execute("COMMIT")
-
-
-def _typed(error: BaseException, path: Path) -> BaseException:
-    """The gaitid error of a failure of SQLite or of the file system; others stay what they are."""
-    if not isinstance(error, OSError | sqlite3.Error):
-        return error
-    text = str(error)
-    if "readonly" in text or (isinstance(error, OSError) and error.errno in _DENIED):
-        return StoreReadOnly(
-            f"{path} cannot be written ({text})", "a writable file", "correct its permissions"
-        )
-    if "malformed" in text or "not a database" in text:
-        return _corrupt(path, text)
-    return StoreError(f"{path}: {text}", "nothing was changed", "free disk space or repair the disk")
-
-
-def _corrupt(path: Path, what: str) -> StoreCorrupt:
-    return StoreCorrupt(f"{path} is damaged ({what})", "a sound gaitid database", "restore a backup")
 
 
 def gallery_not_found(name: str) -> GalleryNotFound:

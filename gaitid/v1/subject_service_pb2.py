@@ -26,35 +26,41 @@ from gaitid.v1 import sequence_pb2 as gaitid_dot_v1_dot_sequence__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fgaitid/v1/subject_service.proto\x12\tgaitid.v1\x1a\x18gaitid/v1/sequence.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"Y\n\x07Subject\x12\n\n\x02id\x18\x01 \x01(\t\x12\x11\n\ttemplates\x18\x02 \x03(\t\x12/\n\x0b\x65nrolled_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"/\n\rRefusedSample\x12\r\n\x05index\x18\x01 \x01(\r\x12\x0f\n\x07reasons\x18\x02 \x03(\t\"l\n\tEnrolment\x12\x0f\n\x07subject\x18\x01 \x01(\t\x12\x11\n\ttemplates\x18\x02 \x03(\t\x12)\n\x07refused\x18\x03 \x03(\x0b\x32\x18.gaitid.v1.RefusedSample\x12\x10\n\x08revision\x18\x04 \x01(\x03\"g\n\x0c\x45nrolRequest\x12\x0f\n\x07gallery\x18\x01 \x01(\t\x12\x0f\n\x07subject\x18\x02 \x01(\t\x12!\n\x07samples\x18\x03 \x03(\x0b\x32\x10.gaitid.v1.Probe\x12\x12\n\nrequest_id\x18\x04 \x01(\t\"8\n\rEnrolResponse\x12\'\n\tenrolment\x18\x01 \x01(\x0b\x32\x14.gaitid.v1.Enrolment\"l\n\x11\x41\x64\x64SamplesRequest\x12\x0f\n\x07gallery\x18\x01 \x01(\t\x12\x0f\n\x07subject\x18\x02 \x01(\t\x12!\n\x07samples\x18\x03 \x03(\x0b\x32\x10.gaitid.v1.Probe\x12\x12\n\nrequest_id\x18\x04 \x01(\t\"=\n\x12\x41\x64\x64SamplesResponse\x12\'\n\tenrolment\x18\x01 \x01(\x0b\x32\x14.gaitid.v1.Enrolment\"M\n\x13ListSubjectsRequest\x12\x0f\n\x07gallery\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"U\n\x14ListSubjectsResponse\x12$\n\x08subjects\x18\x01 \x03(\x0b\x32\x12.gaitid.v1.Subject\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"L\n\x14\x44\x65leteSubjectRequest\x12\x0f\n\x07gallery\x18\x01 \x01(\t\x12\x0f\n\x07subject\x18\x02 \x01(\t\x12\x12\n\nrequest_id\x18\x03 \x01(\t\")\n\x15\x44\x65leteSubjectResponse\x12\x10\n\x08revision\x18\x01 \x01(\x03\x32\xbc\x02\n\x0eSubjectService\x12:\n\x05\x45nrol\x12\x17.gaitid.v1.EnrolRequest\x1a\x18.gaitid.v1.EnrolResponse\x12I\n\nAddSamples\x12\x1c.gaitid.v1.AddSamplesRequest\x1a\x1d.gaitid.v1.AddSamplesResponse\x12O\n\x0cListSubjects\x12\x1e.gaitid.v1.ListSubjectsRequest\x1a\x1f.gaitid.v1.ListSubjectsResponse\x12R\n\rDeleteSubject\x12\x1f.gaitid.v1.DeleteSubjectRequest\x1a .gaitid.v1.DeleteSubjectResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fgaitid/v1/subject_service.proto\x12\tgaitid.v1\x1a\x18gaitid/v1/sequence.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"Y\n\x07Subject\x12\n\n\x02id\x18\x01 \x01(\t\x12\x11\n\ttemplates\x18\x02 \x03(\t\x12/\n\x0b\x65nrolled_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"j\n\x10\x45nrolmentWarning\x12\r\n\x05index\x18\x01 \x01(\r\x12\'\n\tsuspicion\x18\x02 \x01(\x0e\x32\x14.gaitid.v1.Suspicion\x12\x0f\n\x07subject\x18\x03 \x01(\t\x12\r\n\x05score\x18\x04 \x01(\x01\"/\n\rRefusedSample\x12\r\n\x05index\x18\x01 \x01(\r\x12\x0f\n\x07reasons\x18\x02 \x03(\t\"\x9b\x01\n\tEnrolment\x12\x0f\n\x07subject\x18\x01 \x01(\t\x12\x11\n\ttemplates\x18\x02 \x03(\t\x12)\n\x07refused\x18\x03 \x03(\x0b\x32\x18.gaitid.v1.RefusedSample\x12\x10\n\x08revision\x18\x04 \x01(\x03\x12-\n\x08warnings\x18\x05 \x03(\x0b\x32\x1b.gaitid.v1.EnrolmentWarning\"\x91\x01\n\x0c\x45nrolRequest\x12\x0f\n\x07gallery\x18\x01 \x01(\t\x12\x0f\n\x07subject\x18\x02 \x01(\t\x12!\n\x07samples\x18\x03 \x03(\x0b\x32\x10.gaitid.v1.Probe\x12\x12\n\nrequest_id\x18\x04 \x01(\t\x12(\n\x05\x63heck\x18\x05 \x01(\x0e\x32\x19.gaitid.v1.EnrolmentCheck\"8\n\rEnrolResponse\x12\'\n\tenrolment\x18\x01 \x01(\x0b\x32\x14.gaitid.v1.Enrolment\"\x96\x01\n\x11\x41\x64\x64SamplesRequest\x12\x0f\n\x07gallery\x18\x01 \x01(\t\x12\x0f\n\x07subject\x18\x02 \x01(\t\x12!\n\x07samples\x18\x03 \x03(\x0b\x32\x10.gaitid.v1.Probe\x12\x12\n\nrequest_id\x18\x04 \x01(\t\x12(\n\x05\x63heck\x18\x05 \x01(\x0e\x32\x19.gaitid.v1.EnrolmentCheck\"=\n\x12\x41\x64\x64SamplesResponse\x12\'\n\tenrolment\x18\x01 \x01(\x0b\x32\x14.gaitid.v1.Enrolment\"M\n\x13ListSubjectsRequest\x12\x0f\n\x07gallery\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"U\n\x14ListSubjectsResponse\x12$\n\x08subjects\x18\x01 \x03(\x0b\x32\x12.gaitid.v1.Subject\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"L\n\x14\x44\x65leteSubjectRequest\x12\x0f\n\x07gallery\x18\x01 \x01(\t\x12\x0f\n\x07subject\x18\x02 \x01(\t\x12\x12\n\nrequest_id\x18\x03 \x01(\t\")\n\x15\x44\x65leteSubjectResponse\x12\x10\n\x08revision\x18\x01 \x01(\x03*\x80\x01\n\x0e\x45nrolmentCheck\x12\x1f\n\x1b\x45NROLMENT_CHECK_UNSPECIFIED\x10\x00\x12\x17\n\x13\x45NROLMENT_CHECK_OFF\x10\x01\x12\x18\n\x14\x45NROLMENT_CHECK_WARN\x10\x02\x12\x1a\n\x16\x45NROLMENT_CHECK_REFUSE\x10\x03*[\n\tSuspicion\x12\x19\n\x15SUSPICION_UNSPECIFIED\x10\x00\x12\x17\n\x13SUSPICION_DUPLICATE\x10\x01\x12\x1a\n\x16SUSPICION_INCONSISTENT\x10\x02\x32\xbc\x02\n\x0eSubjectService\x12:\n\x05\x45nrol\x12\x17.gaitid.v1.EnrolRequest\x1a\x18.gaitid.v1.EnrolResponse\x12I\n\nAddSamples\x12\x1c.gaitid.v1.AddSamplesRequest\x1a\x1d.gaitid.v1.AddSamplesResponse\x12O\n\x0cListSubjects\x12\x1e.gaitid.v1.ListSubjectsRequest\x1a\x1f.gaitid.v1.ListSubjectsResponse\x12R\n\rDeleteSubject\x12\x1f.gaitid.v1.DeleteSubjectRequest\x1a .gaitid.v1.DeleteSubjectResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'gaitid.v1.subject_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_ENROLMENTCHECK']._serialized_start=1221
+  _globals['_ENROLMENTCHECK']._serialized_end=1349
+  _globals['_SUSPICION']._serialized_start=1351
+  _globals['_SUSPICION']._serialized_end=1442
   _globals['_SUBJECT']._serialized_start=105
   _globals['_SUBJECT']._serialized_end=194
-  _globals['_REFUSEDSAMPLE']._serialized_start=196
-  _globals['_REFUSEDSAMPLE']._serialized_end=243
-  _globals['_ENROLMENT']._serialized_start=245
-  _globals['_ENROLMENT']._serialized_end=353
-  _globals['_ENROLREQUEST']._serialized_start=355
-  _globals['_ENROLREQUEST']._serialized_end=458
-  _globals['_ENROLRESPONSE']._serialized_start=460
-  _globals['_ENROLRESPONSE']._serialized_end=516
-  _globals['_ADDSAMPLESREQUEST']._serialized_start=518
-  _globals['_ADDSAMPLESREQUEST']._serialized_end=626
-  _globals['_ADDSAMPLESRESPONSE']._serialized_start=628
-  _globals['_ADDSAMPLESRESPONSE']._serialized_end=689
-  _globals['_LISTSUBJECTSREQUEST']._serialized_start=691
-  _globals['_LISTSUBJECTSREQUEST']._serialized_end=768
-  _globals['_LISTSUBJECTSRESPONSE']._serialized_start=770
-  _globals['_LISTSUBJECTSRESPONSE']._serialized_end=855
-  _globals['_DELETESUBJECTREQUEST']._serialized_start=857
-  _globals['_DELETESUBJECTREQUEST']._serialized_end=933
-  _globals['_DELETESUBJECTRESPONSE']._serialized_start=935
-  _globals['_DELETESUBJECTRESPONSE']._serialized_end=976
-  _globals['_SUBJECTSERVICE']._serialized_start=979
-  _globals['_SUBJECTSERVICE']._serialized_end=1295
+  _globals['_ENROLMENTWARNING']._serialized_start=196
+  _globals['_ENROLMENTWARNING']._serialized_end=302
+  _globals['_REFUSEDSAMPLE']._serialized_start=304
+  _globals['_REFUSEDSAMPLE']._serialized_end=351
+  _globals['_ENROLMENT']._serialized_start=354
+  _globals['_ENROLMENT']._serialized_end=509
+  _globals['_ENROLREQUEST']._serialized_start=512
+  _globals['_ENROLREQUEST']._serialized_end=657
+  _globals['_ENROLRESPONSE']._serialized_start=659
+  _globals['_ENROLRESPONSE']._serialized_end=715
+  _globals['_ADDSAMPLESREQUEST']._serialized_start=718
+  _globals['_ADDSAMPLESREQUEST']._serialized_end=868
+  _globals['_ADDSAMPLESRESPONSE']._serialized_start=870
+  _globals['_ADDSAMPLESRESPONSE']._serialized_end=931
+  _globals['_LISTSUBJECTSREQUEST']._serialized_start=933
+  _globals['_LISTSUBJECTSREQUEST']._serialized_end=1010
+  _globals['_LISTSUBJECTSRESPONSE']._serialized_start=1012
+  _globals['_LISTSUBJECTSRESPONSE']._serialized_end=1097
+  _globals['_DELETESUBJECTREQUEST']._serialized_start=1099
+  _globals['_DELETESUBJECTREQUEST']._serialized_end=1175
+  _globals['_DELETESUBJECTRESPONSE']._serialized_start=1177
+  _globals['_DELETESUBJECTRESPONSE']._serialized_end=1218
+  _globals['_SUBJECTSERVICE']._serialized_start=1445
+  _globals['_SUBJECTSERVICE']._serialized_end=1761
 # @@protoc_insertion_point(module_scope)

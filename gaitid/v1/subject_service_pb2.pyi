@@ -3,12 +3,33 @@ import datetime
 from gaitid.v1 import sequence_pb2 as _sequence_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from collections.abc import Iterable as _Iterable, Mapping as _Mapping
 from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class EnrolmentCheck(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    ENROLMENT_CHECK_UNSPECIFIED: _ClassVar[EnrolmentCheck]
+    ENROLMENT_CHECK_OFF: _ClassVar[EnrolmentCheck]
+    ENROLMENT_CHECK_WARN: _ClassVar[EnrolmentCheck]
+    ENROLMENT_CHECK_REFUSE: _ClassVar[EnrolmentCheck]
+
+class Suspicion(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    SUSPICION_UNSPECIFIED: _ClassVar[Suspicion]
+    SUSPICION_DUPLICATE: _ClassVar[Suspicion]
+    SUSPICION_INCONSISTENT: _ClassVar[Suspicion]
+ENROLMENT_CHECK_UNSPECIFIED: EnrolmentCheck
+ENROLMENT_CHECK_OFF: EnrolmentCheck
+ENROLMENT_CHECK_WARN: EnrolmentCheck
+ENROLMENT_CHECK_REFUSE: EnrolmentCheck
+SUSPICION_UNSPECIFIED: Suspicion
+SUSPICION_DUPLICATE: Suspicion
+SUSPICION_INCONSISTENT: Suspicion
 
 class Subject(_message.Message):
     __slots__ = ("id", "templates", "enrolled_at")
@@ -20,6 +41,18 @@ class Subject(_message.Message):
     enrolled_at: _timestamp_pb2.Timestamp
     def __init__(self, id: _Optional[str] = ..., templates: _Optional[_Iterable[str]] = ..., enrolled_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
+class EnrolmentWarning(_message.Message):
+    __slots__ = ("index", "suspicion", "subject", "score")
+    INDEX_FIELD_NUMBER: _ClassVar[int]
+    SUSPICION_FIELD_NUMBER: _ClassVar[int]
+    SUBJECT_FIELD_NUMBER: _ClassVar[int]
+    SCORE_FIELD_NUMBER: _ClassVar[int]
+    index: int
+    suspicion: Suspicion
+    subject: str
+    score: float
+    def __init__(self, index: _Optional[int] = ..., suspicion: _Optional[_Union[Suspicion, str]] = ..., subject: _Optional[str] = ..., score: _Optional[float] = ...) -> None: ...
+
 class RefusedSample(_message.Message):
     __slots__ = ("index", "reasons")
     INDEX_FIELD_NUMBER: _ClassVar[int]
@@ -29,28 +62,32 @@ class RefusedSample(_message.Message):
     def __init__(self, index: _Optional[int] = ..., reasons: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class Enrolment(_message.Message):
-    __slots__ = ("subject", "templates", "refused", "revision")
+    __slots__ = ("subject", "templates", "refused", "revision", "warnings")
     SUBJECT_FIELD_NUMBER: _ClassVar[int]
     TEMPLATES_FIELD_NUMBER: _ClassVar[int]
     REFUSED_FIELD_NUMBER: _ClassVar[int]
     REVISION_FIELD_NUMBER: _ClassVar[int]
+    WARNINGS_FIELD_NUMBER: _ClassVar[int]
     subject: str
     templates: _containers.RepeatedScalarFieldContainer[str]
     refused: _containers.RepeatedCompositeFieldContainer[RefusedSample]
     revision: int
-    def __init__(self, subject: _Optional[str] = ..., templates: _Optional[_Iterable[str]] = ..., refused: _Optional[_Iterable[_Union[RefusedSample, _Mapping]]] = ..., revision: _Optional[int] = ...) -> None: ...
+    warnings: _containers.RepeatedCompositeFieldContainer[EnrolmentWarning]
+    def __init__(self, subject: _Optional[str] = ..., templates: _Optional[_Iterable[str]] = ..., refused: _Optional[_Iterable[_Union[RefusedSample, _Mapping]]] = ..., revision: _Optional[int] = ..., warnings: _Optional[_Iterable[_Union[EnrolmentWarning, _Mapping]]] = ...) -> None: ...
 
 class EnrolRequest(_message.Message):
-    __slots__ = ("gallery", "subject", "samples", "request_id")
+    __slots__ = ("gallery", "subject", "samples", "request_id", "check")
     GALLERY_FIELD_NUMBER: _ClassVar[int]
     SUBJECT_FIELD_NUMBER: _ClassVar[int]
     SAMPLES_FIELD_NUMBER: _ClassVar[int]
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    CHECK_FIELD_NUMBER: _ClassVar[int]
     gallery: str
     subject: str
     samples: _containers.RepeatedCompositeFieldContainer[_sequence_pb2.Probe]
     request_id: str
-    def __init__(self, gallery: _Optional[str] = ..., subject: _Optional[str] = ..., samples: _Optional[_Iterable[_Union[_sequence_pb2.Probe, _Mapping]]] = ..., request_id: _Optional[str] = ...) -> None: ...
+    check: EnrolmentCheck
+    def __init__(self, gallery: _Optional[str] = ..., subject: _Optional[str] = ..., samples: _Optional[_Iterable[_Union[_sequence_pb2.Probe, _Mapping]]] = ..., request_id: _Optional[str] = ..., check: _Optional[_Union[EnrolmentCheck, str]] = ...) -> None: ...
 
 class EnrolResponse(_message.Message):
     __slots__ = ("enrolment",)
@@ -59,16 +96,18 @@ class EnrolResponse(_message.Message):
     def __init__(self, enrolment: _Optional[_Union[Enrolment, _Mapping]] = ...) -> None: ...
 
 class AddSamplesRequest(_message.Message):
-    __slots__ = ("gallery", "subject", "samples", "request_id")
+    __slots__ = ("gallery", "subject", "samples", "request_id", "check")
     GALLERY_FIELD_NUMBER: _ClassVar[int]
     SUBJECT_FIELD_NUMBER: _ClassVar[int]
     SAMPLES_FIELD_NUMBER: _ClassVar[int]
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    CHECK_FIELD_NUMBER: _ClassVar[int]
     gallery: str
     subject: str
     samples: _containers.RepeatedCompositeFieldContainer[_sequence_pb2.Probe]
     request_id: str
-    def __init__(self, gallery: _Optional[str] = ..., subject: _Optional[str] = ..., samples: _Optional[_Iterable[_Union[_sequence_pb2.Probe, _Mapping]]] = ..., request_id: _Optional[str] = ...) -> None: ...
+    check: EnrolmentCheck
+    def __init__(self, gallery: _Optional[str] = ..., subject: _Optional[str] = ..., samples: _Optional[_Iterable[_Union[_sequence_pb2.Probe, _Mapping]]] = ..., request_id: _Optional[str] = ..., check: _Optional[_Union[EnrolmentCheck, str]] = ...) -> None: ...
 
 class AddSamplesResponse(_message.Message):
     __slots__ = ("enrolment",)

@@ -6,10 +6,11 @@ import sys
 import numpy as np
 import pytest
 
+from gaitid import connect
 from gaitid.cli import VERBS
 from gaitid.client import RemoteMatcher
 from gaitid.modalities import npz
-from gaitid.records import GaitSequence
+from gaitid.records import Embedding, Fusion, GaitSequence
 from gaitid.server.app import ServerSettings, running
 
 
@@ -83,6 +84,35 @@ def test_enrol_identify_verify_list_delete(gaitid, halves, target):
     assert gaitid("delete", *target)[0] == 2
     assert gaitid("delete", "--all", *target)[0] == 0
     assert "main" not in gaitid("list", *target)[1]
+
+
+def test_a_gallery_learns_what_its_scores_mean(gaitid, extracted, tmp_path):
+    target = ["--data", tmp_path / "data"]
+    matcher = connect(f"local:{tmp_path / 'data'}")
+    matcher.create_gallery("main", fusion=Fusion.MEAN)
+    random = np.random.default_rng(0)
+    for n in range(50):
+        vector = random.standard_normal(1408)
+        vector = (vector / np.linalg.norm(vector)).astype(np.float32)
+        matcher.enrol("main", f"s{n}", [Embedding(vector, matcher.info().contract)])
+    matcher.close()
+    status, _, err = gaitid("rule", "--fpir", 0.01, *target)
+    assert (status, "calibrate it" in err) == (1, True)
+    status, out, _ = gaitid("calibrate", *target)
+    assert status == 0
+    assert out.startswith("main: 1225 comparisons, 50 probes, 50 subjects, from the gallery")
+    assert gaitid("rule", "--fpir", 0.01, "--margin", 0.02, *target)[0] == 0
+    status, out, _ = gaitid("identify", extracted[0], *target)
+    assert "strangers reach it in" in out
+    assert gaitid("identify", extracted[0], *target, "--fmr", 0.5)[0] == 0
+    status, _, err = gaitid("identify", extracted[0], *target, "--margin", 0.1)
+    assert (status, "--margin" in err) == (2, True)
+    assert gaitid("enrol", "slim", extracted[0], *target)[0] == 0
+    status, out, _ = gaitid("enrol", "alias", extracted[0], *target)
+    assert (status, "like slim (score 1.000)" in out) == (0, True)
+    status, _, err = gaitid("enrol", "bis", extracted[0], *target, "--check", "refuse")
+    assert (status, "like subject" in err) == (1, True)
+    assert gaitid("enrol", "new", extracted[1], *target, "--check", "off")[1].count("\n") == 1
 
 
 def test_a_video_of_several_people_needs_a_track(gaitid, video, tmp_path):

@@ -14,6 +14,7 @@ from gaitid import wire
 from gaitid.encoders.gei import GEI
 from gaitid.server.service import SERVICES
 from gaitid.v1 import admin_service_pb2 as admin
+from gaitid.v1 import decision_pb2 as decision
 from gaitid.v1 import gallery_service_pb2 as gallery
 from gaitid.v1 import match_service_pb2 as match
 from gaitid.v1 import subject_service_pb2 as subject
@@ -63,7 +64,7 @@ def home(call, vector):
 
 def test_all_rpcs_of_the_protos_are_tested():
     here = Path(__file__).read_text()
-    assert len(RPCS) == 12
+    assert len(RPCS) == 14
     assert not [name for name in RPCS if f'"{name}"' not in here]
 
 
@@ -94,6 +95,32 @@ def test_a_subject_from_enrolment_to_deletion(call, vector):
     assert gone.revision > more.enrolment.revision
     left = call("ListSubjects", subject.ListSubjectsRequest(gallery="home")).subjects
     assert [info.id for info in left] == ["ada"]
+
+
+def test_a_gallery_is_calibrated_and_ruled_by_a_target(call, vector):
+    call("CreateGallery", gallery.CreateGalleryRequest(gallery="home", fusion="FUSION_MEAN"))
+    for seed in range(3):
+        samples = [wire.pack_probe(vector(seed))]
+        call("Enrol", subject.EnrolRequest(gallery="home", subject=f"s{seed}", samples=samples))
+    strangers = [wire.pack_probe(vector(100 + seed)) for seed in range(400)]
+    request = gallery.CalibrateGalleryRequest(
+        gallery="home", strangers=strangers, request_id=str(uuid.uuid4())
+    )
+    learnt = call("CalibrateGallery", request).calibration
+    assert (learnt.source, learnt.comparisons) == (2, 1200)
+    assert call("CalibrateGallery", request).calibration == learnt
+    rule = decision.OperatingPoint(fpir=0.01, review_band=0.1)
+    ruled = call(
+        "SetOperatingPoint", gallery.SetOperatingPointRequest(gallery="home", operating_point=rule)
+    ).gallery
+    assert (ruled.calibration, ruled.fusion, ruled.revision) == (learnt, 2, 5)
+    assert ruled.operating_point.fpir == 0.01
+    assert 0 < ruled.operating_point.threshold < 0.5
+    found = call("Identify", match.IdentifyRequest(gallery="home", probe=strangers[0])).decision
+    assert found.operating_point == ruled.operating_point
+    rates = [candidate.fpir_at_score for candidate in found.candidates]
+    assert rates == sorted(rates)
+    assert all(0 < rate <= 1 for rate in rates)
 
 
 def test_a_sequence_is_embedded(call, walk, local):
