@@ -254,6 +254,11 @@ class RemoteMatcher:
         answer = self._call(self._match.ExtractTemplate, request)
         return wire.unpack_embedding(answer.embedding), wire.unpack_quality(answer.quality)
 
+    def rotate_keys(self) -> int:
+        """Read the keys of the galleries again, and bring every subject under the one in use."""
+        request = admin.RotateKeysRequest(request_id=_request_id())
+        return int(self._call(self._admin.RotateKeys, request).subjects)
+
     def info(self) -> ServerInfo:
         """Version, encoder and wanted input."""
         return wire.unpack_info(self._call(self._admin.GetServerInfo, admin.GetServerInfoRequest()))

@@ -29,7 +29,8 @@
     ├── StoreError                 the data directory
     │   ├── StoreLocked            another process owns it
     │   ├── StoreReadOnly          it cannot be written
-    │   └── StoreCorrupt           it fails its integrity check
+    │   ├── StoreCorrupt           it fails its integrity check
+    │   └── KeyMissing             its templates are sealed, and the key was not given
     ├── MissingDependency          an optional package is not installed
     ├── PermissionDenied           the caller may not do this
     ├── Unauthenticated            the caller did not say who it is
@@ -209,6 +210,12 @@ class StoreCorrupt(StoreError):
     """The data directory fails its integrity check."""
 
     status = "DATA_LOSS"
+
+
+class KeyMissing(StoreError):
+    """The data directory's templates are sealed under a key that was not given."""
+
+    status = "FAILED_PRECONDITION"
 
 
 class MissingDependency(GaitIdError):

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from gaitid import __version__, registry
 from gaitid.encoders.base import Encoder, check_input
@@ -41,6 +42,9 @@ from gaitid.records import (
     check_choice,
     check_name,
 )
+
+if TYPE_CHECKING:
+    from gaitid.gallery.keys import KeyRing
 
 
 @runtime_checkable
@@ -180,6 +184,19 @@ class Matcher(Protocol):
         """
         ...
 
+    def rotate_keys(self) -> int:
+        """Read the keys of the galleries again, and bring every subject under the one in use.
+
+        Calls go on meanwhile. Once it is done, older keys may be destroyed.
+
+        Returns:
+            Number of subjects that were not.
+
+        Raises:
+            KeyMissing: The galleries are not sealed, or an older key is gone.
+        """
+        ...
+
     def info(self) -> ServerInfo:
         """Version, encoder and wanted input."""
         ...
@@ -199,11 +216,13 @@ class LocalMatcher:
         encoder: Embeds sequences; called from many threads.
         data: Data directory; made when it does not exist.
         index: Name in `registry.INDEXES`.
+        keys: Seal templates on disk; None = they are not sealed. See `find_keys`.
         assess: Gives the quality of a sequence; one that is not usable is not embedded. Another policy
             is ``functools.partial(quality.assess, policy=...)``.
 
     Raises:
-        StoreError: The directory is in use, read-only or damaged; see `gallery.store.Store`.
+        StoreError: The directory is in use, read-only, damaged, or sealed under another key; see
+            `gallery.store.Store`.
         UnknownName: No index of that name.
     """
 
@@ -213,12 +232,13 @@ class LocalMatcher:
         data: Path | str,
         *,
         index: str = "faiss",
+        keys: KeyRing | None = None,
         assess: Callable[[GaitSequence], Quality] = assess,
     ) -> None:
         self._encoder = encoder
         self._assess = assess
         self._index = registry.resolve("indexes", index)
-        self._store = Store(data)
+        self._store = Store(data, keys)
         try:
             self._galleries = {
                 row.name: Gallery(self._store, row, self._index) for row in self._store.galleries()
@@ -364,6 +384,10 @@ class LocalMatcher:
         check_input(self._encoder, sequence)
         return self._encoder(sequence), self._assess(sequence)
 
+    def rotate_keys(self) -> int:
+        """See `Matcher.rotate_keys`."""
+        return self._store.rotate_keys()
+
     def info(self) -> ServerInfo:
         """See `Matcher.info`."""
         encoder = self._encoder
@@ -440,6 +464,22 @@ class LocalMatcher:
                 reasons,
             )
         return accepted, tuple(refused)
+
+
+def find_keys(file: Path | None = None) -> KeyRing | None:
+    """The keys that seal templates: of a file, else of the environment (GAITID_KEYS), else none.
+
+    Raises:
+        ConfigError: They cannot be read.
+        MissingDependency: The package cryptography is not installed.
+    """
+    if file is None and "GAITID_KEYS" not in os.environ:
+        return None
+    try:
+        from gaitid.gallery.keys import ring_from_environment, ring_from_file
+    except ModuleNotFoundError as error:
+        raise registry.missing(error, "sealing of templates") from error
+    return ring_from_environment() if file is None else ring_from_file(file)
 
 
 def _inspect(

@@ -26,6 +26,8 @@ VERBS = {
     "list": ("gaitid.cli.match", "list galleries, or the subjects of one"),
     "calibrate": ("gaitid.cli.match", "learn what the scores of a gallery mean"),
     "rule": ("gaitid.cli.match", "set a gallery's threshold, or the error rate that it is to keep"),
+    "keygen": ("gaitid.cli.keygen", "add a fresh key to a file of keys that seal galleries"),
+    "rotate": ("gaitid.cli.match", "bring all galleries under the newest key"),
     "serve": ("gaitid.cli.serve", "run the gRPC server"),
     "edge": ("gaitid.cli.edge", "watch a camera and print one decision per walk"),
 }

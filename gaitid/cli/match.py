@@ -1,4 +1,4 @@
-"""``gaitid enrol identify verify delete list calibrate rule``: the matcher on the command line."""
+"""``gaitid enrol identify verify delete list calibrate rule rotate``: the matcher on the command line."""
 
 from __future__ import annotations
 
@@ -142,6 +142,11 @@ def _calibrate(matcher: Matcher, options: argparse.Namespace) -> int:
     return 0
 
 
+def _rotate(matcher: Matcher, _: argparse.Namespace) -> int:
+    print(f"{matcher.rotate_keys()} subject(s) brought under the newest key")
+    return 0
+
+
 def _rule(matcher: Matcher, options: argparse.Namespace) -> int:
     point = matcher.set_operating_point(options.gallery, _rule_of(options)).operating_point
     print(f"{options.gallery}: threshold {point.threshold:.4f}")
@@ -189,4 +194,5 @@ _VERBS = {
     "list": _list,
     "calibrate": _calibrate,
     "rule": _rule,
+    "rotate": _rotate,
 }

@@ -56,6 +56,10 @@ _MIGRATIONS: tuple[tuple[str, ...], ...] = (
             law TEXT NOT NULL
         ) STRICT""",
     ),
+    (
+        "ALTER TABLE subjects ADD COLUMN key_name TEXT",  # NULL: its templates are not sealed
+        "ALTER TABLE subjects ADD COLUMN data_key BLOB",
+    ),
 )
 SCHEMA = len(_MIGRATIONS)
 """Version of the database layout, kept in ``PRAGMA user_version``."""

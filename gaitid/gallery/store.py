@@ -7,6 +7,9 @@ A change is acknowledged after its commit has reached the disk. Changes that arr
 is under way share the next one (group commit). A deletion overwrites what it frees
 (`secure_delete`) and empties the write-ahead log before it is acknowledged, so the deleted bytes
 are in no file of the directory; what the disk below keeps of overwritten blocks is out of reach.
+
+With a `keys.KeyRing` all vectors are sealed, and all data keys wrapped by the key in use, from the
+opening on; what was plain or under an older key is brought up to date first. Names stay readable.
 """
 
 from __future__ import annotations
@@ -21,9 +24,10 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, astuple, dataclass, field
+from functools import partial
 from pathlib import Path
 from threading import Lock
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,7 +46,11 @@ from gaitid.errors import (
 from gaitid.gallery.calibration import ScoreLaw
 from gaitid.gallery.policy import Policy
 from gaitid.gallery.schema import corrupt, open_database, typed
+from gaitid.gallery.sealing import Sealing, sealed
 from gaitid.records import Fusion, OperatingPoint, Origin, Quality
+
+if TYPE_CHECKING:  # cryptography is imported by those who use keys
+    from gaitid.gallery.keys import DataKey, KeyRing
 
 T = TypeVar("T")
 
@@ -51,7 +59,8 @@ _FULL = (errno.ENOSPC, errno.EDQUOT)
 DATABASE, LOCK = "gaitid.db", "gaitid.lock"
 
 _TEMPLATES = (
-    "SELECT t.id, s.name, s.enrolled_at, t.vector FROM templates t JOIN subjects s ON s.id = t.subject WHERE "
+    "SELECT t.id, s.name, s.enrolled_at, t.vector, s.key_name, s.data_key, s.id"
+    " FROM templates t JOIN subjects s ON s.id = t.subject WHERE "
 )
 _DRAWN = (  # by Knuth's multiplicative hash of their keys
     "s.id IN (SELECT id FROM subjects WHERE gallery = ? ORDER BY id * 2654435761 % 4294967296 LIMIT ?)"
@@ -129,15 +138,17 @@ class Store:
 
     Args:
         directory: Data directory; made when it does not exist.
+        keys: Seal the templates; None = they are not sealed.
 
     Raises:
+        KeyMissing: Templates are sealed, and their key is not among `keys`.
         StoreLocked: Another process, or another store of this process, has it open.
         StoreReadOnly: It cannot be made or written.
         StoreCorrupt: The database is damaged, of a newer gaitid, or of another program.
         StoreError: It cannot be used for another reason, such as a full disk.
     """
 
-    def __init__(self, directory: str | Path) -> None:
+    def __init__(self, directory: str | Path, keys: KeyRing | None = None) -> None:
         if sqlite3.sqlite_version_info < (3, 37):
             raise MissingDependency(
                 f"SQLite is {sqlite3.sqlite_version}", "3.37 or newer", "use a newer Python build"
@@ -150,6 +161,12 @@ class Store:
         self._lock_file = _take_lock(self.directory)
         try:
             self._db = open_database(self._path)
+            try:
+                self._sealing = Sealing(self._db, keys)
+                self._update_keys()
+            except BaseException:
+                self._db.close()
+                raise
         except BaseException:
             os.close(self._lock_file)
             raise
@@ -200,9 +217,10 @@ class Store:
                 rows = self._read(_TEMPLATES + _DRAWN + " ORDER BY t.id", gallery.key, most_subjects)
         if not states:
             raise gallery_not_found(gallery.name)
-        if any(len(row[3]) != 4 * gallery.dimension for row in rows):
+        plain = self._sealing.unsealed(gallery.key, gallery.contract, [row[3:] for row in rows])
+        if any(len(vector) != 4 * gallery.dimension for vector in plain):
             raise corrupt(self._path, f"a vector of gallery {gallery.name} has a wrong length")
-        vectors = np.frombuffer(b"".join(row[3] for row in rows), "<f4").astype(np.float32, copy=False)
+        vectors = np.frombuffer(b"".join(plain), "<f4").astype(np.float32, copy=False)
         revision, *rule, law = states[0]
         return Contents(
             np.array([row[0] for row in rows], np.int64),
@@ -310,7 +328,8 @@ class Store:
                 "INSERT INTO subjects (gallery, name, enrolled_at) VALUES (?, ?, ?)",
                 (gallery.key, name, now),
             )
-            return Change(self._insert_templates(subject, samples, now), revision, now)
+            key = self._sealing.new_key(gallery.key, gallery.contract, subject)
+            return Change(self._insert_templates(subject, key, samples, now), revision, now)
 
         return self._commit(_Task(change, then, erases=False))
 
@@ -330,7 +349,8 @@ class Store:
             subject = self._subject(gallery, name)
             if subject is None:
                 raise subject_not_found(gallery.name, name)
-            return Change(self._insert_templates(subject, samples, now), revision, now)
+            key = self._sealing.key(gallery.key, gallery.contract, subject)
+            return Change(self._insert_templates(subject, key, samples, now), revision, now)
 
         return self._commit(_Task(change, then, erases=False))
 
@@ -354,6 +374,31 @@ class Store:
 
         return self._commit(_Task(change, then, erases=True))
 
+    # -- sealing -----------------------------------------------------------------------------------
+
+    def rotate_keys(self) -> int:
+        """Read the keys again and wrap all data keys by the one in use; gives how many there were to do.
+
+        Searches and other changes go on meanwhile. Cut short, it is finished by the next call or
+        opening.
+
+        Raises:
+            KeyMissing: The store was opened without keys, or an older key is gone.
+            ConfigError: The keys cannot be read.
+        """
+        self._sealing.reload()
+        return self._update_keys()
+
+    def _update_keys(self) -> int:
+        count = last = 0
+        while done := self._commit(
+            _Task(partial(self._sealing.update_some, last), lambda _: None, erases=False)
+        ):
+            count, last = count + len(done), done[-1]
+        if count:  # log and free pages still hold what was plain, and what older keys wrapped
+            self._commit(_Task(lambda: None, lambda _: None, erases=True))
+        return count
+
     # -- within a change ---------------------------------------------------------------------------
 
     def _grow(self, gallery: GalleryRow) -> int:
@@ -370,14 +415,16 @@ class Store:
         ).fetchone()
         return None if row is None else int(row[0])
 
-    def _insert_templates(self, subject: int, samples: Sequence[Sample], now: float) -> NDArray[np.int64]:
+    def _insert_templates(
+        self, subject: int, key: DataKey | None, samples: Sequence[Sample], now: float
+    ) -> NDArray[np.int64]:
         keys = [
             self._insert(
                 "INSERT INTO templates (subject, vector, quality, camera, track, enrolled_at)"
                 " VALUES (?, ?, ?, ?, ?, ?)",
                 (
                     subject,
-                    sample.vector.astype("<f4").tobytes(),
+                    sealed(sample.vector.astype("<f4").tobytes(), key),
                     None if sample.quality is None else json.dumps(asdict(sample.quality)),
                     sample.origin.camera,
                     sample.origin.track,

@@ -21,7 +21,7 @@ from grpc_health.v1.health import aio as health
 
 from gaitid import registry, wire
 from gaitid.errors import ConfigError
-from gaitid.matcher import LocalMatcher, Matcher
+from gaitid.matcher import LocalMatcher, Matcher, find_keys
 from gaitid.quality import QualityPolicy, assess
 from gaitid.server.calls import Calls
 from gaitid.server.service import SERVICES, Service
@@ -41,6 +41,8 @@ class ServerSettings:
         data: Directory of the galleries.
         encoder: Name of the encoder.
         index: Name of the index.
+        key_file: Keys that seal the templates on disk; None = those of the environment variable
+            GAITID_KEYS, and without it they are not sealed.
         max_message_bytes: Largest request and answer, bytes; requests in work or waiting take at most
             `max_concurrent` times that much memory.
         workers: Threads that embed and search.
@@ -57,6 +59,7 @@ class ServerSettings:
     data: Path = Path("gaitid-data")
     encoder: str = "gei"
     index: str = "faiss"
+    key_file: Path | None = None
     max_message_bytes: int = wire.MAX_MESSAGE_BYTES
     workers: int = 2
     max_concurrent: int = 64
@@ -180,7 +183,8 @@ def running(settings: ServerSettings, matcher: Matcher | None = None) -> Iterato
 def _open(settings: ServerSettings) -> Matcher:
     encoder = registry.resolve("encoders", settings.encoder)()
     judge = partial(assess, policy=settings.quality)
-    return LocalMatcher(encoder, settings.data, index=settings.index, assess=judge)
+    keys = find_keys(settings.key_file)
+    return LocalMatcher(encoder, settings.data, index=settings.index, keys=keys, assess=judge)
 
 
 def _server(settings: ServerSettings, calls: Calls, matcher: Matcher) -> grpc.aio.Server:

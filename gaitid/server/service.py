@@ -168,6 +168,14 @@ class Service:
 
         return self._replay(request.request_id, request, work)
 
+    def RotateKeys(self, request: admin.RotateKeysRequest) -> Message:  # noqa: N802
+        """Bring every subject under the key in use."""
+
+        def work() -> Message:
+            return admin.RotateKeysResponse(subjects=self._matcher.rotate_keys())
+
+        return self._replay(request.request_id, request, work)
+
     def GetServerInfo(self, request: admin.GetServerInfoRequest) -> Message:  # noqa: N802
         """Show version, encoder and wanted input."""
         return wire.pack_info(self._matcher.info())

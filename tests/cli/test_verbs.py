@@ -115,6 +115,25 @@ def test_a_gallery_learns_what_its_scores_mean(gaitid, extracted, tmp_path):
     assert gaitid("enrol", "new", extracted[1], *target, "--check", "off")[1].count("\n") == 1
 
 
+def test_a_sealed_directory_needs_its_key(gaitid, extracted, tmp_path, monkeypatch):
+    target = ["--data", tmp_path / "data"]
+    keys = ["--key-file", tmp_path / "keys"]
+    assert gaitid("keygen", tmp_path / "keys", "--name", "one")[0] == 0
+    assert gaitid("enrol", "slim", extracted[0], *target, *keys, "--create-gallery")[0] == 0
+    status, _, err = gaitid("list", *target)
+    assert (status, "key 'one'" in err) == (1, True)
+    assert gaitid("doctor", *target)[0] == 1
+    status, out, _ = gaitid("keygen", tmp_path / "keys", "--name", "two")
+    assert (status, "key two added" in out) == (0, True)
+    assert gaitid("doctor", *target, *keys)[0] == 0  # opening brings it under the newest key
+    status, out, _ = gaitid("rotate", *target, *keys)
+    assert (status, out) == (0, "0 subject(s) brought under the newest key\n")
+    monkeypatch.setenv("GAITID_KEYS", (tmp_path / "keys").read_text().splitlines()[1])
+    assert gaitid("identify", extracted[0], *target)[1].startswith("match: slim")
+    status, _, err = gaitid("rotate", "--data", tmp_path / "data", "--key-file", tmp_path / "none")
+    assert (status, "cannot be read" in err) == (2, True)
+
+
 def test_a_video_of_several_people_needs_a_track(gaitid, video, tmp_path):
     enrol = ["enrol", "somebody", video, "--data", tmp_path / "data", "--create-gallery"]
     status, _, err = gaitid(*enrol)

@@ -12,6 +12,7 @@ import pytest
 from gaitid import errors
 from gaitid.client import RemoteMatcher
 from gaitid.encoders.gei import GEI
+from gaitid.gallery.keys import append_key
 from gaitid.matcher import LocalMatcher, Matcher
 from gaitid.records import (
     Embedding,
@@ -209,6 +210,7 @@ ERRORS = {
         errors.NotCalibrated,
     ),
     "rule of unknown": ("set_operating_point", ("none", POINT), errors.GalleryNotFound),
+    "rotate without keys": ("rotate_keys", (), errors.KeyMissing),
     "extract short": ("extract", (walk(1, frames=3),), errors.SequenceTooShort),
     "extract skeletons": ("extract", (SKELETONS,), errors.SequenceError),
 }
@@ -269,6 +271,19 @@ def test_a_calibrated_gallery_agrees(pair):
     suspect = check(pair, "enrol", "home", "twin", [vector(7), vector(9999)])
     assert "EnrolmentWarning" in repr(suspect)
     assert check(pair, "enrol", "home", "more", [vector(8)], check="refuse")[0] is errors.EnrolmentSuspect
+
+
+def test_keys_are_rotated_behind_a_server(tmp_path):
+    append_key(tmp_path / "keys", "one")
+    settings = ServerSettings("127.0.0.1:0", tmp_path / "data", key_file=tmp_path / "keys")
+    with running(settings) as address, contextlib.closing(RemoteMatcher(address)) as remote:
+        remote.create_gallery("home")
+        remote.enrol("home", "ada", [vector(0)])
+        append_key(tmp_path / "keys", "two")
+        assert (remote.rotate_keys(), remote.rotate_keys()) == (1, 0)
+        assert remote.identify("home", vector(0)).subject == "ada"
+    with pytest.raises(errors.KeyMissing, match="'two'"):
+        LocalMatcher(GEI(), tmp_path / "data")
 
 
 def test_moments_survive(pair):

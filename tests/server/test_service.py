@@ -64,7 +64,7 @@ def home(call, vector):
 
 def test_all_rpcs_of_the_protos_are_tested():
     here = Path(__file__).read_text()
-    assert len(RPCS) == 14
+    assert len(RPCS) == 15
     assert not [name for name in RPCS if f'"{name}"' not in here]
 
 
@@ -130,6 +130,10 @@ def test_a_sequence_is_embedded(call, walk, local):
     embedding, quality = local.extract(sequence)
     assert wire.unpack_embedding(answer.embedding).vector.tobytes() == embedding.vector.tobytes()
     assert wire.unpack_quality(answer.quality) == quality
+
+
+def test_a_server_without_keys_has_none_to_rotate(call):
+    assert refused(call, "RotateKeys", admin.RotateKeysRequest()) == ("FAILED_PRECONDITION", "KEY_MISSING")
 
 
 def test_the_server_says_what_it_is(call, local):
