@@ -37,6 +37,7 @@ from gaitid.records import (
     Embedding,
     Enrolment,
     EnrolmentCheck,
+    ErasureReceipt,
     Fusion,
     GaitSequence,
     GalleryInfo,
@@ -44,6 +45,7 @@ from gaitid.records import (
     Probe,
     Quality,
     ServerInfo,
+    SubjectExport,
     SubjectInfo,
 )
 from gaitid.settings import split_address
@@ -247,6 +249,18 @@ class RemoteMatcher:
             subject_v1.DeleteSubjectRequest, gallery=gallery, subject=subject, request_id=_request_id()
         )
         return int(self._call(self._subjects.DeleteSubject, request).revision)
+
+    def erase_subject(self, gallery: str, subject: str) -> ErasureReceipt:
+        """Delete a subject, look for traces of it in all files of the galleries, and sign a receipt."""
+        request = _request(
+            subject_v1.EraseSubjectRequest, gallery=gallery, subject=subject, request_id=_request_id()
+        )
+        return wire.unpack_receipt(self._call(self._subjects.EraseSubject, request).receipt)
+
+    def export_subject(self, gallery: str, subject: str) -> SubjectExport:
+        """All that a gallery holds of a subject, as those may ask whom it is about."""
+        request = _request(subject_v1.ExportSubjectRequest, gallery=gallery, subject=subject)
+        return wire.unpack_export(self._call(self._subjects.ExportSubject, request))
 
     def extract(self, sequence: GaitSequence) -> tuple[Embedding, Quality]:
         """Embed a sequence without storing or searching it."""

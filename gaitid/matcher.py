@@ -19,7 +19,8 @@ from gaitid.errors import (
 )
 from gaitid.gallery.gallery import Gallery
 from gaitid.gallery.policy import Policy, decide
-from gaitid.gallery.store import GalleryRow, Sample, Store, gallery_not_found
+from gaitid.gallery.rows import GalleryRow, Sample
+from gaitid.gallery.store import Store, gallery_not_found
 from gaitid.quality import assess
 from gaitid.records import (
     Calibration,
@@ -28,6 +29,7 @@ from gaitid.records import (
     Enrolment,
     EnrolmentCheck,
     EnrolmentWarning,
+    ErasureReceipt,
     Fusion,
     GaitSequence,
     GalleryInfo,
@@ -37,6 +39,7 @@ from gaitid.records import (
     Quality,
     Reason,
     ServerInfo,
+    SubjectExport,
     SubjectInfo,
     Suspicion,
     check_choice,
@@ -170,6 +173,23 @@ class Matcher(Protocol):
 
     def delete_subject(self, gallery: str, subject: str) -> int:
         """Delete a subject and its templates at once; gives the new revision.
+
+        Raises:
+            SubjectNotFound: It is not enrolled.
+        """
+        ...
+
+    def erase_subject(self, gallery: str, subject: str) -> ErasureReceipt:
+        """Delete a subject, look for traces of it in all files of the galleries, and sign a receipt.
+
+        Raises:
+            SubjectNotFound: It is not enrolled.
+            StoreError: It is deleted, but a trace was found.
+        """
+        ...
+
+    def export_subject(self, gallery: str, subject: str) -> SubjectExport:
+        """All that a gallery holds of a subject, as those may ask whom it is about.
 
         Raises:
             SubjectNotFound: It is not enrolled.
@@ -378,6 +398,22 @@ class LocalMatcher:
         check_name(subject, "subject")
         return self._find(gallery).delete_subject(subject).revision
 
+    def erase_subject(self, gallery: str, subject: str) -> ErasureReceipt:
+        """See `Matcher.erase_subject`."""
+        check_name(subject, "subject")
+        held = self._find(gallery)
+        held.require(subject)
+        sign = _signer()  # before anything is deleted
+        change = held.delete_subject(subject)
+        scanned = self._store.scan(change.traces)
+        receipt = ErasureReceipt(gallery, subject, len(change.ids), change.revision, change.at, scanned)
+        return sign(receipt, self._store.directory)
+
+    def export_subject(self, gallery: str, subject: str) -> SubjectExport:
+        """See `Matcher.export_subject`."""
+        check_name(subject, "subject")
+        return self._find(gallery).export(subject)
+
     def extract(self, sequence: GaitSequence) -> tuple[Embedding, Quality]:
         """See `Matcher.extract`; a poor quality is reported, and the sequence embedded all the same."""
         _check_probe(sequence, (GaitSequence,))
@@ -480,6 +516,14 @@ def find_keys(file: Path | None = None) -> KeyRing | None:
     except ModuleNotFoundError as error:
         raise registry.missing(error, "sealing of templates") from error
     return ring_from_environment() if file is None else ring_from_file(file)
+
+
+def _signer() -> Callable[[ErasureReceipt, Path], ErasureReceipt]:
+    try:
+        from gaitid.gallery.identity import sign
+    except ModuleNotFoundError as error:
+        raise registry.missing(error, "signing of receipts") from error
+    return sign
 
 
 def _inspect(

@@ -529,6 +529,58 @@ class Enrolment:
     warnings: tuple[EnrolmentWarning, ...] = ()
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class SubjectExport:
+    """All that a gallery holds of a subject.
+
+    Attributes:
+        gallery: Name of the gallery.
+        subject: Subject id.
+        enrolled_at: When it was first enrolled, Unix seconds.
+        templates: By id.
+    """
+
+    gallery: str
+    subject: str
+    enrolled_at: float
+    templates: tuple[Template, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ErasureReceipt:
+    """Says that a subject was erased; `gallery.identity.check` tells whether it is genuine.
+
+    Attributes:
+        gallery: Name of the gallery.
+        subject: Subject id.
+        templates: Number of templates erased.
+        revision: First revision of the gallery that lacks the subject.
+        erased_at: Unix seconds.
+        scanned_bytes: Bytes of the data directory in which no trace of its templates and its data key
+            was found afterwards.
+        public_key: 32 bytes, Ed25519, of the data directory.
+        signature: 64 bytes over `statement`.
+    """
+
+    gallery: str
+    subject: str
+    templates: int
+    revision: int
+    erased_at: float
+    scanned_bytes: int
+    public_key: bytes = b""
+    signature: bytes = b""
+
+    def statement(self) -> bytes:
+        """What is signed."""
+        return (
+            "gaitid erasure receipt 1\n"
+            f"gallery {self.gallery}\nsubject {self.subject}\ntemplates {self.templates}\n"
+            f"revision {self.revision}\nerased at {self.erased_at:.6f}\n"
+            f"scanned bytes {self.scanned_bytes}\npublic key {self.public_key.hex()}\n"
+        ).encode()
+
+
 @dataclass(frozen=True, slots=True)
 class ServerInfo:
     """A matcher's version, encoder, contract and wanted input.

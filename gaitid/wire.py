@@ -41,6 +41,7 @@ from gaitid.records import (
     Enrolment,
     EnrolmentCheck,
     EnrolmentWarning,
+    ErasureReceipt,
     Fusion,
     GaitSequence,
     GalleryInfo,
@@ -51,8 +52,10 @@ from gaitid.records import (
     Quality,
     Reason,
     ServerInfo,
+    SubjectExport,
     SubjectInfo,
     Suspicion,
+    Template,
     check_choice,
 )
 from gaitid.v1 import (
@@ -466,6 +469,74 @@ def unpack_check(value: int) -> EnrolmentCheck:
         MessageError: The value is unknown.
     """
     return _choice(_CHECKS, value, "check") if value else EnrolmentCheck.WARN
+
+
+def pack_receipt(receipt: ErasureReceipt) -> subject_service_pb2.ErasureReceipt:
+    """The message of an erasure's receipt."""
+    return subject_service_pb2.ErasureReceipt(
+        gallery=receipt.gallery,
+        subject=receipt.subject,
+        templates=receipt.templates,
+        revision=receipt.revision,
+        erased_at_s=receipt.erased_at,
+        scanned_bytes=receipt.scanned_bytes,
+        public_key=receipt.public_key,
+        signature=receipt.signature,
+    )
+
+
+def unpack_receipt(message: subject_service_pb2.ErasureReceipt) -> ErasureReceipt:
+    """The erasure's receipt of a message."""
+    return ErasureReceipt(
+        message.gallery,
+        message.subject,
+        message.templates,
+        message.revision,
+        message.erased_at_s,
+        message.scanned_bytes,
+        message.public_key,
+        message.signature,
+    )
+
+
+def pack_export(export: SubjectExport) -> subject_service_pb2.ExportSubjectResponse:
+    """The message of all that is held of a subject."""
+    return subject_service_pb2.ExportSubjectResponse(
+        gallery=export.gallery,
+        subject=export.subject,
+        enrolled_at=_pack_time(export.enrolled_at),
+        templates=[
+            subject_service_pb2.Template(
+                id=template.id,
+                embedding=pack_embedding(template.embedding),
+                quality=None if template.quality is None else pack_quality(template.quality),
+                enrolled_at=_pack_time(template.enrolled_at),
+                camera=template.origin.camera,
+                track=template.origin.track,
+            )
+            for template in export.templates
+        ],
+    )
+
+
+def unpack_export(message: subject_service_pb2.ExportSubjectResponse) -> SubjectExport:
+    """All that is held of a subject.
+
+    Raises:
+        InputError: An embedding or quality is malformed.
+    """
+    templates = tuple(
+        Template(
+            template.id,
+            message.subject,
+            unpack_embedding(template.embedding),
+            unpack_quality(template.quality) if template.HasField("quality") else None,
+            _unpack_time(template.enrolled_at),
+            Origin(template.camera, template.track),
+        )
+        for template in message.templates
+    )
+    return SubjectExport(message.gallery, message.subject, _unpack_time(message.enrolled_at), templates)
 
 
 def pack_info(info: ServerInfo) -> admin_service_pb2.GetServerInfoResponse:

@@ -16,7 +16,8 @@ from gaitid.gallery.fusion import Pool
 from gaitid.gallery.index import Index, best, exact_scores
 from gaitid.gallery.lock import ReadersWriterLock
 from gaitid.gallery.policy import Policy, depth
-from gaitid.gallery.store import Change, GalleryRow, Sample, Store, subject_exists, subject_not_found
+from gaitid.gallery.rows import Change, GalleryRow, Sample
+from gaitid.gallery.store import Store, subject_exists, subject_not_found
 from gaitid.records import (
     Calibration,
     Candidate,
@@ -24,6 +25,7 @@ from gaitid.records import (
     Fusion,
     GalleryInfo,
     OperatingPoint,
+    SubjectExport,
     SubjectInfo,
     Suspicion,
 )
@@ -144,6 +146,10 @@ class Gallery:
     def delete_subject(self, subject: str) -> Change:
         """Erase a subject; see `Store.delete_subject`."""
         return self._store.delete_subject(self.row, subject, self._following(lambda _: self._remove(subject)))
+
+    def export(self, subject: str) -> SubjectExport:
+        """All that is held of a subject; see `Store.export`."""
+        return self._store.export(self.row, subject)
 
     def set_rule(self, rule: OperatingPoint) -> None:
         """Decide by another operating point from now on.

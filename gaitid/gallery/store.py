@@ -45,9 +45,20 @@ from gaitid.errors import (
 )
 from gaitid.gallery.calibration import ScoreLaw
 from gaitid.gallery.policy import Policy
+from gaitid.gallery.rows import Change, Contents, GalleryRow, Sample
 from gaitid.gallery.schema import corrupt, open_database, typed
 from gaitid.gallery.sealing import Sealing, sealed
-from gaitid.records import Fusion, OperatingPoint, Origin, Quality
+from gaitid.gallery.traces import scan, windows
+from gaitid.records import (
+    Embedding,
+    Fusion,
+    OperatingPoint,
+    Origin,
+    Quality,
+    Reason,
+    SubjectExport,
+    Template,
+)
 
 if TYPE_CHECKING:  # cryptography is imported by those who use keys
     from gaitid.gallery.keys import DataKey, KeyRing
@@ -65,58 +76,6 @@ _TEMPLATES = (
 _DRAWN = (  # by Knuth's multiplicative hash of their keys
     "s.id IN (SELECT id FROM subjects WHERE gallery = ? ORDER BY id * 2654435761 % 4294967296 LIMIT ?)"
 )
-
-
-@dataclass(frozen=True, slots=True)
-class GalleryRow:
-    """A gallery as it was created; `key` is never used again, even for a gallery of the same name."""
-
-    key: int
-    name: str
-    encoder: str
-    contract: str
-    dimension: int
-    fusion: Fusion
-    created_at: float
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Contents:
-    """All templates of a gallery, by ascending id.
-
-    Attributes:
-        ids: (N,) int64.
-        subjects: N subject names.
-        enrolled_at: When each of those subjects was first enrolled, Unix seconds.
-        vectors: (N, D) float32.
-        revision: State of the gallery that this is.
-        policy: How it decides.
-    """
-
-    ids: NDArray[np.int64]
-    subjects: list[str]
-    enrolled_at: list[float]
-    vectors: NDArray[np.float32]
-    revision: int
-    policy: Policy
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Sample:
-    """What becomes a template: its vector (D,) float32, quality (None = unknown) and origin."""
-
-    vector: NDArray[np.float32]
-    quality: Quality | None
-    origin: Origin
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Change:
-    """A committed change: the ids (M,) int64 of templates it added or removed, revision, Unix seconds."""
-
-    ids: NDArray[np.int64]
-    revision: int
-    at: float
 
 
 @dataclass(slots=True, eq=False)
@@ -368,11 +327,64 @@ class Store:
             subject = self._subject(gallery, name)
             if subject is None:
                 raise subject_not_found(gallery.name, name)
-            rows = self._db.execute("SELECT id FROM templates WHERE subject = ?", (subject,)).fetchall()
-            self._db.execute("DELETE FROM subjects WHERE id = ?", (subject,))
-            return Change(np.array([row[0] for row in rows], np.int64), revision, time.time())
+            rows = self._db.execute(
+                "SELECT id, vector FROM templates WHERE subject = ?", (subject,)
+            ).fetchall()
+            key = self._db.execute(
+                "DELETE FROM subjects WHERE id = ? RETURNING data_key", (subject,)
+            ).fetchone()[0]
+            traces = windows([key or b"", *(row[1] for row in rows)])
+            return Change(np.array([row[0] for row in rows], np.int64), revision, time.time(), traces)
 
         return self._commit(_Task(change, then, erases=True))
+
+    def export(self, gallery: GalleryRow, name: str) -> SubjectExport:
+        """All that is held of a subject.
+
+        Raises:
+            SubjectNotFound: The gallery has no such subject.
+        """
+        with self._mutex:
+            rows = self._read(
+                "SELECT t.vector, s.key_name, s.data_key, s.id, t.id, t.quality, t.enrolled_at, t.camera,"
+                " t.track, s.enrolled_at FROM templates t JOIN subjects s ON s.id = t.subject"
+                " WHERE s.gallery = ? AND s.name = ? ORDER BY t.id",
+                gallery.key,
+                name,
+            )
+        if not rows:
+            raise subject_not_found(gallery.name, name)
+        plain = self._sealing.unsealed(gallery.key, gallery.contract, [row[:4] for row in rows])
+        return SubjectExport(
+            gallery.name,
+            name,
+            rows[0][9],
+            tuple(
+                Template(
+                    str(row[4]),
+                    name,
+                    Embedding(np.frombuffer(vector, "<f4").astype(np.float32), gallery.contract),
+                    None if row[5] is None else _quality(row[5]),
+                    row[6],
+                    Origin(*row[7:9]),
+                )
+                for vector, row in zip(plain, rows, strict=True)
+            ),
+        )
+
+    def scan(self, traces: tuple[bytes, ...]) -> int:
+        """Look for traces of what was erased in all files; gives the bytes read.
+
+        The same vector in a template of another subject is no trace.
+
+        Raises:
+            StoreError: There is one.
+        """
+        return scan(self.directory, traces, self._is_alive)
+
+    def _is_alive(self, trace: bytes) -> bool:
+        with self._mutex:
+            return bool(self._read("SELECT 1 FROM templates WHERE instr(vector, ?) LIMIT 1", trace))
 
     # -- sealing -----------------------------------------------------------------------------------
 
@@ -513,6 +525,11 @@ class Store:
             return self._db.execute(statement, values).fetchall()
         except sqlite3.Error as error:
             raise typed(error, self._path) from error
+
+
+def _quality(text: str) -> Quality:
+    fields = json.loads(text)
+    return Quality(**{**fields, "reasons": tuple(map(Reason, fields.get("reasons", ())))})
 
 
 def _take_lock(directory: Path) -> int:

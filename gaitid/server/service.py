@@ -168,6 +168,19 @@ class Service:
 
         return self._replay(request.request_id, request, work)
 
+    def EraseSubject(self, request: subject.EraseSubjectRequest) -> Message:  # noqa: N802
+        """Delete a subject, with a receipt."""
+
+        def work() -> Message:
+            receipt = self._matcher.erase_subject(request.gallery, request.subject)
+            return subject.EraseSubjectResponse(receipt=wire.pack_receipt(receipt))
+
+        return self._replay(request.request_id, request, work)
+
+    def ExportSubject(self, request: subject.ExportSubjectRequest) -> Message:  # noqa: N802
+        """Show all that is held of a subject."""
+        return wire.pack_export(self._matcher.export_subject(request.gallery, request.subject))
+
     def RotateKeys(self, request: admin.RotateKeysRequest) -> Message:  # noqa: N802
         """Bring every subject under the key in use."""
 

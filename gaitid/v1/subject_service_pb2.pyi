@@ -1,5 +1,6 @@
 import datetime
 
+from gaitid.v1 import decision_pb2 as _decision_pb2
 from gaitid.v1 import sequence_pb2 as _sequence_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
@@ -148,3 +149,75 @@ class DeleteSubjectResponse(_message.Message):
     REVISION_FIELD_NUMBER: _ClassVar[int]
     revision: int
     def __init__(self, revision: _Optional[int] = ...) -> None: ...
+
+class ErasureReceipt(_message.Message):
+    __slots__ = ("gallery", "subject", "templates", "revision", "erased_at_s", "scanned_bytes", "public_key", "signature")
+    GALLERY_FIELD_NUMBER: _ClassVar[int]
+    SUBJECT_FIELD_NUMBER: _ClassVar[int]
+    TEMPLATES_FIELD_NUMBER: _ClassVar[int]
+    REVISION_FIELD_NUMBER: _ClassVar[int]
+    ERASED_AT_S_FIELD_NUMBER: _ClassVar[int]
+    SCANNED_BYTES_FIELD_NUMBER: _ClassVar[int]
+    PUBLIC_KEY_FIELD_NUMBER: _ClassVar[int]
+    SIGNATURE_FIELD_NUMBER: _ClassVar[int]
+    gallery: str
+    subject: str
+    templates: int
+    revision: int
+    erased_at_s: float
+    scanned_bytes: int
+    public_key: bytes
+    signature: bytes
+    def __init__(self, gallery: _Optional[str] = ..., subject: _Optional[str] = ..., templates: _Optional[int] = ..., revision: _Optional[int] = ..., erased_at_s: _Optional[float] = ..., scanned_bytes: _Optional[int] = ..., public_key: _Optional[bytes] = ..., signature: _Optional[bytes] = ...) -> None: ...
+
+class EraseSubjectRequest(_message.Message):
+    __slots__ = ("gallery", "subject", "request_id")
+    GALLERY_FIELD_NUMBER: _ClassVar[int]
+    SUBJECT_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    gallery: str
+    subject: str
+    request_id: str
+    def __init__(self, gallery: _Optional[str] = ..., subject: _Optional[str] = ..., request_id: _Optional[str] = ...) -> None: ...
+
+class EraseSubjectResponse(_message.Message):
+    __slots__ = ("receipt",)
+    RECEIPT_FIELD_NUMBER: _ClassVar[int]
+    receipt: ErasureReceipt
+    def __init__(self, receipt: _Optional[_Union[ErasureReceipt, _Mapping]] = ...) -> None: ...
+
+class Template(_message.Message):
+    __slots__ = ("id", "embedding", "quality", "enrolled_at", "camera", "track")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    EMBEDDING_FIELD_NUMBER: _ClassVar[int]
+    QUALITY_FIELD_NUMBER: _ClassVar[int]
+    ENROLLED_AT_FIELD_NUMBER: _ClassVar[int]
+    CAMERA_FIELD_NUMBER: _ClassVar[int]
+    TRACK_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    embedding: _sequence_pb2.Embedding
+    quality: _decision_pb2.Quality
+    enrolled_at: _timestamp_pb2.Timestamp
+    camera: str
+    track: int
+    def __init__(self, id: _Optional[str] = ..., embedding: _Optional[_Union[_sequence_pb2.Embedding, _Mapping]] = ..., quality: _Optional[_Union[_decision_pb2.Quality, _Mapping]] = ..., enrolled_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., camera: _Optional[str] = ..., track: _Optional[int] = ...) -> None: ...
+
+class ExportSubjectRequest(_message.Message):
+    __slots__ = ("gallery", "subject")
+    GALLERY_FIELD_NUMBER: _ClassVar[int]
+    SUBJECT_FIELD_NUMBER: _ClassVar[int]
+    gallery: str
+    subject: str
+    def __init__(self, gallery: _Optional[str] = ..., subject: _Optional[str] = ...) -> None: ...
+
+class ExportSubjectResponse(_message.Message):
+    __slots__ = ("gallery", "subject", "enrolled_at", "templates")
+    GALLERY_FIELD_NUMBER: _ClassVar[int]
+    SUBJECT_FIELD_NUMBER: _ClassVar[int]
+    ENROLLED_AT_FIELD_NUMBER: _ClassVar[int]
+    TEMPLATES_FIELD_NUMBER: _ClassVar[int]
+    gallery: str
+    subject: str
+    enrolled_at: _timestamp_pb2.Timestamp
+    templates: _containers.RepeatedCompositeFieldContainer[Template]
+    def __init__(self, gallery: _Optional[str] = ..., subject: _Optional[str] = ..., enrolled_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., templates: _Optional[_Iterable[_Union[Template, _Mapping]]] = ...) -> None: ...

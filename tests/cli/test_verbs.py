@@ -134,6 +134,30 @@ def test_a_sealed_directory_needs_its_key(gaitid, extracted, tmp_path, monkeypat
     assert (status, "cannot be read" in err) == (2, True)
 
 
+def test_a_subject_gets_her_data_and_a_receipt(gaitid, extracted, tmp_path):
+    target = ["--data", tmp_path / "data"]
+    gaitid("enrol", "slim", *extracted, *target, "--create-gallery")
+    assert gaitid("export", "slim", *target, "--out", tmp_path / "slim")[0] == 0
+    described = json.loads((tmp_path / "slim" / "subject.json").read_text())
+    with np.load(tmp_path / "slim" / "templates.npz") as file:
+        assert file["vectors"].shape == (2, 1408)
+    assert [template["camera"] for template in described["templates"]] == ["gate", "gate"]
+    assert described["templates"][0]["quality"]["frames"] > 10
+    for path in (tmp_path / "slim", tmp_path / "none" / "receipt"):
+        assert gaitid("erase", "slim", *target, "--out", path)[0] == 2
+    receipt = tmp_path / "receipt.json"
+    status, out, _ = gaitid("erase", "slim", *target, "--out", receipt)
+    assert (status, out.startswith("slim erased from main: 2 template(s); no trace in")) == (0, True)
+    status, out, _ = gaitid("receipt", receipt)
+    assert (status, out.startswith("genuine, if")) == (0, True)
+    assert gaitid("receipt", receipt, "--public-key", out.split()[-1])[:2] == (0, "genuine\n")
+    assert gaitid("receipt", receipt, "--public-key", "00")[0] == 2
+    receipt.write_text(receipt.read_text().replace('"templates": 2', '"templates": 3'))
+    assert gaitid("receipt", receipt)[0] == 2
+    receipt.write_text("{}")
+    assert gaitid("receipt", receipt)[0] == 2
+
+
 def test_a_video_of_several_people_needs_a_track(gaitid, video, tmp_path):
     enrol = ["enrol", "somebody", video, "--data", tmp_path / "data", "--create-gallery"]
     status, _, err = gaitid(*enrol)

@@ -12,6 +12,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from gaitid import wire
 from gaitid.encoders.gei import GEI
+from gaitid.gallery.identity import check as check_receipt
 from gaitid.server.service import SERVICES
 from gaitid.v1 import admin_service_pb2 as admin
 from gaitid.v1 import decision_pb2 as decision
@@ -64,7 +65,7 @@ def home(call, vector):
 
 def test_all_rpcs_of_the_protos_are_tested():
     here = Path(__file__).read_text()
-    assert len(RPCS) == 15
+    assert len(RPCS) == 17
     assert not [name for name in RPCS if f'"{name}"' not in here]
 
 
@@ -130,6 +131,19 @@ def test_a_sequence_is_embedded(call, walk, local):
     embedding, quality = local.extract(sequence)
     assert wire.unpack_embedding(answer.embedding).vector.tobytes() == embedding.vector.tobytes()
     assert wire.unpack_quality(answer.quality) == quality
+
+
+@pytest.mark.usefixtures("home")
+def test_a_subject_is_exported_and_erased_with_a_receipt(call, vector):
+    held = call("ExportSubject", subject.ExportSubjectRequest(gallery="home", subject="ada"))
+    assert (held.gallery, held.subject, len(held.templates)) == ("home", "ada", 1)
+    assert wire.unpack_embedding(held.templates[0].embedding).contract == GEI.contract
+    request = subject.EraseSubjectRequest(gallery="home", subject="ada", request_id=str(uuid.uuid4()))
+    receipt = call("EraseSubject", request).receipt
+    assert call("EraseSubject", request).receipt == receipt
+    check_receipt(wire.unpack_receipt(receipt))
+    export = subject.ExportSubjectRequest(gallery="home", subject="ada")
+    assert refused(call, "ExportSubject", export) == ("NOT_FOUND", "SUBJECT_NOT_FOUND")
 
 
 def test_a_server_without_keys_has_none_to_rotate(call):
