@@ -47,6 +47,7 @@ from gaitid.records import (
     ServerInfo,
     SubjectExport,
     SubjectInfo,
+    Terms,
 )
 from gaitid.settings import split_address
 from gaitid.v1 import admin_service_pb2 as admin
@@ -249,6 +250,19 @@ class RemoteMatcher:
             subject_v1.DeleteSubjectRequest, gallery=gallery, subject=subject, request_id=_request_id()
         )
         return int(self._call(self._subjects.DeleteSubject, request).revision)
+
+    def set_terms(self, gallery: str, subject: str, terms: Terms) -> int:
+        """Record on what terms a subject is held; gives the new revision."""
+        if not isinstance(terms, Terms):
+            raise InputError(f"terms are a {type(terms).__name__}", "Terms", "make them")
+        request = _request(
+            subject_v1.SetTermsRequest,
+            gallery=gallery,
+            subject=subject,
+            terms=wire.pack_terms(terms),
+            request_id=_request_id(),
+        )
+        return int(self._call(self._subjects.SetTerms, request).revision)
 
     def erase_subject(self, gallery: str, subject: str) -> ErasureReceipt:
         """Delete a subject, look for traces of it in all files of the galleries, and sign a receipt."""

@@ -25,6 +25,7 @@
     ├── ContractMismatch           an embedding of another encoder
     ├── EnrolmentRejected          samples too poor to enrol; carries reason codes
     ├── EnrolmentSuspect           samples look like another subject, or like two
+    ├── SubjectHeld                a legal hold forbids the deletion
     ├── NotCalibrated              what a score means in this gallery is not known
     ├── StoreError                 the data directory
     │   ├── StoreLocked            another process owns it
@@ -182,6 +183,12 @@ class EnrolmentRejected(GaitIdError):
 
 class EnrolmentSuspect(GaitIdError):
     """Samples look like another subject's, or not like one subject's, and the caller wants that refused."""
+
+    status = "FAILED_PRECONDITION"
+
+
+class SubjectHeld(GaitIdError):
+    """A legal hold forbids to delete the subject."""
 
     status = "FAILED_PRECONDITION"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -42,6 +43,7 @@ from gaitid.records import (
     SubjectExport,
     SubjectInfo,
     Suspicion,
+    Terms,
     check_choice,
     check_name,
 )
@@ -102,7 +104,11 @@ class Matcher(Protocol):
         ...
 
     def delete_gallery(self, gallery: str) -> None:
-        """Delete a gallery with all its subjects."""
+        """Delete a gallery with all its subjects.
+
+        Raises:
+            SubjectHeld: A legal hold forbids it for one of them.
+        """
         ...
 
     def enrol(
@@ -176,6 +182,17 @@ class Matcher(Protocol):
 
         Raises:
             SubjectNotFound: It is not enrolled.
+            SubjectHeld: A legal hold forbids it.
+        """
+        ...
+
+    def set_terms(self, gallery: str, subject: str, terms: Terms) -> int:
+        """Record on what terms a subject is held; gives the new revision.
+
+        When `Terms.expires_at` has come the subject is in no answer any more, and is erased.
+
+        Raises:
+            SubjectNotFound: It is not enrolled.
         """
         ...
 
@@ -184,6 +201,7 @@ class Matcher(Protocol):
 
         Raises:
             SubjectNotFound: It is not enrolled.
+            SubjectHeld: A legal hold forbids it.
             StoreError: It is deleted, but a trace was found.
         """
         ...
@@ -304,7 +322,10 @@ class LocalMatcher:
     def list_galleries(self) -> list[GalleryInfo]:
         """See `Matcher.list_galleries`."""
         self._store.check_open()
-        return [held.describe() for _, held in sorted(self._galleries.copy().items())]
+        galleries = [held for _, held in sorted(self._galleries.copy().items())]
+        for held in galleries:
+            held.expire(time.time())
+        return [held.describe() for held in galleries]
 
     def describe(self, gallery: str) -> GalleryInfo:
         """See `Matcher.describe`."""
@@ -398,6 +419,14 @@ class LocalMatcher:
         check_name(subject, "subject")
         return self._find(gallery).delete_subject(subject).revision
 
+    def set_terms(self, gallery: str, subject: str, terms: Terms) -> int:
+        """See `Matcher.set_terms`."""
+        check_name(subject, "subject")
+        held = self._find(gallery)
+        if not isinstance(terms, Terms):
+            raise InputError(f"terms are a {type(terms).__name__}", "Terms", "make them")
+        return held.set_terms(subject, terms).revision
+
     def erase_subject(self, gallery: str, subject: str) -> ErasureReceipt:
         """See `Matcher.erase_subject`."""
         check_name(subject, "subject")
@@ -446,6 +475,7 @@ class LocalMatcher:
         held = self._galleries.get(gallery)
         if held is None:
             raise gallery_not_found(gallery)
+        held.expire(time.time())
         return held
 
     def _forget(self, row: GalleryRow) -> None:

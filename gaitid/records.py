@@ -28,6 +28,8 @@ MAX_FRAMES = 10_000
 """Longest sequence accepted anywhere."""
 MAX_MATCHES = 1000
 """Largest `OperatingPoint.max_matches`."""
+MAX_TERM = 256
+"""Longest text of `Terms`, letters."""
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,127}")
 
@@ -485,12 +487,42 @@ class GalleryInfo:
 
 
 @dataclass(frozen=True, slots=True)
+class Terms:
+    """On what terms a subject's templates are held.
+
+    Attributes:
+        legal_basis: For example ``consent``, ``contract``, ``legal obligation``; empty = not recorded.
+        purpose: What they may be used for; empty = not recorded.
+        reference: Where the consent or order is filed; empty = nowhere.
+        expires_at: When they are deleted of themselves, Unix seconds; None = never.
+        legal_hold: They must be kept: neither deleted by anybody nor expired.
+    """
+
+    legal_basis: str = ""
+    purpose: str = ""
+    reference: str = ""
+    expires_at: float | None = None
+    legal_hold: bool = False
+
+    def __post_init__(self) -> None:
+        for name in ("legal_basis", "purpose", "reference"):
+            text = getattr(self, name)
+            if not isinstance(text, str) or len(text) > MAX_TERM or not text.isprintable():
+                raise InputError(
+                    f"{name} is {text!r:.60}", f"printable, {MAX_TERM} letters at most", "shorten it"
+                )
+        if self.expires_at is not None and not 0.0 <= self.expires_at < 253402300800.0:  # year 10000
+            raise InputError(f"expires_at is {self.expires_at}", "Unix seconds", "leave it out for never")
+
+
+@dataclass(frozen=True, slots=True)
 class SubjectInfo:
-    """A subject of a gallery: its id, template ids, and when it was first enrolled (Unix seconds)."""
+    """A subject: its id, template ids, when it was first enrolled (Unix seconds), and on what terms."""
 
     id: str
     templates: tuple[str, ...]
     enrolled_at: float
+    terms: Terms = Terms()
 
 
 @dataclass(frozen=True, slots=True)
@@ -538,12 +570,14 @@ class SubjectExport:
         subject: Subject id.
         enrolled_at: When it was first enrolled, Unix seconds.
         templates: By id.
+        terms: On what terms they are held.
     """
 
     gallery: str
     subject: str
     enrolled_at: float
     templates: tuple[Template, ...]
+    terms: Terms = Terms()
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,6 +56,7 @@ from gaitid.records import (
     SubjectInfo,
     Suspicion,
     Template,
+    Terms,
     check_choice,
 )
 from gaitid.v1 import (
@@ -402,13 +403,51 @@ def unpack_calibration(message: gallery_service_pb2.Calibration) -> Calibration:
 def pack_subject(info: SubjectInfo) -> subject_service_pb2.Subject:
     """The message of a subject."""
     return subject_service_pb2.Subject(
-        id=info.id, templates=info.templates, enrolled_at=_pack_time(info.enrolled_at)
+        id=info.id,
+        templates=info.templates,
+        enrolled_at=_pack_time(info.enrolled_at),
+        terms=pack_terms(info.terms),
     )
 
 
 def unpack_subject(message: subject_service_pb2.Subject) -> SubjectInfo:
-    """The subject of a message."""
-    return SubjectInfo(message.id, tuple(message.templates), _unpack_time(message.enrolled_at))
+    """The subject of a message.
+
+    Raises:
+        InputError: Its terms are malformed.
+    """
+    return SubjectInfo(
+        message.id,
+        tuple(message.templates),
+        _unpack_time(message.enrolled_at),
+        unpack_terms(message.terms),
+    )
+
+
+def pack_terms(terms: Terms) -> subject_service_pb2.Terms:
+    """The message of terms."""
+    return subject_service_pb2.Terms(
+        legal_basis=terms.legal_basis,
+        purpose=terms.purpose,
+        reference=terms.reference,
+        expires_at_s=terms.expires_at,
+        legal_hold=terms.legal_hold,
+    )
+
+
+def unpack_terms(message: subject_service_pb2.Terms) -> Terms:
+    """The terms of a message; an absent one holds the default terms.
+
+    Raises:
+        InputError: A text is too long, or the time is none.
+    """
+    return Terms(
+        message.legal_basis,
+        message.purpose,
+        message.reference,
+        message.expires_at_s if message.HasField("expires_at_s") else None,
+        message.legal_hold,
+    )
 
 
 def pack_enrolment(enrolment: Enrolment) -> subject_service_pb2.Enrolment:
@@ -516,6 +555,7 @@ def pack_export(export: SubjectExport) -> subject_service_pb2.ExportSubjectRespo
             )
             for template in export.templates
         ],
+        terms=pack_terms(export.terms),
     )
 
 
@@ -536,7 +576,8 @@ def unpack_export(message: subject_service_pb2.ExportSubjectResponse) -> Subject
         )
         for template in message.templates
     )
-    return SubjectExport(message.gallery, message.subject, _unpack_time(message.enrolled_at), templates)
+    enrolled_at, terms = _unpack_time(message.enrolled_at), unpack_terms(message.terms)
+    return SubjectExport(message.gallery, message.subject, enrolled_at, templates, terms)
 
 
 def pack_info(info: ServerInfo) -> admin_service_pb2.GetServerInfoResponse:

@@ -23,6 +23,7 @@ VERBS = {
     "identify": ("gaitid.cli.match", "search a gallery for the person of a sequence or video"),
     "verify": ("gaitid.cli.match", "compare a sequence or video with one subject"),
     "delete": ("gaitid.cli.match", "delete a subject, or a whole gallery"),
+    "terms": ("gaitid.cli.subject", "record legal basis, purpose, expiry and hold of a subject"),
     "erase": ("gaitid.cli.subject", "delete a subject, with a signed receipt"),
     "export": ("gaitid.cli.subject", "all that a gallery holds of a subject, as JSON and npz"),
     "receipt": ("gaitid.cli.subject", "check a receipt of 'gaitid erase'"),

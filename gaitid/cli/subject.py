@@ -1,4 +1,4 @@
-"""``gaitid erase | export | receipt``: what a person may ask of those who hold her templates."""
+"""``gaitid terms | erase | export | receipt``: what a person may ask of those who hold her templates."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import argparse
 import json
 from collections.abc import Mapping
 from dataclasses import asdict
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import numpy as np
 from gaitid.cli import inputs
 from gaitid.errors import InputError
 from gaitid.matcher import Matcher
-from gaitid.records import ErasureReceipt, SubjectExport
+from gaitid.records import ErasureReceipt, SubjectExport, Terms
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -26,6 +27,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         return
     inputs.add_matcher_flags(parser)
     parser.add_argument("subject", help="subject id")
+    if verb == "terms":
+        _add_term_flags(parser)
+        return
     what = "receipt" if verb == "erase" else "folder for subject.json and templates.npz"
     parser.add_argument("--out", metavar="PATH", type=Path, required=True, help=f"{what}, to be made")
 
@@ -34,12 +38,41 @@ def run(options: argparse.Namespace) -> int:
     """Run one of the verbs."""
     if options.verb == "receipt":
         return _check(options)
-    _require_new(options.out)
+    if options.verb != "terms":
+        _require_new(options.out)
     matcher = inputs.open_matcher(options)
     try:
-        return (_erase if options.verb == "erase" else _export)(matcher, options)
+        return {"terms": _terms, "erase": _erase, "export": _export}[options.verb](matcher, options)
     finally:
         matcher.close()
+
+
+def _add_term_flags(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--legal-basis", default="", help="for example consent")
+    parser.add_argument("--purpose", default="", help="what the templates may be used for")
+    parser.add_argument("--reference", default="", help="where the consent or order is filed")
+    parser.add_argument("--expires", metavar="DATE", help="deleted of itself from YYYY-MM-DD (UTC) on")
+    parser.add_argument("--hold", action="store_true", help="must be kept: can be neither deleted nor expire")
+
+
+def _terms(matcher: Matcher, options: argparse.Namespace) -> int:
+    terms = Terms(
+        options.legal_basis,
+        options.purpose,
+        options.reference,
+        None if options.expires is None else _day(options.expires),
+        options.hold,
+    )
+    revision = matcher.set_terms(options.gallery, options.subject, terms)
+    print(f"{options.subject}: terms recorded; revision {revision}")
+    return 0
+
+
+def _day(text: str) -> float:
+    try:
+        return datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=timezone.utc).timestamp()
+    except ValueError as error:
+        raise InputError(f"date {text!r}", "YYYY-MM-DD", "correct it") from error
 
 
 def _erase(matcher: Matcher, options: argparse.Namespace) -> int:
@@ -80,6 +113,7 @@ def _described(export: SubjectExport) -> dict[str, Any]:
         "gallery": export.gallery,
         "subject": export.subject,
         "enrolled_at": export.enrolled_at,
+        "terms": asdict(export.terms),
         "contract": export.templates[0].embedding.contract,
         "templates": [
             {

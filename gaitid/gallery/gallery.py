@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from gaitid.errors import SubjectHeld, SubjectNotFound
 from gaitid.gallery.calibration import MOST_SUBJECTS, ScoreLaw, learn
 from gaitid.gallery.fusion import Pool
 from gaitid.gallery.index import Index, best, exact_scores
@@ -28,6 +30,7 @@ from gaitid.records import (
     SubjectExport,
     SubjectInfo,
     Suspicion,
+    Terms,
 )
 
 _LOG = logging.getLogger(__name__)
@@ -35,6 +38,7 @@ _LOG = logging.getLogger(__name__)
 _TEMPLATES_A_SUBJECT = 4
 """Templates fetched at first for each wanted subject; more are fetched while subjects are missing."""
 
+_NO_TERMS = Terms()
 _STRANGE = 0.05
 """A sample that strangers surpass this often is not like the subject's others."""
 
@@ -59,6 +63,7 @@ class Found(NamedTuple):
 class _Subject:
     templates: list[int]
     enrolled_at: float
+    terms: Terms = _NO_TERMS
     pool: Pool | None = None  # for the fusions that need one row a subject
 
     @property
@@ -88,6 +93,7 @@ class Gallery:
         self._store = store
         self._make_index = index
         self._lock = ReadersWriterLock()
+        self._next_expiry = math.inf
         self._newest = -1  # revision of the store, as far as it was told; ahead of ours when behind
         self._load()
 
@@ -113,7 +119,7 @@ class Gallery:
         """All subjects, by id."""
         with self._reading():
             return [
-                SubjectInfo(name, tuple(map(str, subject.templates)), subject.enrolled_at)
+                SubjectInfo(name, tuple(map(str, subject.templates)), subject.enrolled_at, subject.terms)
                 for name, subject in sorted(self._subjects.items())
             ]
 
@@ -146,6 +152,28 @@ class Gallery:
     def delete_subject(self, subject: str) -> Change:
         """Erase a subject; see `Store.delete_subject`."""
         return self._store.delete_subject(self.row, subject, self._following(lambda _: self._remove(subject)))
+
+    def set_terms(self, subject: str, terms: Terms) -> Change:
+        """Hold a subject on other terms; see `Store.set_terms`."""
+        return self._store.set_terms(
+            self.row, subject, terms, self._following(lambda _: self._agree(subject, terms))
+        )
+
+    def expire(self, now: float) -> None:
+        """Erase the subjects whose time is over.
+
+        Raises:
+            StoreError: One could not be erased.
+        """
+        if now < self._next_expiry:
+            return
+        with self._reading():
+            over = [name for name, subject in self._subjects.items() if _expiry(subject.terms) <= now]
+        for name in over:
+            with suppress(SubjectNotFound, SubjectHeld):  # somebody was quicker
+                self.delete_subject(name)
+        with self._lock.writing():
+            self._next_expiry = self._first_expiry()
 
     def export(self, subject: str) -> SubjectExport:
         """All that is held of a subject; see `Store.export`."""
@@ -288,9 +316,12 @@ class Gallery:
         index = self._make_index(self.row.dimension)
         subjects: dict[str, _Subject] = {}
         owners: dict[int, str] = {}
+        agreed = contents.terms
         rows = zip(contents.ids.tolist(), contents.subjects, contents.enrolled_at, strict=True)
         for key, name, enrolled_at in rows:
-            subjects.setdefault(name, self._new_subject(enrolled_at)).templates.append(key)
+            if name not in subjects:
+                subjects[name] = self._new_subject(enrolled_at, agreed.get(name, _NO_TERMS))
+            subjects[name].templates.append(key)
             owners[key] = name
         if self.row.fusion is Fusion.MAX:
             index.add(contents.ids, contents.vectors)
@@ -301,6 +332,7 @@ class Gallery:
             index.add(np.array(list(owners), np.int64), self._pooled(list(subjects.values())))
         with self._lock.writing():
             self._index, self._subjects, self._owners = index, subjects, owners
+            self._next_expiry = self._first_expiry()
             self._policy = contents.policy
             self._revision = contents.revision
             self._newest = max(self._newest, contents.revision)
@@ -354,13 +386,25 @@ class Gallery:
     def _decide_by(self, *, rule: OperatingPoint | None = None, law: ScoreLaw | None = None) -> None:
         self._policy = Policy(rule or self._policy.rule, law or self._policy.law)
 
-    def _new_subject(self, enrolled_at: float) -> _Subject:
+    def _agree(self, name: str, terms: Terms) -> None:
+        self._subjects[name].terms = terms
+        self._next_expiry = min(self._next_expiry, _expiry(terms))  # too early costs a look, not a subject
+
+    def _first_expiry(self) -> float:
+        return min((_expiry(subject.terms) for subject in self._subjects.values()), default=math.inf)
+
+    def _new_subject(self, enrolled_at: float, terms: Terms = _NO_TERMS) -> _Subject:
         pool = None if self.row.fusion is Fusion.MAX else Pool(self.row.dimension)
-        return _Subject([], enrolled_at, pool)
+        return _Subject([], enrolled_at, terms, pool)
 
     def _pooled(self, subjects: list[_Subject]) -> NDArray[np.float32]:
         rows = [_pool(subject).row(self.row.fusion) for subject in subjects]
         return np.array(rows, np.float32).reshape(-1, self.row.dimension)
+
+
+def _expiry(terms: Terms) -> float:
+    """When a subject's time is over, Unix seconds; infinity = never."""
+    return math.inf if terms.expires_at is None or terms.legal_hold else terms.expires_at
 
 
 def _pool(subject: _Subject) -> Pool:

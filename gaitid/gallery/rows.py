@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gaitid.gallery.policy import Policy
-from gaitid.records import Fusion, Origin, Quality
+from gaitid.records import Fusion, Origin, Quality, Terms
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +33,7 @@ class Contents:
         subjects: N subject names.
         enrolled_at: When each of those subjects was first enrolled, Unix seconds.
         vectors: (N, D) float32.
+        terms: Of the subjects that have other than `Terms()`, by name.
         revision: State of the gallery that this is.
         policy: How it decides.
     """
@@ -41,6 +42,7 @@ class Contents:
     subjects: list[str]
     enrolled_at: list[float]
     vectors: NDArray[np.float32]
+    terms: dict[str, Terms]
     revision: int
     policy: Policy
 

@@ -1,16 +1,18 @@
-"""The database file: its layout, how it is brought up to date, and its failures as typed errors."""
+"""The database file: who owns it, its layout, how it is brought up to date, its failures as typed errors."""
 
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import sqlite3
 from pathlib import Path
 
-from gaitid.errors import StoreCorrupt, StoreError, StoreReadOnly
+from gaitid.errors import StoreCorrupt, StoreError, StoreLocked, StoreReadOnly
 
 DENIED = (errno.EACCES, errno.EPERM, errno.EROFS)
 """Error numbers of a file system that may not be written."""
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 # The n-th entry brings a database from schema version n to n + 1; entries are never changed.
 _MIGRATIONS: tuple[tuple[str, ...], ...] = (
@@ -60,9 +62,44 @@ _MIGRATIONS: tuple[tuple[str, ...], ...] = (
         "ALTER TABLE subjects ADD COLUMN key_name TEXT",  # NULL: its templates are not sealed
         "ALTER TABLE subjects ADD COLUMN data_key BLOB",
     ),
+    (
+        "ALTER TABLE subjects ADD COLUMN legal_basis TEXT NOT NULL DEFAULT ''",
+        "ALTER TABLE subjects ADD COLUMN purpose TEXT NOT NULL DEFAULT ''",
+        "ALTER TABLE subjects ADD COLUMN reference TEXT NOT NULL DEFAULT ''",
+        "ALTER TABLE subjects ADD COLUMN expires_at REAL",
+        "ALTER TABLE subjects ADD COLUMN legal_hold INTEGER NOT NULL DEFAULT 0",
+    ),
 )
 SCHEMA = len(_MIGRATIONS)
 """Version of the database layout, kept in ``PRAGMA user_version``."""
+
+
+def take_lock(path: Path) -> int:
+    """Own the directory of a lock file, which is made: an exclusive `flock`, which ends with the process.
+
+    Raises:
+        StoreLocked: Another process owns it.
+        StoreReadOnly: It cannot be made or written.
+        StoreError: The disk is full.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)  # others have no business here
+        lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        kind = StoreError if error.errno in _FULL else StoreReadOnly
+        raise kind(
+            f"{path.parent} cannot be written ({error.strerror})",
+            "a directory that this user can make and write",
+            "choose another, free disk space or correct its permissions",
+        ) from error
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(lock)
+        raise StoreLocked(
+            f"{path.parent} is in use", "one owner", "stop the other server or choose another directory"
+        ) from error
+    return lock
 
 
 def open_database(path: Path) -> sqlite3.Connection:

@@ -14,8 +14,6 @@ opening on; what was plain or under an older key is brought up to date first. Na
 
 from __future__ import annotations
 
-import errno
-import fcntl
 import json
 import os
 import sqlite3
@@ -38,15 +36,14 @@ from gaitid.errors import (
     GalleryNotFound,
     MissingDependency,
     StoreError,
-    StoreLocked,
-    StoreReadOnly,
     SubjectExists,
+    SubjectHeld,
     SubjectNotFound,
 )
 from gaitid.gallery.calibration import ScoreLaw
 from gaitid.gallery.policy import Policy
 from gaitid.gallery.rows import Change, Contents, GalleryRow, Sample
-from gaitid.gallery.schema import corrupt, open_database, typed
+from gaitid.gallery.schema import corrupt, open_database, take_lock, typed
 from gaitid.gallery.sealing import Sealing, sealed
 from gaitid.gallery.traces import scan, windows
 from gaitid.records import (
@@ -58,14 +55,13 @@ from gaitid.records import (
     Reason,
     SubjectExport,
     Template,
+    Terms,
 )
 
 if TYPE_CHECKING:  # cryptography is imported by those who use keys
     from gaitid.gallery.keys import DataKey, KeyRing
 
 T = TypeVar("T")
-
-_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 DATABASE, LOCK = "gaitid.db", "gaitid.lock"
 
@@ -117,7 +113,7 @@ class Store:
         self._mutex = Lock()
         self._waiting: deque[_Task[Any]] = deque()
         self._closed = False
-        self._lock_file = _take_lock(self.directory)
+        self._lock_file = take_lock(self.directory / LOCK)
         try:
             self._db = open_database(self._path)
             try:
@@ -174,6 +170,12 @@ class Store:
                 rows = self._read(_TEMPLATES + "s.gallery = ? ORDER BY t.id", gallery.key)
             else:
                 rows = self._read(_TEMPLATES + _DRAWN + " ORDER BY t.id", gallery.key, most_subjects)
+            terms = self._read(
+                "SELECT name, legal_basis, purpose, reference, expires_at, legal_hold FROM subjects"
+                " WHERE gallery = ? AND (legal_basis <> '' OR purpose <> '' OR reference <> ''"
+                " OR expires_at IS NOT NULL OR legal_hold)",
+                gallery.key,
+            )
         if not states:
             raise gallery_not_found(gallery.name)
         plain = self._sealing.unsealed(gallery.key, gallery.contract, [row[3:] for row in rows])
@@ -186,6 +188,7 @@ class Store:
             [row[1] for row in rows],
             [row[2] for row in rows],
             vectors.reshape(-1, gallery.dimension),
+            {row[0]: _terms(row[1:]) for row in terms},
             revision,
             Policy(OperatingPoint(*rule), None if law is None else ScoreLaw.loads(law)),
         )
@@ -260,9 +263,15 @@ class Store:
 
         Raises:
             GalleryNotFound: It was deleted before.
+            SubjectHeld: A legal hold forbids it.
         """
 
         def change() -> None:
+            held = self._db.execute(
+                "SELECT name FROM subjects WHERE gallery = ? AND legal_hold LIMIT 1", (gallery.key,)
+            ).fetchone()
+            if held:
+                raise subject_held(held[0])
             if not self._db.execute("DELETE FROM galleries WHERE id = ?", (gallery.key,)).rowcount:
                 raise gallery_not_found(gallery.name)
 
@@ -313,12 +322,37 @@ class Store:
 
         return self._commit(_Task(change, then, erases=False))
 
+    def set_terms(
+        self, gallery: GalleryRow, name: str, terms: Terms, then: Callable[[Change], None]
+    ) -> Change:
+        """Set the terms of a subject; the old ones are overwritten.
+
+        Raises:
+            GalleryNotFound: The gallery was deleted.
+            SubjectNotFound: The gallery has no such subject.
+        """
+
+        def change() -> Change:
+            revision = self._grow(gallery)
+            subject = self._subject(gallery, name)
+            if subject is None:
+                raise subject_not_found(gallery.name, name)
+            self._db.execute(
+                "UPDATE subjects SET legal_basis = ?, purpose = ?, reference = ?, expires_at = ?,"
+                " legal_hold = ? WHERE id = ?",
+                (*astuple(terms), subject),
+            )
+            return Change(np.empty(0, np.int64), revision, time.time())
+
+        return self._commit(_Task(change, then, erases=False))
+
     def delete_subject(self, gallery: GalleryRow, name: str, then: Callable[[Change], None]) -> Change:
         """Erase a subject and its templates.
 
         Raises:
             GalleryNotFound: The gallery was deleted.
             SubjectNotFound: The gallery has no such subject.
+            SubjectHeld: A legal hold forbids it.
             StoreError: It is deleted, but the write-ahead log could not be emptied of it yet.
         """
 
@@ -330,9 +364,11 @@ class Store:
             rows = self._db.execute(
                 "SELECT id, vector FROM templates WHERE subject = ?", (subject,)
             ).fetchall()
-            key = self._db.execute(
-                "DELETE FROM subjects WHERE id = ? RETURNING data_key", (subject,)
-            ).fetchone()[0]
+            key, is_held = self._db.execute(
+                "DELETE FROM subjects WHERE id = ? RETURNING data_key, legal_hold", (subject,)
+            ).fetchone()
+            if is_held:
+                raise subject_held(name)
             traces = windows([key or b"", *(row[1] for row in rows)])
             return Change(np.array([row[0] for row in rows], np.int64), revision, time.time(), traces)
 
@@ -347,7 +383,8 @@ class Store:
         with self._mutex:
             rows = self._read(
                 "SELECT t.vector, s.key_name, s.data_key, s.id, t.id, t.quality, t.enrolled_at, t.camera,"
-                " t.track, s.enrolled_at FROM templates t JOIN subjects s ON s.id = t.subject"
+                " t.track, s.enrolled_at, s.legal_basis, s.purpose, s.reference, s.expires_at, s.legal_hold"
+                " FROM templates t JOIN subjects s ON s.id = t.subject"
                 " WHERE s.gallery = ? AND s.name = ? ORDER BY t.id",
                 gallery.key,
                 name,
@@ -370,6 +407,7 @@ class Store:
                 )
                 for vector, row in zip(plain, rows, strict=True)
             ),
+            _terms(rows[0][10:]),
         )
 
     def scan(self, traces: tuple[bytes, ...]) -> int:
@@ -532,26 +570,9 @@ def _quality(text: str) -> Quality:
     return Quality(**{**fields, "reasons": tuple(map(Reason, fields.get("reasons", ())))})
 
 
-def _take_lock(directory: Path) -> int:
-    """Own the directory: an open file with an exclusive `flock`, which ends with the process."""
-    try:
-        directory.mkdir(parents=True, exist_ok=True, mode=0o700)  # others have no business here
-        lock = os.open(directory / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    except OSError as error:
-        kind = StoreError if error.errno in _FULL else StoreReadOnly
-        raise kind(
-            f"{directory} cannot be written ({error.strerror})",
-            "a directory that this user can make and write",
-            "choose another, free disk space or correct its permissions",
-        ) from error
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        os.close(lock)
-        raise StoreLocked(
-            f"{directory} is in use", "one owner", "stop the other server or choose another directory"
-        ) from error
-    return lock
+def _terms(row: Sequence[Any]) -> Terms:
+    legal_basis, purpose, reference, expires_at, legal_hold = row
+    return Terms(legal_basis, purpose, reference, expires_at, bool(legal_hold))
 
 
 def gallery_not_found(name: str) -> GalleryNotFound:
@@ -562,6 +583,13 @@ def gallery_not_found(name: str) -> GalleryNotFound:
 def subject_not_found(gallery: str, name: str) -> SubjectNotFound:
     """The error for a subject that is not enrolled."""
     return SubjectNotFound(f"no subject {name!r} in gallery {gallery!r}", "an enrolled one", "enrol it first")
+
+
+def subject_held(name: str) -> SubjectHeld:
+    """The error for the deletion of a subject under a legal hold."""
+    return SubjectHeld(
+        f"subject {name!r} is under a legal hold", "one that may go", "lift the hold with set_terms first"
+    )
 
 
 def subject_exists(gallery: str, name: str) -> SubjectExists:

@@ -20,7 +20,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_health.v1.health import aio as health
 
 from gaitid import registry, wire
-from gaitid.errors import ConfigError
+from gaitid.errors import ConfigError, GaitIdError
 from gaitid.matcher import LocalMatcher, Matcher, find_keys
 from gaitid.quality import QualityPolicy, assess
 from gaitid.server.calls import Calls
@@ -28,6 +28,8 @@ from gaitid.server.service import SERVICES, Service
 from gaitid.settings import split_address
 
 _log = logging.getLogger(__name__)
+EXPIRY_S = 60.0
+"""How often subjects whose time is over are looked for, seconds; calls that name their gallery look, too."""
 _LAST_BYTES_S = 1.0
 """How long answers may take to leave once the work is done, seconds."""
 
@@ -115,9 +117,11 @@ async def start(settings: ServerSettings, matcher: Matcher | None = None) -> Asy
         await server.start()
         address = f"{split_address(settings.address)[0]}:{port}"
         _log.info("serving on %s", address)
+        expiring = asyncio.create_task(_expire(matcher))
         try:
             yield address
         finally:
+            expiring.cancel()
             await vitals.enter_graceful_shutdown()
             # Draining first: grpc's own stop answers calls that arrive in between with CANCELLED.
             await calls.drain(settings.shutdown_grace_s)
@@ -178,6 +182,16 @@ def running(settings: ServerSettings, matcher: Matcher | None = None) -> Iterato
     finally:
         stop()
         thread.join()
+
+
+async def _expire(matcher: Matcher) -> None:
+    """Ask for the galleries now and then: asking erases those subjects whose time is over."""
+    while True:
+        await asyncio.sleep(EXPIRY_S)
+        try:
+            await asyncio.to_thread(matcher.list_galleries)
+        except GaitIdError as error:
+            _log.error("subjects whose time is over could not be erased: %s", error.code)
 
 
 def _open(settings: ServerSettings) -> Matcher:

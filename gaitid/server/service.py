@@ -168,6 +168,16 @@ class Service:
 
         return self._replay(request.request_id, request, work)
 
+    def SetTerms(self, request: subject.SetTermsRequest) -> Message:  # noqa: N802
+        """Record on what terms a subject is held."""
+
+        def work() -> Message:
+            terms = wire.unpack_terms(request.terms)
+            revision = self._matcher.set_terms(request.gallery, request.subject, terms)
+            return subject.SetTermsResponse(revision=revision)
+
+        return self._replay(request.request_id, request, work)
+
     def EraseSubject(self, request: subject.EraseSubjectRequest) -> Message:  # noqa: N802
         """Delete a subject, with a receipt."""
 

@@ -33,14 +33,30 @@ SUSPICION_DUPLICATE: Suspicion
 SUSPICION_INCONSISTENT: Suspicion
 
 class Subject(_message.Message):
-    __slots__ = ("id", "templates", "enrolled_at")
+    __slots__ = ("id", "templates", "enrolled_at", "terms")
     ID_FIELD_NUMBER: _ClassVar[int]
     TEMPLATES_FIELD_NUMBER: _ClassVar[int]
     ENROLLED_AT_FIELD_NUMBER: _ClassVar[int]
+    TERMS_FIELD_NUMBER: _ClassVar[int]
     id: str
     templates: _containers.RepeatedScalarFieldContainer[str]
     enrolled_at: _timestamp_pb2.Timestamp
-    def __init__(self, id: _Optional[str] = ..., templates: _Optional[_Iterable[str]] = ..., enrolled_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    terms: Terms
+    def __init__(self, id: _Optional[str] = ..., templates: _Optional[_Iterable[str]] = ..., enrolled_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., terms: _Optional[_Union[Terms, _Mapping]] = ...) -> None: ...
+
+class Terms(_message.Message):
+    __slots__ = ("legal_basis", "purpose", "reference", "expires_at_s", "legal_hold")
+    LEGAL_BASIS_FIELD_NUMBER: _ClassVar[int]
+    PURPOSE_FIELD_NUMBER: _ClassVar[int]
+    REFERENCE_FIELD_NUMBER: _ClassVar[int]
+    EXPIRES_AT_S_FIELD_NUMBER: _ClassVar[int]
+    LEGAL_HOLD_FIELD_NUMBER: _ClassVar[int]
+    legal_basis: str
+    purpose: str
+    reference: str
+    expires_at_s: float
+    legal_hold: bool
+    def __init__(self, legal_basis: _Optional[str] = ..., purpose: _Optional[str] = ..., reference: _Optional[str] = ..., expires_at_s: _Optional[float] = ..., legal_hold: bool = ...) -> None: ...
 
 class EnrolmentWarning(_message.Message):
     __slots__ = ("index", "suspicion", "subject", "score")
@@ -211,13 +227,33 @@ class ExportSubjectRequest(_message.Message):
     def __init__(self, gallery: _Optional[str] = ..., subject: _Optional[str] = ...) -> None: ...
 
 class ExportSubjectResponse(_message.Message):
-    __slots__ = ("gallery", "subject", "enrolled_at", "templates")
+    __slots__ = ("gallery", "subject", "enrolled_at", "templates", "terms")
     GALLERY_FIELD_NUMBER: _ClassVar[int]
     SUBJECT_FIELD_NUMBER: _ClassVar[int]
     ENROLLED_AT_FIELD_NUMBER: _ClassVar[int]
     TEMPLATES_FIELD_NUMBER: _ClassVar[int]
+    TERMS_FIELD_NUMBER: _ClassVar[int]
     gallery: str
     subject: str
     enrolled_at: _timestamp_pb2.Timestamp
     templates: _containers.RepeatedCompositeFieldContainer[Template]
-    def __init__(self, gallery: _Optional[str] = ..., subject: _Optional[str] = ..., enrolled_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., templates: _Optional[_Iterable[_Union[Template, _Mapping]]] = ...) -> None: ...
+    terms: Terms
+    def __init__(self, gallery: _Optional[str] = ..., subject: _Optional[str] = ..., enrolled_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., templates: _Optional[_Iterable[_Union[Template, _Mapping]]] = ..., terms: _Optional[_Union[Terms, _Mapping]] = ...) -> None: ...
+
+class SetTermsRequest(_message.Message):
+    __slots__ = ("gallery", "subject", "terms", "request_id")
+    GALLERY_FIELD_NUMBER: _ClassVar[int]
+    SUBJECT_FIELD_NUMBER: _ClassVar[int]
+    TERMS_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    gallery: str
+    subject: str
+    terms: Terms
+    request_id: str
+    def __init__(self, gallery: _Optional[str] = ..., subject: _Optional[str] = ..., terms: _Optional[_Union[Terms, _Mapping]] = ..., request_id: _Optional[str] = ...) -> None: ...
+
+class SetTermsResponse(_message.Message):
+    __slots__ = ("revision",)
+    REVISION_FIELD_NUMBER: _ClassVar[int]
+    revision: int
+    def __init__(self, revision: _Optional[int] = ...) -> None: ...

@@ -55,6 +55,11 @@ class SubjectServiceStub(object):
                 request_serializer=gaitid_dot_v1_dot_subject__service__pb2.DeleteSubjectRequest.SerializeToString,
                 response_deserializer=gaitid_dot_v1_dot_subject__service__pb2.DeleteSubjectResponse.FromString,
                 _registered_method=True)
+        self.SetTerms = channel.unary_unary(
+                '/gaitid.v1.SubjectService/SetTerms',
+                request_serializer=gaitid_dot_v1_dot_subject__service__pb2.SetTermsRequest.SerializeToString,
+                response_deserializer=gaitid_dot_v1_dot_subject__service__pb2.SetTermsResponse.FromString,
+                _registered_method=True)
         self.EraseSubject = channel.unary_unary(
                 '/gaitid.v1.SubjectService/EraseSubject',
                 request_serializer=gaitid_dot_v1_dot_subject__service__pb2.EraseSubjectRequest.SerializeToString,
@@ -99,6 +104,13 @@ class SubjectServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def SetTerms(self, request, context):
+        """Records on what terms a subject is held, in place of those before.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def EraseSubject(self, request, context):
         """Deletes a subject, looks for traces of it in all files of the galleries, and signs a receipt. Reads
         every file, so it takes seconds where the galleries have gigabytes.
@@ -136,6 +148,11 @@ def add_SubjectServiceServicer_to_server(servicer, server):
                     servicer.DeleteSubject,
                     request_deserializer=gaitid_dot_v1_dot_subject__service__pb2.DeleteSubjectRequest.FromString,
                     response_serializer=gaitid_dot_v1_dot_subject__service__pb2.DeleteSubjectResponse.SerializeToString,
+            ),
+            'SetTerms': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetTerms,
+                    request_deserializer=gaitid_dot_v1_dot_subject__service__pb2.SetTermsRequest.FromString,
+                    response_serializer=gaitid_dot_v1_dot_subject__service__pb2.SetTermsResponse.SerializeToString,
             ),
             'EraseSubject': grpc.unary_unary_rpc_method_handler(
                     servicer.EraseSubject,
@@ -257,6 +274,33 @@ class SubjectService(object):
             '/gaitid.v1.SubjectService/DeleteSubject',
             gaitid_dot_v1_dot_subject__service__pb2.DeleteSubjectRequest.SerializeToString,
             gaitid_dot_v1_dot_subject__service__pb2.DeleteSubjectResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetTerms(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/gaitid.v1.SubjectService/SetTerms',
+            gaitid_dot_v1_dot_subject__service__pb2.SetTermsRequest.SerializeToString,
+            gaitid_dot_v1_dot_subject__service__pb2.SetTermsResponse.FromString,
             options,
             channel_credentials,
             insecure,

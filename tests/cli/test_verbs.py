@@ -146,6 +146,12 @@ def test_a_subject_gets_her_data_and_a_receipt(gaitid, extracted, tmp_path):
     for path in (tmp_path / "slim", tmp_path / "none" / "receipt"):
         assert gaitid("erase", "slim", *target, "--out", path)[0] == 2
     receipt = tmp_path / "receipt.json"
+    held = ["--legal-basis", "court order", "--expires", "2999-01-01", "--hold"]
+    assert gaitid("terms", "slim", *target, *held)[:2] == (0, "slim: terms recorded; revision 2\n")
+    status, _, err = gaitid("erase", "slim", *target, "--out", receipt)
+    assert (status, "legal hold" in err, receipt.exists()) == (1, True, False)
+    assert gaitid("terms", "slim", *target, "--expires", "tomorrow")[0] == 2
+    assert gaitid("terms", "slim", *target, "--purpose", "tests")[0] == 0
     status, out, _ = gaitid("erase", "slim", *target, "--out", receipt)
     assert (status, out.startswith("slim erased from main: 2 template(s); no trace in")) == (0, True)
     status, out, _ = gaitid("receipt", receipt)

@@ -23,6 +23,7 @@ from gaitid.records import (
     Origin,
     Quality,
     Reason,
+    Terms,
 )
 from gaitid.server.app import ServerSettings, running
 
@@ -62,6 +63,7 @@ def vector(seed, *, dimension=GEI.dimension, contract=GEI.contract):
 
 
 SKELETONS = GaitSequence({"skeleton": np.zeros((20, 17, 3), np.float32)}, np.arange(20.0))
+TERMS = [Terms("consent", "door", "form 7", 4e9), Terms(legal_hold=True), Terms(expires_at=1.0), Terms()]
 POINT = OperatingPoint(0.5, 0.2)
 
 
@@ -156,12 +158,13 @@ def test_random_histories_agree(pair, seed):
             ),
             "verify": ((gallery, subject, samples[0]), {"operating_point": rule()}),
             "delete_subject": ((gallery, subject), {}),
+            "set_terms": ((gallery, subject, choice(TERMS)), {}),
             "erase_subject": ((gallery, subject), {}),
             "export_subject": ((gallery, subject), {}),
             "delete_gallery": ((gallery,), {}),
             "extract": ((walk(int(rng.integers(0, 600))),), {}),
         }
-        shares = [0.1, 0.05, 0.05, 0.05, 0.25, 0.1, 0.05, 0.15, 0.05, 0.03, 0.03, 0.04, 0.01, 0.04]
+        shares = [0.1, 0.05, 0.05, 0.05, 0.25, 0.1, 0.05, 0.12, 0.05, 0.03, 0.05, 0.03, 0.04, 0.01, 0.02]
         name = str(rng.choice(list(steps), p=shares))
         arguments, options = steps[name]
         check(pair, name, *arguments, **options)
@@ -216,6 +219,7 @@ ERRORS = {
     "erase unknown": ("erase_subject", ("home", "eve"), errors.SubjectNotFound),
     "export unknown": ("export_subject", ("home", "eve"), errors.SubjectNotFound),
     "export nobody": ("export_subject", ("home", ""), errors.InputError),
+    "terms of unknown": ("set_terms", ("home", "eve", Terms()), errors.SubjectNotFound),
     "rotate without keys": ("rotate_keys", (), errors.KeyMissing),
     "extract short": ("extract", (walk(1, frames=3),), errors.SequenceTooShort),
     "extract skeletons": ("extract", (SKELETONS,), errors.SequenceError),
@@ -249,6 +253,7 @@ UNSENDABLE = {
     "probe is None": ("identify", ("home", None)),
     "probe is an array": ("identify", ("home", np.zeros(4))),
     "operating point is None": ("set_operating_point", ("home", None)),
+    "terms are a text": ("set_terms", ("home", "ada", "consent")),
     "sample is a string": ("enrol", ("home", "eve", ["walk"])),
     "sequence is an embedding": ("extract", (vector(0),)),
 }

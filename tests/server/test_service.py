@@ -65,7 +65,7 @@ def home(call, vector):
 
 def test_all_rpcs_of_the_protos_are_tested():
     here = Path(__file__).read_text()
-    assert len(RPCS) == 17
+    assert len(RPCS) == 18
     assert not [name for name in RPCS if f'"{name}"' not in here]
 
 
@@ -138,6 +138,14 @@ def test_a_subject_is_exported_and_erased_with_a_receipt(call, vector):
     held = call("ExportSubject", subject.ExportSubjectRequest(gallery="home", subject="ada"))
     assert (held.gallery, held.subject, len(held.templates)) == ("home", "ada", 1)
     assert wire.unpack_embedding(held.templates[0].embedding).contract == GEI.contract
+    terms = subject.Terms(legal_basis="consent", legal_hold=True)
+    record = subject.SetTermsRequest(gallery="home", subject="ada", terms=terms)
+    assert call("SetTerms", record).revision == 3
+    listed = call("ListSubjects", subject.ListSubjectsRequest(gallery="home")).subjects
+    assert [info.terms for info in listed] == [terms, subject.Terms()]
+    delete = subject.DeleteSubjectRequest(gallery="home", subject="ada")
+    assert refused(call, "DeleteSubject", delete) == ("FAILED_PRECONDITION", "SUBJECT_HELD")
+    call("SetTerms", subject.SetTermsRequest(gallery="home", subject="ada"))
     request = subject.EraseSubjectRequest(gallery="home", subject="ada", request_id=str(uuid.uuid4()))
     receipt = call("EraseSubject", request).receipt
     assert call("EraseSubject", request).receipt == receipt
