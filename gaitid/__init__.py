@@ -9,6 +9,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from gaitid.client import RemoteMatcher as RemoteMatcher
     from gaitid.encoders.base import load_encoder as load_encoder
     from gaitid.errors import GaitIdError as GaitIdError
@@ -40,20 +42,23 @@ _NAMES = {
 __all__ = ["__version__", "connect", *sorted(_NAMES)]
 
 
-def connect(target: str, *, encoder: str = "gei") -> Matcher:
+def connect(target: str, *, encoder: str = "gei", key_file: Path | None = None) -> Matcher:
     """The matcher at `target`; the caller cannot tell a local from a remote one.
 
     Args:
         target: ``local:DIRECTORY`` for galleries in this process, else ``host:port`` of a server.
         encoder: Name of the encoder of a local matcher; a server has its own.
+        key_file: Keys that seal the templates of a local matcher; None = those of the environment
+            variable GAITID_KEYS, and without it they are not sealed. A server has its own.
 
     Raises:
         GaitIdError: The directory cannot be used, or the address is malformed.
     """
     matcher: Matcher
     if target.startswith("local:"):
-        local = import_module("gaitid.matcher").LocalMatcher
-        matcher = local(import_module("gaitid.encoders.base").load_encoder(encoder), target[6:])
+        local = import_module("gaitid.matcher")
+        loaded = import_module("gaitid.encoders.base").load_encoder(encoder)
+        matcher = local.LocalMatcher(loaded, target[6:], keys=local.find_keys(key_file))
     else:
         matcher = import_module("gaitid.client").RemoteMatcher(target)
     return matcher

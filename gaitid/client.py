@@ -32,16 +32,22 @@ from gaitid.errors import (
     Unauthenticated,
 )
 from gaitid.records import (
+    Calibration,
     Decision,
     Embedding,
     Enrolment,
+    EnrolmentCheck,
+    ErasureReceipt,
+    Fusion,
     GaitSequence,
     GalleryInfo,
     OperatingPoint,
     Probe,
     Quality,
     ServerInfo,
+    SubjectExport,
     SubjectInfo,
+    Terms,
 )
 from gaitid.settings import split_address
 from gaitid.v1 import admin_service_pb2 as admin
@@ -120,15 +126,41 @@ class RemoteMatcher:
         self._subjects = subject_service_pb2_grpc.SubjectServiceStub(self._channel)  # type: ignore[no-untyped-call]
         self._admin = admin_service_pb2_grpc.AdminServiceStub(self._channel)  # type: ignore[no-untyped-call]
 
-    def create_gallery(self, gallery: str, *, operating_point: OperatingPoint | None = None) -> GalleryInfo:
+    def create_gallery(
+        self, gallery: str, *, operating_point: OperatingPoint | None = None, fusion: Fusion = Fusion.MAX
+    ) -> GalleryInfo:
         """Make an empty gallery; without an operating point the encoder's threshold is used."""
         request = _request(
             gallery_v1.CreateGalleryRequest,
             gallery=gallery,
             operating_point=_point(operating_point),
+            fusion=wire.pack_fusion(fusion),
             request_id=_request_id(),
         )
         return wire.unpack_gallery(self._call(self._galleries.CreateGallery, request).gallery)
+
+    def calibrate(self, gallery: str, strangers: Sequence[Probe] = ()) -> Calibration:
+        """Learn what scores mean in a gallery: from then on candidates carry `fpir_at_score`."""
+        request = _request(
+            gallery_v1.CalibrateGalleryRequest,
+            gallery=gallery,
+            strangers=_probes(strangers),
+            request_id=_request_id(),
+        )
+        return wire.unpack_calibration(self._call(self._galleries.CalibrateGallery, request).calibration)
+
+    def set_operating_point(self, gallery: str, operating_point: OperatingPoint) -> GalleryInfo:
+        """Decide by another rule from now on."""
+        if not isinstance(operating_point, OperatingPoint):
+            kind = type(operating_point).__name__
+            raise InputError(f"operating point is a {kind}", "an OperatingPoint", "make one")
+        request = _request(
+            gallery_v1.SetOperatingPointRequest,
+            gallery=gallery,
+            operating_point=_point(operating_point),
+            request_id=_request_id(),
+        )
+        return wire.unpack_gallery(self._call(self._galleries.SetOperatingPoint, request).gallery)
 
     def list_galleries(self) -> list[GalleryInfo]:
         """All galleries, by name."""
@@ -145,14 +177,28 @@ class RemoteMatcher:
         request = _request(gallery_v1.DeleteGalleryRequest, gallery=gallery, request_id=_request_id())
         self._call(self._galleries.DeleteGallery, request)
 
-    def enrol(self, gallery: str, subject: str, samples: Sequence[Probe]) -> Enrolment:
+    def enrol(
+        self,
+        gallery: str,
+        subject: str,
+        samples: Sequence[Probe],
+        *,
+        check: EnrolmentCheck = EnrolmentCheck.WARN,
+    ) -> Enrolment:
         """Add a new subject with one template per good sample."""
-        request = _samples(subject_v1.EnrolRequest, gallery, subject, samples)
+        request = _samples(subject_v1.EnrolRequest, gallery, subject, samples, check)
         return wire.unpack_enrolment(self._call(self._subjects.Enrol, request).enrolment)
 
-    def add_samples(self, gallery: str, subject: str, samples: Sequence[Probe]) -> Enrolment:
+    def add_samples(
+        self,
+        gallery: str,
+        subject: str,
+        samples: Sequence[Probe],
+        *,
+        check: EnrolmentCheck = EnrolmentCheck.WARN,
+    ) -> Enrolment:
         """Add templates to an enrolled subject."""
-        request = _samples(subject_v1.AddSamplesRequest, gallery, subject, samples)
+        request = _samples(subject_v1.AddSamplesRequest, gallery, subject, samples, check)
         return wire.unpack_enrolment(self._call(self._subjects.AddSamples, request).enrolment)
 
     def list_subjects(self, gallery: str) -> list[SubjectInfo]:
@@ -205,11 +251,41 @@ class RemoteMatcher:
         )
         return int(self._call(self._subjects.DeleteSubject, request).revision)
 
+    def set_terms(self, gallery: str, subject: str, terms: Terms) -> int:
+        """Record on what terms a subject is held; gives the new revision."""
+        if not isinstance(terms, Terms):
+            raise InputError(f"terms are a {type(terms).__name__}", "Terms", "make them")
+        request = _request(
+            subject_v1.SetTermsRequest,
+            gallery=gallery,
+            subject=subject,
+            terms=wire.pack_terms(terms),
+            request_id=_request_id(),
+        )
+        return int(self._call(self._subjects.SetTerms, request).revision)
+
+    def erase_subject(self, gallery: str, subject: str) -> ErasureReceipt:
+        """Delete a subject, look for traces of it in all files of the galleries, and sign a receipt."""
+        request = _request(
+            subject_v1.EraseSubjectRequest, gallery=gallery, subject=subject, request_id=_request_id()
+        )
+        return wire.unpack_receipt(self._call(self._subjects.EraseSubject, request).receipt)
+
+    def export_subject(self, gallery: str, subject: str) -> SubjectExport:
+        """All that a gallery holds of a subject, as those may ask whom it is about."""
+        request = _request(subject_v1.ExportSubjectRequest, gallery=gallery, subject=subject)
+        return wire.unpack_export(self._call(self._subjects.ExportSubject, request))
+
     def extract(self, sequence: GaitSequence) -> tuple[Embedding, Quality]:
         """Embed a sequence without storing or searching it."""
         request = _request(match.ExtractTemplateRequest, sequence=wire.pack_sequence(sequence))
         answer = self._call(self._match.ExtractTemplate, request)
         return wire.unpack_embedding(answer.embedding), wire.unpack_quality(answer.quality)
+
+    def rotate_keys(self) -> int:
+        """Read the keys of the galleries again, and bring every subject under the one in use."""
+        request = admin.RotateKeysRequest(request_id=_request_id())
+        return int(self._call(self._admin.RotateKeys, request).subjects)
 
     def info(self) -> ServerInfo:
         """Version, encoder and wanted input."""
@@ -307,11 +383,21 @@ def _request(kind: Any, **fields: Any) -> Any:
         ) from error
 
 
-def _samples(kind: Any, gallery: str, subject: str, samples: Sequence[Probe]) -> Any:
+def _samples(kind: Any, gallery: str, subject: str, samples: Sequence[Probe], check: EnrolmentCheck) -> Any:
+    return _request(
+        kind,
+        gallery=gallery,
+        subject=subject,
+        samples=_probes(samples),
+        check=wire.pack_check(check),
+        request_id=_request_id(),
+    )
+
+
+def _probes(samples: Sequence[Probe]) -> list[Any]:
     if isinstance(samples, GaitSequence | Embedding):
         raise InputError("no list of samples", "one sample or more", "pass a list of sequences")
-    probes = [wire.pack_probe(sample) for sample in samples]
-    return _request(kind, gallery=gallery, subject=subject, samples=probes, request_id=_request_id())
+    return [wire.pack_probe(sample) for sample in samples]
 
 
 def _point(operating_point: OperatingPoint | None) -> Any:

@@ -24,10 +24,14 @@
     │   └── SubjectExists
     ├── ContractMismatch           an embedding of another encoder
     ├── EnrolmentRejected          samples too poor to enrol; carries reason codes
+    ├── EnrolmentSuspect           samples look like another subject, or like two
+    ├── SubjectHeld                a legal hold forbids the deletion
+    ├── NotCalibrated              what a score means in this gallery is not known
     ├── StoreError                 the data directory
     │   ├── StoreLocked            another process owns it
     │   ├── StoreReadOnly          it cannot be written
-    │   └── StoreCorrupt           it fails its integrity check
+    │   ├── StoreCorrupt           it fails its integrity check
+    │   └── KeyMissing             its templates are sealed, and the key was not given
     ├── MissingDependency          an optional package is not installed
     ├── PermissionDenied           the caller may not do this
     ├── Unauthenticated            the caller did not say who it is
@@ -177,6 +181,24 @@ class EnrolmentRejected(GaitIdError):
         self.reasons = tuple(reasons)
 
 
+class EnrolmentSuspect(GaitIdError):
+    """Samples look like another subject's, or not like one subject's, and the caller wants that refused."""
+
+    status = "FAILED_PRECONDITION"
+
+
+class SubjectHeld(GaitIdError):
+    """A legal hold forbids to delete the subject."""
+
+    status = "FAILED_PRECONDITION"
+
+
+class NotCalibrated(GaitIdError):
+    """A target rate is asked of a gallery that does not know what its scores mean."""
+
+    status = "FAILED_PRECONDITION"
+
+
 class StoreError(GaitIdError):
     """The data directory cannot be used."""
 
@@ -195,6 +217,12 @@ class StoreCorrupt(StoreError):
     """The data directory fails its integrity check."""
 
     status = "DATA_LOSS"
+
+
+class KeyMissing(StoreError):
+    """The data directory's templates are sealed under a key that was not given."""
+
+    status = "FAILED_PRECONDITION"
 
 
 class MissingDependency(GaitIdError):

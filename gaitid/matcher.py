@@ -2,22 +2,36 @@
 
 from __future__ import annotations
 
+import os
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from gaitid import __version__, registry
 from gaitid.encoders.base import Encoder, check_input
-from gaitid.errors import ContractMismatch, EnrolmentRejected, InputError, SequenceTooShort
+from gaitid.errors import (
+    ContractMismatch,
+    EnrolmentRejected,
+    EnrolmentSuspect,
+    InputError,
+    SequenceTooShort,
+)
 from gaitid.gallery.gallery import Gallery
-from gaitid.gallery.policy import decide
-from gaitid.gallery.store import GalleryRow, Sample, Store, gallery_not_found
+from gaitid.gallery.policy import Policy, decide
+from gaitid.gallery.rows import GalleryRow, Sample
+from gaitid.gallery.store import Store, gallery_not_found
 from gaitid.quality import assess
 from gaitid.records import (
+    Calibration,
     Decision,
     Embedding,
     Enrolment,
+    EnrolmentCheck,
+    EnrolmentWarning,
+    ErasureReceipt,
+    Fusion,
     GaitSequence,
     GalleryInfo,
     OperatingPoint,
@@ -26,9 +40,16 @@ from gaitid.records import (
     Quality,
     Reason,
     ServerInfo,
+    SubjectExport,
     SubjectInfo,
+    Suspicion,
+    Terms,
+    check_choice,
     check_name,
 )
+
+if TYPE_CHECKING:
+    from gaitid.gallery.keys import KeyRing
 
 
 @runtime_checkable
@@ -40,11 +61,37 @@ class Matcher(Protocol):
     embedding of another encoder, `InputError` for malformed names and probes.
     """
 
-    def create_gallery(self, gallery: str, *, operating_point: OperatingPoint | None = None) -> GalleryInfo:
+    def create_gallery(
+        self, gallery: str, *, operating_point: OperatingPoint | None = None, fusion: Fusion = Fusion.MAX
+    ) -> GalleryInfo:
         """Make an empty gallery; without an operating point the encoder's threshold is used.
 
         Raises:
             GalleryExists: The name is taken.
+            NotCalibrated: The operating point names a target rate; calibrate first, then set it.
+        """
+        ...
+
+    def calibrate(self, gallery: str, strangers: Sequence[Probe] = ()) -> Calibration:
+        """Learn what scores mean in a gallery: from then on candidates carry `fpir_at_score`.
+
+        Repeat it when the gallery has grown to several times its size, or the cameras change.
+
+        Args:
+            gallery: Name of the gallery.
+            strangers: Walks of people who are not enrolled, seen as probes will be; poor ones are left
+                out. Without any, the gallery's own subjects are compared with one another.
+
+        Raises:
+            NotCalibrated: Fewer than 1,000 comparisons are possible.
+        """
+        ...
+
+    def set_operating_point(self, gallery: str, operating_point: OperatingPoint) -> GalleryInfo:
+        """Decide by another rule from now on.
+
+        Raises:
+            NotCalibrated: It names a target rate, and the gallery is not calibrated.
         """
         ...
 
@@ -57,24 +104,46 @@ class Matcher(Protocol):
         ...
 
     def delete_gallery(self, gallery: str) -> None:
-        """Delete a gallery with all its subjects."""
+        """Delete a gallery with all its subjects.
+
+        Raises:
+            SubjectHeld: A legal hold forbids it for one of them.
+        """
         ...
 
-    def enrol(self, gallery: str, subject: str, samples: Sequence[Probe]) -> Enrolment:
+    def enrol(
+        self,
+        gallery: str,
+        subject: str,
+        samples: Sequence[Probe],
+        *,
+        check: EnrolmentCheck = EnrolmentCheck.WARN,
+    ) -> Enrolment:
         """Add a new subject with one template per good sample.
 
         Raises:
             SubjectExists: Use `add_samples` to add to it.
             EnrolmentRejected: No sample was good enough; carries the reasons.
+            EnrolmentSuspect: `check` is REFUSE, and a sample looks like another subject's, or like no
+                other of this subject.
         """
         ...
 
-    def add_samples(self, gallery: str, subject: str, samples: Sequence[Probe]) -> Enrolment:
+    def add_samples(
+        self,
+        gallery: str,
+        subject: str,
+        samples: Sequence[Probe],
+        *,
+        check: EnrolmentCheck = EnrolmentCheck.WARN,
+    ) -> Enrolment:
         """Add templates to an enrolled subject.
 
         Raises:
             SubjectNotFound: It is not enrolled.
             EnrolmentRejected: No sample was good enough; carries the reasons.
+            EnrolmentSuspect: `check` is REFUSE, and a sample looks like another subject's, or like no
+                other of this subject.
         """
         ...
 
@@ -90,7 +159,11 @@ class Matcher(Protocol):
         max_candidates: int = 5,
         operating_point: OperatingPoint | None = None,
     ) -> Decision:
-        """Search the gallery for the probe (1:N, open set)."""
+        """Search the gallery for the probe (1:N, open set).
+
+        Raises:
+            NotCalibrated: The operating point names a target rate, and the gallery is not calibrated.
+        """
         ...
 
     def verify(
@@ -100,11 +173,41 @@ class Matcher(Protocol):
 
         Raises:
             SubjectNotFound: It is not enrolled.
+            NotCalibrated: The operating point names a target rate, and the gallery is not calibrated.
         """
         ...
 
     def delete_subject(self, gallery: str, subject: str) -> int:
         """Delete a subject and its templates at once; gives the new revision.
+
+        Raises:
+            SubjectNotFound: It is not enrolled.
+            SubjectHeld: A legal hold forbids it.
+        """
+        ...
+
+    def set_terms(self, gallery: str, subject: str, terms: Terms) -> int:
+        """Record on what terms a subject is held; gives the new revision.
+
+        When `Terms.expires_at` has come the subject is in no answer any more, and is erased.
+
+        Raises:
+            SubjectNotFound: It is not enrolled.
+        """
+        ...
+
+    def erase_subject(self, gallery: str, subject: str) -> ErasureReceipt:
+        """Delete a subject, look for traces of it in all files of the galleries, and sign a receipt.
+
+        Raises:
+            SubjectNotFound: It is not enrolled.
+            SubjectHeld: A legal hold forbids it.
+            StoreError: It is deleted, but a trace was found.
+        """
+        ...
+
+    def export_subject(self, gallery: str, subject: str) -> SubjectExport:
+        """All that a gallery holds of a subject, as those may ask whom it is about.
 
         Raises:
             SubjectNotFound: It is not enrolled.
@@ -116,6 +219,19 @@ class Matcher(Protocol):
 
         Raises:
             SequenceError: The encoder cannot embed it.
+        """
+        ...
+
+    def rotate_keys(self) -> int:
+        """Read the keys of the galleries again, and bring every subject under the one in use.
+
+        Calls go on meanwhile. Once it is done, older keys may be destroyed.
+
+        Returns:
+            Number of subjects that were not.
+
+        Raises:
+            KeyMissing: The galleries are not sealed, or an older key is gone.
         """
         ...
 
@@ -138,11 +254,13 @@ class LocalMatcher:
         encoder: Embeds sequences; called from many threads.
         data: Data directory; made when it does not exist.
         index: Name in `registry.INDEXES`.
+        keys: Seal templates on disk; None = they are not sealed. See `find_keys`.
         assess: Gives the quality of a sequence; one that is not usable is not embedded. Another policy
             is ``functools.partial(quality.assess, policy=...)``.
 
     Raises:
-        StoreError: The directory is in use, read-only or damaged; see `gallery.store.Store`.
+        StoreError: The directory is in use, read-only, damaged, or sealed under another key; see
+            `gallery.store.Store`.
         UnknownName: No index of that name.
     """
 
@@ -152,12 +270,13 @@ class LocalMatcher:
         data: Path | str,
         *,
         index: str = "faiss",
+        keys: KeyRing | None = None,
         assess: Callable[[GaitSequence], Quality] = assess,
     ) -> None:
         self._encoder = encoder
         self._assess = assess
         self._index = registry.resolve("indexes", index)
-        self._store = Store(data)
+        self._store = Store(data, keys)
         try:
             self._galleries = {
                 row.name: Gallery(self._store, row, self._index) for row in self._store.galleries()
@@ -166,19 +285,47 @@ class LocalMatcher:
             self._store.close()
             raise
 
-    def create_gallery(self, gallery: str, *, operating_point: OperatingPoint | None = None) -> GalleryInfo:
+    def create_gallery(
+        self, gallery: str, *, operating_point: OperatingPoint | None = None, fusion: Fusion = Fusion.MAX
+    ) -> GalleryInfo:
         """See `Matcher.create_gallery`."""
         check_name(gallery, "gallery")
         encoder = self._encoder
-        rule = operating_point or OperatingPoint(encoder.threshold)
-        row = self._store.create_gallery(gallery, encoder.name, encoder.contract, encoder.dimension, rule)
+        rule = Policy(OperatingPoint(encoder.threshold)).resolve(operating_point, 0)
+        row = self._store.create_gallery(
+            gallery,
+            encoder.name,
+            encoder.contract,
+            encoder.dimension,
+            rule,
+            fusion=check_choice(Fusion, fusion),
+        )
         held = self._galleries[gallery] = Gallery(self._store, row, self._index)
+        return held.describe()
+
+    def calibrate(self, gallery: str, strangers: Sequence[Probe] = ()) -> Calibration:
+        """See `Matcher.calibrate`."""
+        held = self._find(gallery)
+        own = isinstance(strangers, Sequence) and not len(strangers)
+        accepted = [] if own else self._select(held, strangers)[0]
+        return held.calibrate([sample.vector for _, sample in accepted])
+
+    def set_operating_point(self, gallery: str, operating_point: OperatingPoint) -> GalleryInfo:
+        """See `Matcher.set_operating_point`."""
+        held = self._find(gallery)
+        if not isinstance(operating_point, OperatingPoint):
+            kind = type(operating_point).__name__
+            raise InputError(f"operating point is a {kind}", "an OperatingPoint", "make one")
+        held.set_rule(operating_point)
         return held.describe()
 
     def list_galleries(self) -> list[GalleryInfo]:
         """See `Matcher.list_galleries`."""
         self._store.check_open()
-        return [held.describe() for _, held in sorted(self._galleries.copy().items())]
+        galleries = [held for _, held in sorted(self._galleries.copy().items())]
+        for held in galleries:
+            held.expire(time.time())
+        return [held.describe() for held in galleries]
 
     def describe(self, gallery: str) -> GalleryInfo:
         """See `Matcher.describe`."""
@@ -189,23 +336,39 @@ class LocalMatcher:
         row = self._find(gallery).row
         self._store.delete_gallery(row, lambda _: self._forget(row))
 
-    def enrol(self, gallery: str, subject: str, samples: Sequence[Probe]) -> Enrolment:
+    def enrol(
+        self,
+        gallery: str,
+        subject: str,
+        samples: Sequence[Probe],
+        *,
+        check: EnrolmentCheck = EnrolmentCheck.WARN,
+    ) -> Enrolment:
         """See `Matcher.enrol`; all accepted samples are stored, or none."""
         check_name(subject, "subject")
         held = self._find(gallery)
         held.require_new(subject)
         accepted, refused = self._select(held, samples)
-        change = held.add_subject(subject, accepted)
-        return Enrolment(subject, tuple(map(str, change.ids)), refused, change.revision)
+        warnings = _inspect(held, subject, accepted, check)
+        change = held.add_subject(subject, [sample for _, sample in accepted])
+        return Enrolment(subject, tuple(map(str, change.ids)), refused, change.revision, warnings)
 
-    def add_samples(self, gallery: str, subject: str, samples: Sequence[Probe]) -> Enrolment:
+    def add_samples(
+        self,
+        gallery: str,
+        subject: str,
+        samples: Sequence[Probe],
+        *,
+        check: EnrolmentCheck = EnrolmentCheck.WARN,
+    ) -> Enrolment:
         """See `Matcher.add_samples`; all accepted samples are stored, or none."""
         check_name(subject, "subject")
         held = self._find(gallery)
         held.require(subject)
         accepted, refused = self._select(held, samples)
-        change = held.add_templates(subject, accepted)
-        return Enrolment(subject, tuple(map(str, change.ids)), refused, change.revision)
+        warnings = _inspect(held, subject, accepted, check)
+        change = held.add_templates(subject, [sample for _, sample in accepted])
+        return Enrolment(subject, tuple(map(str, change.ids)), refused, change.revision, warnings)
 
     def list_subjects(self, gallery: str) -> list[SubjectInfo]:
         """See `Matcher.list_subjects`."""
@@ -224,12 +387,18 @@ class LocalMatcher:
         if type(max_candidates) is not int or max_candidates < 1:
             raise InputError(f"max_candidates is {max_candidates!r}", "an int of at least 1", "ask for one")
         embedding, quality = self._prepare(held, probe)
-        rule = operating_point or held.row.operating_point
         if embedding is None:
-            info = held.describe()
-            return decide((), quality, rule, info.revision, empty=not info.templates)
-        candidates, revision = held.search(embedding.vector, max_candidates)
-        return decide(candidates, quality, rule, revision, empty=not candidates)
+            found = held.without_search(operating_point)
+        else:
+            found = held.search(embedding.vector, max_candidates, operating_point)
+        return decide(
+            found.candidates,
+            quality,
+            found.rule,
+            found.revision,
+            empty=found.is_empty,
+            shown=max_candidates,
+        )
 
     def verify(
         self, gallery: str, subject: str, probe: Probe, *, operating_point: OperatingPoint | None = None
@@ -239,22 +408,50 @@ class LocalMatcher:
         held = self._find(gallery)
         held.require(subject)
         embedding, quality = self._prepare(held, probe)
-        rule = operating_point or held.row.operating_point
         if embedding is None:
-            return decide((), quality, rule, held.describe().revision)
-        candidate, revision = held.compare(subject, embedding.vector)
-        return decide((candidate,), quality, rule, revision)
+            found = held.without_search(operating_point)
+        else:
+            found = held.compare(subject, embedding.vector, operating_point)
+        return decide(found.candidates, quality, found.rule, found.revision)
 
     def delete_subject(self, gallery: str, subject: str) -> int:
         """See `Matcher.delete_subject`; no file of the data directory keeps a trace of it."""
         check_name(subject, "subject")
         return self._find(gallery).delete_subject(subject).revision
 
+    def set_terms(self, gallery: str, subject: str, terms: Terms) -> int:
+        """See `Matcher.set_terms`."""
+        check_name(subject, "subject")
+        held = self._find(gallery)
+        if not isinstance(terms, Terms):
+            raise InputError(f"terms are a {type(terms).__name__}", "Terms", "make them")
+        return held.set_terms(subject, terms).revision
+
+    def erase_subject(self, gallery: str, subject: str) -> ErasureReceipt:
+        """See `Matcher.erase_subject`."""
+        check_name(subject, "subject")
+        held = self._find(gallery)
+        held.require(subject)
+        sign = _signer()  # before anything is deleted
+        change = held.delete_subject(subject)
+        scanned = self._store.scan(change.traces)
+        receipt = ErasureReceipt(gallery, subject, len(change.ids), change.revision, change.at, scanned)
+        return sign(receipt, self._store.directory)
+
+    def export_subject(self, gallery: str, subject: str) -> SubjectExport:
+        """See `Matcher.export_subject`."""
+        check_name(subject, "subject")
+        return self._find(gallery).export(subject)
+
     def extract(self, sequence: GaitSequence) -> tuple[Embedding, Quality]:
         """See `Matcher.extract`; a poor quality is reported, and the sequence embedded all the same."""
         _check_probe(sequence, (GaitSequence,))
         check_input(self._encoder, sequence)
         return self._encoder(sequence), self._assess(sequence)
+
+    def rotate_keys(self) -> int:
+        """See `Matcher.rotate_keys`."""
+        return self._store.rotate_keys()
 
     def info(self) -> ServerInfo:
         """See `Matcher.info`."""
@@ -278,6 +475,7 @@ class LocalMatcher:
         held = self._galleries.get(gallery)
         if held is None:
             raise gallery_not_found(gallery)
+        held.expire(time.time())
         return held
 
     def _forget(self, row: GalleryRow) -> None:
@@ -310,17 +508,17 @@ class LocalMatcher:
 
     def _select(
         self, held: Gallery, samples: Sequence[Probe]
-    ) -> tuple[list[Sample], tuple[tuple[int, tuple[Reason, ...]], ...]]:
-        """The samples good enough to enrol, and index and reasons of the others."""
+    ) -> tuple[list[tuple[int, Sample]], tuple[tuple[int, tuple[Reason, ...]], ...]]:
+        """The samples good enough to enrol by index, and index and reasons of the others."""
         if isinstance(samples, GaitSequence | Embedding) or not len(samples):
             raise InputError("no list of samples", "one sample or more", "pass a list of sequences")
-        accepted: list[Sample] = []
+        accepted: list[tuple[int, Sample]] = []
         refused: list[tuple[int, tuple[Reason, ...]]] = []
         for number, probe in enumerate(samples):
             embedding, quality = self._prepare(held, probe)
             if embedding is not None:
                 origin = probe.origin if isinstance(probe, GaitSequence) else Origin()
-                accepted.append(Sample(embedding.vector, quality, origin))
+                accepted.append((number, Sample(embedding.vector, quality, origin)))
             elif quality is not None:
                 refused.append((number, quality.reasons))
         if not accepted:
@@ -332,6 +530,50 @@ class LocalMatcher:
                 reasons,
             )
         return accepted, tuple(refused)
+
+
+def find_keys(file: Path | None = None) -> KeyRing | None:
+    """The keys that seal templates: of a file, else of the environment (GAITID_KEYS), else none.
+
+    Raises:
+        ConfigError: They cannot be read.
+        MissingDependency: The package cryptography is not installed.
+    """
+    if file is None and "GAITID_KEYS" not in os.environ:
+        return None
+    try:
+        from gaitid.gallery.keys import ring_from_environment, ring_from_file
+    except ModuleNotFoundError as error:
+        raise registry.missing(error, "sealing of templates") from error
+    return ring_from_environment() if file is None else ring_from_file(file)
+
+
+def _signer() -> Callable[[ErasureReceipt, Path], ErasureReceipt]:
+    try:
+        from gaitid.gallery.identity import sign
+    except ModuleNotFoundError as error:
+        raise registry.missing(error, "signing of receipts") from error
+    return sign
+
+
+def _inspect(
+    held: Gallery, subject: str, samples: Sequence[tuple[int, Sample]], check: EnrolmentCheck
+) -> tuple[EnrolmentWarning, ...]:
+    if check_choice(EnrolmentCheck, check) is EnrolmentCheck.OFF:
+        return ()
+    found = held.suspicions(subject, samples)
+    if found and check_choice(EnrolmentCheck, check) is EnrolmentCheck.REFUSE:
+        first = found[0]
+        what = {
+            Suspicion.DUPLICATE: f"like subject {first.subject!r}",
+            Suspicion.INCONSISTENT: "unlike the subject's others",
+        }
+        raise EnrolmentSuspect(
+            f"sample {first.sample} is {what[first.suspicion]} (score {first.score:.3f})",
+            f"samples of {subject!r} alone",
+            "look at the walks; enrol with check WARN if they are right",
+        )
+    return found
 
 
 def _check_probe(probe: object, kinds: tuple[type, ...]) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +26,10 @@ JOINTS = 17
 """Joints of a skeleton, in COCO order."""
 MAX_FRAMES = 10_000
 """Longest sequence accepted anywhere."""
+MAX_MATCHES = 1000
+"""Largest `OperatingPoint.max_matches`."""
+MAX_TERM = 256
+"""Longest text of `Terms`, letters."""
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,127}")
 
@@ -65,6 +69,46 @@ class Outcome(str, Enum):
     REVIEW = "review"
     INSUFFICIENT_QUALITY = "insufficient_quality"
     EMPTY_GALLERY = "empty_gallery"
+
+
+class Fusion(str, Enum):
+    """How the templates of a subject make one score."""
+
+    MAX = "max"
+    """The cosine of the best template."""
+    MEAN = "mean"
+    """The mean cosine of all templates."""
+    CENTROID = "centroid"
+    """The cosine of the normalised mean of all templates."""
+
+
+class CalibrationSource(str, Enum):
+    """Whose scores a calibration was learnt from."""
+
+    GALLERY = "gallery"
+    """Templates of the gallery's subjects against its other subjects."""
+    COHORT = "cohort"
+    """Probes of people who are not enrolled against the gallery's subjects."""
+
+
+class EnrolmentCheck(str, Enum):
+    """What to do when samples look like another subject's, or like those of two people."""
+
+    OFF = "off"
+    """Do not look."""
+    WARN = "warn"
+    """Enrol, and say so."""
+    REFUSE = "refuse"
+    """Do not enrol."""
+
+
+class Suspicion(str, Enum):
+    """What an enrolment check finds."""
+
+    DUPLICATE = "duplicate"
+    """The sample reaches the gallery's threshold with another subject: one person, two names."""
+    INCONSISTENT = "inconsistent"
+    """The sample is no more like the subject's others than strangers are: two people, one name."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -287,9 +331,10 @@ class Candidate:
 
     Attributes:
         subject: Subject id.
-        score: Cosine, -1..1, of the subject's best template; not a probability.
-        template: Id of that template.
-        fpir_at_score: Expected FPIR of a threshold at this score; None without calibration.
+        score: Cosine, -1..1, fused over the subject's templates; not a probability.
+        template: Id of the best template; of the subject's first when `Fusion` is not MAX.
+        fpir_at_score: Expected FPIR of a threshold at this score in this gallery, for a verification
+            (one comparison) its FMR; None without calibration.
     """
 
     subject: str
@@ -302,21 +347,76 @@ class Candidate:
 class OperatingPoint:
     """The rule that turns scores into a decision.
 
+    It says the threshold, or a target rate from which a calibrated gallery derives the threshold anew
+    for each probe; then `threshold` is what came out, and what a caller gives there is not used.
+
     Attributes:
         threshold: Lowest score of a match, -1..1.
         review_band: Scores this far below the threshold are for a human (`Outcome.REVIEW`); 0 = none.
+        fmr: Target false match rate of one comparison, above 0 and below 1; None = not by FMR.
+        fpir: Target false positive identification rate of a stranger's search in the whole gallery,
+            above 0 and below 1; None = not by FPIR.
+        margin: A match that leads the second candidate by less is for a human, 0..2; 0 = no such rule.
+        max_matches: More candidates than this at the threshold are for a human; 0 = no such rule.
     """
 
-    threshold: float
+    threshold: float = 1.0
     review_band: float = 0.0
+    fmr: float | None = None
+    fpir: float | None = None
+    margin: float = 0.0
+    max_matches: int = 0
 
     def __post_init__(self) -> None:
         if not -1.0 <= self.threshold <= 1.0:
             raise InputError(
                 f"threshold is {self.threshold}", "a cosine from -1 to 1", "choose one in that range"
             )
-        if not 0.0 <= self.review_band <= 2.0:
-            raise InputError(f"review_band is {self.review_band}", "0 to 2", "choose one in that range")
+        for name in ("review_band", "margin"):
+            if not 0.0 <= getattr(self, name) <= 2.0:
+                raise InputError(f"{name} is {getattr(self, name)}", "0 to 2", "choose one in that range")
+        for name in ("fmr", "fpir"):
+            rate = getattr(self, name)
+            if rate is not None and not 0.0 < rate < 1.0:
+                raise InputError(f"target {name} is {rate}", "above 0 and below 1", "0.01 is 1 %")
+        if self.fmr is not None and self.fpir is not None:
+            raise InputError("two targets, fmr and fpir", "one", "leave one out")
+        if type(self.max_matches) is not int or not 0 <= self.max_matches <= MAX_MATCHES:
+            raise InputError(
+                f"max_matches is {self.max_matches!r}",
+                f"an int from 0 to {MAX_MATCHES}",
+                "1 is the strictest",
+            )
+
+    @property
+    def has_target(self) -> bool:
+        """True when the threshold follows from a target rate."""
+        return self.fmr is not None or self.fpir is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """What a gallery knows about the scores of strangers.
+
+    Attributes:
+        source: Whose scores it was learnt from.
+        subjects: Subjects compared with; at most 10,000 are drawn.
+        probes: Probes compared; at most 1,000 are drawn.
+        comparisons: Scores it rests on; FMRs below ``1 / comparisons`` are extrapolated.
+        clustering: 0..1, share of independence between the scores of one probe: false matches that
+            come together make fewer false positives (1 = each comes alone).
+        misfit: 0..1, largest gap between the law of the highest 5 % of scores and those scores, as a
+            share of them; above 0.1 distrust extrapolated rates.
+        made_at: Unix seconds.
+    """
+
+    source: CalibrationSource
+    subjects: int
+    probes: int
+    comparisons: int
+    clustering: float
+    misfit: float
+    made_at: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -367,8 +467,10 @@ class GalleryInfo:
         subjects: Number of subjects.
         templates: Number of templates.
         revision: Grows by one with each change.
-        operating_point: The gallery's decision rule.
+        operating_point: The gallery's decision rule; its threshold is that for the present size.
         created_at: Unix seconds.
+        fusion: How the templates of a subject make one score.
+        calibration: What it knows about the scores of strangers; None = nothing yet.
     """
 
     name: str
@@ -380,15 +482,64 @@ class GalleryInfo:
     revision: int
     operating_point: OperatingPoint
     created_at: float
+    fusion: Fusion = Fusion.MAX
+    calibration: Calibration | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """On what terms a subject's templates are held.
+
+    Attributes:
+        legal_basis: For example ``consent``, ``contract``, ``legal obligation``; empty = not recorded.
+        purpose: What they may be used for; empty = not recorded.
+        reference: Where the consent or order is filed; empty = nowhere.
+        expires_at: When they are deleted of themselves, Unix seconds; None = never.
+        legal_hold: They must be kept: neither deleted by anybody nor expired.
+    """
+
+    legal_basis: str = ""
+    purpose: str = ""
+    reference: str = ""
+    expires_at: float | None = None
+    legal_hold: bool = False
+
+    def __post_init__(self) -> None:
+        for name in ("legal_basis", "purpose", "reference"):
+            text = getattr(self, name)
+            if not isinstance(text, str) or len(text) > MAX_TERM or not text.isprintable():
+                raise InputError(
+                    f"{name} is {text!r:.60}", f"printable, {MAX_TERM} letters at most", "shorten it"
+                )
+        if self.expires_at is not None and not 0.0 <= self.expires_at < 253402300800.0:  # year 10000
+            raise InputError(f"expires_at is {self.expires_at}", "Unix seconds", "leave it out for never")
 
 
 @dataclass(frozen=True, slots=True)
 class SubjectInfo:
-    """A subject of a gallery: its id, template ids, and when it was first enrolled (Unix seconds)."""
+    """A subject: its id, template ids, when it was first enrolled (Unix seconds), and on what terms."""
 
     id: str
     templates: tuple[str, ...]
     enrolled_at: float
+    terms: Terms = Terms()
+
+
+@dataclass(frozen=True, slots=True)
+class EnrolmentWarning:
+    """What an enrolment check found about one sample.
+
+    Attributes:
+        sample: Its index among the samples given.
+        suspicion: What it may be.
+        subject: The subject it is too like (DUPLICATE) or too unlike (INCONSISTENT).
+        score: Cosine, -1..1: with that subject, or with the most alike of its other samples.
+    """
+
+    sample: int
+    suspicion: Suspicion
+    subject: str
+    score: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -400,12 +551,68 @@ class Enrolment:
         templates: Ids of the new templates, one per accepted sample, in their order.
         refused: Index of each refused sample with its reason codes.
         revision: Revision of the gallery that holds the new templates.
+        warnings: What the enrolment check found, by sample.
     """
 
     subject: str
     templates: tuple[str, ...]
     refused: tuple[tuple[int, tuple[Reason, ...]], ...]
     revision: int
+    warnings: tuple[EnrolmentWarning, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SubjectExport:
+    """All that a gallery holds of a subject.
+
+    Attributes:
+        gallery: Name of the gallery.
+        subject: Subject id.
+        enrolled_at: When it was first enrolled, Unix seconds.
+        templates: By id.
+        terms: On what terms they are held.
+    """
+
+    gallery: str
+    subject: str
+    enrolled_at: float
+    templates: tuple[Template, ...]
+    terms: Terms = Terms()
+
+
+@dataclass(frozen=True, slots=True)
+class ErasureReceipt:
+    """Says that a subject was erased; `gallery.identity.check` tells whether it is genuine.
+
+    Attributes:
+        gallery: Name of the gallery.
+        subject: Subject id.
+        templates: Number of templates erased.
+        revision: First revision of the gallery that lacks the subject.
+        erased_at: Unix seconds.
+        scanned_bytes: Bytes of the data directory in which no trace of its templates and its data key
+            was found afterwards.
+        public_key: 32 bytes, Ed25519, of the data directory.
+        signature: 64 bytes over `statement`.
+    """
+
+    gallery: str
+    subject: str
+    templates: int
+    revision: int
+    erased_at: float
+    scanned_bytes: int
+    public_key: bytes = b""
+    signature: bytes = b""
+
+    def statement(self) -> bytes:
+        """What is signed."""
+        return (
+            "gaitid erasure receipt 1\n"
+            f"gallery {self.gallery}\nsubject {self.subject}\ntemplates {self.templates}\n"
+            f"revision {self.revision}\nerased at {self.erased_at:.6f}\n"
+            f"scanned bytes {self.scanned_bytes}\npublic key {self.public_key.hex()}\n"
+        ).encode()
 
 
 @dataclass(frozen=True, slots=True)
@@ -430,6 +637,23 @@ class ServerInfo:
 
 
 Probe = GaitSequence | Embedding
+Choice = TypeVar("Choice", bound=Enum)
+
+
+def check_choice(kind: type[Choice], value: object) -> Choice:
+    """Return the member of `kind` that `value` is, or names.
+
+    Raises:
+        InputError: It is none.
+    """
+    try:
+        return kind(value)
+    except ValueError as error:
+        raise InputError(
+            f"{kind.__name__} is {value!r:.60}",
+            f"one of {', '.join(member.value for member in kind)}",
+            "choose one",
+        ) from error
 
 
 def check_name(value: str, what: str) -> str:

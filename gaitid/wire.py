@@ -8,7 +8,9 @@ only; what is inside them is made and read here.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from enum import Enum
+from typing import Any, TypeVar
 
 import numpy as np
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -31,10 +33,16 @@ from gaitid.records import (
     SILHOUETTE,
     SILHOUETTE_SIZES,
     SKELETON,
+    Calibration,
+    CalibrationSource,
     Candidate,
     Decision,
     Embedding,
     Enrolment,
+    EnrolmentCheck,
+    EnrolmentWarning,
+    ErasureReceipt,
+    Fusion,
     GaitSequence,
     GalleryInfo,
     OperatingPoint,
@@ -44,7 +52,12 @@ from gaitid.records import (
     Quality,
     Reason,
     ServerInfo,
+    SubjectExport,
     SubjectInfo,
+    Suspicion,
+    Template,
+    Terms,
+    check_choice,
 )
 from gaitid.v1 import (
     admin_service_pb2,
@@ -71,7 +84,18 @@ _PRECISIONS: dict[int, skeleton.Precision] = {
     sequence_pb2.FLOAT_FORMAT_FLOAT32: "float32",
     sequence_pb2.FLOAT_FORMAT_FLOAT16: "float16",
 }
-_OUTCOMES = {decision_pb2.Outcome.Value(f"OUTCOME_{outcome.name}"): outcome for outcome in Outcome}
+Choice = TypeVar("Choice", bound=Enum)
+
+
+def _values(message_enum: Any, kind: type[Choice], prefix: str) -> dict[int, Choice]:
+    return {message_enum.Value(f"{prefix}_{member.name}"): member for member in kind}
+
+
+_OUTCOMES = _values(decision_pb2.Outcome, Outcome, "OUTCOME")
+_FUSIONS = _values(gallery_service_pb2.Fusion, Fusion, "FUSION")
+_SOURCES = _values(gallery_service_pb2.CalibrationSource, CalibrationSource, "CALIBRATION_SOURCE")
+_CHECKS = _values(subject_service_pb2.EnrolmentCheck, EnrolmentCheck, "ENROLMENT_CHECK")
+_SUSPICIONS = _values(subject_service_pb2.Suspicion, Suspicion, "SUSPICION")
 
 
 def pack_sequence(sequence: GaitSequence) -> sequence_pb2.GaitSequence:
@@ -217,7 +241,14 @@ def unpack_quality(message: decision_pb2.Quality) -> Quality:
 
 def pack_operating_point(point: OperatingPoint) -> decision_pb2.OperatingPoint:
     """The message of an operating point."""
-    return decision_pb2.OperatingPoint(threshold=point.threshold, review_band=point.review_band)
+    return decision_pb2.OperatingPoint(
+        threshold=point.threshold,
+        review_band=point.review_band,
+        fmr=point.fmr,
+        fpir=point.fpir,
+        margin=point.margin,
+        max_matches=point.max_matches,
+    )
 
 
 def unpack_operating_point(message: decision_pb2.OperatingPoint) -> OperatingPoint:
@@ -226,7 +257,14 @@ def unpack_operating_point(message: decision_pb2.OperatingPoint) -> OperatingPoi
     Raises:
         InputError: A number is out of range.
     """
-    return OperatingPoint(message.threshold, message.review_band)
+    return OperatingPoint(
+        message.threshold,
+        message.review_band,
+        message.fmr if message.HasField("fmr") else None,
+        message.fpir if message.HasField("fpir") else None,
+        message.margin,
+        message.max_matches,
+    )
 
 
 def pack_decision(decision: Decision) -> decision_pb2.Decision:
@@ -256,10 +294,6 @@ def unpack_decision(message: decision_pb2.Decision) -> Decision:
     Raises:
         MessageError: The outcome or a reason code is unknown.
     """
-    if message.outcome not in _OUTCOMES:
-        raise MessageError(
-            f"outcome is {message.outcome}", "one of this version's outcomes", "update gaitid on this side"
-        )
     candidates = tuple(
         Candidate(
             candidate.subject,
@@ -270,7 +304,7 @@ def unpack_decision(message: decision_pb2.Decision) -> Decision:
         for candidate in message.candidates
     )
     return Decision(
-        _OUTCOMES[message.outcome],
+        _choice(_OUTCOMES, message.outcome, "outcome"),
         candidates,
         unpack_quality(message.quality) if message.HasField("quality") else None,
         unpack_operating_point(message.operating_point),
@@ -280,7 +314,7 @@ def unpack_decision(message: decision_pb2.Decision) -> Decision:
 
 def pack_gallery(info: GalleryInfo) -> gallery_service_pb2.Gallery:
     """The message of a gallery's state."""
-    return gallery_service_pb2.Gallery(
+    message = gallery_service_pb2.Gallery(
         name=info.name,
         encoder=info.encoder,
         contract=info.contract,
@@ -290,11 +324,19 @@ def pack_gallery(info: GalleryInfo) -> gallery_service_pb2.Gallery:
         revision=info.revision,
         operating_point=pack_operating_point(info.operating_point),
         created_at=_pack_time(info.created_at),
+        fusion=pack_fusion(info.fusion),
     )
+    if info.calibration is not None:
+        message.calibration.CopyFrom(pack_calibration(info.calibration))
+    return message
 
 
 def unpack_gallery(message: gallery_service_pb2.Gallery) -> GalleryInfo:
-    """The gallery's state of a message."""
+    """The gallery's state of a message.
+
+    Raises:
+        MessageError: The fusion or the calibration's source is unknown.
+    """
     return GalleryInfo(
         message.name,
         message.encoder,
@@ -305,19 +347,107 @@ def unpack_gallery(message: gallery_service_pb2.Gallery) -> GalleryInfo:
         message.revision,
         unpack_operating_point(message.operating_point),
         _unpack_time(message.created_at),
+        unpack_fusion(message.fusion),
+        unpack_calibration(message.calibration) if message.HasField("calibration") else None,
+    )
+
+
+def pack_fusion(fusion: Fusion) -> str:
+    """The name of a fusion's enum value.
+
+    Raises:
+        InputError: It is none.
+    """
+    return f"FUSION_{check_choice(Fusion, fusion).name}"
+
+
+def unpack_fusion(value: int) -> Fusion:
+    """The fusion of an enum value; unspecified is MAX.
+
+    Raises:
+        MessageError: The value is unknown.
+    """
+    return _choice(_FUSIONS, value, "fusion") if value else Fusion.MAX
+
+
+def pack_calibration(calibration: Calibration) -> gallery_service_pb2.Calibration:
+    """The message of a calibration."""
+    return gallery_service_pb2.Calibration(
+        source=f"CALIBRATION_SOURCE_{calibration.source.name}",
+        subjects=calibration.subjects,
+        probes=calibration.probes,
+        comparisons=calibration.comparisons,
+        clustering=calibration.clustering,
+        misfit=calibration.misfit,
+        made_at=_pack_time(calibration.made_at),
+    )
+
+
+def unpack_calibration(message: gallery_service_pb2.Calibration) -> Calibration:
+    """The calibration of a message.
+
+    Raises:
+        MessageError: The source is unknown.
+    """
+    return Calibration(
+        _choice(_SOURCES, message.source, "calibration source"),
+        message.subjects,
+        message.probes,
+        message.comparisons,
+        message.clustering,
+        message.misfit,
+        _unpack_time(message.made_at),
     )
 
 
 def pack_subject(info: SubjectInfo) -> subject_service_pb2.Subject:
     """The message of a subject."""
     return subject_service_pb2.Subject(
-        id=info.id, templates=info.templates, enrolled_at=_pack_time(info.enrolled_at)
+        id=info.id,
+        templates=info.templates,
+        enrolled_at=_pack_time(info.enrolled_at),
+        terms=pack_terms(info.terms),
     )
 
 
 def unpack_subject(message: subject_service_pb2.Subject) -> SubjectInfo:
-    """The subject of a message."""
-    return SubjectInfo(message.id, tuple(message.templates), _unpack_time(message.enrolled_at))
+    """The subject of a message.
+
+    Raises:
+        InputError: Its terms are malformed.
+    """
+    return SubjectInfo(
+        message.id,
+        tuple(message.templates),
+        _unpack_time(message.enrolled_at),
+        unpack_terms(message.terms),
+    )
+
+
+def pack_terms(terms: Terms) -> subject_service_pb2.Terms:
+    """The message of terms."""
+    return subject_service_pb2.Terms(
+        legal_basis=terms.legal_basis,
+        purpose=terms.purpose,
+        reference=terms.reference,
+        expires_at_s=terms.expires_at,
+        legal_hold=terms.legal_hold,
+    )
+
+
+def unpack_terms(message: subject_service_pb2.Terms) -> Terms:
+    """The terms of a message; an absent one holds the default terms.
+
+    Raises:
+        InputError: A text is too long, or the time is none.
+    """
+    return Terms(
+        message.legal_basis,
+        message.purpose,
+        message.reference,
+        message.expires_at_s if message.HasField("expires_at_s") else None,
+        message.legal_hold,
+    )
 
 
 def pack_enrolment(enrolment: Enrolment) -> subject_service_pb2.Enrolment:
@@ -331,6 +461,15 @@ def pack_enrolment(enrolment: Enrolment) -> subject_service_pb2.Enrolment:
         templates=enrolment.templates,
         refused=refused,
         revision=enrolment.revision,
+        warnings=[
+            subject_service_pb2.EnrolmentWarning(
+                index=warning.sample,
+                suspicion=f"SUSPICION_{warning.suspicion.name}",
+                subject=warning.subject,
+                score=warning.score,
+            )
+            for warning in enrolment.warnings
+        ],
     )
 
 
@@ -338,10 +477,107 @@ def unpack_enrolment(message: subject_service_pb2.Enrolment) -> Enrolment:
     """The enrolment's answer of a message.
 
     Raises:
-        MessageError: A reason code is unknown.
+        MessageError: A reason code or suspicion is unknown.
     """
     refused = tuple((sample.index, _reasons(sample.reasons)) for sample in message.refused)
-    return Enrolment(message.subject, tuple(message.templates), refused, message.revision)
+    warnings = tuple(
+        EnrolmentWarning(
+            warning.index,
+            _choice(_SUSPICIONS, warning.suspicion, "suspicion"),
+            warning.subject,
+            warning.score,
+        )
+        for warning in message.warnings
+    )
+    return Enrolment(message.subject, tuple(message.templates), refused, message.revision, warnings)
+
+
+def pack_check(check: EnrolmentCheck) -> str:
+    """The name of an enrolment check's enum value.
+
+    Raises:
+        InputError: It is none.
+    """
+    return f"ENROLMENT_CHECK_{check_choice(EnrolmentCheck, check).name}"
+
+
+def unpack_check(value: int) -> EnrolmentCheck:
+    """The enrolment check of an enum value; unspecified is WARN.
+
+    Raises:
+        MessageError: The value is unknown.
+    """
+    return _choice(_CHECKS, value, "check") if value else EnrolmentCheck.WARN
+
+
+def pack_receipt(receipt: ErasureReceipt) -> subject_service_pb2.ErasureReceipt:
+    """The message of an erasure's receipt."""
+    return subject_service_pb2.ErasureReceipt(
+        gallery=receipt.gallery,
+        subject=receipt.subject,
+        templates=receipt.templates,
+        revision=receipt.revision,
+        erased_at_s=receipt.erased_at,
+        scanned_bytes=receipt.scanned_bytes,
+        public_key=receipt.public_key,
+        signature=receipt.signature,
+    )
+
+
+def unpack_receipt(message: subject_service_pb2.ErasureReceipt) -> ErasureReceipt:
+    """The erasure's receipt of a message."""
+    return ErasureReceipt(
+        message.gallery,
+        message.subject,
+        message.templates,
+        message.revision,
+        message.erased_at_s,
+        message.scanned_bytes,
+        message.public_key,
+        message.signature,
+    )
+
+
+def pack_export(export: SubjectExport) -> subject_service_pb2.ExportSubjectResponse:
+    """The message of all that is held of a subject."""
+    return subject_service_pb2.ExportSubjectResponse(
+        gallery=export.gallery,
+        subject=export.subject,
+        enrolled_at=_pack_time(export.enrolled_at),
+        templates=[
+            subject_service_pb2.Template(
+                id=template.id,
+                embedding=pack_embedding(template.embedding),
+                quality=None if template.quality is None else pack_quality(template.quality),
+                enrolled_at=_pack_time(template.enrolled_at),
+                camera=template.origin.camera,
+                track=template.origin.track,
+            )
+            for template in export.templates
+        ],
+        terms=pack_terms(export.terms),
+    )
+
+
+def unpack_export(message: subject_service_pb2.ExportSubjectResponse) -> SubjectExport:
+    """All that is held of a subject.
+
+    Raises:
+        InputError: An embedding or quality is malformed.
+    """
+    templates = tuple(
+        Template(
+            template.id,
+            message.subject,
+            unpack_embedding(template.embedding),
+            unpack_quality(template.quality) if template.HasField("quality") else None,
+            _unpack_time(template.enrolled_at),
+            Origin(template.camera, template.track),
+        )
+        for template in message.templates
+    )
+    enrolled_at, terms = _unpack_time(message.enrolled_at), unpack_terms(message.terms)
+    return SubjectExport(message.gallery, message.subject, enrolled_at, templates, terms)
 
 
 def pack_info(info: ServerInfo) -> admin_service_pb2.GetServerInfoResponse:
@@ -444,6 +680,12 @@ def _floats(data: bytes, shape: tuple[int, ...], what: str) -> NDArray[np.float3
             f"{what} has {len(data)} bytes", f"{expected or 'at least 4'}, 4 a float32 number", _README
         )
     return np.frombuffer(data, "<f4").reshape(shape).astype(np.float32, copy=False)
+
+
+def _choice(known: Mapping[int, Choice], value: int, what: str) -> Choice:
+    if value not in known:
+        raise MessageError(f"{what} is {value}", "a value of this version", "update gaitid on this side")
+    return known[value]
 
 
 def _reasons(codes: Iterable[str]) -> tuple[Reason, ...]:

@@ -29,6 +29,7 @@ _PACKAGES = {
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Add the flags of ``gaitid doctor``."""
     parser.add_argument("--data", metavar="DIR", type=Path, help="also check this data directory")
+    parser.add_argument("--key-file", metavar="FILE", type=Path, help="keys of that directory")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -36,7 +37,7 @@ def run(options: argparse.Namespace) -> int:
     print(f"gaitid {gaitid.__version__}, Python {platform.python_version()}, {platform.platform()}")
     for extra, packages in _PACKAGES.items():
         print(f"  {extra:8} {', '.join(f'{name} {_version(name)}' for name in packages)}")
-    failed = sum(not _passes(name, check) for name, check in _checks(options.data))
+    failed = sum(not _passes(name, check) for name, check in _checks(options.data, options.key_file))
     print("all is well" if not failed else f"{failed} check(s) failed")
     return 1 if failed else 0
 
@@ -59,13 +60,13 @@ def _passes(name: str, check: Callable[[], str]) -> bool:
     return True
 
 
-def _checks(data: Path | None) -> Iterator[tuple[str, Callable[[], str]]]:
+def _checks(data: Path | None, key_file: Path | None) -> Iterator[tuple[str, Callable[[], str]]]:
     for name in registry.names("encoders"):
         yield f"encoder {name}", lambda name=name: _check_encoder(name)  # type: ignore[misc]
     yield "round trip", _check_round_trip
     yield "temporary directory", lambda: _check_writable(Path(tempfile.gettempdir()))
     if data is not None:
-        yield f"data {data}", lambda: _check_data(data)
+        yield f"data {data}", lambda: _check_data(data, key_file)
 
 
 def _check_encoder(name: str) -> str:
@@ -107,11 +108,11 @@ def _check_writable(folder: Path) -> str:
     return f"{folder} is writable, SQLite {sqlite3.sqlite_version} journal {mode}"
 
 
-def _check_data(folder: Path) -> str:
+def _check_data(folder: Path, key_file: Path | None) -> str:
     """Open every gallery of a data directory; the store checks its own integrity."""
     if not folder.is_dir():
         raise StoreReadOnly(f"{folder} is no directory", "a data directory of gaitid", "check the path")
-    matcher = gaitid.connect(f"local:{folder}")
+    matcher = gaitid.connect(f"local:{folder}", key_file=key_file)
     try:
         galleries = matcher.list_galleries()
     finally:

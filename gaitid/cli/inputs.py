@@ -24,6 +24,9 @@ def add_matcher_flags(parser: argparse.ArgumentParser) -> None:
     where.add_argument("--server", metavar="HOST:PORT", help="address of a gaitid server")
     where.add_argument("--data", metavar="DIR", help="data directory of galleries on this machine")
     parser.add_argument("--encoder", default="gei", help="encoder of a local data directory (default: gei)")
+    parser.add_argument(
+        "--key-file", metavar="FILE", type=Path, help="keys of a sealed local directory ('gaitid keygen')"
+    )
     parser.add_argument("--gallery", default="main", help="gallery name (default: main)")
     add_tls_flags(parser)
 
@@ -49,15 +52,13 @@ def tls_of(options: Any) -> Tls | None:
 def open_matcher(options: argparse.Namespace) -> Matcher:
     """The matcher that the flags name."""
     if options.data:
-        return gaitid.connect(f"local:{options.data}", encoder=options.encoder)
+        return gaitid.connect(f"local:{options.data}", encoder=options.encoder, key_file=options.key_file)
     return RemoteMatcher(options.server, tls=tls_of(options))
 
 
-def add_sequence_arguments(parser: argparse.ArgumentParser, *, many: bool) -> None:
-    """Positional inputs and the track to take from a video."""
-    parser.add_argument(
-        "inputs", nargs="+" if many else 1, metavar="INPUT", help=".npz of 'gaitid extract', or a video"
-    )
+def add_sequence_arguments(parser: argparse.ArgumentParser, count: int | str) -> None:
+    """Positional inputs, so many (or "+", "*"), and the track to take from a video."""
+    parser.add_argument("inputs", nargs=count, metavar="INPUT", help=".npz of 'gaitid extract', or a video")
     parser.add_argument("--track", type=int, help="track to take when a video shows several people")
 
 

@@ -1,4 +1,4 @@
-"""``gaitid enrol | identify | verify | delete | list``: the matcher on the command line."""
+"""``gaitid enrol identify verify delete list calibrate rule rotate``: the matcher on the command line."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ import argparse
 from datetime import datetime, timezone
 
 from gaitid.cli import inputs
-from gaitid.errors import GalleryNotFound, SubjectNotFound
+from gaitid.errors import GalleryNotFound, InputError, SubjectNotFound
 from gaitid.matcher import Matcher
-from gaitid.records import Decision, OperatingPoint, Outcome
+from gaitid.records import Decision, EnrolmentCheck, Fusion, OperatingPoint, Outcome, Suspicion
 
 _NO_MATCH = 3
 """Exit status of identify and verify when the answer is not MATCH."""
+_INPUTS: dict[str, int | str] = {"enrol": "+", "identify": 1, "verify": 1, "calibrate": "*"}
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -23,24 +24,47 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     if verb == "delete":
         parser.add_argument("subject", nargs="?", help="subject id; without it the whole gallery, with --all")
         parser.add_argument("--all", action="store_true", help="delete the gallery and all its subjects")
-    if verb in ("enrol", "identify", "verify"):
-        inputs.add_sequence_arguments(parser, many=verb == "enrol")
+    if verb in _INPUTS:
+        inputs.add_sequence_arguments(parser, _INPUTS[verb])
     if verb == "enrol":
-        parser.add_argument("--create-gallery", action="store_true", help="make the gallery when missing")
-    if verb in ("identify", "verify"):
-        parser.add_argument(
-            "--threshold", type=float, help="lowest score of a match, instead of the gallery's"
-        )
+        _add_enrolment_flags(parser)
+    if verb in ("identify", "verify", "rule"):
+        _add_rule_flags(parser, required=verb == "rule")
     if verb == "identify":
         parser.add_argument("--candidates", type=int, default=5, help="subjects to print (default: 5)")
 
 
+def _add_enrolment_flags(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--create-gallery", action="store_true", help="make the gallery when missing")
+    parser.add_argument(
+        "--fusion",
+        choices=[fusion.value for fusion in Fusion],
+        default=Fusion.MAX.value,
+        help="of a gallery made here: how templates of a subject make one score (default: max)",
+    )
+    parser.add_argument(
+        "--check",
+        choices=[check.value for check in EnrolmentCheck],
+        default=EnrolmentCheck.WARN.value,
+        help="when samples look like another subject's, or like two people's (default: warn)",
+    )
+
+
+def _add_rule_flags(parser: argparse.ArgumentParser, *, required: bool) -> None:
+    bar = parser.add_mutually_exclusive_group(required=required)
+    bar.add_argument("--threshold", type=float, help="lowest score of a match")
+    bar.add_argument("--fmr", type=float, help="share of comparisons of strangers that may match")
+    bar.add_argument("--fpir", type=float, help="share of searches of strangers that may match")
+    parser.add_argument("--review-band", type=float, default=0.0, help="scores so far below are for review")
+    parser.add_argument("--margin", type=float, default=0.0, help="a smaller lead of a match is for review")
+    parser.add_argument("--max-matches", type=int, default=0, help="more matches than this are for review")
+
+
 def run(options: argparse.Namespace) -> int:
     """Run one of the verbs."""
-    verb = {"enrol": _enrol, "identify": _identify, "verify": _verify, "delete": _delete, "list": _list}
     matcher = inputs.open_matcher(options)
     try:
-        return verb[options.verb](matcher, options)
+        return _VERBS[options.verb](matcher, options)
     finally:
         matcher.close()
 
@@ -55,14 +79,18 @@ def _enrol(matcher: Matcher, options: argparse.Namespace) -> int:
                 f"known are {', '.join(sorted(known)) or 'none'}",
                 "add --create-gallery",
             )
-        matcher.create_gallery(options.gallery)
+        matcher.create_gallery(options.gallery, fusion=Fusion(options.fusion))
+    check = EnrolmentCheck(options.check)
     try:
-        done = matcher.add_samples(options.gallery, options.subject, samples)
+        done = matcher.add_samples(options.gallery, options.subject, samples, check=check)
     except SubjectNotFound:
-        done = matcher.enrol(options.gallery, options.subject, samples)
+        done = matcher.enrol(options.gallery, options.subject, samples, check=check)
     print(f"{done.subject}: {len(done.templates)} template(s) enrolled in {options.gallery}")
     for index, reasons in done.refused:
         print(f"refused {options.inputs[index]}: {', '.join(reason.value for reason in reasons)}")
+    for found in done.warnings:
+        what = "like" if found.suspicion is Suspicion.DUPLICATE else "unlike the other samples of"
+        print(f"warning {options.inputs[found.sample]}: {what} {found.subject} (score {found.score:.3f})")
     return 0
 
 
@@ -105,12 +133,66 @@ def _list(matcher: Matcher, options: argparse.Namespace) -> int:
     return 0
 
 
+def _calibrate(matcher: Matcher, options: argparse.Namespace) -> int:
+    learnt = matcher.calibrate(options.gallery, inputs.sequences(options))
+    print(
+        f"{options.gallery}: {learnt.comparisons} comparisons, {learnt.probes} probes, {learnt.subjects}"
+        f" subjects, from the {learnt.source.value}; misfit of the tail {learnt.misfit:.3f}"
+    )
+    return 0
+
+
+def _rotate(matcher: Matcher, _: argparse.Namespace) -> int:
+    print(f"{matcher.rotate_keys()} subject(s) brought under the newest key")
+    return 0
+
+
+def _rule(matcher: Matcher, options: argparse.Namespace) -> int:
+    point = matcher.set_operating_point(options.gallery, _rule_of(options)).operating_point
+    print(f"{options.gallery}: threshold {point.threshold:.4f}")
+    return 0
+
+
 def _point(options: argparse.Namespace) -> OperatingPoint | None:
-    return None if options.threshold is None else OperatingPoint(options.threshold)
+    rule = _rule_of(options)
+    if any(value is not None for value in (options.threshold, options.fmr, options.fpir)):
+        return rule
+    if rule != OperatingPoint():
+        raise InputError(
+            "--review-band, --margin or --max-matches alone",
+            "with --threshold, --fmr or --fpir",
+            "add one, or set the gallery's own with 'gaitid rule'",
+        )
+    return None
+
+
+def _rule_of(options: argparse.Namespace) -> OperatingPoint:
+    return OperatingPoint(
+        1.0 if options.threshold is None else options.threshold,
+        options.review_band,
+        options.fmr,
+        options.fpir,
+        options.margin,
+        options.max_matches,
+    )
 
 
 def _print_decision(decision: Decision) -> int:
     print(decision)
     for candidate in decision.candidates:
-        print(f"  {candidate.score:7.4f}  {candidate.subject}")
+        rate = candidate.fpir_at_score
+        meaning = "" if rate is None else f"  strangers reach it in {100 * rate:.2g} % of searches"
+        print(f"  {candidate.score:7.4f}  {candidate.subject}{meaning}")
     return 0 if decision.outcome is Outcome.MATCH else _NO_MATCH
+
+
+_VERBS = {
+    "enrol": _enrol,
+    "identify": _identify,
+    "verify": _verify,
+    "delete": _delete,
+    "list": _list,
+    "calibrate": _calibrate,
+    "rule": _rule,
+    "rotate": _rotate,
+}

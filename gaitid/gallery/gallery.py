@@ -3,28 +3,73 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from gaitid.errors import SubjectHeld, SubjectNotFound
+from gaitid.gallery.calibration import MOST_SUBJECTS, ScoreLaw, learn
+from gaitid.gallery.fusion import Pool
 from gaitid.gallery.index import Index, best, exact_scores
 from gaitid.gallery.lock import ReadersWriterLock
-from gaitid.gallery.store import Change, GalleryRow, Sample, Store, subject_exists, subject_not_found
-from gaitid.records import Candidate, GalleryInfo, SubjectInfo
+from gaitid.gallery.policy import Policy, depth
+from gaitid.gallery.rows import Change, GalleryRow, Sample
+from gaitid.gallery.store import Store, subject_exists, subject_not_found
+from gaitid.records import (
+    Calibration,
+    Candidate,
+    EnrolmentWarning,
+    Fusion,
+    GalleryInfo,
+    OperatingPoint,
+    SubjectExport,
+    SubjectInfo,
+    Suspicion,
+    Terms,
+)
 
 _LOG = logging.getLogger(__name__)
 
 _TEMPLATES_A_SUBJECT = 4
 """Templates fetched at first for each wanted subject; more are fetched while subjects are missing."""
 
+_NO_TERMS = Terms()
+_STRANGE = 0.05
+"""A sample that strangers surpass this often is not like the subject's others."""
+
+
+class Found(NamedTuple):
+    """What a search saw.
+
+    Attributes:
+        candidates: Best first, equal scores by template id; empty when the gallery is.
+        revision: The state that was searched.
+        rule: The operating point to apply, resolved for that state.
+        is_empty: The gallery has no template.
+    """
+
+    candidates: tuple[Candidate, ...]
+    revision: int
+    rule: OperatingPoint
+    is_empty: bool
+
 
 @dataclass(slots=True)
 class _Subject:
     templates: list[int]
     enrolled_at: float
+    terms: Terms = _NO_TERMS
+    pool: Pool | None = None  # for the fusions that need one row a subject
+
+    @property
+    def rows(self) -> list[int]:
+        """Ids of its rows in the index."""
+        return self.templates if self.pool is None else self.templates[:1]
 
 
 class Gallery:
@@ -48,29 +93,33 @@ class Gallery:
         self._store = store
         self._make_index = index
         self._lock = ReadersWriterLock()
+        self._next_expiry = math.inf
         self._newest = -1  # revision of the store, as far as it was told; ahead of ours when behind
         self._load()
 
     def describe(self) -> GalleryInfo:
         """State of the gallery."""
+        row = self.row
         with self._reading():
             return GalleryInfo(
-                self.row.name,
-                self.row.encoder,
-                self.row.contract,
-                self.row.dimension,
+                row.name,
+                row.encoder,
+                row.contract,
+                row.dimension,
                 len(self._subjects),
-                len(self._owners),
+                sum(len(subject.templates) for subject in self._subjects.values()),
                 self._revision,
-                self.row.operating_point,
-                self.row.created_at,
+                self._policy.resolve(None, len(self._subjects)),
+                row.created_at,
+                row.fusion,
+                None if self._policy.law is None else self._policy.law.info,
             )
 
     def subjects(self) -> list[SubjectInfo]:
         """All subjects, by id."""
         with self._reading():
             return [
-                SubjectInfo(name, tuple(map(str, subject.templates)), subject.enrolled_at)
+                SubjectInfo(name, tuple(map(str, subject.templates)), subject.enrolled_at, subject.terms)
                 for name, subject in sorted(self._subjects.items())
             ]
 
@@ -90,51 +139,153 @@ class Gallery:
         """Enrol a new subject with all samples or none; see `Store.add_subject`."""
         samples = [replace(sample, vector=_unit(sample.vector)) for sample in samples]
         return self._store.add_subject(
-            self.row, subject, samples, lambda change: self._apply(change, self._add, subject, samples)
+            self.row, subject, samples, self._following(lambda change: self._add(change, subject, samples))
         )
 
     def add_templates(self, subject: str, samples: Sequence[Sample]) -> Change:
         """Add all samples to an enrolled subject or none; see `Store.add_templates`."""
         samples = [replace(sample, vector=_unit(sample.vector)) for sample in samples]
         return self._store.add_templates(
-            self.row, subject, samples, lambda change: self._apply(change, self._add, subject, samples)
+            self.row, subject, samples, self._following(lambda change: self._add(change, subject, samples))
         )
 
     def delete_subject(self, subject: str) -> Change:
         """Erase a subject; see `Store.delete_subject`."""
-        return self._store.delete_subject(
-            self.row, subject, lambda change: self._apply(change, self._remove, subject, ())
+        return self._store.delete_subject(self.row, subject, self._following(lambda _: self._remove(subject)))
+
+    def set_terms(self, subject: str, terms: Terms) -> Change:
+        """Hold a subject on other terms; see `Store.set_terms`."""
+        return self._store.set_terms(
+            self.row, subject, terms, self._following(lambda _: self._agree(subject, terms))
         )
 
-    def search(self, vector: NDArray[np.float32], max_candidates: int) -> tuple[tuple[Candidate, ...], int]:
-        """The subjects most like a probe, each scored by the best of all its templates.
+    def expire(self, now: float) -> None:
+        """Erase the subjects whose time is over.
+
+        Raises:
+            StoreError: One could not be erased.
+        """
+        if now < self._next_expiry:
+            return
+        with self._reading():
+            over = [name for name, subject in self._subjects.items() if _expiry(subject.terms) <= now]
+        for name in over:
+            with suppress(SubjectNotFound, SubjectHeld):  # somebody was quicker
+                self.delete_subject(name)
+        with self._lock.writing():
+            self._next_expiry = self._first_expiry()
+
+    def export(self, subject: str) -> SubjectExport:
+        """All that is held of a subject; see `Store.export`."""
+        return self._store.export(self.row, subject)
+
+    def set_rule(self, rule: OperatingPoint) -> None:
+        """Decide by another operating point from now on.
+
+        Raises:
+            NotCalibrated: It names a target rate, and the gallery is not calibrated.
+        """
+        with self._reading():
+            self._policy.resolve(rule, len(self._subjects))
+        self._store.set_rule(self.row, rule, self._following(lambda _: self._decide_by(rule=rule)))
+
+    def calibrate(self, strangers: Sequence[NDArray[np.float32]]) -> Calibration:
+        """Learn what scores mean from strangers (D,) float32; without any, from its own subjects.
+
+        Raises:
+            NotCalibrated: There are too few comparisons.
+        """
+        contents = self._store.contents(self.row, most_subjects=MOST_SUBJECTS)
+        cohort = np.stack([_unit(vector) for vector in strangers]) if strangers else None
+        law = learn(contents.vectors, contents.subjects, self.row.fusion, cohort)
+        self._store.set_law(self.row, law, self._following(lambda _: self._decide_by(law=law)))
+        return law.info
+
+    def search(
+        self, vector: NDArray[np.float32], max_candidates: int, rule: OperatingPoint | None = None
+    ) -> Found:
+        """The subjects most like a probe, each scored over all its templates.
 
         Args:
             vector: (D,) float32 embedding of the probe.
-            max_candidates: Most subjects to return, at least 1.
+            max_candidates: Subjects wanted, at least 1; a rule may need more, and then more are found.
+            rule: Operating point of this call; None = the gallery's.
 
-        Returns:
-            candidates: Best first, equal scores by template id; empty when the gallery is.
-            revision: The state that was searched.
+        Raises:
+            NotCalibrated: The rule names a target rate, and the gallery is not calibrated.
         """
         vector = _unit(vector)
         with self._reading():
-            subjects = self._nearest_subjects(vector, min(max_candidates, len(self._subjects)))
-            return self._score(subjects, vector), self._revision
+            found = self._found((), rule)
+            count = min(depth(found.rule, max_candidates), len(self._subjects))
+            candidates = self._score(self._nearest_subjects(vector, count), vector)
+            explained = self._policy.explained(candidates, len(self._subjects))
+            return found._replace(candidates=explained)
 
-    def compare(self, subject: str, vector: NDArray[np.float32]) -> tuple[Candidate, int]:
-        """The claimed subject, scored by the best of its templates, and the revision.
+    def compare(self, subject: str, vector: NDArray[np.float32], rule: OperatingPoint | None = None) -> Found:
+        """The claimed subject alone, scored over all its templates.
 
         Raises:
             SubjectNotFound: It is not enrolled.
+            NotCalibrated: See `search`.
         """
         with self._reading():
             if subject not in self._subjects:
                 raise subject_not_found(self.row.name, subject)
-            return self._score([subject], _unit(vector))[0], self._revision
+            return self._found(self._policy.explained(self._score([subject], _unit(vector)), 1), rule)
+
+    def without_search(self, rule: OperatingPoint | None = None) -> Found:
+        """What is to be said of a probe too poor to search for.
+
+        Raises:
+            NotCalibrated: See `search`.
+        """
+        with self._reading():
+            return self._found((), rule)
+
+    def suspicions(self, subject: str, samples: Sequence[tuple[int, Sample]]) -> tuple[EnrolmentWarning, ...]:
+        """What speaks against enrolling numbered samples under this name.
+
+        That samples are unlike is told only by a calibrated gallery.
+        """
+        vectors = [_unit(sample.vector) for _, sample in samples]
+        found: list[EnrolmentWarning] = []
+        with self._reading():
+            for at, (number, _) in enumerate(samples):
+                others = [vector for n, vector in enumerate(vectors) if n != at]
+                found.extend(self._other_owner(number, subject, vectors[at]))
+                found.extend(self._unlike_own(number, subject, vectors[at], others))
+        return tuple(found)
+
+    def _other_owner(
+        self, number: int, subject: str, vector: NDArray[np.float32]
+    ) -> Iterator[EnrolmentWarning]:
+        threshold = self._policy.resolve(None, len(self._subjects)).threshold
+        nearest = self._nearest_subjects(vector, min(2, len(self._subjects)))
+        for candidate in self._score(nearest, vector):
+            if candidate.subject != subject and candidate.score >= threshold:
+                yield EnrolmentWarning(number, Suspicion.DUPLICATE, candidate.subject, candidate.score)
+                return
+
+    def _unlike_own(
+        self, number: int, subject: str, vector: NDArray[np.float32], others: list[NDArray[np.float32]]
+    ) -> Iterator[EnrolmentWarning]:
+        scores = exact_scores(np.stack(others), vector).tolist() if others else []
+        if subject in self._subjects:
+            scores.append(self._score([subject], vector)[0].score)
+        law = self._policy.law
+        if law is None or not scores:
+            return
+        score = max(-1.0, min(1.0, max(scores)))
+        if law.fpir([score], 1)[0] >= _STRANGE:
+            yield EnrolmentWarning(number, Suspicion.INCONSISTENT, subject, score)
+
+    def _found(self, candidates: tuple[Candidate, ...], rule: OperatingPoint | None) -> Found:
+        count = len(self._subjects)
+        return Found(candidates, self._revision, self._policy.resolve(rule, count), not count)
 
     def _nearest_subjects(self, vector: NDArray[np.float32], count: int) -> list[str]:
-        """The `count` subjects of the nearest templates, however many templates one of them has."""
+        """The `count` subjects of the nearest rows, however many rows one of them has."""
         fetch = min(count * _TEMPLATES_A_SUBJECT, len(self._owners))
         while True:
             ids, _ = self._index.search(vector[None], fetch)
@@ -144,7 +295,7 @@ class Gallery:
             fetch = min(4 * fetch, len(self._owners))
 
     def _score(self, subjects: list[str], vector: NDArray[np.float32]) -> tuple[Candidate, ...]:
-        keys = np.array([key for name in subjects for key in self._subjects[name].templates], np.int64)
+        keys = np.array([key for name in subjects for key in self._subjects[name].rows], np.int64)
         keys, scores = best(keys, exact_scores(self._index.vectors(keys), vector), len(keys))
         found: dict[str, Candidate] = {}
         for key, score in zip(keys.tolist(), scores.tolist(), strict=True):
@@ -163,49 +314,103 @@ class Gallery:
     def _load(self) -> None:
         contents = self._store.contents(self.row)
         index = self._make_index(self.row.dimension)
-        index.add(contents.ids, contents.vectors)
         subjects: dict[str, _Subject] = {}
         owners: dict[int, str] = {}
+        agreed = contents.terms
         rows = zip(contents.ids.tolist(), contents.subjects, contents.enrolled_at, strict=True)
         for key, name, enrolled_at in rows:
-            subjects.setdefault(name, _Subject([], enrolled_at)).templates.append(key)
+            if name not in subjects:
+                subjects[name] = self._new_subject(enrolled_at, agreed.get(name, _NO_TERMS))
+            subjects[name].templates.append(key)
             owners[key] = name
+        if self.row.fusion is Fusion.MAX:
+            index.add(contents.ids, contents.vectors)
+        else:
+            for name, vector in zip(contents.subjects, contents.vectors, strict=True):
+                _pool(subjects[name]).add([vector])
+            owners = {subject.templates[0]: name for name, subject in subjects.items()}
+            index.add(np.array(list(owners), np.int64), self._pooled(list(subjects.values())))
         with self._lock.writing():
             self._index, self._subjects, self._owners = index, subjects, owners
+            self._next_expiry = self._first_expiry()
+            self._policy = contents.policy
             self._revision = contents.revision
             self._newest = max(self._newest, contents.revision)
 
-    def _apply(
-        self,
-        change: Change,
-        step: Callable[[Change, str, Sequence[Sample]], None],
-        subject: str,
-        samples: Sequence[Sample],
-    ) -> None:
-        """Follow a committed change; one that fails, and those after it, wait for the reload."""
-        with self._lock.writing():
-            self._newest = change.revision
-            if self._revision != change.revision - 1:
-                return
-            try:
-                step(change, subject, samples)
-            except Exception:
-                _LOG.exception("gallery falls behind at revision %d and will be reloaded", change.revision)
-            else:
-                self._revision = change.revision
+    def _following(self, step: Callable[[Change], None]) -> Callable[[Change], None]:
+        """Makes `step` follow a committed change; one that fails, and those after it, wait for a reload."""
 
-    # The index goes first in both: it alone can fail, and then nothing has changed.
+        def follow(change: Change) -> None:
+            with self._lock.writing():
+                self._newest = change.revision
+                if self._revision != change.revision - 1:
+                    return
+                try:
+                    step(change)
+                except Exception:
+                    _LOG.exception(
+                        "gallery falls behind at revision %d and will be reloaded", change.revision
+                    )
+                else:
+                    self._revision = change.revision
 
-    def _add(self, change: Change, subject: str, samples: Sequence[Sample]) -> None:
-        self._index.add(change.ids, np.stack([sample.vector for sample in samples]))
+        return follow
+
+    # The index goes first in both: it alone can fail, and then a reload starts from the store.
+
+    def _add(self, change: Change, name: str, samples: Sequence[Sample]) -> None:
+        vectors = np.stack([sample.vector for sample in samples])
         keys = change.ids.tolist()
-        self._subjects.setdefault(subject, _Subject([], change.at)).templates.extend(keys)
-        self._owners.update(dict.fromkeys(keys, subject))
+        if self.row.fusion is Fusion.MAX:
+            self._index.add(change.ids, vectors)
+            self._owners.update(dict.fromkeys(keys, name))
+            subject = self._subjects.setdefault(name, self._new_subject(change.at))
+        else:
+            subject = self._subjects.get(name) or self._new_subject(change.at)
+            _pool(subject).add(vectors)
+            row = np.array([*subject.templates, *keys][:1], np.int64)
+            if subject.templates:
+                self._index.remove(row)
+            self._index.add(row, self._pooled([subject]))
+            self._subjects[name] = subject
+            self._owners[int(row[0])] = name
+        subject.templates.extend(keys)
 
-    def _remove(self, change: Change, subject: str, _: Sequence[Sample]) -> None:
-        self._index.remove(change.ids)
-        for key in self._subjects.pop(subject).templates:
+    def _remove(self, name: str) -> None:
+        rows = self._subjects[name].rows
+        self._index.remove(np.array(rows, np.int64))
+        del self._subjects[name]
+        for key in rows:
             del self._owners[key]
+
+    def _decide_by(self, *, rule: OperatingPoint | None = None, law: ScoreLaw | None = None) -> None:
+        self._policy = Policy(rule or self._policy.rule, law or self._policy.law)
+
+    def _agree(self, name: str, terms: Terms) -> None:
+        self._subjects[name].terms = terms
+        self._next_expiry = min(self._next_expiry, _expiry(terms))  # too early costs a look, not a subject
+
+    def _first_expiry(self) -> float:
+        return min((_expiry(subject.terms) for subject in self._subjects.values()), default=math.inf)
+
+    def _new_subject(self, enrolled_at: float, terms: Terms = _NO_TERMS) -> _Subject:
+        pool = None if self.row.fusion is Fusion.MAX else Pool(self.row.dimension)
+        return _Subject([], enrolled_at, terms, pool)
+
+    def _pooled(self, subjects: list[_Subject]) -> NDArray[np.float32]:
+        rows = [_pool(subject).row(self.row.fusion) for subject in subjects]
+        return np.array(rows, np.float32).reshape(-1, self.row.dimension)
+
+
+def _expiry(terms: Terms) -> float:
+    """When a subject's time is over, Unix seconds; infinity = never."""
+    return math.inf if terms.expires_at is None or terms.legal_hold else terms.expires_at
+
+
+def _pool(subject: _Subject) -> Pool:
+    if subject.pool is None:
+        raise TypeError("a subject of fusion MAX has no pool")
+    return subject.pool
 
 
 def _unit(vector: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -7,12 +7,13 @@ A change is acknowledged after its commit has reached the disk. Changes that arr
 is under way share the next one (group commit). A deletion overwrites what it frees
 (`secure_delete`) and empties the write-ahead log before it is acknowledged, so the deleted bytes
 are in no file of the directory; what the disk below keeps of overwritten blocks is out of reach.
+
+With a `keys.KeyRing` all vectors are sealed, and all data keys wrapped by the key in use, from the
+opening on; what was plain or under an older key is brought up to date first. Names stay readable.
 """
 
 from __future__ import annotations
 
-import errno
-import fcntl
 import json
 import os
 import sqlite3
@@ -20,10 +21,11 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, astuple, dataclass, field
+from functools import partial
 from pathlib import Path
 from threading import Lock
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,107 +35,43 @@ from gaitid.errors import (
     GalleryExists,
     GalleryNotFound,
     MissingDependency,
-    StoreCorrupt,
     StoreError,
-    StoreLocked,
-    StoreReadOnly,
     SubjectExists,
+    SubjectHeld,
     SubjectNotFound,
 )
-from gaitid.records import OperatingPoint, Origin, Quality
+from gaitid.gallery.calibration import ScoreLaw
+from gaitid.gallery.policy import Policy
+from gaitid.gallery.rows import Change, Contents, GalleryRow, Sample
+from gaitid.gallery.schema import corrupt, open_database, take_lock, typed
+from gaitid.gallery.sealing import Sealing, sealed
+from gaitid.gallery.traces import scan, windows
+from gaitid.records import (
+    Embedding,
+    Fusion,
+    OperatingPoint,
+    Origin,
+    Quality,
+    Reason,
+    SubjectExport,
+    Template,
+    Terms,
+)
+
+if TYPE_CHECKING:  # cryptography is imported by those who use keys
+    from gaitid.gallery.keys import DataKey, KeyRing
 
 T = TypeVar("T")
 
-_DENIED = (errno.EACCES, errno.EPERM, errno.EROFS)
-_FULL = (errno.ENOSPC, errno.EDQUOT)
-
 DATABASE, LOCK = "gaitid.db", "gaitid.lock"
 
-# The n-th entry brings a database from schema version n to n + 1; entries are never changed.
-_MIGRATIONS: tuple[tuple[str, ...], ...] = (
-    (
-        """CREATE TABLE galleries (
-            id INTEGER PRIMARY KEY AUTOINCREMENT,
-            name TEXT NOT NULL UNIQUE,
-            encoder TEXT NOT NULL,
-            contract TEXT NOT NULL,
-            dimension INTEGER NOT NULL,
-            threshold REAL NOT NULL,
-            review_band REAL NOT NULL,
-            revision INTEGER NOT NULL,
-            created_at REAL NOT NULL
-        ) STRICT""",
-        """CREATE TABLE subjects (
-            id INTEGER PRIMARY KEY,
-            gallery INTEGER NOT NULL REFERENCES galleries (id) ON DELETE CASCADE,
-            name TEXT NOT NULL,
-            enrolled_at REAL NOT NULL,
-            UNIQUE (gallery, name)
-        ) STRICT""",
-        """CREATE TABLE templates (
-            id INTEGER PRIMARY KEY AUTOINCREMENT,
-            subject INTEGER NOT NULL REFERENCES subjects (id) ON DELETE CASCADE,
-            vector BLOB NOT NULL,
-            quality TEXT,
-            camera TEXT NOT NULL,
-            track INTEGER NOT NULL,
-            enrolled_at REAL NOT NULL
-        ) STRICT""",
-        "CREATE INDEX templates_by_subject ON templates (subject)",
-    ),
+_TEMPLATES = (
+    "SELECT t.id, s.name, s.enrolled_at, t.vector, s.key_name, s.data_key, s.id"
+    " FROM templates t JOIN subjects s ON s.id = t.subject WHERE "
 )
-SCHEMA = len(_MIGRATIONS)
-"""Version of the database layout, kept in ``PRAGMA user_version``."""
-
-
-@dataclass(frozen=True, slots=True)
-class GalleryRow:
-    """A gallery as it was created; `key` is never used again, even for a gallery of the same name."""
-
-    key: int
-    name: str
-    encoder: str
-    contract: str
-    dimension: int
-    operating_point: OperatingPoint
-    created_at: float
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Contents:
-    """All templates of a gallery, by ascending id.
-
-    Attributes:
-        ids: (N,) int64.
-        subjects: N subject names.
-        enrolled_at: When each of those subjects was first enrolled, Unix seconds.
-        vectors: (N, D) float32.
-        revision: State of the gallery that this is.
-    """
-
-    ids: NDArray[np.int64]
-    subjects: list[str]
-    enrolled_at: list[float]
-    vectors: NDArray[np.float32]
-    revision: int
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Sample:
-    """What becomes a template: its vector (D,) float32, quality (None = unknown) and origin."""
-
-    vector: NDArray[np.float32]
-    quality: Quality | None
-    origin: Origin
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Change:
-    """A committed change of a subject: the ids (M,) int64 it added or removed, revision, Unix seconds."""
-
-    ids: NDArray[np.int64]
-    revision: int
-    at: float
+_DRAWN = (  # by Knuth's multiplicative hash of their keys
+    "s.id IN (SELECT id FROM subjects WHERE gallery = ? ORDER BY id * 2654435761 % 4294967296 LIMIT ?)"
+)
 
 
 @dataclass(slots=True, eq=False)
@@ -155,15 +93,17 @@ class Store:
 
     Args:
         directory: Data directory; made when it does not exist.
+        keys: Seal the templates; None = they are not sealed.
 
     Raises:
+        KeyMissing: Templates are sealed, and their key is not among `keys`.
         StoreLocked: Another process, or another store of this process, has it open.
         StoreReadOnly: It cannot be made or written.
         StoreCorrupt: The database is damaged, of a newer gaitid, or of another program.
         StoreError: It cannot be used for another reason, such as a full disk.
     """
 
-    def __init__(self, directory: str | Path) -> None:
+    def __init__(self, directory: str | Path, keys: KeyRing | None = None) -> None:
         if sqlite3.sqlite_version_info < (3, 37):
             raise MissingDependency(
                 f"SQLite is {sqlite3.sqlite_version}", "3.37 or newer", "use a newer Python build"
@@ -173,9 +113,15 @@ class Store:
         self._mutex = Lock()
         self._waiting: deque[_Task[Any]] = deque()
         self._closed = False
-        self._lock_file = _take_lock(self.directory)
+        self._lock_file = take_lock(self.directory / LOCK)
         try:
-            self._db = _connect(self._path)
+            self._db = open_database(self._path)
+            try:
+                self._sealing = Sealing(self._db, keys)
+                self._update_keys()
+            except BaseException:
+                self._db.close()
+                raise
         except BaseException:
             os.close(self._lock_file)
             raise
@@ -198,39 +144,53 @@ class Store:
         """All galleries, by name."""
         with self._mutex:
             rows = self._read(
-                "SELECT id, name, encoder, contract, dimension, threshold, review_band, created_at"
-                " FROM galleries ORDER BY name"
+                "SELECT id, name, encoder, contract, dimension, fusion, created_at FROM galleries"
+                " ORDER BY name"
             )
         return [
-            GalleryRow(key, name, encoder, contract, dimension, OperatingPoint(threshold, band), created_at)
-            for key, name, encoder, contract, dimension, threshold, band, created_at in rows
+            GalleryRow(key, name, encoder, contract, dimension, Fusion(fusion), created_at)
+            for key, name, encoder, contract, dimension, fusion, created_at in rows
         ]
 
-    def contents(self, gallery: GalleryRow) -> Contents:
-        """Everything a projection needs.
+    def contents(self, gallery: GalleryRow, *, most_subjects: int | None = None) -> Contents:
+        """Everything a projection needs; or of at most so many subjects, always the same arbitrary ones.
 
         Raises:
             GalleryNotFound: The gallery was deleted.
             StoreCorrupt: A vector does not have the gallery's dimension.
         """
         with self._mutex:
-            revisions = self._read("SELECT revision FROM galleries WHERE id = ?", gallery.key)
-            rows = self._read(
-                "SELECT t.id, s.name, s.enrolled_at, t.vector FROM templates t"
-                " JOIN subjects s ON s.id = t.subject WHERE s.gallery = ? ORDER BY t.id",
+            states = self._read(
+                "SELECT revision, threshold, review_band, target_fmr, target_fpir, margin, max_matches, law"
+                " FROM galleries g LEFT JOIN calibrations c ON c.gallery = g.id AND c.contract = g.contract"
+                " WHERE g.id = ?",
                 gallery.key,
             )
-        if not revisions:
+            if most_subjects is None:
+                rows = self._read(_TEMPLATES + "s.gallery = ? ORDER BY t.id", gallery.key)
+            else:
+                rows = self._read(_TEMPLATES + _DRAWN + " ORDER BY t.id", gallery.key, most_subjects)
+            terms = self._read(
+                "SELECT name, legal_basis, purpose, reference, expires_at, legal_hold FROM subjects"
+                " WHERE gallery = ? AND (legal_basis <> '' OR purpose <> '' OR reference <> ''"
+                " OR expires_at IS NOT NULL OR legal_hold)",
+                gallery.key,
+            )
+        if not states:
             raise gallery_not_found(gallery.name)
-        if any(len(row[3]) != 4 * gallery.dimension for row in rows):
-            raise _corrupt(self._path, f"a vector of gallery {gallery.name} has a wrong length")
-        vectors = np.frombuffer(b"".join(row[3] for row in rows), "<f4").astype(np.float32, copy=False)
+        plain = self._sealing.unsealed(gallery.key, gallery.contract, [row[3:] for row in rows])
+        if any(len(vector) != 4 * gallery.dimension for vector in plain):
+            raise corrupt(self._path, f"a vector of gallery {gallery.name} has a wrong length")
+        vectors = np.frombuffer(b"".join(plain), "<f4").astype(np.float32, copy=False)
+        revision, *rule, law = states[0]
         return Contents(
             np.array([row[0] for row in rows], np.int64),
             [row[1] for row in rows],
             [row[2] for row in rows],
             vectors.reshape(-1, gallery.dimension),
-            revisions[0][0],
+            {row[0]: _terms(row[1:]) for row in terms},
+            revision,
+            Policy(OperatingPoint(*rule), None if law is None else ScoreLaw.loads(law)),
         )
 
     def create_gallery(
@@ -240,6 +200,8 @@ class Store:
         contract: str,
         dimension: int,
         rule: OperatingPoint,
+        *,
+        fusion: Fusion = Fusion.MAX,
     ) -> GalleryRow:
         """Make an empty gallery of revision 0.
 
@@ -252,22 +214,64 @@ class Store:
                 raise GalleryExists(f"gallery {name!r} exists", "a new name", "delete it or choose another")
             now = time.time()
             key = self._insert(
-                "INSERT INTO galleries (name, encoder, contract, dimension, threshold, review_band,"
-                " revision, created_at) VALUES (?, ?, ?, ?, ?, ?, 0, ?)",
-                (name, encoder, contract, dimension, rule.threshold, rule.review_band, now),
+                "INSERT INTO galleries (name, encoder, contract, dimension, fusion, threshold, review_band,"
+                " target_fmr, target_fpir, margin, max_matches, revision, created_at)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?)",
+                (name, encoder, contract, dimension, fusion.value, *astuple(rule), now),
             )
-            return GalleryRow(key, name, encoder, contract, dimension, rule, now)
+            return GalleryRow(key, name, encoder, contract, dimension, fusion, now)
 
         return self._commit(_Task(change, lambda _: None, erases=False))
+
+    def set_rule(self, gallery: GalleryRow, rule: OperatingPoint, then: Callable[[Change], None]) -> Change:
+        """Set the operating point.
+
+        Raises:
+            GalleryNotFound: The gallery was deleted.
+        """
+
+        def change() -> Change:
+            revision = self._grow(gallery)
+            self._db.execute(
+                "UPDATE galleries SET threshold = ?, review_band = ?, target_fmr = ?, target_fpir = ?,"
+                " margin = ?, max_matches = ? WHERE id = ?",
+                (*astuple(rule), gallery.key),
+            )
+            return Change(np.empty(0, np.int64), revision, time.time())
+
+        return self._commit(_Task(change, then, erases=False))
+
+    def set_law(self, gallery: GalleryRow, law: ScoreLaw, then: Callable[[Change], None]) -> Change:
+        """Set the calibration.
+
+        Raises:
+            GalleryNotFound: The gallery was deleted.
+        """
+
+        def change() -> Change:
+            revision = self._grow(gallery)
+            self._db.execute(
+                "INSERT OR REPLACE INTO calibrations (gallery, contract, law) VALUES (?, ?, ?)",
+                (gallery.key, gallery.contract, law.dumps()),
+            )
+            return Change(np.empty(0, np.int64), revision, time.time())
+
+        return self._commit(_Task(change, then, erases=False))
 
     def delete_gallery(self, gallery: GalleryRow, then: Callable[[None], None]) -> None:
         """Erase a gallery with all its subjects.
 
         Raises:
             GalleryNotFound: It was deleted before.
+            SubjectHeld: A legal hold forbids it.
         """
 
         def change() -> None:
+            held = self._db.execute(
+                "SELECT name FROM subjects WHERE gallery = ? AND legal_hold LIMIT 1", (gallery.key,)
+            ).fetchone()
+            if held:
+                raise subject_held(held[0])
             if not self._db.execute("DELETE FROM galleries WHERE id = ?", (gallery.key,)).rowcount:
                 raise gallery_not_found(gallery.name)
 
@@ -292,7 +296,8 @@ class Store:
                 "INSERT INTO subjects (gallery, name, enrolled_at) VALUES (?, ?, ?)",
                 (gallery.key, name, now),
             )
-            return Change(self._insert_templates(subject, samples, now), revision, now)
+            key = self._sealing.new_key(gallery.key, gallery.contract, subject)
+            return Change(self._insert_templates(subject, key, samples, now), revision, now)
 
         return self._commit(_Task(change, then, erases=False))
 
@@ -312,7 +317,32 @@ class Store:
             subject = self._subject(gallery, name)
             if subject is None:
                 raise subject_not_found(gallery.name, name)
-            return Change(self._insert_templates(subject, samples, now), revision, now)
+            key = self._sealing.key(gallery.key, gallery.contract, subject)
+            return Change(self._insert_templates(subject, key, samples, now), revision, now)
+
+        return self._commit(_Task(change, then, erases=False))
+
+    def set_terms(
+        self, gallery: GalleryRow, name: str, terms: Terms, then: Callable[[Change], None]
+    ) -> Change:
+        """Set the terms of a subject; the old ones are overwritten.
+
+        Raises:
+            GalleryNotFound: The gallery was deleted.
+            SubjectNotFound: The gallery has no such subject.
+        """
+
+        def change() -> Change:
+            revision = self._grow(gallery)
+            subject = self._subject(gallery, name)
+            if subject is None:
+                raise subject_not_found(gallery.name, name)
+            self._db.execute(
+                "UPDATE subjects SET legal_basis = ?, purpose = ?, reference = ?, expires_at = ?,"
+                " legal_hold = ? WHERE id = ?",
+                (*astuple(terms), subject),
+            )
+            return Change(np.empty(0, np.int64), revision, time.time())
 
         return self._commit(_Task(change, then, erases=False))
 
@@ -322,6 +352,7 @@ class Store:
         Raises:
             GalleryNotFound: The gallery was deleted.
             SubjectNotFound: The gallery has no such subject.
+            SubjectHeld: A legal hold forbids it.
             StoreError: It is deleted, but the write-ahead log could not be emptied of it yet.
         """
 
@@ -330,11 +361,93 @@ class Store:
             subject = self._subject(gallery, name)
             if subject is None:
                 raise subject_not_found(gallery.name, name)
-            rows = self._db.execute("SELECT id FROM templates WHERE subject = ?", (subject,)).fetchall()
-            self._db.execute("DELETE FROM subjects WHERE id = ?", (subject,))
-            return Change(np.array([row[0] for row in rows], np.int64), revision, time.time())
+            rows = self._db.execute(
+                "SELECT id, vector FROM templates WHERE subject = ?", (subject,)
+            ).fetchall()
+            key, is_held = self._db.execute(
+                "DELETE FROM subjects WHERE id = ? RETURNING data_key, legal_hold", (subject,)
+            ).fetchone()
+            if is_held:
+                raise subject_held(name)
+            traces = windows([key or b"", *(row[1] for row in rows)])
+            return Change(np.array([row[0] for row in rows], np.int64), revision, time.time(), traces)
 
         return self._commit(_Task(change, then, erases=True))
+
+    def export(self, gallery: GalleryRow, name: str) -> SubjectExport:
+        """All that is held of a subject.
+
+        Raises:
+            SubjectNotFound: The gallery has no such subject.
+        """
+        with self._mutex:
+            rows = self._read(
+                "SELECT t.vector, s.key_name, s.data_key, s.id, t.id, t.quality, t.enrolled_at, t.camera,"
+                " t.track, s.enrolled_at, s.legal_basis, s.purpose, s.reference, s.expires_at, s.legal_hold"
+                " FROM templates t JOIN subjects s ON s.id = t.subject"
+                " WHERE s.gallery = ? AND s.name = ? ORDER BY t.id",
+                gallery.key,
+                name,
+            )
+        if not rows:
+            raise subject_not_found(gallery.name, name)
+        plain = self._sealing.unsealed(gallery.key, gallery.contract, [row[:4] for row in rows])
+        return SubjectExport(
+            gallery.name,
+            name,
+            rows[0][9],
+            tuple(
+                Template(
+                    str(row[4]),
+                    name,
+                    Embedding(np.frombuffer(vector, "<f4").astype(np.float32), gallery.contract),
+                    None if row[5] is None else _quality(row[5]),
+                    row[6],
+                    Origin(*row[7:9]),
+                )
+                for vector, row in zip(plain, rows, strict=True)
+            ),
+            _terms(rows[0][10:]),
+        )
+
+    def scan(self, traces: tuple[bytes, ...]) -> int:
+        """Look for traces of what was erased in all files; gives the bytes read.
+
+        The same vector in a template of another subject is no trace.
+
+        Raises:
+            StoreError: There is one.
+        """
+        return scan(self.directory, traces, self._is_alive)
+
+    def _is_alive(self, trace: bytes) -> bool:
+        with self._mutex:
+            return bool(self._read("SELECT 1 FROM templates WHERE instr(vector, ?) LIMIT 1", trace))
+
+    # -- sealing -----------------------------------------------------------------------------------
+
+    def rotate_keys(self) -> int:
+        """Read the keys again and wrap all data keys by the one in use; gives how many there were to do.
+
+        Searches and other changes go on meanwhile. Cut short, it is finished by the next call or
+        opening.
+
+        Raises:
+            KeyMissing: The store was opened without keys, or an older key is gone.
+            ConfigError: The keys cannot be read.
+        """
+        self._sealing.reload()
+        return self._update_keys()
+
+    def _update_keys(self) -> int:
+        count = last = 0
+        while done := self._commit(
+            _Task(partial(self._sealing.update_some, last), lambda _: None, erases=False)
+        ):
+            count, last = count + len(done), done[-1]
+        if count:  # log and free pages still hold what was plain, and what older keys wrapped
+            self._commit(_Task(lambda: None, lambda _: None, erases=True))
+        return count
 
     # -- within a change ---------------------------------------------------------------------------
 
@@ -352,14 +465,16 @@ class Store:
         ).fetchone()
         return None if row is None else int(row[0])
 
-    def _insert_templates(self, subject: int, samples: Sequence[Sample], now: float) -> NDArray[np.int64]:
+    def _insert_templates(
+        self, subject: int, key: DataKey | None, samples: Sequence[Sample], now: float
+    ) -> NDArray[np.int64]:
         keys = [
             self._insert(
                 "INSERT INTO templates (subject, vector, quality, camera, track, enrolled_at)"
                 " VALUES (?, ?, ?, ?, ?, ?)",
                 (
                     subject,
-                    sample.vector.astype("<f4").tobytes(),
+                    sealed(sample.vector.astype("<f4").tobytes(), key),
                     None if sample.quality is None else json.dumps(asdict(sample.quality)),
                     sample.origin.camera,
                     sample.origin.track,
@@ -396,7 +511,7 @@ class Store:
             self._empty_log([task for task in tasks if task.erases and task.error is None])
         except BaseException as error:
             for task in tasks:
-                task.error = task.error or _typed(error, self._path)
+                task.error = task.error or typed(error, self._path)
             if not isinstance(error, Exception):
                 raise
         finally:
@@ -447,94 +562,17 @@ class Store:
         try:
             return self._db.execute(statement, values).fetchall()
         except sqlite3.Error as error:
-            raise _typed(error, self._path) from error
+            raise typed(error, self._path) from error
 
 
-def _take_lock(directory: Path) -> int:
-    """Own the directory: an open file with an exclusive `flock`, which ends with the process."""
-    try:
-        directory.mkdir(parents=True, exist_ok=True, mode=0o700)  # others have no business here
-        lock = os.open(directory / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    except OSError as error:
-        kind = StoreError if error.errno in _FULL else StoreReadOnly
-        raise kind(
-            f"{directory} cannot be written ({error.strerror})",
-            "a directory that this user can make and write",
-            "choose another, free disk space or correct its permissions",
-        ) from error
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        os.close(lock)
-        raise StoreLocked(
-            f"{directory} is in use", "one owner", "stop the other server or choose another directory"
-        ) from error
-    return lock
+def _quality(text: str) -> Quality:
+    fields = json.loads(text)
+    return Quality(**{**fields, "reasons": tuple(map(Reason, fields.get("reasons", ())))})
 
 
-def _connect(path: Path) -> sqlite3.Connection:
-    db = None
-    try:
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
-        db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-        _check_health(db, path)
-        mode = db.execute("PRAGMA journal_mode = WAL").fetchone()[0]
-        if mode != "wal":
-            raise StoreError(f"{path} has journal mode {mode}", "WAL", "use a local file system")
-        db.execute("PRAGMA synchronous = FULL")
-        db.execute("PRAGMA secure_delete = ON")
-        db.execute("PRAGMA foreign_keys = ON")
-        db.execute("PRAGMA temp_store = MEMORY")  # no template in the system's temporary directory
-        _migrate(db)
-        db.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # a deletion cut short is finished here
-        return db
-    except BaseException as error:
-        if db is not None:
-            db.close()
-        if isinstance(error, OSError | sqlite3.Error):
-            raise _typed(error, path) from error
-        raise
-
-
-def _check_health(db: sqlite3.Connection, path: Path) -> None:
-    found = db.execute("PRAGMA quick_check(1)").fetchone()[0]
-    if found != "ok":
-        raise _corrupt(path, found)
-    version = db.execute("PRAGMA user_version").fetchone()[0]
-    if version > SCHEMA:
-        raise StoreCorrupt(
-            f"{path} has schema version {version}", f"{SCHEMA} or older", "open it with a newer gaitid"
-        )
-    if version == 0 and db.execute("SELECT 1 FROM sqlite_master").fetchone():
-        raise _corrupt(path, "it belongs to another program")
-
-
-def _migrate(db: sqlite3.Connection) -> None:
-    db.execute("BEGIN IMMEDIATE")  # also finds out here that the database cannot be written
-    version = db.execute("PRAGMA user_version").fetchone()[0]
-    for statements in _MIGRATIONS[version:]:
-        for statement in statements:
-            db.execute(statement)
-    db.execute(f"PRAGMA user_version = {SCHEMA}")
-    db.execute("COMMIT")
-
-
-def _typed(error: BaseException, path: Path) -> BaseException:
-    """The gaitid error of a failure of SQLite or of the file system; others stay what they are."""
-    if not isinstance(error, OSError | sqlite3.Error):
-        return error
-    text = str(error)
-    if "readonly" in text or (isinstance(error, OSError) and error.errno in _DENIED):
-        return StoreReadOnly(
-            f"{path} cannot be written ({text})", "a writable file", "correct its permissions"
-        )
-    if "malformed" in text or "not a database" in text:
-        return _corrupt(path, text)
-    return StoreError(f"{path}: {text}", "nothing was changed", "free disk space or repair the disk")
-
-
-def _corrupt(path: Path, what: str) -> StoreCorrupt:
-    return StoreCorrupt(f"{path} is damaged ({what})", "a sound gaitid database", "restore a backup")
+def _terms(row: Sequence[Any]) -> Terms:
+    legal_basis, purpose, reference, expires_at, legal_hold = row
+    return Terms(legal_basis, purpose, reference, expires_at, bool(legal_hold))
 
 
 def gallery_not_found(name: str) -> GalleryNotFound:
@@ -545,6 +583,13 @@ def gallery_not_found(name: str) -> GalleryNotFound:
 def subject_not_found(gallery: str, name: str) -> SubjectNotFound:
     """The error for a subject that is not enrolled."""
     return SubjectNotFound(f"no subject {name!r} in gallery {gallery!r}", "an enrolled one", "enrol it first")
+
+
+def subject_held(name: str) -> SubjectHeld:
+    """The error for the deletion of a subject under a legal hold."""
+    return SubjectHeld(
+        f"subject {name!r} is under a legal hold", "one that may go", "lift the hold with set_terms first"
+    )
 
 
 def subject_exists(gallery: str, name: str) -> SubjectExists:

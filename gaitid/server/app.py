@@ -20,14 +20,16 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_health.v1.health import aio as health
 
 from gaitid import registry, wire
-from gaitid.errors import ConfigError
-from gaitid.matcher import LocalMatcher, Matcher
+from gaitid.errors import ConfigError, GaitIdError
+from gaitid.matcher import LocalMatcher, Matcher, find_keys
 from gaitid.quality import QualityPolicy, assess
 from gaitid.server.calls import Calls
 from gaitid.server.service import SERVICES, Service
 from gaitid.settings import split_address
 
 _log = logging.getLogger(__name__)
+EXPIRY_S = 60.0
+"""How often subjects whose time is over are looked for, seconds; calls that name their gallery look, too."""
 _LAST_BYTES_S = 1.0
 """How long answers may take to leave once the work is done, seconds."""
 
@@ -41,6 +43,8 @@ class ServerSettings:
         data: Directory of the galleries.
         encoder: Name of the encoder.
         index: Name of the index.
+        key_file: Keys that seal the templates on disk; None = those of the environment variable
+            GAITID_KEYS, and without it they are not sealed.
         max_message_bytes: Largest request and answer, bytes; requests in work or waiting take at most
             `max_concurrent` times that much memory.
         workers: Threads that embed and search.
@@ -57,6 +61,7 @@ class ServerSettings:
     data: Path = Path("gaitid-data")
     encoder: str = "gei"
     index: str = "faiss"
+    key_file: Path | None = None
     max_message_bytes: int = wire.MAX_MESSAGE_BYTES
     workers: int = 2
     max_concurrent: int = 64
@@ -112,9 +117,11 @@ async def start(settings: ServerSettings, matcher: Matcher | None = None) -> Asy
         await server.start()
         address = f"{split_address(settings.address)[0]}:{port}"
         _log.info("serving on %s", address)
+        expiring = asyncio.create_task(_expire(matcher))
         try:
             yield address
         finally:
+            expiring.cancel()
             await vitals.enter_graceful_shutdown()
             # Draining first: grpc's own stop answers calls that arrive in between with CANCELLED.
             await calls.drain(settings.shutdown_grace_s)
@@ -177,10 +184,21 @@ def running(settings: ServerSettings, matcher: Matcher | None = None) -> Iterato
         thread.join()
 
 
+async def _expire(matcher: Matcher) -> None:
+    """Ask for the galleries now and then: asking erases those subjects whose time is over."""
+    while True:
+        await asyncio.sleep(EXPIRY_S)
+        try:
+            await asyncio.to_thread(matcher.list_galleries)
+        except GaitIdError as error:
+            _log.error("subjects whose time is over could not be erased: %s", error.code)
+
+
 def _open(settings: ServerSettings) -> Matcher:
     encoder = registry.resolve("encoders", settings.encoder)()
     judge = partial(assess, policy=settings.quality)
-    return LocalMatcher(encoder, settings.data, index=settings.index, assess=judge)
+    keys = find_keys(settings.key_file)
+    return LocalMatcher(encoder, settings.data, index=settings.index, keys=keys, assess=judge)
 
 
 def _server(settings: ServerSettings, calls: Calls, matcher: Matcher) -> grpc.aio.Server:

@@ -73,8 +73,34 @@ class Service:
         """Make a gallery."""
 
         def work() -> Message:
-            info = self._matcher.create_gallery(request.gallery, operating_point=_operating_point(request))
+            info = self._matcher.create_gallery(
+                request.gallery,
+                operating_point=_operating_point(request),
+                fusion=wire.unpack_fusion(request.fusion),
+            )
             return gallery.CreateGalleryResponse(gallery=wire.pack_gallery(info))
+
+        return self._replay(request.request_id, request, work)
+
+    def CalibrateGallery(self, request: gallery.CalibrateGalleryRequest) -> Message:  # noqa: N802
+        """Learn what scores mean in a gallery."""
+
+        def work() -> Message:
+            strangers = wire.unpack_samples(request.strangers)
+            calibration = self._matcher.calibrate(request.gallery, strangers)
+            return gallery.CalibrateGalleryResponse(calibration=wire.pack_calibration(calibration))
+
+        return self._replay(request.request_id, request, work)
+
+    def SetOperatingPoint(self, request: gallery.SetOperatingPointRequest) -> Message:  # noqa: N802
+        """Decide by another rule."""
+
+        def work() -> Message:
+            rule = _operating_point(request)
+            if rule is None:
+                raise MessageError("request has no operating_point", "one", "set it")
+            info = self._matcher.set_operating_point(request.gallery, rule)
+            return gallery.SetOperatingPointResponse(gallery=wire.pack_gallery(info))
 
         return self._replay(request.request_id, request, work)
 
@@ -102,7 +128,8 @@ class Service:
 
         def work() -> Message:
             samples = wire.unpack_samples(request.samples)
-            enrolment = self._matcher.enrol(request.gallery, request.subject, samples)
+            check = wire.unpack_check(request.check)
+            enrolment = self._matcher.enrol(request.gallery, request.subject, samples, check=check)
             return subject.EnrolResponse(enrolment=wire.pack_enrolment(enrolment))
 
         return self._replay(request.request_id, request, work)
@@ -112,7 +139,8 @@ class Service:
 
         def work() -> Message:
             samples = wire.unpack_samples(request.samples)
-            enrolment = self._matcher.add_samples(request.gallery, request.subject, samples)
+            check = wire.unpack_check(request.check)
+            enrolment = self._matcher.add_samples(request.gallery, request.subject, samples, check=check)
             return subject.AddSamplesResponse(enrolment=wire.pack_enrolment(enrolment))
 
         return self._replay(request.request_id, request, work)
@@ -140,13 +168,47 @@ class Service:
 
         return self._replay(request.request_id, request, work)
 
+    def SetTerms(self, request: subject.SetTermsRequest) -> Message:  # noqa: N802
+        """Record on what terms a subject is held."""
+
+        def work() -> Message:
+            terms = wire.unpack_terms(request.terms)
+            revision = self._matcher.set_terms(request.gallery, request.subject, terms)
+            return subject.SetTermsResponse(revision=revision)
+
+        return self._replay(request.request_id, request, work)
+
+    def EraseSubject(self, request: subject.EraseSubjectRequest) -> Message:  # noqa: N802
+        """Delete a subject, with a receipt."""
+
+        def work() -> Message:
+            receipt = self._matcher.erase_subject(request.gallery, request.subject)
+            return subject.EraseSubjectResponse(receipt=wire.pack_receipt(receipt))
+
+        return self._replay(request.request_id, request, work)
+
+    def ExportSubject(self, request: subject.ExportSubjectRequest) -> Message:  # noqa: N802
+        """Show all that is held of a subject."""
+        return wire.pack_export(self._matcher.export_subject(request.gallery, request.subject))
+
+    def RotateKeys(self, request: admin.RotateKeysRequest) -> Message:  # noqa: N802
+        """Bring every subject under the key in use."""
+
+        def work() -> Message:
+            return admin.RotateKeysResponse(subjects=self._matcher.rotate_keys())
+
+        return self._replay(request.request_id, request, work)
+
     def GetServerInfo(self, request: admin.GetServerInfoRequest) -> Message:  # noqa: N802
         """Show version, encoder and wanted input."""
         return wire.pack_info(self._matcher.info())
 
 
 def _operating_point(
-    request: match.VerifyRequest | match.IdentifyRequest | gallery.CreateGalleryRequest,
+    request: match.VerifyRequest
+    | match.IdentifyRequest
+    | gallery.CreateGalleryRequest
+    | gallery.SetOperatingPointRequest,
 ) -> OperatingPoint | None:
     chosen = request.HasField("operating_point")
     return wire.unpack_operating_point(request.operating_point) if chosen else None

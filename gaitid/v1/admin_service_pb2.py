@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dgaitid/v1/admin_service.proto\x12\tgaitid.v1\"\x16\n\x14GetServerInfoRequest\"\x86\x01\n\x15GetServerInfoResponse\x12\x0f\n\x07version\x18\x01 \x01(\t\x12\x0f\n\x07\x65ncoder\x18\x02 \x01(\t\x12\x10\n\x08\x63ontract\x18\x03 \x01(\t\x12\x11\n\tdimension\x18\x04 \x01(\r\x12\x12\n\nmodalities\x18\x05 \x03(\t\x12\x12\n\nmin_frames\x18\x06 \x01(\r2b\n\x0c\x41\x64minService\x12R\n\rGetServerInfo\x12\x1f.gaitid.v1.GetServerInfoRequest\x1a .gaitid.v1.GetServerInfoResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dgaitid/v1/admin_service.proto\x12\tgaitid.v1\"\x16\n\x14GetServerInfoRequest\"\x86\x01\n\x15GetServerInfoResponse\x12\x0f\n\x07version\x18\x01 \x01(\t\x12\x0f\n\x07\x65ncoder\x18\x02 \x01(\t\x12\x10\n\x08\x63ontract\x18\x03 \x01(\t\x12\x11\n\tdimension\x18\x04 \x01(\r\x12\x12\n\nmodalities\x18\x05 \x03(\t\x12\x12\n\nmin_frames\x18\x06 \x01(\r\"\'\n\x11RotateKeysRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\"&\n\x12RotateKeysResponse\x12\x10\n\x08subjects\x18\x01 \x01(\x04\x32\xad\x01\n\x0c\x41\x64minService\x12R\n\rGetServerInfo\x12\x1f.gaitid.v1.GetServerInfoRequest\x1a .gaitid.v1.GetServerInfoResponse\x12I\n\nRotateKeys\x12\x1c.gaitid.v1.RotateKeysRequest\x1a\x1d.gaitid.v1.RotateKeysResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,6 +35,10 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETSERVERINFOREQUEST']._serialized_end=66
   _globals['_GETSERVERINFORESPONSE']._serialized_start=69
   _globals['_GETSERVERINFORESPONSE']._serialized_end=203
-  _globals['_ADMINSERVICE']._serialized_start=205
-  _globals['_ADMINSERVICE']._serialized_end=303
+  _globals['_ROTATEKEYSREQUEST']._serialized_start=205
+  _globals['_ROTATEKEYSREQUEST']._serialized_end=244
+  _globals['_ROTATEKEYSRESPONSE']._serialized_start=246
+  _globals['_ROTATEKEYSRESPONSE']._serialized_end=284
+  _globals['_ADMINSERVICE']._serialized_start=287
+  _globals['_ADMINSERVICE']._serialized_end=460
 # @@protoc_insertion_point(module_scope)

@@ -25,3 +25,15 @@ class GetServerInfoResponse(_message.Message):
     modalities: _containers.RepeatedScalarFieldContainer[str]
     min_frames: int
     def __init__(self, version: _Optional[str] = ..., encoder: _Optional[str] = ..., contract: _Optional[str] = ..., dimension: _Optional[int] = ..., modalities: _Optional[_Iterable[str]] = ..., min_frames: _Optional[int] = ...) -> None: ...
+
+class RotateKeysRequest(_message.Message):
+    __slots__ = ("request_id",)
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    request_id: str
+    def __init__(self, request_id: _Optional[str] = ...) -> None: ...
+
+class RotateKeysResponse(_message.Message):
+    __slots__ = ("subjects",)
+    SUBJECTS_FIELD_NUMBER: _ClassVar[int]
+    subjects: int
+    def __init__(self, subjects: _Optional[int] = ...) -> None: ...

@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class AdminServiceStub(object):
-    """Shows what the server is.
+    """Shows what the server is, and keeps its keys.
     """
 
     def __init__(self, channel):
@@ -40,14 +40,27 @@ class AdminServiceStub(object):
                 request_serializer=gaitid_dot_v1_dot_admin__service__pb2.GetServerInfoRequest.SerializeToString,
                 response_deserializer=gaitid_dot_v1_dot_admin__service__pb2.GetServerInfoResponse.FromString,
                 _registered_method=True)
+        self.RotateKeys = channel.unary_unary(
+                '/gaitid.v1.AdminService/RotateKeys',
+                request_serializer=gaitid_dot_v1_dot_admin__service__pb2.RotateKeysRequest.SerializeToString,
+                response_deserializer=gaitid_dot_v1_dot_admin__service__pb2.RotateKeysResponse.FromString,
+                _registered_method=True)
 
 
 class AdminServiceServicer(object):
-    """Shows what the server is.
+    """Shows what the server is, and keeps its keys.
     """
 
     def GetServerInfo(self, request, context):
         """Version, encoder and wanted input.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RotateKeys(self, request, context):
+        """Reads the keys of the galleries again and brings every subject under the one in use; other calls go
+        on meanwhile. Cut short, it goes on when it is called again or the server starts.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -61,6 +74,11 @@ def add_AdminServiceServicer_to_server(servicer, server):
                     request_deserializer=gaitid_dot_v1_dot_admin__service__pb2.GetServerInfoRequest.FromString,
                     response_serializer=gaitid_dot_v1_dot_admin__service__pb2.GetServerInfoResponse.SerializeToString,
             ),
+            'RotateKeys': grpc.unary_unary_rpc_method_handler(
+                    servicer.RotateKeys,
+                    request_deserializer=gaitid_dot_v1_dot_admin__service__pb2.RotateKeysRequest.FromString,
+                    response_serializer=gaitid_dot_v1_dot_admin__service__pb2.RotateKeysResponse.SerializeToString,
+            ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
             'gaitid.v1.AdminService', rpc_method_handlers)
@@ -70,7 +88,7 @@ def add_AdminServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class AdminService(object):
-    """Shows what the server is.
+    """Shows what the server is, and keeps its keys.
     """
 
     @staticmethod
@@ -90,6 +108,33 @@ class AdminService(object):
             '/gaitid.v1.AdminService/GetServerInfo',
             gaitid_dot_v1_dot_admin__service__pb2.GetServerInfoRequest.SerializeToString,
             gaitid_dot_v1_dot_admin__service__pb2.GetServerInfoResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RotateKeys(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/gaitid.v1.AdminService/RotateKeys',
+            gaitid_dot_v1_dot_admin__service__pb2.RotateKeysRequest.SerializeToString,
+            gaitid_dot_v1_dot_admin__service__pb2.RotateKeysResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -57,12 +57,20 @@ class Candidate(_message.Message):
     def __init__(self, subject: _Optional[str] = ..., score: _Optional[float] = ..., template: _Optional[str] = ..., fpir_at_score: _Optional[float] = ...) -> None: ...
 
 class OperatingPoint(_message.Message):
-    __slots__ = ("threshold", "review_band")
+    __slots__ = ("threshold", "review_band", "fmr", "fpir", "margin", "max_matches")
     THRESHOLD_FIELD_NUMBER: _ClassVar[int]
     REVIEW_BAND_FIELD_NUMBER: _ClassVar[int]
+    FMR_FIELD_NUMBER: _ClassVar[int]
+    FPIR_FIELD_NUMBER: _ClassVar[int]
+    MARGIN_FIELD_NUMBER: _ClassVar[int]
+    MAX_MATCHES_FIELD_NUMBER: _ClassVar[int]
     threshold: float
     review_band: float
-    def __init__(self, threshold: _Optional[float] = ..., review_band: _Optional[float] = ...) -> None: ...
+    fmr: float
+    fpir: float
+    margin: float
+    max_matches: int
+    def __init__(self, threshold: _Optional[float] = ..., review_band: _Optional[float] = ..., fmr: _Optional[float] = ..., fpir: _Optional[float] = ..., margin: _Optional[float] = ..., max_matches: _Optional[int] = ...) -> None: ...
 
 class Decision(_message.Message):
     __slots__ = ("outcome", "candidates", "quality", "operating_point", "revision")

@@ -23,34 +23,49 @@ _sym_db = _symbol_database.Default()
 
 
 from gaitid.v1 import decision_pb2 as gaitid_dot_v1_dot_decision__pb2
+from gaitid.v1 import sequence_pb2 as gaitid_dot_v1_dot_sequence__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fgaitid/v1/gallery_service.proto\x12\tgaitid.v1\x1a\x18gaitid/v1/decision.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xe8\x01\n\x07Gallery\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07\x65ncoder\x18\x02 \x01(\t\x12\x10\n\x08\x63ontract\x18\x03 \x01(\t\x12\x11\n\tdimension\x18\x04 \x01(\r\x12\x10\n\x08subjects\x18\x05 \x01(\x04\x12\x11\n\ttemplates\x18\x06 \x01(\x04\x12\x10\n\x08revision\x18\x07 \x01(\x03\x12\x32\n\x0foperating_point\x18\x08 \x01(\x0b\x32\x19.gaitid.v1.OperatingPoint\x12.\n\ncreated_at\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"o\n\x14\x43reateGalleryRequest\x12\x0f\n\x07gallery\x18\x01 \x01(\t\x12\x32\n\x0foperating_point\x18\x02 \x01(\x0b\x32\x19.gaitid.v1.OperatingPoint\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"<\n\x15\x43reateGalleryResponse\x12#\n\x07gallery\x18\x01 \x01(\x0b\x32\x12.gaitid.v1.Gallery\"$\n\x11GetGalleryRequest\x12\x0f\n\x07gallery\x18\x01 \x01(\t\"9\n\x12GetGalleryResponse\x12#\n\x07gallery\x18\x01 \x01(\x0b\x32\x12.gaitid.v1.Gallery\"\x16\n\x14ListGalleriesRequest\">\n\x15ListGalleriesResponse\x12%\n\tgalleries\x18\x01 \x03(\x0b\x32\x12.gaitid.v1.Gallery\";\n\x14\x44\x65leteGalleryRequest\x12\x0f\n\x07gallery\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\"\x17\n\x15\x44\x65leteGalleryResponse2\xd7\x02\n\x0eGalleryService\x12R\n\rCreateGallery\x12\x1f.gaitid.v1.CreateGalleryRequest\x1a .gaitid.v1.CreateGalleryResponse\x12I\n\nGetGallery\x12\x1c.gaitid.v1.GetGalleryRequest\x1a\x1d.gaitid.v1.GetGalleryResponse\x12R\n\rListGalleries\x12\x1f.gaitid.v1.ListGalleriesRequest\x1a .gaitid.v1.ListGalleriesResponse\x12R\n\rDeleteGallery\x12\x1f.gaitid.v1.DeleteGalleryRequest\x1a .gaitid.v1.DeleteGalleryResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fgaitid/v1/gallery_service.proto\x12\tgaitid.v1\x1a\x18gaitid/v1/decision.proto\x1a\x18gaitid/v1/sequence.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xc3\x01\n\x0b\x43\x61libration\x12,\n\x06source\x18\x01 \x01(\x0e\x32\x1c.gaitid.v1.CalibrationSource\x12\x10\n\x08subjects\x18\x02 \x01(\r\x12\x0e\n\x06probes\x18\x03 \x01(\r\x12\x13\n\x0b\x63omparisons\x18\x04 \x01(\x04\x12\x12\n\nclustering\x18\x05 \x01(\x01\x12\x0e\n\x06misfit\x18\x06 \x01(\x01\x12+\n\x07made_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xb8\x02\n\x07Gallery\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07\x65ncoder\x18\x02 \x01(\t\x12\x10\n\x08\x63ontract\x18\x03 \x01(\t\x12\x11\n\tdimension\x18\x04 \x01(\r\x12\x10\n\x08subjects\x18\x05 \x01(\x04\x12\x11\n\ttemplates\x18\x06 \x01(\x04\x12\x10\n\x08revision\x18\x07 \x01(\x03\x12\x32\n\x0foperating_point\x18\x08 \x01(\x0b\x32\x19.gaitid.v1.OperatingPoint\x12.\n\ncreated_at\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12!\n\x06\x66usion\x18\n \x01(\x0e\x32\x11.gaitid.v1.Fusion\x12+\n\x0b\x63\x61libration\x18\x0b \x01(\x0b\x32\x16.gaitid.v1.Calibration\"\x92\x01\n\x14\x43reateGalleryRequest\x12\x0f\n\x07gallery\x18\x01 \x01(\t\x12\x32\n\x0foperating_point\x18\x02 \x01(\x0b\x32\x19.gaitid.v1.OperatingPoint\x12\x12\n\nrequest_id\x18\x03 \x01(\t\x12!\n\x06\x66usion\x18\x04 \x01(\x0e\x32\x11.gaitid.v1.Fusion\"<\n\x15\x43reateGalleryResponse\x12#\n\x07gallery\x18\x01 \x01(\x0b\x32\x12.gaitid.v1.Gallery\"$\n\x11GetGalleryRequest\x12\x0f\n\x07gallery\x18\x01 \x01(\t\"9\n\x12GetGalleryResponse\x12#\n\x07gallery\x18\x01 \x01(\x0b\x32\x12.gaitid.v1.Gallery\"\x16\n\x14ListGalleriesRequest\">\n\x15ListGalleriesResponse\x12%\n\tgalleries\x18\x01 \x03(\x0b\x32\x12.gaitid.v1.Gallery\"c\n\x17\x43\x61librateGalleryRequest\x12\x0f\n\x07gallery\x18\x01 \x01(\t\x12#\n\tstrangers\x18\x02 \x03(\x0b\x32\x10.gaitid.v1.Probe\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"G\n\x18\x43\x61librateGalleryResponse\x12+\n\x0b\x63\x61libration\x18\x01 \x01(\x0b\x32\x16.gaitid.v1.Calibration\"s\n\x18SetOperatingPointRequest\x12\x0f\n\x07gallery\x18\x01 \x01(\t\x12\x32\n\x0foperating_point\x18\x02 \x01(\x0b\x32\x19.gaitid.v1.OperatingPoint\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"@\n\x19SetOperatingPointResponse\x12#\n\x07gallery\x18\x01 \x01(\x0b\x32\x12.gaitid.v1.Gallery\";\n\x14\x44\x65leteGalleryRequest\x12\x0f\n\x07gallery\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\"\x17\n\x15\x44\x65leteGalleryResponse*V\n\x06\x46usion\x12\x16\n\x12\x46USION_UNSPECIFIED\x10\x00\x12\x0e\n\nFUSION_MAX\x10\x01\x12\x0f\n\x0b\x46USION_MEAN\x10\x02\x12\x13\n\x0f\x46USION_CENTROID\x10\x03*v\n\x11\x43\x61librationSource\x12\"\n\x1e\x43\x41LIBRATION_SOURCE_UNSPECIFIED\x10\x00\x12\x1e\n\x1a\x43\x41LIBRATION_SOURCE_GALLERY\x10\x01\x12\x1d\n\x19\x43\x41LIBRATION_SOURCE_COHORT\x10\x02\x32\x94\x04\n\x0eGalleryService\x12R\n\rCreateGallery\x12\x1f.gaitid.v1.CreateGalleryRequest\x1a .gaitid.v1.CreateGalleryResponse\x12I\n\nGetGallery\x12\x1c.gaitid.v1.GetGalleryRequest\x1a\x1d.gaitid.v1.GetGalleryResponse\x12R\n\rListGalleries\x12\x1f.gaitid.v1.ListGalleriesRequest\x1a .gaitid.v1.ListGalleriesResponse\x12[\n\x10\x43\x61librateGallery\x12\".gaitid.v1.CalibrateGalleryRequest\x1a#.gaitid.v1.CalibrateGalleryResponse\x12^\n\x11SetOperatingPoint\x12#.gaitid.v1.SetOperatingPointRequest\x1a$.gaitid.v1.SetOperatingPointResponse\x12R\n\rDeleteGallery\x12\x1f.gaitid.v1.DeleteGalleryRequest\x1a .gaitid.v1.DeleteGalleryResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'gaitid.v1.gallery_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_GALLERY']._serialized_start=106
-  _globals['_GALLERY']._serialized_end=338
-  _globals['_CREATEGALLERYREQUEST']._serialized_start=340
-  _globals['_CREATEGALLERYREQUEST']._serialized_end=451
-  _globals['_CREATEGALLERYRESPONSE']._serialized_start=453
-  _globals['_CREATEGALLERYRESPONSE']._serialized_end=513
-  _globals['_GETGALLERYREQUEST']._serialized_start=515
-  _globals['_GETGALLERYREQUEST']._serialized_end=551
-  _globals['_GETGALLERYRESPONSE']._serialized_start=553
-  _globals['_GETGALLERYRESPONSE']._serialized_end=610
-  _globals['_LISTGALLERIESREQUEST']._serialized_start=612
-  _globals['_LISTGALLERIESREQUEST']._serialized_end=634
-  _globals['_LISTGALLERIESRESPONSE']._serialized_start=636
-  _globals['_LISTGALLERIESRESPONSE']._serialized_end=698
-  _globals['_DELETEGALLERYREQUEST']._serialized_start=700
-  _globals['_DELETEGALLERYREQUEST']._serialized_end=759
-  _globals['_DELETEGALLERYRESPONSE']._serialized_start=761
-  _globals['_DELETEGALLERYRESPONSE']._serialized_end=784
-  _globals['_GALLERYSERVICE']._serialized_start=787
-  _globals['_GALLERYSERVICE']._serialized_end=1130
+  _globals['_FUSION']._serialized_start=1483
+  _globals['_FUSION']._serialized_end=1569
+  _globals['_CALIBRATIONSOURCE']._serialized_start=1571
+  _globals['_CALIBRATIONSOURCE']._serialized_end=1689
+  _globals['_CALIBRATION']._serialized_start=132
+  _globals['_CALIBRATION']._serialized_end=327
+  _globals['_GALLERY']._serialized_start=330
+  _globals['_GALLERY']._serialized_end=642
+  _globals['_CREATEGALLERYREQUEST']._serialized_start=645
+  _globals['_CREATEGALLERYREQUEST']._serialized_end=791
+  _globals['_CREATEGALLERYRESPONSE']._serialized_start=793
+  _globals['_CREATEGALLERYRESPONSE']._serialized_end=853
+  _globals['_GETGALLERYREQUEST']._serialized_start=855
+  _globals['_GETGALLERYREQUEST']._serialized_end=891
+  _globals['_GETGALLERYRESPONSE']._serialized_start=893
+  _globals['_GETGALLERYRESPONSE']._serialized_end=950
+  _globals['_LISTGALLERIESREQUEST']._serialized_start=952
+  _globals['_LISTGALLERIESREQUEST']._serialized_end=974
+  _globals['_LISTGALLERIESRESPONSE']._serialized_start=976
+  _globals['_LISTGALLERIESRESPONSE']._serialized_end=1038
+  _globals['_CALIBRATEGALLERYREQUEST']._serialized_start=1040
+  _globals['_CALIBRATEGALLERYREQUEST']._serialized_end=1139
+  _globals['_CALIBRATEGALLERYRESPONSE']._serialized_start=1141
+  _globals['_CALIBRATEGALLERYRESPONSE']._serialized_end=1212
+  _globals['_SETOPERATINGPOINTREQUEST']._serialized_start=1214
+  _globals['_SETOPERATINGPOINTREQUEST']._serialized_end=1329
+  _globals['_SETOPERATINGPOINTRESPONSE']._serialized_start=1331
+  _globals['_SETOPERATINGPOINTRESPONSE']._serialized_end=1395
+  _globals['_DELETEGALLERYREQUEST']._serialized_start=1397
+  _globals['_DELETEGALLERYREQUEST']._serialized_end=1456
+  _globals['_DELETEGALLERYRESPONSE']._serialized_start=1458
+  _globals['_DELETEGALLERYRESPONSE']._serialized_end=1481
+  _globals['_GALLERYSERVICE']._serialized_start=1692
+  _globals['_GALLERYSERVICE']._serialized_end=2224
 # @@protoc_insertion_point(module_scope)

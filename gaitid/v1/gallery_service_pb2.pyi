@@ -1,8 +1,10 @@
 import datetime
 
 from gaitid.v1 import decision_pb2 as _decision_pb2
+from gaitid.v1 import sequence_pb2 as _sequence_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from collections.abc import Iterable as _Iterable, Mapping as _Mapping
@@ -10,8 +12,46 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class Fusion(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    FUSION_UNSPECIFIED: _ClassVar[Fusion]
+    FUSION_MAX: _ClassVar[Fusion]
+    FUSION_MEAN: _ClassVar[Fusion]
+    FUSION_CENTROID: _ClassVar[Fusion]
+
+class CalibrationSource(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    CALIBRATION_SOURCE_UNSPECIFIED: _ClassVar[CalibrationSource]
+    CALIBRATION_SOURCE_GALLERY: _ClassVar[CalibrationSource]
+    CALIBRATION_SOURCE_COHORT: _ClassVar[CalibrationSource]
+FUSION_UNSPECIFIED: Fusion
+FUSION_MAX: Fusion
+FUSION_MEAN: Fusion
+FUSION_CENTROID: Fusion
+CALIBRATION_SOURCE_UNSPECIFIED: CalibrationSource
+CALIBRATION_SOURCE_GALLERY: CalibrationSource
+CALIBRATION_SOURCE_COHORT: CalibrationSource
+
+class Calibration(_message.Message):
+    __slots__ = ("source", "subjects", "probes", "comparisons", "clustering", "misfit", "made_at")
+    SOURCE_FIELD_NUMBER: _ClassVar[int]
+    SUBJECTS_FIELD_NUMBER: _ClassVar[int]
+    PROBES_FIELD_NUMBER: _ClassVar[int]
+    COMPARISONS_FIELD_NUMBER: _ClassVar[int]
+    CLUSTERING_FIELD_NUMBER: _ClassVar[int]
+    MISFIT_FIELD_NUMBER: _ClassVar[int]
+    MADE_AT_FIELD_NUMBER: _ClassVar[int]
+    source: CalibrationSource
+    subjects: int
+    probes: int
+    comparisons: int
+    clustering: float
+    misfit: float
+    made_at: _timestamp_pb2.Timestamp
+    def __init__(self, source: _Optional[_Union[CalibrationSource, str]] = ..., subjects: _Optional[int] = ..., probes: _Optional[int] = ..., comparisons: _Optional[int] = ..., clustering: _Optional[float] = ..., misfit: _Optional[float] = ..., made_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+
 class Gallery(_message.Message):
-    __slots__ = ("name", "encoder", "contract", "dimension", "subjects", "templates", "revision", "operating_point", "created_at")
+    __slots__ = ("name", "encoder", "contract", "dimension", "subjects", "templates", "revision", "operating_point", "created_at", "fusion", "calibration")
     NAME_FIELD_NUMBER: _ClassVar[int]
     ENCODER_FIELD_NUMBER: _ClassVar[int]
     CONTRACT_FIELD_NUMBER: _ClassVar[int]
@@ -21,6 +61,8 @@ class Gallery(_message.Message):
     REVISION_FIELD_NUMBER: _ClassVar[int]
     OPERATING_POINT_FIELD_NUMBER: _ClassVar[int]
     CREATED_AT_FIELD_NUMBER: _ClassVar[int]
+    FUSION_FIELD_NUMBER: _ClassVar[int]
+    CALIBRATION_FIELD_NUMBER: _ClassVar[int]
     name: str
     encoder: str
     contract: str
@@ -30,17 +72,21 @@ class Gallery(_message.Message):
     revision: int
     operating_point: _decision_pb2.OperatingPoint
     created_at: _timestamp_pb2.Timestamp
-    def __init__(self, name: _Optional[str] = ..., encoder: _Optional[str] = ..., contract: _Optional[str] = ..., dimension: _Optional[int] = ..., subjects: _Optional[int] = ..., templates: _Optional[int] = ..., revision: _Optional[int] = ..., operating_point: _Optional[_Union[_decision_pb2.OperatingPoint, _Mapping]] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    fusion: Fusion
+    calibration: Calibration
+    def __init__(self, name: _Optional[str] = ..., encoder: _Optional[str] = ..., contract: _Optional[str] = ..., dimension: _Optional[int] = ..., subjects: _Optional[int] = ..., templates: _Optional[int] = ..., revision: _Optional[int] = ..., operating_point: _Optional[_Union[_decision_pb2.OperatingPoint, _Mapping]] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., fusion: _Optional[_Union[Fusion, str]] = ..., calibration: _Optional[_Union[Calibration, _Mapping]] = ...) -> None: ...
 
 class CreateGalleryRequest(_message.Message):
-    __slots__ = ("gallery", "operating_point", "request_id")
+    __slots__ = ("gallery", "operating_point", "request_id", "fusion")
     GALLERY_FIELD_NUMBER: _ClassVar[int]
     OPERATING_POINT_FIELD_NUMBER: _ClassVar[int]
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    FUSION_FIELD_NUMBER: _ClassVar[int]
     gallery: str
     operating_point: _decision_pb2.OperatingPoint
     request_id: str
-    def __init__(self, gallery: _Optional[str] = ..., operating_point: _Optional[_Union[_decision_pb2.OperatingPoint, _Mapping]] = ..., request_id: _Optional[str] = ...) -> None: ...
+    fusion: Fusion
+    def __init__(self, gallery: _Optional[str] = ..., operating_point: _Optional[_Union[_decision_pb2.OperatingPoint, _Mapping]] = ..., request_id: _Optional[str] = ..., fusion: _Optional[_Union[Fusion, str]] = ...) -> None: ...
 
 class CreateGalleryResponse(_message.Message):
     __slots__ = ("gallery",)
@@ -69,6 +115,38 @@ class ListGalleriesResponse(_message.Message):
     GALLERIES_FIELD_NUMBER: _ClassVar[int]
     galleries: _containers.RepeatedCompositeFieldContainer[Gallery]
     def __init__(self, galleries: _Optional[_Iterable[_Union[Gallery, _Mapping]]] = ...) -> None: ...
+
+class CalibrateGalleryRequest(_message.Message):
+    __slots__ = ("gallery", "strangers", "request_id")
+    GALLERY_FIELD_NUMBER: _ClassVar[int]
+    STRANGERS_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    gallery: str
+    strangers: _containers.RepeatedCompositeFieldContainer[_sequence_pb2.Probe]
+    request_id: str
+    def __init__(self, gallery: _Optional[str] = ..., strangers: _Optional[_Iterable[_Union[_sequence_pb2.Probe, _Mapping]]] = ..., request_id: _Optional[str] = ...) -> None: ...
+
+class CalibrateGalleryResponse(_message.Message):
+    __slots__ = ("calibration",)
+    CALIBRATION_FIELD_NUMBER: _ClassVar[int]
+    calibration: Calibration
+    def __init__(self, calibration: _Optional[_Union[Calibration, _Mapping]] = ...) -> None: ...
+
+class SetOperatingPointRequest(_message.Message):
+    __slots__ = ("gallery", "operating_point", "request_id")
+    GALLERY_FIELD_NUMBER: _ClassVar[int]
+    OPERATING_POINT_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    gallery: str
+    operating_point: _decision_pb2.OperatingPoint
+    request_id: str
+    def __init__(self, gallery: _Optional[str] = ..., operating_point: _Optional[_Union[_decision_pb2.OperatingPoint, _Mapping]] = ..., request_id: _Optional[str] = ...) -> None: ...
+
+class SetOperatingPointResponse(_message.Message):
+    __slots__ = ("gallery",)
+    GALLERY_FIELD_NUMBER: _ClassVar[int]
+    gallery: Gallery
+    def __init__(self, gallery: _Optional[_Union[Gallery, _Mapping]] = ...) -> None: ...
 
 class DeleteGalleryRequest(_message.Message):
     __slots__ = ("gallery", "request_id")

@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class GalleryServiceStub(object):
-    """Creates, shows and deletes galleries.
+    """Creates, shows, tunes and deletes galleries.
     """
 
     def __init__(self, channel):
@@ -50,6 +50,16 @@ class GalleryServiceStub(object):
                 request_serializer=gaitid_dot_v1_dot_gallery__service__pb2.ListGalleriesRequest.SerializeToString,
                 response_deserializer=gaitid_dot_v1_dot_gallery__service__pb2.ListGalleriesResponse.FromString,
                 _registered_method=True)
+        self.CalibrateGallery = channel.unary_unary(
+                '/gaitid.v1.GalleryService/CalibrateGallery',
+                request_serializer=gaitid_dot_v1_dot_gallery__service__pb2.CalibrateGalleryRequest.SerializeToString,
+                response_deserializer=gaitid_dot_v1_dot_gallery__service__pb2.CalibrateGalleryResponse.FromString,
+                _registered_method=True)
+        self.SetOperatingPoint = channel.unary_unary(
+                '/gaitid.v1.GalleryService/SetOperatingPoint',
+                request_serializer=gaitid_dot_v1_dot_gallery__service__pb2.SetOperatingPointRequest.SerializeToString,
+                response_deserializer=gaitid_dot_v1_dot_gallery__service__pb2.SetOperatingPointResponse.FromString,
+                _registered_method=True)
         self.DeleteGallery = channel.unary_unary(
                 '/gaitid.v1.GalleryService/DeleteGallery',
                 request_serializer=gaitid_dot_v1_dot_gallery__service__pb2.DeleteGalleryRequest.SerializeToString,
@@ -58,7 +68,7 @@ class GalleryServiceStub(object):
 
 
 class GalleryServiceServicer(object):
-    """Creates, shows and deletes galleries.
+    """Creates, shows, tunes and deletes galleries.
     """
 
     def CreateGallery(self, request, context):
@@ -77,6 +87,20 @@ class GalleryServiceServicer(object):
 
     def ListGalleries(self, request, context):
         """Shows all galleries, by name.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CalibrateGallery(self, request, context):
+        """Learns what scores mean in a gallery, from strangers or from its own subjects.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SetOperatingPoint(self, request, context):
+        """Decides by another rule from now on.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -107,6 +131,16 @@ def add_GalleryServiceServicer_to_server(servicer, server):
                     request_deserializer=gaitid_dot_v1_dot_gallery__service__pb2.ListGalleriesRequest.FromString,
                     response_serializer=gaitid_dot_v1_dot_gallery__service__pb2.ListGalleriesResponse.SerializeToString,
             ),
+            'CalibrateGallery': grpc.unary_unary_rpc_method_handler(
+                    servicer.CalibrateGallery,
+                    request_deserializer=gaitid_dot_v1_dot_gallery__service__pb2.CalibrateGalleryRequest.FromString,
+                    response_serializer=gaitid_dot_v1_dot_gallery__service__pb2.CalibrateGalleryResponse.SerializeToString,
+            ),
+            'SetOperatingPoint': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetOperatingPoint,
+                    request_deserializer=gaitid_dot_v1_dot_gallery__service__pb2.SetOperatingPointRequest.FromString,
+                    response_serializer=gaitid_dot_v1_dot_gallery__service__pb2.SetOperatingPointResponse.SerializeToString,
+            ),
             'DeleteGallery': grpc.unary_unary_rpc_method_handler(
                     servicer.DeleteGallery,
                     request_deserializer=gaitid_dot_v1_dot_gallery__service__pb2.DeleteGalleryRequest.FromString,
@@ -121,7 +155,7 @@ def add_GalleryServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class GalleryService(object):
-    """Creates, shows and deletes galleries.
+    """Creates, shows, tunes and deletes galleries.
     """
 
     @staticmethod
@@ -195,6 +229,60 @@ class GalleryService(object):
             '/gaitid.v1.GalleryService/ListGalleries',
             gaitid_dot_v1_dot_gallery__service__pb2.ListGalleriesRequest.SerializeToString,
             gaitid_dot_v1_dot_gallery__service__pb2.ListGalleriesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CalibrateGallery(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/gaitid.v1.GalleryService/CalibrateGallery',
+            gaitid_dot_v1_dot_gallery__service__pb2.CalibrateGalleryRequest.SerializeToString,
+            gaitid_dot_v1_dot_gallery__service__pb2.CalibrateGalleryResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetOperatingPoint(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/gaitid.v1.GalleryService/SetOperatingPoint',
+            gaitid_dot_v1_dot_gallery__service__pb2.SetOperatingPointRequest.SerializeToString,
+            gaitid_dot_v1_dot_gallery__service__pb2.SetOperatingPointResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -22,39 +22,64 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from gaitid.v1 import decision_pb2 as gaitid_dot_v1_dot_decision__pb2
 from gaitid.v1 import sequence_pb2 as gaitid_dot_v1_dot_sequence__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fgaitid/v1/subject_service.proto\x12\tgaitid.v1\x1a\x18gaitid/v1/sequence.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"Y\n\x07Subject\x12\n\n\x02id\x18\x01 \x01(\t\x12\x11\n\ttemplates\x18\x02 \x03(\t\x12/\n\x0b\x65nrolled_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"/\n\rRefusedSample\x12\r\n\x05index\x18\x01 \x01(\r\x12\x0f\n\x07reasons\x18\x02 \x03(\t\"l\n\tEnrolment\x12\x0f\n\x07subject\x18\x01 \x01(\t\x12\x11\n\ttemplates\x18\x02 \x03(\t\x12)\n\x07refused\x18\x03 \x03(\x0b\x32\x18.gaitid.v1.RefusedSample\x12\x10\n\x08revision\x18\x04 \x01(\x03\"g\n\x0c\x45nrolRequest\x12\x0f\n\x07gallery\x18\x01 \x01(\t\x12\x0f\n\x07subject\x18\x02 \x01(\t\x12!\n\x07samples\x18\x03 \x03(\x0b\x32\x10.gaitid.v1.Probe\x12\x12\n\nrequest_id\x18\x04 \x01(\t\"8\n\rEnrolResponse\x12\'\n\tenrolment\x18\x01 \x01(\x0b\x32\x14.gaitid.v1.Enrolment\"l\n\x11\x41\x64\x64SamplesRequest\x12\x0f\n\x07gallery\x18\x01 \x01(\t\x12\x0f\n\x07subject\x18\x02 \x01(\t\x12!\n\x07samples\x18\x03 \x03(\x0b\x32\x10.gaitid.v1.Probe\x12\x12\n\nrequest_id\x18\x04 \x01(\t\"=\n\x12\x41\x64\x64SamplesResponse\x12\'\n\tenrolment\x18\x01 \x01(\x0b\x32\x14.gaitid.v1.Enrolment\"M\n\x13ListSubjectsRequest\x12\x0f\n\x07gallery\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"U\n\x14ListSubjectsResponse\x12$\n\x08subjects\x18\x01 \x03(\x0b\x32\x12.gaitid.v1.Subject\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"L\n\x14\x44\x65leteSubjectRequest\x12\x0f\n\x07gallery\x18\x01 \x01(\t\x12\x0f\n\x07subject\x18\x02 \x01(\t\x12\x12\n\nrequest_id\x18\x03 \x01(\t\")\n\x15\x44\x65leteSubjectResponse\x12\x10\n\x08revision\x18\x01 \x01(\x03\x32\xbc\x02\n\x0eSubjectService\x12:\n\x05\x45nrol\x12\x17.gaitid.v1.EnrolRequest\x1a\x18.gaitid.v1.EnrolResponse\x12I\n\nAddSamples\x12\x1c.gaitid.v1.AddSamplesRequest\x1a\x1d.gaitid.v1.AddSamplesResponse\x12O\n\x0cListSubjects\x12\x1e.gaitid.v1.ListSubjectsRequest\x1a\x1f.gaitid.v1.ListSubjectsResponse\x12R\n\rDeleteSubject\x12\x1f.gaitid.v1.DeleteSubjectRequest\x1a .gaitid.v1.DeleteSubjectResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fgaitid/v1/subject_service.proto\x12\tgaitid.v1\x1a\x18gaitid/v1/decision.proto\x1a\x18gaitid/v1/sequence.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"z\n\x07Subject\x12\n\n\x02id\x18\x01 \x01(\t\x12\x11\n\ttemplates\x18\x02 \x03(\t\x12/\n\x0b\x65nrolled_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x1f\n\x05terms\x18\x04 \x01(\x0b\x32\x10.gaitid.v1.Terms\"\x80\x01\n\x05Terms\x12\x13\n\x0blegal_basis\x18\x01 \x01(\t\x12\x0f\n\x07purpose\x18\x02 \x01(\t\x12\x11\n\treference\x18\x03 \x01(\t\x12\x19\n\x0c\x65xpires_at_s\x18\x04 \x01(\x01H\x00\x88\x01\x01\x12\x12\n\nlegal_hold\x18\x05 \x01(\x08\x42\x0f\n\r_expires_at_s\"j\n\x10\x45nrolmentWarning\x12\r\n\x05index\x18\x01 \x01(\r\x12\'\n\tsuspicion\x18\x02 \x01(\x0e\x32\x14.gaitid.v1.Suspicion\x12\x0f\n\x07subject\x18\x03 \x01(\t\x12\r\n\x05score\x18\x04 \x01(\x01\"/\n\rRefusedSample\x12\r\n\x05index\x18\x01 \x01(\r\x12\x0f\n\x07reasons\x18\x02 \x03(\t\"\x9b\x01\n\tEnrolment\x12\x0f\n\x07subject\x18\x01 \x01(\t\x12\x11\n\ttemplates\x18\x02 \x03(\t\x12)\n\x07refused\x18\x03 \x03(\x0b\x32\x18.gaitid.v1.RefusedSample\x12\x10\n\x08revision\x18\x04 \x01(\x03\x12-\n\x08warnings\x18\x05 \x03(\x0b\x32\x1b.gaitid.v1.EnrolmentWarning\"\x91\x01\n\x0c\x45nrolRequest\x12\x0f\n\x07gallery\x18\x01 \x01(\t\x12\x0f\n\x07subject\x18\x02 \x01(\t\x12!\n\x07samples\x18\x03 \x03(\x0b\x32\x10.gaitid.v1.Probe\x12\x12\n\nrequest_id\x18\x04 \x01(\t\x12(\n\x05\x63heck\x18\x05 \x01(\x0e\x32\x19.gaitid.v1.EnrolmentCheck\"8\n\rEnrolResponse\x12\'\n\tenrolment\x18\x01 \x01(\x0b\x32\x14.gaitid.v1.Enrolment\"\x96\x01\n\x11\x41\x64\x64SamplesRequest\x12\x0f\n\x07gallery\x18\x01 \x01(\t\x12\x0f\n\x07subject\x18\x02 \x01(\t\x12!\n\x07samples\x18\x03 \x03(\x0b\x32\x10.gaitid.v1.Probe\x12\x12\n\nrequest_id\x18\x04 \x01(\t\x12(\n\x05\x63heck\x18\x05 \x01(\x0e\x32\x19.gaitid.v1.EnrolmentCheck\"=\n\x12\x41\x64\x64SamplesResponse\x12\'\n\tenrolment\x18\x01 \x01(\x0b\x32\x14.gaitid.v1.Enrolment\"M\n\x13ListSubjectsRequest\x12\x0f\n\x07gallery\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"U\n\x14ListSubjectsResponse\x12$\n\x08subjects\x18\x01 \x03(\x0b\x32\x12.gaitid.v1.Subject\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"L\n\x14\x44\x65leteSubjectRequest\x12\x0f\n\x07gallery\x18\x01 \x01(\t\x12\x0f\n\x07subject\x18\x02 \x01(\t\x12\x12\n\nrequest_id\x18\x03 \x01(\t\")\n\x15\x44\x65leteSubjectResponse\x12\x10\n\x08revision\x18\x01 \x01(\x03\"\xaa\x01\n\x0e\x45rasureReceipt\x12\x0f\n\x07gallery\x18\x01 \x01(\t\x12\x0f\n\x07subject\x18\x02 \x01(\t\x12\x11\n\ttemplates\x18\x03 \x01(\r\x12\x10\n\x08revision\x18\x04 \x01(\x03\x12\x13\n\x0b\x65rased_at_s\x18\x05 \x01(\x01\x12\x15\n\rscanned_bytes\x18\x06 \x01(\x04\x12\x12\n\npublic_key\x18\x07 \x01(\x0c\x12\x11\n\tsignature\x18\x08 \x01(\x0c\"K\n\x13\x45raseSubjectRequest\x12\x0f\n\x07gallery\x18\x01 \x01(\t\x12\x0f\n\x07subject\x18\x02 \x01(\t\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"B\n\x14\x45raseSubjectResponse\x12*\n\x07receipt\x18\x01 \x01(\x0b\x32\x19.gaitid.v1.ErasureReceipt\"\xb4\x01\n\x08Template\x12\n\n\x02id\x18\x01 \x01(\t\x12\'\n\tembedding\x18\x02 \x01(\x0b\x32\x14.gaitid.v1.Embedding\x12#\n\x07quality\x18\x03 \x01(\x0b\x32\x12.gaitid.v1.Quality\x12/\n\x0b\x65nrolled_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06\x63\x61mera\x18\x05 \x01(\t\x12\r\n\x05track\x18\x06 \x01(\x03\"8\n\x14\x45xportSubjectRequest\x12\x0f\n\x07gallery\x18\x01 \x01(\t\x12\x0f\n\x07subject\x18\x02 \x01(\t\"\xb3\x01\n\x15\x45xportSubjectResponse\x12\x0f\n\x07gallery\x18\x01 \x01(\t\x12\x0f\n\x07subject\x18\x02 \x01(\t\x12/\n\x0b\x65nrolled_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12&\n\ttemplates\x18\x04 \x03(\x0b\x32\x13.gaitid.v1.Template\x12\x1f\n\x05terms\x18\x05 \x01(\x0b\x32\x10.gaitid.v1.Terms\"h\n\x0fSetTermsRequest\x12\x0f\n\x07gallery\x18\x01 \x01(\t\x12\x0f\n\x07subject\x18\x02 \x01(\t\x12\x1f\n\x05terms\x18\x03 \x01(\x0b\x32\x10.gaitid.v1.Terms\x12\x12\n\nrequest_id\x18\x04 \x01(\t\"$\n\x10SetTermsResponse\x12\x10\n\x08revision\x18\x01 \x01(\x03*\x80\x01\n\x0e\x45nrolmentCheck\x12\x1f\n\x1b\x45NROLMENT_CHECK_UNSPECIFIED\x10\x00\x12\x17\n\x13\x45NROLMENT_CHECK_OFF\x10\x01\x12\x18\n\x14\x45NROLMENT_CHECK_WARN\x10\x02\x12\x1a\n\x16\x45NROLMENT_CHECK_REFUSE\x10\x03*[\n\tSuspicion\x12\x19\n\x15SUSPICION_UNSPECIFIED\x10\x00\x12\x17\n\x13SUSPICION_DUPLICATE\x10\x01\x12\x1a\n\x16SUSPICION_INCONSISTENT\x10\x02\x32\xa6\x04\n\x0eSubjectService\x12:\n\x05\x45nrol\x12\x17.gaitid.v1.EnrolRequest\x1a\x18.gaitid.v1.EnrolResponse\x12I\n\nAddSamples\x12\x1c.gaitid.v1.AddSamplesRequest\x1a\x1d.gaitid.v1.AddSamplesResponse\x12O\n\x0cListSubjects\x12\x1e.gaitid.v1.ListSubjectsRequest\x1a\x1f.gaitid.v1.ListSubjectsResponse\x12R\n\rDeleteSubject\x12\x1f.gaitid.v1.DeleteSubjectRequest\x1a .gaitid.v1.DeleteSubjectResponse\x12\x43\n\x08SetTerms\x12\x1a.gaitid.v1.SetTermsRequest\x1a\x1b.gaitid.v1.SetTermsResponse\x12O\n\x0c\x45raseSubject\x12\x1e.gaitid.v1.EraseSubjectRequest\x1a\x1f.gaitid.v1.EraseSubjectResponse\x12R\n\rExportSubject\x12\x1f.gaitid.v1.ExportSubjectRequest\x1a .gaitid.v1.ExportSubjectResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'gaitid.v1.subject_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_SUBJECT']._serialized_start=105
-  _globals['_SUBJECT']._serialized_end=194
-  _globals['_REFUSEDSAMPLE']._serialized_start=196
-  _globals['_REFUSEDSAMPLE']._serialized_end=243
-  _globals['_ENROLMENT']._serialized_start=245
-  _globals['_ENROLMENT']._serialized_end=353
-  _globals['_ENROLREQUEST']._serialized_start=355
-  _globals['_ENROLREQUEST']._serialized_end=458
-  _globals['_ENROLRESPONSE']._serialized_start=460
-  _globals['_ENROLRESPONSE']._serialized_end=516
-  _globals['_ADDSAMPLESREQUEST']._serialized_start=518
-  _globals['_ADDSAMPLESREQUEST']._serialized_end=626
-  _globals['_ADDSAMPLESRESPONSE']._serialized_start=628
-  _globals['_ADDSAMPLESRESPONSE']._serialized_end=689
-  _globals['_LISTSUBJECTSREQUEST']._serialized_start=691
-  _globals['_LISTSUBJECTSREQUEST']._serialized_end=768
-  _globals['_LISTSUBJECTSRESPONSE']._serialized_start=770
-  _globals['_LISTSUBJECTSRESPONSE']._serialized_end=855
-  _globals['_DELETESUBJECTREQUEST']._serialized_start=857
-  _globals['_DELETESUBJECTREQUEST']._serialized_end=933
-  _globals['_DELETESUBJECTRESPONSE']._serialized_start=935
-  _globals['_DELETESUBJECTRESPONSE']._serialized_end=976
-  _globals['_SUBJECTSERVICE']._serialized_start=979
-  _globals['_SUBJECTSERVICE']._serialized_end=1295
+  _globals['_ENROLMENTCHECK']._serialized_start=2296
+  _globals['_ENROLMENTCHECK']._serialized_end=2424
+  _globals['_SUSPICION']._serialized_start=2426
+  _globals['_SUSPICION']._serialized_end=2517
+  _globals['_SUBJECT']._serialized_start=131
+  _globals['_SUBJECT']._serialized_end=253
+  _globals['_TERMS']._serialized_start=256
+  _globals['_TERMS']._serialized_end=384
+  _globals['_ENROLMENTWARNING']._serialized_start=386
+  _globals['_ENROLMENTWARNING']._serialized_end=492
+  _globals['_REFUSEDSAMPLE']._serialized_start=494
+  _globals['_REFUSEDSAMPLE']._serialized_end=541
+  _globals['_ENROLMENT']._serialized_start=544
+  _globals['_ENROLMENT']._serialized_end=699
+  _globals['_ENROLREQUEST']._serialized_start=702
+  _globals['_ENROLREQUEST']._serialized_end=847
+  _globals['_ENROLRESPONSE']._serialized_start=849
+  _globals['_ENROLRESPONSE']._serialized_end=905
+  _globals['_ADDSAMPLESREQUEST']._serialized_start=908
+  _globals['_ADDSAMPLESREQUEST']._serialized_end=1058
+  _globals['_ADDSAMPLESRESPONSE']._serialized_start=1060
+  _globals['_ADDSAMPLESRESPONSE']._serialized_end=1121
+  _globals['_LISTSUBJECTSREQUEST']._serialized_start=1123
+  _globals['_LISTSUBJECTSREQUEST']._serialized_end=1200
+  _globals['_LISTSUBJECTSRESPONSE']._serialized_start=1202
+  _globals['_LISTSUBJECTSRESPONSE']._serialized_end=1287
+  _globals['_DELETESUBJECTREQUEST']._serialized_start=1289
+  _globals['_DELETESUBJECTREQUEST']._serialized_end=1365
+  _globals['_DELETESUBJECTRESPONSE']._serialized_start=1367
+  _globals['_DELETESUBJECTRESPONSE']._serialized_end=1408
+  _globals['_ERASURERECEIPT']._serialized_start=1411
+  _globals['_ERASURERECEIPT']._serialized_end=1581
+  _globals['_ERASESUBJECTREQUEST']._serialized_start=1583
+  _globals['_ERASESUBJECTREQUEST']._serialized_end=1658
+  _globals['_ERASESUBJECTRESPONSE']._serialized_start=1660
+  _globals['_ERASESUBJECTRESPONSE']._serialized_end=1726
+  _globals['_TEMPLATE']._serialized_start=1729
+  _globals['_TEMPLATE']._serialized_end=1909
+  _globals['_EXPORTSUBJECTREQUEST']._serialized_start=1911
+  _globals['_EXPORTSUBJECTREQUEST']._serialized_end=1967
+  _globals['_EXPORTSUBJECTRESPONSE']._serialized_start=1970
+  _globals['_EXPORTSUBJECTRESPONSE']._serialized_end=2149
+  _globals['_SETTERMSREQUEST']._serialized_start=2151
+  _globals['_SETTERMSREQUEST']._serialized_end=2255
+  _globals['_SETTERMSRESPONSE']._serialized_start=2257
+  _globals['_SETTERMSRESPONSE']._serialized_end=2293
+  _globals['_SUBJECTSERVICE']._serialized_start=2520
+  _globals['_SUBJECTSERVICE']._serialized_end=3070
 # @@protoc_insertion_point(module_scope)

@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class SubjectServiceStub(object):
-    """Enrols, shows and deletes subjects.
+    """Enrols, shows, exports and deletes subjects.
     """
 
     def __init__(self, channel):
@@ -55,10 +55,25 @@ class SubjectServiceStub(object):
                 request_serializer=gaitid_dot_v1_dot_subject__service__pb2.DeleteSubjectRequest.SerializeToString,
                 response_deserializer=gaitid_dot_v1_dot_subject__service__pb2.DeleteSubjectResponse.FromString,
                 _registered_method=True)
+        self.SetTerms = channel.unary_unary(
+                '/gaitid.v1.SubjectService/SetTerms',
+                request_serializer=gaitid_dot_v1_dot_subject__service__pb2.SetTermsRequest.SerializeToString,
+                response_deserializer=gaitid_dot_v1_dot_subject__service__pb2.SetTermsResponse.FromString,
+                _registered_method=True)
+        self.EraseSubject = channel.unary_unary(
+                '/gaitid.v1.SubjectService/EraseSubject',
+                request_serializer=gaitid_dot_v1_dot_subject__service__pb2.EraseSubjectRequest.SerializeToString,
+                response_deserializer=gaitid_dot_v1_dot_subject__service__pb2.EraseSubjectResponse.FromString,
+                _registered_method=True)
+        self.ExportSubject = channel.unary_unary(
+                '/gaitid.v1.SubjectService/ExportSubject',
+                request_serializer=gaitid_dot_v1_dot_subject__service__pb2.ExportSubjectRequest.SerializeToString,
+                response_deserializer=gaitid_dot_v1_dot_subject__service__pb2.ExportSubjectResponse.FromString,
+                _registered_method=True)
 
 
 class SubjectServiceServicer(object):
-    """Enrols, shows and deletes subjects.
+    """Enrols, shows, exports and deletes subjects.
     """
 
     def Enrol(self, request, context):
@@ -89,6 +104,28 @@ class SubjectServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def SetTerms(self, request, context):
+        """Records on what terms a subject is held, in place of those before.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def EraseSubject(self, request, context):
+        """Deletes a subject, looks for traces of it in all files of the galleries, and signs a receipt. Reads
+        every file, so it takes seconds where the galleries have gigabytes.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ExportSubject(self, request, context):
+        """Shows all that a gallery holds of a subject.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_SubjectServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -112,6 +149,21 @@ def add_SubjectServiceServicer_to_server(servicer, server):
                     request_deserializer=gaitid_dot_v1_dot_subject__service__pb2.DeleteSubjectRequest.FromString,
                     response_serializer=gaitid_dot_v1_dot_subject__service__pb2.DeleteSubjectResponse.SerializeToString,
             ),
+            'SetTerms': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetTerms,
+                    request_deserializer=gaitid_dot_v1_dot_subject__service__pb2.SetTermsRequest.FromString,
+                    response_serializer=gaitid_dot_v1_dot_subject__service__pb2.SetTermsResponse.SerializeToString,
+            ),
+            'EraseSubject': grpc.unary_unary_rpc_method_handler(
+                    servicer.EraseSubject,
+                    request_deserializer=gaitid_dot_v1_dot_subject__service__pb2.EraseSubjectRequest.FromString,
+                    response_serializer=gaitid_dot_v1_dot_subject__service__pb2.EraseSubjectResponse.SerializeToString,
+            ),
+            'ExportSubject': grpc.unary_unary_rpc_method_handler(
+                    servicer.ExportSubject,
+                    request_deserializer=gaitid_dot_v1_dot_subject__service__pb2.ExportSubjectRequest.FromString,
+                    response_serializer=gaitid_dot_v1_dot_subject__service__pb2.ExportSubjectResponse.SerializeToString,
+            ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
             'gaitid.v1.SubjectService', rpc_method_handlers)
@@ -121,7 +173,7 @@ def add_SubjectServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class SubjectService(object):
-    """Enrols, shows and deletes subjects.
+    """Enrols, shows, exports and deletes subjects.
     """
 
     @staticmethod
@@ -222,6 +274,87 @@ class SubjectService(object):
             '/gaitid.v1.SubjectService/DeleteSubject',
             gaitid_dot_v1_dot_subject__service__pb2.DeleteSubjectRequest.SerializeToString,
             gaitid_dot_v1_dot_subject__service__pb2.DeleteSubjectResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetTerms(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/gaitid.v1.SubjectService/SetTerms',
+            gaitid_dot_v1_dot_subject__service__pb2.SetTermsRequest.SerializeToString,
+            gaitid_dot_v1_dot_subject__service__pb2.SetTermsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def EraseSubject(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/gaitid.v1.SubjectService/EraseSubject',
+            gaitid_dot_v1_dot_subject__service__pb2.EraseSubjectRequest.SerializeToString,
+            gaitid_dot_v1_dot_subject__service__pb2.EraseSubjectResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExportSubject(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/gaitid.v1.SubjectService/ExportSubject',
+            gaitid_dot_v1_dot_subject__service__pb2.ExportSubjectRequest.SerializeToString,
+            gaitid_dot_v1_dot_subject__service__pb2.ExportSubjectResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -6,10 +6,11 @@ import sys
 import numpy as np
 import pytest
 
+from gaitid import connect
 from gaitid.cli import VERBS
 from gaitid.client import RemoteMatcher
 from gaitid.modalities import npz
-from gaitid.records import GaitSequence
+from gaitid.records import Embedding, Fusion, GaitSequence
 from gaitid.server.app import ServerSettings, running
 
 
@@ -83,6 +84,84 @@ def test_enrol_identify_verify_list_delete(gaitid, halves, target):
     assert gaitid("delete", *target)[0] == 2
     assert gaitid("delete", "--all", *target)[0] == 0
     assert "main" not in gaitid("list", *target)[1]
+
+
+def test_a_gallery_learns_what_its_scores_mean(gaitid, extracted, tmp_path):
+    target = ["--data", tmp_path / "data"]
+    matcher = connect(f"local:{tmp_path / 'data'}")
+    matcher.create_gallery("main", fusion=Fusion.MEAN)
+    random = np.random.default_rng(0)
+    for n in range(50):
+        vector = random.standard_normal(1408)
+        vector = (vector / np.linalg.norm(vector)).astype(np.float32)
+        matcher.enrol("main", f"s{n}", [Embedding(vector, matcher.info().contract)])
+    matcher.close()
+    status, _, err = gaitid("rule", "--fpir", 0.01, *target)
+    assert (status, "calibrate it" in err) == (1, True)
+    status, out, _ = gaitid("calibrate", *target)
+    assert status == 0
+    assert out.startswith("main: 1225 comparisons, 50 probes, 50 subjects, from the gallery")
+    assert gaitid("rule", "--fpir", 0.01, "--margin", 0.02, *target)[0] == 0
+    status, out, _ = gaitid("identify", extracted[0], *target)
+    assert "strangers reach it in" in out
+    assert gaitid("identify", extracted[0], *target, "--fmr", 0.5)[0] == 0
+    status, _, err = gaitid("identify", extracted[0], *target, "--margin", 0.1)
+    assert (status, "--margin" in err) == (2, True)
+    assert gaitid("enrol", "slim", extracted[0], *target)[0] == 0
+    status, out, _ = gaitid("enrol", "alias", extracted[0], *target)
+    assert (status, "like slim (score 1.000)" in out) == (0, True)
+    status, _, err = gaitid("enrol", "bis", extracted[0], *target, "--check", "refuse")
+    assert (status, "like subject" in err) == (1, True)
+    assert gaitid("enrol", "new", extracted[1], *target, "--check", "off")[1].count("\n") == 1
+
+
+def test_a_sealed_directory_needs_its_key(gaitid, extracted, tmp_path, monkeypatch):
+    target = ["--data", tmp_path / "data"]
+    keys = ["--key-file", tmp_path / "keys"]
+    assert gaitid("keygen", tmp_path / "keys", "--name", "one")[0] == 0
+    assert gaitid("enrol", "slim", extracted[0], *target, *keys, "--create-gallery")[0] == 0
+    status, _, err = gaitid("list", *target)
+    assert (status, "key 'one'" in err) == (1, True)
+    assert gaitid("doctor", *target)[0] == 1
+    status, out, _ = gaitid("keygen", tmp_path / "keys", "--name", "two")
+    assert (status, "key two added" in out) == (0, True)
+    assert gaitid("doctor", *target, *keys)[0] == 0  # opening brings it under the newest key
+    status, out, _ = gaitid("rotate", *target, *keys)
+    assert (status, out) == (0, "0 subject(s) brought under the newest key\n")
+    monkeypatch.setenv("GAITID_KEYS", (tmp_path / "keys").read_text().splitlines()[1])
+    assert gaitid("identify", extracted[0], *target)[1].startswith("match: slim")
+    status, _, err = gaitid("rotate", "--data", tmp_path / "data", "--key-file", tmp_path / "none")
+    assert (status, "cannot be read" in err) == (2, True)
+
+
+def test_a_subject_gets_her_data_and_a_receipt(gaitid, extracted, tmp_path):
+    target = ["--data", tmp_path / "data"]
+    gaitid("enrol", "slim", *extracted, *target, "--create-gallery")
+    assert gaitid("export", "slim", *target, "--out", tmp_path / "slim")[0] == 0
+    described = json.loads((tmp_path / "slim" / "subject.json").read_text())
+    with np.load(tmp_path / "slim" / "templates.npz") as file:
+        assert file["vectors"].shape == (2, 1408)
+    assert [template["camera"] for template in described["templates"]] == ["gate", "gate"]
+    assert described["templates"][0]["quality"]["frames"] > 10
+    for path in (tmp_path / "slim", tmp_path / "none" / "receipt"):
+        assert gaitid("erase", "slim", *target, "--out", path)[0] == 2
+    receipt = tmp_path / "receipt.json"
+    held = ["--legal-basis", "court order", "--expires", "2999-01-01", "--hold"]
+    assert gaitid("terms", "slim", *target, *held)[:2] == (0, "slim: terms recorded; revision 2\n")
+    status, _, err = gaitid("erase", "slim", *target, "--out", receipt)
+    assert (status, "legal hold" in err, receipt.exists()) == (1, True, False)
+    assert gaitid("terms", "slim", *target, "--expires", "tomorrow")[0] == 2
+    assert gaitid("terms", "slim", *target, "--purpose", "tests")[0] == 0
+    status, out, _ = gaitid("erase", "slim", *target, "--out", receipt)
+    assert (status, out.startswith("slim erased from main: 2 template(s); no trace in")) == (0, True)
+    status, out, _ = gaitid("receipt", receipt)
+    assert (status, out.startswith("genuine, if")) == (0, True)
+    assert gaitid("receipt", receipt, "--public-key", out.split()[-1])[:2] == (0, "genuine\n")
+    assert gaitid("receipt", receipt, "--public-key", "00")[0] == 2
+    receipt.write_text(receipt.read_text().replace('"templates": 2', '"templates": 3'))
+    assert gaitid("receipt", receipt)[0] == 2
+    receipt.write_text("{}")
+    assert gaitid("receipt", receipt)[0] == 2
 
 
 @pytest.mark.slow

@@ -12,8 +12,19 @@ import pytest
 from gaitid import errors
 from gaitid.client import RemoteMatcher
 from gaitid.encoders.gei import GEI
+from gaitid.gallery.keys import append_key
 from gaitid.matcher import LocalMatcher, Matcher
-from gaitid.records import Embedding, GaitSequence, OperatingPoint, Origin, Quality, Reason
+from gaitid.records import (
+    Embedding,
+    EnrolmentCheck,
+    Fusion,
+    GaitSequence,
+    OperatingPoint,
+    Origin,
+    Quality,
+    Reason,
+    Terms,
+)
 from gaitid.server.app import ServerSettings, running
 
 
@@ -52,6 +63,7 @@ def vector(seed, *, dimension=GEI.dimension, contract=GEI.contract):
 
 
 SKELETONS = GaitSequence({"skeleton": np.zeros((20, 17, 3), np.float32)}, np.arange(20.0))
+TERMS = [Terms("consent", "door", "form 7", 4e9), Terms(legal_hold=True), Terms(expires_at=1.0), Terms()]
 POINT = OperatingPoint(0.5, 0.2)
 
 
@@ -70,7 +82,8 @@ def _plain(value):
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
     if is_dataclass(value):
-        moments = {"created_at", "enrolled_at"}
+        moments = {"created_at", "enrolled_at", "made_at", "erased_at"}
+        moments |= {"scanned_bytes", "public_key", "signature"}  # of another directory
         return type(value), [
             (f.name, _plain(getattr(value, f.name))) for f in fields(value) if f.name not in moments
         ]
@@ -115,21 +128,29 @@ def test_random_histories_agree(pair, seed):
         return walk(number, frames=int(rng.integers(5, 20)), track=int(rng.integers(0, 3)))
 
     def rule():
-        return (
-            None
-            if rng.random() < 0.5
-            else OperatingPoint(float(rng.uniform(-1, 1)), float(rng.uniform(0, 1)))
-        )
+        threshold, band, margin = (float(rng.uniform(*span)) for span in ((-1, 1), (0, 1), (0, 0.2)))
+        kinds = [
+            None,
+            OperatingPoint(threshold, band),
+            OperatingPoint(threshold, band, margin=margin, max_matches=int(rng.integers(0, 3))),
+            OperatingPoint(fpir=0.05),
+        ]
+        return kinds[rng.choice(4, p=[0.4, 0.3, 0.2, 0.1])]
+
+    def choice(kind):
+        return list(kind)[rng.integers(len(kind))]
 
     seen = set()
     for _ in range(60):
         gallery, subject = str(rng.choice(galleries)), str(rng.choice(names))
         samples = [probe() for _ in range(rng.integers(1, 4))]
         steps = {
-            "create_gallery": ((gallery,), {"operating_point": rule()}),
+            "create_gallery": ((gallery,), {"operating_point": rule(), "fusion": choice(Fusion)}),
+            "calibrate": ((gallery, [vector(n) for n in range(int(rng.integers(0, 3)) * 300)]), {}),
+            "set_operating_point": ((gallery, rule() or OperatingPoint(fmr=0.01)), {}),
             "describe": ((gallery,), {}),
-            "enrol": ((gallery, subject, samples), {}),
-            "add_samples": ((gallery, subject, samples), {}),
+            "enrol": ((gallery, subject, samples), {"check": choice(EnrolmentCheck)}),
+            "add_samples": ((gallery, subject, samples), {"check": choice(EnrolmentCheck)}),
             "list_subjects": ((gallery,), {}),
             "identify": (
                 (gallery, samples[0]),
@@ -137,10 +158,13 @@ def test_random_histories_agree(pair, seed):
             ),
             "verify": ((gallery, subject, samples[0]), {"operating_point": rule()}),
             "delete_subject": ((gallery, subject), {}),
+            "set_terms": ((gallery, subject, choice(TERMS)), {}),
+            "erase_subject": ((gallery, subject), {}),
+            "export_subject": ((gallery, subject), {}),
             "delete_gallery": ((gallery,), {}),
             "extract": ((walk(int(rng.integers(0, 600))),), {}),
         }
-        shares = [0.15, 0.05, 0.25, 0.1, 0.05, 0.2, 0.1, 0.05, 0.01, 0.04]
+        shares = [0.1, 0.05, 0.05, 0.05, 0.25, 0.1, 0.05, 0.12, 0.05, 0.03, 0.05, 0.03, 0.04, 0.01, 0.02]
         name = str(rng.choice(list(steps), p=shares))
         arguments, options = steps[name]
         check(pair, name, *arguments, **options)
@@ -180,6 +204,23 @@ ERRORS = {
     "verify unknown": ("verify", ("home", "eve", vector(0)), errors.SubjectNotFound),
     "verify in unknown": ("verify", ("none", "ada", vector(0)), errors.GalleryNotFound),
     "delete subject unknown": ("delete_subject", ("home", "eve"), errors.SubjectNotFound),
+    "calibrate unknown": ("calibrate", ("none",), errors.GalleryNotFound),
+    "calibrate one subject": ("calibrate", ("home",), errors.NotCalibrated),
+    "calibrate on few": ("calibrate", ("home", [vector(1)]), errors.NotCalibrated),
+    "calibrate on poor": ("calibrate", ("home", [walk(1, track=1)]), errors.EnrolmentRejected),
+    "calibrate on a bare sequence": ("calibrate", ("home", walk(1)), errors.InputError),
+    "calibrate on foreign": ("calibrate", ("home", [vector(0, contract="f00")]), errors.ContractMismatch),
+    "target without calibration": (
+        "set_operating_point",
+        ("home", OperatingPoint(fpir=0.01)),
+        errors.NotCalibrated,
+    ),
+    "rule of unknown": ("set_operating_point", ("none", POINT), errors.GalleryNotFound),
+    "erase unknown": ("erase_subject", ("home", "eve"), errors.SubjectNotFound),
+    "export unknown": ("export_subject", ("home", "eve"), errors.SubjectNotFound),
+    "export nobody": ("export_subject", ("home", ""), errors.InputError),
+    "terms of unknown": ("set_terms", ("home", "eve", Terms()), errors.SubjectNotFound),
+    "rotate without keys": ("rotate_keys", (), errors.KeyMissing),
     "extract short": ("extract", (walk(1, frames=3),), errors.SequenceTooShort),
     "extract skeletons": ("extract", (SKELETONS,), errors.SequenceError),
 }
@@ -190,6 +231,16 @@ def test_each_error_is_the_same(pair):
     check(pair, "enrol", "home", "ada", [vector(0)])
     for name, (call, arguments, kind) in ERRORS.items():
         assert check(pair, call, *arguments)[0] is kind, name
+    target = OperatingPoint(fmr=0.01)
+    for call, arguments, options, kind in (
+        ("create_gallery", ("new",), {"operating_point": target}, errors.NotCalibrated),
+        ("create_gallery", ("new",), {"fusion": "median"}, errors.InputError),
+        ("identify", ("home", vector(0)), {"operating_point": target}, errors.NotCalibrated),
+        ("verify", ("home", "ada", vector(0)), {"operating_point": target}, errors.NotCalibrated),
+        ("enrol", ("home", "eve", [vector(0)]), {"check": "perhaps"}, errors.InputError),
+        ("enrol", ("home", "eve", [vector(0)]), {"check": "refuse"}, errors.EnrolmentSuspect),
+    ):
+        assert check(pair, call, *arguments, **options)[0] is kind
     for count in (0, -1):
         assert check(pair, "identify", "home", vector(0), max_candidates=count)[0] is errors.InputError
 
@@ -201,6 +252,8 @@ UNSENDABLE = {
     "gallery is no Unicode": ("describe", ("\ud800",)),
     "probe is None": ("identify", ("home", None)),
     "probe is an array": ("identify", ("home", np.zeros(4))),
+    "operating point is None": ("set_operating_point", ("home", None)),
+    "terms are a text": ("set_terms", ("home", "ada", "consent")),
     "sample is a string": ("enrol", ("home", "eve", ["walk"])),
     "sequence is an embedding": ("extract", (vector(0),)),
 }
@@ -211,6 +264,37 @@ def test_unsendable_arguments_are_input_errors(pair):
     for name, (call, arguments) in UNSENDABLE.items():
         for matcher in pair:
             assert issubclass(outcome(matcher, call, *arguments)[0], errors.InputError), (name, matcher)
+
+
+def test_a_calibrated_gallery_agrees(pair):
+    check(pair, "create_gallery", "home", fusion=Fusion.CENTROID)
+    for number in range(60):
+        check(pair, "enrol", "home", f"s{number:02}", [vector(number), vector(1000 + number)], check="off")
+    learnt = check(pair, "calibrate", "home")
+    assert ("comparisons", 3540) in learnt[1]
+    for rule in (OperatingPoint(fpir=0.02, margin=0.05), OperatingPoint(fmr=0.001, review_band=0.01), POINT):
+        check(pair, "set_operating_point", "home", rule)
+        for probe in (vector(3), vector(5000)):
+            check(pair, "identify", "home", probe, max_candidates=1)
+            check(pair, "identify", "home", probe, operating_point=OperatingPoint(fpir=0.5))
+            check(pair, "verify", "home", "s04", probe)
+        check(pair, "describe", "home")
+    suspect = check(pair, "enrol", "home", "twin", [vector(7), vector(9999)])
+    assert "EnrolmentWarning" in repr(suspect)
+    assert check(pair, "enrol", "home", "more", [vector(8)], check="refuse")[0] is errors.EnrolmentSuspect
+
+
+def test_keys_are_rotated_behind_a_server(tmp_path):
+    append_key(tmp_path / "keys", "one")
+    settings = ServerSettings("127.0.0.1:0", tmp_path / "data", key_file=tmp_path / "keys")
+    with running(settings) as address, contextlib.closing(RemoteMatcher(address)) as remote:
+        remote.create_gallery("home")
+        remote.enrol("home", "ada", [vector(0)])
+        append_key(tmp_path / "keys", "two")
+        assert (remote.rotate_keys(), remote.rotate_keys()) == (1, 0)
+        assert remote.identify("home", vector(0)).subject == "ada"
+    with pytest.raises(errors.KeyMissing, match="'two'"):
+        LocalMatcher(GEI(), tmp_path / "data")
 
 
 def test_moments_survive(pair):

@@ -4,10 +4,57 @@ from __future__ import annotations
 
 import pytest
 
-from gaitid.gallery.policy import decide
+from gaitid.errors import NotCalibrated
+from gaitid.gallery.policy import Policy, decide, depth
 from gaitid.records import Candidate, OperatingPoint, Outcome, Quality, Reason
 
 GOOD, POOR = Quality(80, 30), Quality(10, 3, reasons=(Reason.TOO_SHORT,))
+
+
+@pytest.mark.parametrize(
+    ("scores", "rule", "outcome"),
+    [
+        ((0.9,), OperatingPoint(0.5, margin=0.5, max_matches=1), Outcome.MATCH),
+        ((0.9, 0.7), OperatingPoint(0.5, margin=0.25), Outcome.REVIEW),
+        ((0.9, 0.7), OperatingPoint(0.5, margin=0.125), Outcome.MATCH),
+        ((0.4, 0.4), OperatingPoint(0.5, margin=0.125), Outcome.NO_MATCH),
+        ((0.9, 0.5), OperatingPoint(0.5, max_matches=1), Outcome.REVIEW),
+        ((0.9, 0.49), OperatingPoint(0.5, max_matches=1), Outcome.MATCH),
+        ((0.9, 0.8, 0.7), OperatingPoint(0.5, max_matches=2), Outcome.REVIEW),
+        ((0.9, 0.8, 0.1), OperatingPoint(0.5, max_matches=2), Outcome.MATCH),
+    ],
+)
+def test_an_ambiguous_match_is_for_a_human(scores, rule, outcome):
+    candidates = tuple(Candidate(f"s{n}", score, str(n)) for n, score in enumerate(scores))
+    assert depth(rule, 1) <= max(len(scores), 3)
+    decision = decide(candidates, None, rule, 1, shown=1)
+    assert decision.outcome is outcome
+    assert decision.candidates == candidates[:1]
+
+
+@pytest.mark.parametrize(
+    ("rule", "wanted", "found"),
+    [
+        (OperatingPoint(0.5), 1, 1),
+        (OperatingPoint(0.5), 5, 5),
+        (OperatingPoint(0.5, margin=0.1), 1, 2),
+        (OperatingPoint(0.5, max_matches=3), 1, 4),
+        (OperatingPoint(0.5, margin=0.1, max_matches=3), 9, 9),
+    ],
+)
+def test_a_search_goes_as_deep_as_the_rule_looks(rule, wanted, found):
+    assert depth(rule, wanted) == found
+
+
+def test_a_target_needs_a_calibration():
+    policy = Policy(OperatingPoint(0.5))
+    assert policy.resolve(None, 3) == OperatingPoint(0.5)
+    assert policy.resolve(OperatingPoint(0.7), 3) == OperatingPoint(0.7)
+    for rule in (OperatingPoint(fmr=0.1), OperatingPoint(fpir=0.1)):
+        with pytest.raises(NotCalibrated):
+            policy.resolve(rule, 3)
+    candidates = (Candidate("ann", 0.5, "1"),)
+    assert policy.explained(candidates, 3) == candidates
 
 
 @pytest.mark.parametrize(

@@ -12,8 +12,10 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from gaitid import wire
 from gaitid.encoders.gei import GEI
+from gaitid.gallery.identity import check as check_receipt
 from gaitid.server.service import SERVICES
 from gaitid.v1 import admin_service_pb2 as admin
+from gaitid.v1 import decision_pb2 as decision
 from gaitid.v1 import gallery_service_pb2 as gallery
 from gaitid.v1 import match_service_pb2 as match
 from gaitid.v1 import subject_service_pb2 as subject
@@ -63,7 +65,7 @@ def home(call, vector):
 
 def test_all_rpcs_of_the_protos_are_tested():
     here = Path(__file__).read_text()
-    assert len(RPCS) == 12
+    assert len(RPCS) == 18
     assert not [name for name in RPCS if f'"{name}"' not in here]
 
 
@@ -96,6 +98,32 @@ def test_a_subject_from_enrolment_to_deletion(call, vector):
     assert [info.id for info in left] == ["ada"]
 
 
+def test_a_gallery_is_calibrated_and_ruled_by_a_target(call, vector):
+    call("CreateGallery", gallery.CreateGalleryRequest(gallery="home", fusion="FUSION_MEAN"))
+    for seed in range(3):
+        samples = [wire.pack_probe(vector(seed))]
+        call("Enrol", subject.EnrolRequest(gallery="home", subject=f"s{seed}", samples=samples))
+    strangers = [wire.pack_probe(vector(100 + seed)) for seed in range(400)]
+    request = gallery.CalibrateGalleryRequest(
+        gallery="home", strangers=strangers, request_id=str(uuid.uuid4())
+    )
+    learnt = call("CalibrateGallery", request).calibration
+    assert (learnt.source, learnt.comparisons) == (2, 1200)
+    assert call("CalibrateGallery", request).calibration == learnt
+    rule = decision.OperatingPoint(fpir=0.01, review_band=0.1)
+    ruled = call(
+        "SetOperatingPoint", gallery.SetOperatingPointRequest(gallery="home", operating_point=rule)
+    ).gallery
+    assert (ruled.calibration, ruled.fusion, ruled.revision) == (learnt, 2, 5)
+    assert ruled.operating_point.fpir == 0.01
+    assert 0 < ruled.operating_point.threshold < 0.5
+    found = call("Identify", match.IdentifyRequest(gallery="home", probe=strangers[0])).decision
+    assert found.operating_point == ruled.operating_point
+    rates = [candidate.fpir_at_score for candidate in found.candidates]
+    assert rates == sorted(rates)
+    assert all(0 < rate <= 1 for rate in rates)
+
+
 def test_a_sequence_is_embedded(call, walk, local):
     sequence = walk()
     request = match.ExtractTemplateRequest(sequence=wire.pack_sequence(sequence))
@@ -103,6 +131,31 @@ def test_a_sequence_is_embedded(call, walk, local):
     embedding, quality = local.extract(sequence)
     assert wire.unpack_embedding(answer.embedding).vector.tobytes() == embedding.vector.tobytes()
     assert wire.unpack_quality(answer.quality) == quality
+
+
+@pytest.mark.usefixtures("home")
+def test_a_subject_is_exported_and_erased_with_a_receipt(call, vector):
+    held = call("ExportSubject", subject.ExportSubjectRequest(gallery="home", subject="ada"))
+    assert (held.gallery, held.subject, len(held.templates)) == ("home", "ada", 1)
+    assert wire.unpack_embedding(held.templates[0].embedding).contract == GEI.contract
+    terms = subject.Terms(legal_basis="consent", legal_hold=True)
+    record = subject.SetTermsRequest(gallery="home", subject="ada", terms=terms)
+    assert call("SetTerms", record).revision == 3
+    listed = call("ListSubjects", subject.ListSubjectsRequest(gallery="home")).subjects
+    assert [info.terms for info in listed] == [terms, subject.Terms()]
+    delete = subject.DeleteSubjectRequest(gallery="home", subject="ada")
+    assert refused(call, "DeleteSubject", delete) == ("FAILED_PRECONDITION", "SUBJECT_HELD")
+    call("SetTerms", subject.SetTermsRequest(gallery="home", subject="ada"))
+    request = subject.EraseSubjectRequest(gallery="home", subject="ada", request_id=str(uuid.uuid4()))
+    receipt = call("EraseSubject", request).receipt
+    assert call("EraseSubject", request).receipt == receipt
+    check_receipt(wire.unpack_receipt(receipt))
+    export = subject.ExportSubjectRequest(gallery="home", subject="ada")
+    assert refused(call, "ExportSubject", export) == ("NOT_FOUND", "SUBJECT_NOT_FOUND")
+
+
+def test_a_server_without_keys_has_none_to_rotate(call):
+    assert refused(call, "RotateKeys", admin.RotateKeysRequest()) == ("FAILED_PRECONDITION", "KEY_MISSING")
 
 
 def test_the_server_says_what_it_is(call, local):

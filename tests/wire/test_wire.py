@@ -14,12 +14,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gaitid import errors, wire
+from gaitid.errors import MessageError
 from gaitid.records import (
     MAX_FRAMES,
+    Calibration,
+    CalibrationSource,
     Candidate,
     Decision,
     Embedding,
     Enrolment,
+    EnrolmentCheck,
+    EnrolmentWarning,
+    Fusion,
     GaitSequence,
     GalleryInfo,
     OperatingPoint,
@@ -29,8 +35,9 @@ from gaitid.records import (
     Reason,
     ServerInfo,
     SubjectInfo,
+    Suspicion,
 )
-from gaitid.v1 import decision_pb2, sequence_pb2
+from gaitid.v1 import decision_pb2, sequence_pb2, subject_service_pb2
 
 POINT = OperatingPoint(0.87, 0.05)
 QUALITY = Quality(61.5, 40, 3.5, 112.3, 240.0, 24.98, 0.8, 0.7, (Reason.MERGED, Reason.CUT_OFF))
@@ -122,10 +129,44 @@ def test_a_gallery_survives(created_at):
     assert wire.unpack_gallery(wire.pack_gallery(original)) == original
 
 
+@pytest.mark.parametrize("fusion", list(Fusion))
+@pytest.mark.parametrize("source", list(CalibrationSource))
+def test_a_calibrated_gallery_survives(fusion, source):
+    calibration = Calibration(source, 20, 30, 600, 0.75, 0.125, 1_795_388_466.25)
+    original = replace(GALLERY, fusion=fusion, calibration=calibration)
+    assert wire.unpack_gallery(wire.pack_gallery(original)) == original
+
+
+@pytest.mark.parametrize(
+    "point",
+    [
+        OperatingPoint(0.5, 0.25, fmr=1e-6),
+        OperatingPoint(-1.0, fpir=0.01, margin=0.125),
+        OperatingPoint(max_matches=1000),
+    ],
+)
+def test_an_operating_point_survives(point):
+    assert wire.unpack_operating_point(wire.pack_operating_point(point)) == point
+
+
+@pytest.mark.parametrize("check", list(EnrolmentCheck))
+def test_an_enrolment_check_survives(check):
+    message = subject_service_pb2.EnrolRequest(check=wire.pack_check(check))
+    assert wire.unpack_check(message.check) is check
+    assert wire.unpack_check(0) is EnrolmentCheck.WARN
+
+
+@pytest.mark.parametrize("unpack", [wire.unpack_check, wire.unpack_fusion])
+def test_an_unknown_enum_value_is_refused(unpack):
+    with pytest.raises(MessageError, match="is 77"):
+        unpack(77)
+
+
 def test_other_answers_survive():
     subject = SubjectInfo("ada", ("t1", "t2"), 1_795_388_466.25)
     assert wire.unpack_subject(wire.pack_subject(subject)) == subject
-    enrolment = Enrolment("ada", ("t1",), ((1, (Reason.STANDING,)), (3, ())), 4)
+    warnings = tuple(EnrolmentWarning(n, kind, "bob", 0.75) for n, kind in enumerate(Suspicion))
+    enrolment = Enrolment("ada", ("t1",), ((1, (Reason.STANDING,)), (3, ())), 4, warnings)
     assert wire.unpack_enrolment(wire.pack_enrolment(enrolment)) == enrolment
     info = ServerInfo("0.1.0", "gei", "c0", 1408, ("silhouette",), 10)
     assert wire.unpack_info(wire.pack_info(info)) == info

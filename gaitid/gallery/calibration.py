@@ -1,0 +1,171 @@
+"""What a score means in a gallery: from scores of strangers to rates of error.
+
+FMR is the share of comparisons of a stranger with one subject that reach a score; FPIR the share of
+strangers whose search of the whole gallery does. With N subjects and independent comparisons
+``FPIR = 1 - (1 - FMR)^N``. The comparisons of one probe are not quite independent (some people look
+like many), so false matches come in clusters and the formula is too strict; N is multiplied by the
+extremal index, the share of probes among false matches (Leadbetter 1983; Coles 2001, ch. 5), never
+to less than one comparison.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gaitid.errors import InputError, NotCalibrated
+from gaitid.gallery.fusion import rows_of
+from gaitid.gallery.tail import FEWEST, Doubles, Tail, fit_tail
+from gaitid.records import Calibration, CalibrationSource, Fusion, OperatingPoint
+
+MOST_SUBJECTS, MOST_PROBES = 10_000, 1_000
+"""Drawn at most: ten million comparisons take 40 MB and a second."""
+FEWEST_COMPARISONS = 20 * FEWEST
+"""A tail is 5 % of the comparisons."""
+
+_BLOCK = 64
+"""Probes compared at once."""
+_CLUSTER_PROBES = 20
+"""Clustering is measured at the score that so many probes reach with somebody, at most one of ten: it
+fades as the score grows, and a lower score would make thresholds too lax."""
+_FEWEST_PROBES = 50
+"""With fewer probes clustering is not measured, and counts as none."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ScoreLaw:
+    """The calibration of a gallery: how likely strangers reach a score."""
+
+    info: Calibration
+    tail: Tail
+
+    def fpir(self, scores: Sequence[float], subjects: int) -> Doubles:
+        """Expected FPIR (N,) of a threshold at each score (N,) in a gallery of `subjects`; FMR for 1."""
+        fmr = self.tail.fmr(np.asarray(scores, np.float64))
+        with np.errstate(divide="ignore"):  # FMR 1 at the lowest scores
+            rates: Doubles = -np.expm1(self._comparisons(subjects) * np.log1p(-fmr))
+        return rates
+
+    def resolve(self, rule: OperatingPoint, subjects: int) -> OperatingPoint:
+        """The rule with the threshold that its target asks of a gallery of `subjects`."""
+        if rule.fmr is not None:
+            fmr = rule.fmr
+        elif rule.fpir is not None:
+            fmr = -float(np.expm1(np.log1p(-rule.fpir) / self._comparisons(subjects)))
+        else:
+            return rule
+        return replace(rule, threshold=max(-1.0, min(1.0, self.tail.threshold(fmr))))
+
+    def dumps(self) -> str:
+        """Its text, for the store."""
+        tail = asdict(self.tail)
+        tail |= {name: tail[name].tolist() for name in ("grid", "grid_fmr")}
+        return json.dumps({"info": asdict(self.info), "tail": tail})
+
+    @classmethod
+    def loads(cls, text: str) -> ScoreLaw:
+        """The law of such a text."""
+        parts = json.loads(text)
+        info, tail = parts["info"], parts["tail"]
+        info["source"] = CalibrationSource(info["source"])
+        tail |= {name: np.array(tail[name]) for name in ("grid", "grid_fmr")}
+        return cls(Calibration(**info), Tail(**tail))
+
+    def _comparisons(self, subjects: int) -> float:
+        return max(1.0, self.info.clustering * subjects)
+
+
+def learn(
+    vectors: NDArray[np.float32],
+    subjects: Sequence[str],
+    fusion: Fusion,
+    strangers: NDArray[np.float32] | None = None,
+) -> ScoreLaw:
+    """Learn what scores mean, from strangers or from the gallery's own subjects.
+
+    The subjects' own templates stand in for strangers when there are none: each is compared with all
+    other subjects. They are often better than probes of a camera, and a person enrolled under two
+    names counts as a stranger to herself (which makes thresholds stricter), so a cohort is better.
+
+    Args:
+        vectors: (M, D) float32 templates, unit norm.
+        subjects: Whose they are, M names.
+        fusion: How templates of a subject make a score.
+        strangers: (P, D) float32 probes of people who are not enrolled, unit norm.
+
+    Raises:
+        NotCalibrated: There are too few comparisons, or their scores do not vary.
+    """
+    rows, starts, owners = _grouped(vectors, subjects, fusion)
+    count = len(starts)
+    probes = vectors if strangers is None else strangers
+    drawn = np.linspace(0, len(probes) - 1, min(len(probes), MOST_PROBES)).astype(np.intp)
+    possible = len(drawn) * (count - 1) // 2 if strangers is None else len(drawn) * count
+    if possible < FEWEST_COMPARISONS:
+        raise _too_few(possible)
+    scores = _scores(probes[drawn], rows, starts)
+    counted = np.ones(scores.shape, np.bool_)
+    if strangers is None:
+        own, other = owners[drawn][:, None], np.arange(count)[None]
+        scores[own == other] = -2.0  # herself: below every cosine
+        # Either direction of a pair has almost the same score: only one of them counts.
+        counted = (own != other) & (((own + other) % 2 == 0) == (own < other))
+    try:
+        tail = fit_tail(scores[counted], bootstraps=0)  # comparisons that share a probe have no p-value
+    except InputError as error:
+        raise NotCalibrated(error.got, error.expected, "enrol more people, or pass more strangers") from error
+    source = CalibrationSource.GALLERY if strangers is None else CalibrationSource.COHORT
+    info = Calibration(
+        source,
+        count,
+        len(drawn),
+        int(counted.sum()),
+        _clustering(scores),
+        tail.distance,
+        time.time(),
+    )
+    return ScoreLaw(info, tail)
+
+
+def _grouped(
+    vectors: NDArray[np.float32], subjects: Sequence[str], fusion: Fusion
+) -> tuple[NDArray[np.float32], NDArray[np.intp], NDArray[np.intp]]:
+    """Rows by subject, where each subject's begin, and the number of each template's subject."""
+    _, owners = np.unique(np.array(subjects, dtype=np.str_), return_inverse=True)
+    order = np.argsort(owners, kind="stable")
+    edges = np.flatnonzero(np.diff(owners[order])) + 1
+    groups = [rows_of(group, fusion) for group in np.split(vectors[order], edges) if len(group)]
+    starts = np.cumsum([0, *(len(group) for group in groups)])[:-1]
+    return np.concatenate([vectors[:0], *groups]), starts, owners
+
+
+def _scores(
+    probes: NDArray[np.float32], rows: NDArray[np.float32], starts: NDArray[np.intp]
+) -> NDArray[np.float32]:
+    """Score (P, S) float32 of each probe with each subject."""
+    scores = np.empty((len(probes), len(starts)), np.float32)
+    for at in range(0, len(probes), _BLOCK):
+        block = probes[at : at + _BLOCK] @ rows.T
+        scores[at : at + _BLOCK] = np.maximum.reduceat(block, starts, axis=1)
+    return scores
+
+
+def _clustering(scores: NDArray[np.float32]) -> float:
+    if len(scores) < _FEWEST_PROBES:
+        return 1.0
+    best = scores.max(axis=1)
+    level = np.quantile(best, 1 - min(0.1, _CLUSTER_PROBES / len(best)))
+    return float((best >= level).sum() / (scores >= level).sum())
+
+
+def _too_few(possible: int) -> NotCalibrated:
+    return NotCalibrated(
+        f"{possible} impostor comparisons",
+        f"at least {FEWEST_COMPARISONS}",
+        "enrol more people, or pass sequences of people who are not enrolled",
+    )

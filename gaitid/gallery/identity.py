@@ -1,0 +1,81 @@
+"""The signing key of a data directory, and the receipts it signs (Ed25519, RFC 8032).
+
+The key is made when it is first needed and kept in the directory (mode 600). Whoever gets a receipt
+compares its public key with the one that the site has published; a signature alone only says that
+all receipts with that key come from one place.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+
+from gaitid.errors import InputError, StoreCorrupt, StoreError
+from gaitid.records import ErasureReceipt
+
+FILE = "gaitid.identity"
+"""Name of the key's file in the data directory: 32 bytes."""
+
+
+def sign(receipt: ErasureReceipt, directory: Path) -> ErasureReceipt:
+    """The receipt with the directory's public key and signature.
+
+    Raises:
+        StoreError: The key cannot be made or read.
+    """
+    key = _key(directory / FILE)
+    named = replace(receipt, public_key=key.public_key().public_bytes_raw())
+    return replace(named, signature=key.sign(named.statement()))
+
+
+def check(receipt: ErasureReceipt) -> None:
+    """Return if the receipt is signed by the key it names.
+
+    Raises:
+        InputError: It is not: something in it was changed.
+    """
+    try:
+        Ed25519PublicKey.from_public_bytes(receipt.public_key).verify(receipt.signature, receipt.statement())
+    except (InvalidSignature, ValueError) as error:
+        raise InputError(
+            "the signature does not fit the receipt", "one as it was issued", "ask for it again"
+        ) from error
+
+
+def _key(path: Path) -> Ed25519PrivateKey:
+    try:
+        if not path.exists():
+            _make(path)
+        return Ed25519PrivateKey.from_private_bytes(path.read_bytes())
+    except ValueError as error:
+        raise StoreCorrupt(f"{path} is no signing key", "32 bytes", "restore a backup of it") from error
+    except OSError as error:
+        raise StoreError(
+            f"{path} cannot be used ({error})", "a file of this user", "correct its permissions"
+        ) from error
+
+
+def _make(path: Path) -> None:
+    """Write a new key so that it is whole or absent; a key that another thread made first stays."""
+    fresh = path.with_name(f"{path.name}.{os.getpid()}.{id(path)}")
+    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(Ed25519PrivateKey.generate().private_bytes_raw())
+            file.flush()
+            os.fsync(file.fileno())
+        try:
+            os.link(fresh, path)
+        except FileExistsError:
+            return
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+    finally:
+        fresh.unlink()

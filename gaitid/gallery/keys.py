@@ -1,0 +1,216 @@
+"""Keys that protect templates on disk: AES-256-GCM under a key of each subject's own.
+
+    key-encryption key (a file, the environment, a KMS; never in the data directory)
+      wraps   the data key of each subject (random, 256 bits)
+      seals   the subject's templates
+
+Both steps authenticate which subject, gallery and contract they belong to, so a sealed template or
+key that is moved to another row does not open. Nonces are random, 96 bits; a data key seals a few
+templates and a key-encryption key some millions of data keys, far below the 2^32 that NIST SP 800-38D
+(sec. 8.3) allows. A deleted subject takes its data key along.
+
+Key text has a line for each key, ``NAME BASE64-OF-32-BYTES``, the one in use last; ``#`` begins a
+comment.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import os
+import secrets
+import stat
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from gaitid.errors import ConfigError, KeyMissing, StoreCorrupt
+from gaitid.records import check_name
+
+ENVIRONMENT = "GAITID_KEYS"
+"""Environment variable of key text."""
+
+_KEY, _NONCE = 32, 12
+
+
+class DataKey:
+    """The key of one subject.
+
+    Args:
+        key: 32 bytes.
+        bound: What its templates belong to; authenticated, not kept.
+    """
+
+    def __init__(self, key: bytes, bound: bytes) -> None:
+        self._cipher = AESGCM(key)
+        self._bound = b"template\0" + bound
+
+    def seal(self, plain: bytes) -> bytes:
+        """Encrypt: nonce, ciphertext, tag."""
+        nonce = secrets.token_bytes(_NONCE)
+        return nonce + self._cipher.encrypt(nonce, plain, self._bound)
+
+    def unseal(self, sealed: bytes) -> bytes:
+        """Decrypt.
+
+        Raises:
+            StoreCorrupt: It was changed, or belongs to another subject, gallery or contract.
+        """
+        try:
+            return self._cipher.decrypt(sealed[:_NONCE], sealed[_NONCE:], self._bound)
+        except (InvalidTag, ValueError) as error:
+            raise StoreCorrupt(
+                "a sealed template does not open",
+                "one that was sealed for its subject",
+                "it was changed or moved: restore a backup",
+            ) from error
+
+
+class KeyRing:
+    """Key-encryption keys by name; new data keys are wrapped by the last.
+
+    Args:
+        load: Gives all keys, 32 bytes each, the one in use last; called now and by each `reload`.
+
+    Raises:
+        ConfigError: There is no key, or one is malformed.
+    """
+
+    def __init__(self, load: Callable[[], Mapping[str, bytes]]) -> None:
+        self._load = load
+        self.reload()
+
+    def reload(self) -> None:
+        """Read the keys again, as before a rotation.
+
+        Raises:
+            ConfigError: See `KeyRing`; the keys stay what they were.
+        """
+        keys = dict(self._load())
+        if not keys:
+            raise ConfigError("there is no key", "at least one", "make one with 'gaitid keygen'")
+        for name, key in keys.items():
+            check_name(name, "key")
+            if len(key) != _KEY:
+                raise ConfigError(f"key {name!r} has {len(key)} bytes", f"{_KEY}", "make a new one")
+        # Swapped as a whole: other threads wrap meanwhile.
+        self._keys = keys, next(reversed(keys))
+
+    @property
+    def current(self) -> str:
+        """Name of the key in use."""
+        return self._keys[1]
+
+    def new(self, bound: bytes) -> tuple[DataKey, str, bytes]:
+        """A fresh data key, the name of the key that wraps it, and it wrapped."""
+        key = secrets.token_bytes(_KEY)
+        return DataKey(key, bound), *self._wrap(key, bound)
+
+    def open(self, name: str, wrapped: bytes, bound: bytes) -> DataKey:
+        """The data key of a wrapped one.
+
+        Raises:
+            KeyMissing: There is no key of that name, or it does not open it.
+        """
+        return DataKey(self._unwrap(name, wrapped, bound), bound)
+
+    def rewrap(self, name: str, wrapped: bytes, bound: bytes) -> tuple[str, bytes]:
+        """A data key wrapped by the key in use, with that key's name; see `open`."""
+        return self._wrap(self._unwrap(name, wrapped, bound), bound)
+
+    def _wrap(self, key: bytes, bound: bytes) -> tuple[str, bytes]:
+        keys, name = self._keys
+        nonce = secrets.token_bytes(_NONCE)
+        return name, nonce + AESGCM(keys[name]).encrypt(nonce, key, b"key\0" + bound)
+
+    def _unwrap(self, name: str, wrapped: bytes, bound: bytes) -> bytes:
+        keys, _ = self._keys
+        if name not in keys:
+            raise KeyMissing(
+                f"templates are sealed under key {name!r}",
+                f"it among {', '.join(keys)}",
+                "add its line to the key text, above the one in use",
+            )
+        try:
+            return AESGCM(keys[name]).decrypt(wrapped[:_NONCE], wrapped[_NONCE:], b"key\0" + bound)
+        except (InvalidTag, ValueError) as error:
+            raise KeyMissing(
+                f"key {name!r} does not open a data key",
+                "the key that wrapped it, and the row unchanged",
+                "give the right key; if it is right, restore a backup",
+            ) from error
+
+
+def ring_from_file(path: Path) -> KeyRing:
+    """The keys of a file of key text.
+
+    Raises:
+        ConfigError: It cannot be read, others may read it, or a line is malformed.
+    """
+
+    def load() -> Mapping[str, bytes]:
+        try:
+            mode, text = path.stat().st_mode, path.read_text()
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigError(f"{path} cannot be read ({error})", "a key file", "check the path") from error
+        if mode & (stat.S_IROTH | stat.S_IWOTH):
+            raise ConfigError(f"{path} is open to all users", "mode 600", f"chmod 600 {path}")
+        return parse(text)
+
+    return KeyRing(load)
+
+
+def ring_from_environment() -> KeyRing:
+    """The keys of the key text in the environment variable `ENVIRONMENT`.
+
+    Raises:
+        ConfigError: It is not set, or a line is malformed.
+    """
+    return KeyRing(lambda: parse(os.environ.get(ENVIRONMENT, "")))
+
+
+def parse(text: str) -> dict[str, bytes]:
+    """The keys of key text.
+
+    Raises:
+        ConfigError: A line is malformed, or a name comes twice.
+    """
+    keys: dict[str, bytes] = {}
+    for number, line in enumerate(text.splitlines(), 1):
+        words = line.split("#")[0].split()
+        if not words:
+            continue
+        try:
+            name, key = words[0], base64.b64decode(words[1], validate=True)
+        except (IndexError, binascii.Error):
+            name, key = "", b""
+        if len(words) != 2 or not name or name in keys:  # never show the line: it may hold a key
+            raise ConfigError(
+                f"line {number} of the key text is malformed", "NAME BASE64, each name once", "correct it"
+            )
+        keys[name] = key
+    return keys
+
+
+def append_key(path: Path, name: str) -> None:
+    """Add a new random key to a key file, which is made when it does not exist (mode 600).
+
+    Raises:
+        ConfigError: The file cannot be written or read, or has a key of that name.
+        InputError: The name is malformed.
+    """
+    check_name(name, "key")
+    line = f"{name} {base64.b64encode(secrets.token_bytes(_KEY)).decode()}\n"
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        with os.fdopen(descriptor, "r+") as file:
+            text = file.read()
+            if name in parse(text):
+                raise ConfigError(f"{path} has a key {name!r}", "a new name", "choose another")
+            file.write(line if not text or text.endswith("\n") else "\n" + line)
+            file.flush()
+            os.fsync(file.fileno())
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} cannot be written ({error})", "a writable file", "check it") from error

@@ -1,0 +1,73 @@
+"""What goes into the store and comes out of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gaitid.gallery.policy import Policy
+from gaitid.records import Fusion, Origin, Quality, Terms
+
+
+@dataclass(frozen=True, slots=True)
+class GalleryRow:
+    """A gallery as it was created; `key` is never used again, even for a gallery of the same name."""
+
+    key: int
+    name: str
+    encoder: str
+    contract: str
+    dimension: int
+    fusion: Fusion
+    created_at: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Contents:
+    """All templates of a gallery, by ascending id.
+
+    Attributes:
+        ids: (N,) int64.
+        subjects: N subject names.
+        enrolled_at: When each of those subjects was first enrolled, Unix seconds.
+        vectors: (N, D) float32.
+        terms: Of the subjects that have other than `Terms()`, by name.
+        revision: State of the gallery that this is.
+        policy: How it decides.
+    """
+
+    ids: NDArray[np.int64]
+    subjects: list[str]
+    enrolled_at: list[float]
+    vectors: NDArray[np.float32]
+    terms: dict[str, Terms]
+    revision: int
+    policy: Policy
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sample:
+    """What becomes a template: its vector (D,) float32, quality (None = unknown) and origin."""
+
+    vector: NDArray[np.float32]
+    quality: Quality | None
+    origin: Origin
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Change:
+    """A committed change.
+
+    Attributes:
+        ids: (M,) int64 of the templates it added or removed.
+        revision: The gallery's, after it.
+        at: Unix seconds.
+        traces: Pieces of the bytes it erased.
+    """
+
+    ids: NDArray[np.int64]
+    revision: int
+    at: float
+    traces: tuple[bytes, ...] = ()

@@ -1,0 +1,123 @@
+"""Which templates of the database are sealed, by whose data key, under which key of the ring.
+
+All of it is called by the store, within its transactions or while it holds what it reads.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from gaitid.errors import KeyMissing
+
+if TYPE_CHECKING:  # cryptography is imported by those who use keys
+    from gaitid.gallery.keys import DataKey, KeyRing
+
+_AT_ONCE = 100
+"""Subjects of one commit of a rotation; other changes go in between."""
+
+
+class Sealing:
+    """The sealed part of a database.
+
+    Args:
+        db: The database.
+        ring: Its keys; None = nothing is to be sealed.
+
+    Raises:
+        KeyMissing: Something is sealed, and there is no ring.
+    """
+
+    def __init__(self, db: sqlite3.Connection, ring: KeyRing | None) -> None:
+        self._db, self._ring = db, ring
+        found = db.execute("SELECT key_name FROM subjects WHERE key_name IS NOT NULL LIMIT 1").fetchone()
+        if found and ring is None:
+            raise KeyMissing(f"templates are sealed under key {found[0]!r}", "that key", "pass the key file")
+
+    def reload(self) -> None:
+        """Read the keys again.
+
+        Raises:
+            KeyMissing: There is no ring.
+            ConfigError: They cannot be read.
+        """
+        self._need().reload()
+
+    def new_key(self, gallery: int, contract: str, subject: int) -> DataKey | None:
+        """Give a subject a data key; None without a ring."""
+        if self._ring is None:
+            return None
+        key, name, wrapped = self._ring.new(_bound(gallery, contract, subject))
+        self._keep(subject, name, wrapped)
+        return key
+
+    def key(self, gallery: int, contract: str, subject: int) -> DataKey | None:
+        """The data key of a subject; None when it is not sealed."""
+        name, wrapped = self._db.execute(
+            "SELECT key_name, data_key FROM subjects WHERE id = ?", (subject,)
+        ).fetchone()
+        return None if name is None else self._need().open(name, wrapped, _bound(gallery, contract, subject))
+
+    def unsealed(self, gallery: int, contract: str, rows: Sequence[Sequence[Any]]) -> list[bytes]:
+        """The plain vectors of rows (vector, key name, wrapped data key, subject) of one gallery.
+
+        Raises:
+            KeyMissing: The key of one is not there, or does not open it.
+            StoreCorrupt: One was changed, or belongs elsewhere.
+        """
+        keys: dict[int, DataKey | None] = {}
+        plain = []
+        for vector, name, wrapped, subject in rows:
+            if subject not in keys:
+                bound = _bound(gallery, contract, subject)
+                keys[subject] = None if name is None else self._need().open(name, wrapped, bound)
+            key = keys[subject]
+            plain.append(vector if key is None else key.unseal(vector))
+        return plain
+
+    def update_some(self, last: int) -> list[int]:
+        """Seal what is plain, wrap by the key in use what is not, for the next subjects after `last`.
+
+        Returns:
+            Those subjects; none = all are up to date.
+        """
+        if self._ring is None:
+            return []
+        rows = self._db.execute(
+            "SELECT s.id, s.key_name, s.data_key, g.id, g.contract FROM subjects s"
+            " JOIN galleries g ON g.id = s.gallery WHERE s.id > ? AND s.key_name IS NOT ?"
+            " ORDER BY s.id LIMIT ?",
+            (last, self._ring.current, _AT_ONCE),
+        ).fetchall()
+        for subject, name, wrapped, gallery, contract in rows:
+            if name is None:
+                self._seal_templates(subject, self.new_key(gallery, contract, subject))
+            else:
+                self._keep(subject, *self._ring.rewrap(name, wrapped, _bound(gallery, contract, subject)))
+        return [row[0] for row in rows]
+
+    def _seal_templates(self, subject: int, key: DataKey | None) -> None:
+        rows = self._db.execute("SELECT id, vector FROM templates WHERE subject = ?", (subject,)).fetchall()
+        for template, vector in rows:
+            self._db.execute("UPDATE templates SET vector = ? WHERE id = ?", (sealed(vector, key), template))
+
+    def _keep(self, subject: int, name: str, wrapped: bytes) -> None:
+        self._db.execute(
+            "UPDATE subjects SET key_name = ?, data_key = ? WHERE id = ?", (name, wrapped, subject)
+        )
+
+    def _need(self) -> KeyRing:
+        if self._ring is None:
+            raise KeyMissing("no keys were given", "a store opened with keys", "pass the key file")
+        return self._ring
+
+
+def sealed(plain: bytes, key: DataKey | None) -> bytes:
+    """`plain`, sealed when there is a key."""
+    return plain if key is None else key.seal(plain)
+
+
+def _bound(gallery: int, contract: str, subject: int) -> bytes:
+    """What a sealed thing belongs to."""
+    return f"{gallery}\0{contract}\0{subject}".encode()

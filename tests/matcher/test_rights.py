@@ -1,0 +1,123 @@
+"""What a subject may ask for: all that is held of her, and that it is gone."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from gaitid.errors import StoreError, SubjectNotFound
+from gaitid.gallery.identity import check
+from gaitid.gallery.keys import KeyRing
+from gaitid.matcher import LocalMatcher
+from gaitid.records import Embedding, GaitSequence, Origin, Quality, Reason
+from tests.strangers import DIMENSION, people
+
+
+class Flat:
+    """Embeds a sequence as the vector that its camera is named after."""
+
+    name, modalities, min_frames, dimension, threshold = "flat", ("silhouette",), 5, DIMENSION, 0.9
+    contract = "c0ffee"
+
+    def __call__(self, sequence: GaitSequence) -> Embedding:
+        return embedding(int(sequence.origin.camera))
+
+
+def embedding(seed: int) -> Embedding:
+    return Embedding(people(1, 1, seed)[0], Flat.contract)
+
+
+QUALITY = Quality(71.5, 20, 2.5, 110.0, 200.0, 25.0, 0.5, 0.25)
+
+
+@pytest.fixture(params=[None, {"a": bytes(32)}], ids=["plain", "sealed"])
+def matcher(tmp_path, request):
+    keys = None if request.param is None else KeyRing(lambda: request.param)
+    made = LocalMatcher(Flat(), tmp_path, keys=keys, assess=lambda _: QUALITY)
+    made.create_gallery("g")
+    yield made
+    made.close()
+
+
+def everything(directory: Path) -> bytes:
+    return b"".join(path.read_bytes() for path in sorted(directory.iterdir()))
+
+
+def test_an_erased_subject_is_in_no_file_within_a_second_of_the_receipt(matcher, tmp_path):
+    names = [f"zebra-{n:08x}" for n in range(40)]
+    for n, name in enumerate(names):
+        matcher.enrol("g", name, [embedding(n), embedding(100 + n)], check="off")
+    for n, name in enumerate(names[::4]):
+        db = matcher._store._db
+        blobs = [row[0] for row in db.execute("SELECT vector FROM templates WHERE subject = ?", (4 * n + 1,))]
+        (key,) = db.execute("SELECT data_key FROM subjects WHERE id = ?", (4 * n + 1,)).fetchone()
+        receipt = matcher.erase_subject("g", name)
+        since = time.time() - receipt.erased_at
+        content = everything(tmp_path)
+        vectors = [embedding(4 * n).vector.tobytes(), embedding(100 + 4 * n).vector.tobytes()]
+        assert name.encode() not in content
+        for piece in (*blobs, *vectors, *([key] if key else [])):
+            pieces = [piece[at : at + 12] for at in range(0, len(piece) - 11, 12)]
+            assert pieces
+            assert not any(part in content for part in pieces)
+        assert since < 1.0
+        check(receipt)
+        assert (receipt.gallery, receipt.subject, receipt.templates) == ("g", name, 2)
+        assert receipt.revision == 41 + n
+        assert receipt.scanned_bytes >= len(content) // 2
+    assert matcher.describe("g").subjects == 30
+
+
+def test_the_same_vector_of_somebody_else_is_no_trace(matcher):
+    for name in ("ann", "bob"):
+        matcher.enrol("g", name, [embedding(1)])
+    assert matcher.erase_subject("g", "ann").templates == 1
+    assert matcher.identify("g", embedding(1)).subject == "bob"
+
+
+def test_a_trace_that_stays_is_told_and_gives_no_receipt(matcher, tmp_path):
+    matcher.enrol("g", "ann", [embedding(1)])
+    (blob,) = matcher._store._db.execute("SELECT vector FROM templates").fetchone()
+    (tmp_path / "copy").write_bytes(b"somebody's backup" + blob)
+    with pytest.raises(StoreError, match="copy still holds"):
+        matcher.erase_subject("g", "ann")
+    assert matcher.list_subjects("g") == []
+
+
+def test_an_export_has_all_that_is_held(matcher):
+    seen = GaitSequence(
+        {"silhouette": np.zeros((20, 64, 44), np.uint8)}, np.arange(20) / 25, origin=Origin("7", 3)
+    )
+    before = time.time()
+    matcher.enrol("g", "ann", [seen, embedding(8)])
+    matcher.enrol("g", "bob", [embedding(9)])
+    matcher.add_samples("g", "ann", [embedding(10)])
+    export = matcher.export_subject("g", "ann")
+    assert (export.gallery, export.subject) == ("g", "ann")
+    assert before <= export.enrolled_at <= time.time()
+    assert [template.id for template in export.templates] == ["1", "2", "4"]
+    assert [template.quality for template in export.templates] == [QUALITY, None, None]
+    assert [template.origin for template in export.templates] == [Origin("7", 3), Origin(), Origin()]
+    for template, seed in zip(export.templates, (7, 8, 10), strict=True):
+        np.testing.assert_allclose(template.embedding.vector, embedding(seed).vector, atol=1e-7)
+        assert template.embedding.contract == Flat.contract
+        assert template.subject == "ann"
+
+
+def test_a_stored_reason_comes_back(matcher):
+    matcher.enrol("g", "ann", [embedding(1)])
+    matcher._store._db.execute(
+        'UPDATE templates SET quality = \'{"score": 5, "frames": 3, "reasons": ["standing"]}\''
+    )
+    (template,) = matcher.export_subject("g", "ann").templates
+    assert template.quality == Quality(5, 3, reasons=(Reason.STANDING,))
+
+
+def test_nobody_has_neither_rights_nor_traces(matcher):
+    for act in (matcher.erase_subject, matcher.export_subject):
+        with pytest.raises(SubjectNotFound):
+            act("g", "nobody")
+    assert matcher.describe("g").revision == 0

@@ -1,0 +1,23 @@
+"""Made-up people: unit vectors of eight kinds whose directions matter unequally, as embeddings' do."""
+
+from __future__ import annotations
+
+import numpy as np
+
+DIMENSION = 48
+_SPREAD = 1 / np.sqrt(1 + np.arange(DIMENSION) / 6)
+_KINDS = 0.35 * np.random.default_rng(5).standard_normal((8, DIMENSION)) * _SPREAD
+
+
+def people(count: int, walks: int, seed: int) -> np.ndarray:
+    """(count * walks, D) float32 of unit norm, the walks of a person side by side."""
+    random = np.random.default_rng(seed)
+    selves = _KINDS[random.integers(0, 8, count)] + random.standard_normal((count, DIMENSION)) * _SPREAD
+    noise = 0.5 * random.standard_normal((count * walks, DIMENSION)) * _SPREAD
+    vectors = np.repeat(selves, walks, axis=0) + noise
+    return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+
+
+def names(count: int, walks: int) -> list[str]:
+    """The owner of each of those walks."""
+    return [f"s{n:05}" for n in range(count) for _ in range(walks)]
