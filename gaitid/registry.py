@@ -38,7 +38,14 @@ _KINDS: Mapping[str, Mapping[str, str]] = {
 }
 
 # Which extra brings a package that one of our own entries imports.
-_EXTRAS = {"cv2": "edge", "scipy": "edge", "faiss": "server", "matplotlib": "report", "torch": "torch"}
+_EXTRAS = {
+    "cv2": "edge",
+    "scipy": "edge",
+    "faiss": "server",
+    "matplotlib": "report",
+    "torch": "torch",
+    "cryptography": "server",
+}
 
 
 def names(kind: str) -> tuple[str, ...]:
