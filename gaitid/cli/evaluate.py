@@ -63,7 +63,7 @@ def run(options: argparse.Namespace) -> int:
     encoder: Encoder = registry.resolve("encoders", options.encoder)()
     protocol = dataset.protocol(options.protocol)
     started = time.process_time()
-    embedded = embed(dataset, encoder, progress=Bar(sys.stderr))
+    embedded = embed(dataset, encoder, raw=options.metric == "euc", progress=Bar(sys.stderr))
     embedding_s = time.process_time() - started
     out = Path(options.out)
     out.mkdir(parents=True, exist_ok=True)

@@ -7,6 +7,9 @@ import json
 from collections.abc import Sequence
 from typing import Protocol, runtime_checkable
 
+import numpy as np
+from numpy.typing import NDArray
+
 from gaitid.errors import SequenceError, SequenceTooShort
 from gaitid.records import Embedding, GaitSequence
 from gaitid.registry import resolve
@@ -46,6 +49,19 @@ class Encoder(Protocol):
 
     def batch(self, sequences: Sequence[GaitSequence]) -> list[Embedding]:
         """Embed several sequences; equal to calling each, but may be faster."""
+        ...
+
+
+@runtime_checkable
+class PartEncoder(Encoder, Protocol):
+    """An encoder that also gives its parts as they are, for evaluators that compare them one by one."""
+
+    def parts(self, sequences: Sequence[GaitSequence]) -> NDArray[np.float32]:
+        """(N, P, D) float32: P parts of each sequence, before any normalisation.
+
+        Raises:
+            SequenceError: See `Encoder`.
+        """
         ...
 
 

@@ -56,6 +56,17 @@ class GEI:
 
     def __call__(self, sequence: GaitSequence) -> Embedding:
         """Embed one sequence; see `Encoder`."""
+        return Embedding(embed(self._silhouettes(sequence)), self.contract)
+
+    def batch(self, sequences: Sequence[GaitSequence]) -> list[Embedding]:
+        """Embed each sequence; equal to calling each."""
+        return [self(sequence) for sequence in sequences]
+
+    def parts(self, sequences: Sequence[GaitSequence]) -> NDArray[np.float32]:
+        """See `PartEncoder`: (N, 8, 176), the four parts of both channels, mean removed."""
+        return np.stack([_parts(self._silhouettes(one)) for one in sequences]).astype(np.float32)
+
+    def _silhouettes(self, sequence: GaitSequence) -> NDArray[np.uint8]:
         check_input(self, sequence)
         silhouettes = sequence.streams[SILHOUETTE]
         if silhouettes.shape[1:] != (HEIGHT, WIDTH):
@@ -64,11 +75,7 @@ class GEI:
                 f"encoder {self.name} needs {HEIGHT}x{WIDTH}",
                 "align the masks to that size",
             )
-        return Embedding(embed(silhouettes), self.contract)
-
-    def batch(self, sequences: Sequence[GaitSequence]) -> list[Embedding]:
-        """Embed each sequence; equal to calling each."""
-        return [self(sequence) for sequence in sequences]
+        return silhouettes
 
 
 def embed(silhouettes: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -77,6 +84,15 @@ def embed(silhouettes: NDArray[np.uint8]) -> NDArray[np.float32]:
     Raises:
         SequenceError: Neither the mean nor the movement has any structure (all pixels alike).
     """
+    parts = _parts(silhouettes)
+    norms = np.linalg.norm(parts, axis=1, keepdims=True)
+    unit = parts / np.where(norms > 1e-9, norms, np.inf)  # a part without structure is zero
+    vector = unit.ravel()
+    return np.asarray(vector / np.linalg.norm(vector), np.float32)
+
+
+def _parts(silhouettes: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """(C * P, cells of a part): both channels in horizontal parts, each part's mean removed."""
     energy = silhouettes.mean(axis=0, dtype=np.float64)
     if np.ptp(energy) == 0.0:
         raise SequenceError(
@@ -85,11 +101,7 @@ def embed(silhouettes: NDArray[np.uint8]) -> NDArray[np.float32]:
     channels = np.stack([energy - _everybody(), np.sqrt(energy * (1.0 - energy))])  # (C, H, W)
     cells = channels.reshape(2, HEIGHT // CELL, CELL, WIDTH // CELL, CELL).mean(axis=(2, 4))
     parts = cells.reshape(2 * PARTS, -1)  # (C * P, cells of a part)
-    parts = parts - parts.mean(axis=1, keepdims=True)
-    norms = np.linalg.norm(parts, axis=1, keepdims=True)
-    unit = parts / np.where(norms > 1e-9, norms, np.inf)  # a part without structure is zero
-    vector = unit.ravel()
-    return np.asarray(vector / np.linalg.norm(vector), np.float32)
+    return np.asarray(parts - parts.mean(axis=1, keepdims=True))
 
 
 def _everybody() -> NDArray[np.float64]:

@@ -9,12 +9,14 @@ import numpy as np
 
 from gaitid.datasets.base import TEST, Dataset, Entry, labels_of
 from gaitid.datasets.protocol import Labels
-from gaitid.encoders.base import Encoder
+from gaitid.encoders.base import Encoder, PartEncoder
 from gaitid.errors import DatasetError, InputError
 from gaitid.evaluation.scores import Floats
-from gaitid.records import Embedding, GaitSequence
+from gaitid.records import GaitSequence
 
 BATCH = 32
+
+Take = Callable[[Sequence[GaitSequence]], list[Floats]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +24,7 @@ class Embedded:
     """The embeddings of a data set.
 
     Attributes:
-        vectors: (N, D) float32.
+        vectors: (N, D) float32, or raw parts (N, P, D).
         labels: Of the N sequences.
         entries: The N entries.
         left_out: Entries without an embedding, each with the reason.
@@ -39,6 +41,7 @@ def embed(
     encoder: Encoder,
     *,
     part: str = TEST,
+    raw: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> Embedded:
     """Embed every sequence of a part; what cannot be read or embedded is listed, never dropped silently.
@@ -47,22 +50,25 @@ def embed(
         dataset: An open data set.
         encoder: Any encoder.
         part: ``test`` or ``train``.
+        raw: Take the encoder's parts before normalisation, as published evaluators with ``euc`` do.
         progress: Called with (sequences done, sequences in all).
 
     Raises:
+        InputError: `raw`, and the encoder has no parts.
         DatasetError: Not a single sequence could be embedded.
     """
+    take = _parts_of(encoder) if raw else _vectors_of(encoder)
     entries = dataset.entries(part)
     kept: list[Entry] = []
     vectors: list[Floats] = []
     left_out: list[tuple[Entry, str]] = []
     for start in range(0, len(entries), BATCH):
-        for entry, found in _batch(dataset, encoder, entries[start : start + BATCH]):
-            if isinstance(found, Embedding):
-                kept.append(entry)
-                vectors.append(found.vector)
-            else:
+        for entry, found in _batch(dataset, take, entries[start : start + BATCH]):
+            if isinstance(found, InputError):
                 left_out.append((entry, str(found)))
+            else:
+                kept.append(entry)
+                vectors.append(found)
         if progress is not None:
             progress(min(start + BATCH, len(entries)), len(entries))
     if not kept:
@@ -75,21 +81,35 @@ def embed(
     return Embedded(np.stack(vectors), labels_of(kept), tuple(kept), tuple(left_out))
 
 
+def _vectors_of(encoder: Encoder) -> Take:
+    return lambda sequences: [one.vector for one in encoder.batch(sequences)]
+
+
+def _parts_of(encoder: Encoder) -> Take:
+    if not isinstance(encoder, PartEncoder):
+        raise InputError(
+            f"encoder {encoder.name} gives unit vectors only", "metric euc needs its parts", "use metric cos"
+        )
+    return lambda sequences: list(encoder.parts(sequences))
+
+
 def _batch(
-    dataset: Dataset, encoder: Encoder, entries: Sequence[Entry]
-) -> Iterator[tuple[Entry, Embedding | InputError]]:
+    dataset: Dataset, take: Take, entries: Sequence[Entry]
+) -> Iterator[tuple[Entry, Floats | InputError]]:
     loaded: list[tuple[Entry, GaitSequence]] = []
     for entry in entries:
         try:
             loaded.append((entry, dataset.load(entry)))
         except InputError as error:
             yield entry, error
+    if not loaded:
+        return
     try:
-        found = encoder.batch([sequence for _, sequence in loaded])
+        found = take([sequence for _, sequence in loaded])
         yield from ((entry, one) for (entry, _), one in zip(loaded, found, strict=True))
     except InputError:  # one of them does not suit the encoder: find out which
         for entry, sequence in loaded:
             try:
-                yield entry, encoder(sequence)
+                yield entry, take([sequence])[0]
             except InputError as error:
                 yield entry, error

@@ -79,3 +79,12 @@ def test_other_sizes_are_refused(size):
 def test_a_body_that_stands_still_is_embedded():
     still = walk(cadence=0)
     assert np.isfinite(GEI()(still).vector).all()
+
+
+def test_parts_normalised_one_by_one_are_the_embedding():
+    sequences = [walk(seconds=2.0), walk(seconds=3.0, view="frontal")]
+    parts = GEI().parts(sequences)
+    assert parts.shape == (2, 8, 176)
+    unit = parts / np.linalg.norm(parts, axis=2, keepdims=True)
+    for one, sequence in zip(unit, sequences, strict=True):
+        np.testing.assert_allclose(one.ravel() / np.sqrt(8), GEI()(sequence).vector, atol=1e-5)

@@ -13,7 +13,7 @@ import pytest
 from gaitid.cli import main
 from gaitid.datasets.base import open_dataset
 from gaitid.encoders.gei import GEI
-from gaitid.errors import DatasetError
+from gaitid.errors import DatasetError, InputError
 from gaitid.evaluation.embedding import embed
 from gaitid.synthetic.layouts import Walk, write_layout
 
@@ -161,3 +161,11 @@ def test_hidden_answers_become_a_submission(tmp_path: Path, capsys: Any) -> None
     assert len(rows) == 22
     assert all(len(row) == len(set(row[1:])) + 1 == 21 for row in rows[1:])
     assert "21 probes" in capsys.readouterr().out
+
+
+def test_euc_is_refused_for_an_encoder_without_parts(casia: Path) -> None:
+    class Whole(GEI):
+        parts = None
+
+    with pytest.raises(InputError, match="metric euc needs its parts"):
+        embed(open_dataset("casia-b", casia), Whole(), raw=True)
