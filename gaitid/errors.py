@@ -31,6 +31,7 @@
     │   ├── StoreLocked            another process owns it
     │   ├── StoreReadOnly          it cannot be written
     │   ├── StoreCorrupt           it fails its integrity check
+    │   ├── StoreRolledBack        it is an older copy of itself
     │   └── KeyMissing             its templates are sealed, and the key was not given
     ├── MissingDependency          an optional package is not installed
     ├── PermissionDenied           the caller may not do this
@@ -215,6 +216,12 @@ class StoreReadOnly(StoreError):
 
 class StoreCorrupt(StoreError):
     """The data directory fails its integrity check."""
+
+    status = "DATA_LOSS"
+
+
+class StoreRolledBack(StoreError):
+    """The database is an older copy of itself: changes that were acknowledged are not in it."""
 
     status = "DATA_LOSS"
 

@@ -255,6 +255,7 @@ class LocalMatcher:
         data: Data directory; made when it does not exist.
         index: Name in `registry.INDEXES`.
         keys: Seal templates on disk; None = they are not sealed. See `find_keys`.
+        mark: File that tells a data directory that was rolled back; best on another disk. None = no mark.
         assess: Gives the quality of a sequence; one that is not usable is not embedded. Another policy
             is ``functools.partial(quality.assess, policy=...)``.
 
@@ -271,12 +272,13 @@ class LocalMatcher:
         *,
         index: str = "faiss",
         keys: KeyRing | None = None,
+        mark: Path | None = None,
         assess: Callable[[GaitSequence], Quality] = assess,
     ) -> None:
         self._encoder = encoder
         self._assess = assess
         self._index = registry.resolve("indexes", index)
-        self._store = Store(data, keys)
+        self._store = Store(data, keys, mark=mark)
         try:
             self._galleries = {
                 row.name: Gallery(self._store, row, self._index) for row in self._store.galleries()

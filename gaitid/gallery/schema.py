@@ -69,6 +69,10 @@ _MIGRATIONS: tuple[tuple[str, ...], ...] = (
         "ALTER TABLE subjects ADD COLUMN expires_at REAL",
         "ALTER TABLE subjects ADD COLUMN legal_hold INTEGER NOT NULL DEFAULT 0",
     ),
+    (
+        "CREATE TABLE state (name BLOB NOT NULL, secret BLOB NOT NULL, changes INTEGER NOT NULL) STRICT",
+        "INSERT INTO state VALUES (randomblob(16), randomblob(32), 0)",
+    ),
 )
 SCHEMA = len(_MIGRATIONS)
 """Version of the database layout, kept in ``PRAGMA user_version``."""

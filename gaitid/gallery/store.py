@@ -41,6 +41,7 @@ from gaitid.errors import (
     SubjectNotFound,
 )
 from gaitid.gallery.calibration import ScoreLaw
+from gaitid.gallery.mark import Mark
 from gaitid.gallery.policy import Policy
 from gaitid.gallery.rows import Change, Contents, GalleryRow, Sample
 from gaitid.gallery.schema import corrupt, open_database, take_lock, typed
@@ -94,16 +95,20 @@ class Store:
     Args:
         directory: Data directory; made when it does not exist.
         keys: Seal the templates; None = they are not sealed.
+        mark: File that tells a database that was rolled back; best on another disk. None = no mark.
 
     Raises:
         KeyMissing: Templates are sealed, and their key is not among `keys`.
+        StoreRolledBack: The database is older than its mark.
         StoreLocked: Another process, or another store of this process, has it open.
         StoreReadOnly: It cannot be made or written.
         StoreCorrupt: The database is damaged, of a newer gaitid, or of another program.
         StoreError: It cannot be used for another reason, such as a full disk.
     """
 
-    def __init__(self, directory: str | Path, keys: KeyRing | None = None) -> None:
+    def __init__(
+        self, directory: str | Path, keys: KeyRing | None = None, *, mark: Path | None = None
+    ) -> None:
         if sqlite3.sqlite_version_info < (3, 37):
             raise MissingDependency(
                 f"SQLite is {sqlite3.sqlite_version}", "3.37 or newer", "use a newer Python build"
@@ -113,14 +118,16 @@ class Store:
         self._mutex = Lock()
         self._waiting: deque[_Task[Any]] = deque()
         self._closed = False
+        self._mark: Mark | None = None
         self._lock_file = take_lock(self.directory / LOCK)
         try:
             self._db = open_database(self._path)
             try:
+                self._mark = None if mark is None else self._marked(mark)
                 self._sealing = Sealing(self._db, keys)
                 self._update_keys()
             except BaseException:
-                self._db.close()
+                self._close_files()
                 raise
         except BaseException:
             os.close(self._lock_file)
@@ -132,8 +139,17 @@ class Store:
             if self._closed:
                 return
             self._closed = True
-            self._db.close()
+            self._close_files()
             os.close(self._lock_file)
+
+    def _close_files(self) -> None:
+        self._db.close()
+        if self._mark is not None:
+            self._mark.close()
+
+    def _marked(self, path: Path) -> Mark:
+        name, secret, changes = self._db.execute("SELECT name, secret, changes FROM state").fetchone()
+        return Mark(path, name, secret, changes)
 
     def check_open(self) -> None:
         """Raise `StoreError` after `close`."""
@@ -524,11 +540,14 @@ class Store:
             self._db.execute("BEGIN IMMEDIATE")
             for task in tasks:
                 self._attempt(task)
+            changes = self._db.execute("UPDATE state SET changes = changes + 1 RETURNING changes").fetchone()
             self._db.execute("COMMIT")
         except BaseException:
             with suppress(sqlite3.Error):  # a full disk has rolled back already
                 self._db.execute("ROLLBACK")
             raise
+        if self._mark is not None:
+            self._mark.move(changes[0])
 
     def _attempt(self, task: _Task[Any]) -> None:
         """Run one task of a transaction; one refused by its own check does not harm the others."""

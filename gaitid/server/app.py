@@ -45,6 +45,8 @@ class ServerSettings:
         index: Name of the index.
         key_file: Keys that seal the templates on disk; None = those of the environment variable
             GAITID_KEYS, and without it they are not sealed.
+        mark_file: Tells a data directory that was replaced by an older copy of itself; keep it on another
+            disk. None = no such check.
         max_message_bytes: Largest request and answer, bytes; requests in work or waiting take at most
             `max_concurrent` times that much memory.
         workers: Threads that embed and search.
@@ -62,6 +64,7 @@ class ServerSettings:
     encoder: str = "gei"
     index: str = "faiss"
     key_file: Path | None = None
+    mark_file: Path | None = None
     max_message_bytes: int = wire.MAX_MESSAGE_BYTES
     workers: int = 2
     max_concurrent: int = 64
@@ -198,7 +201,9 @@ def _open(settings: ServerSettings) -> Matcher:
     encoder = registry.resolve("encoders", settings.encoder)()
     judge = partial(assess, policy=settings.quality)
     keys = find_keys(settings.key_file)
-    return LocalMatcher(encoder, settings.data, index=settings.index, keys=keys, assess=judge)
+    return LocalMatcher(
+        encoder, settings.data, index=settings.index, keys=keys, mark=settings.mark_file, assess=judge
+    )
 
 
 def _server(settings: ServerSettings, calls: Calls, matcher: Matcher) -> grpc.aio.Server:
