@@ -20,6 +20,7 @@ from gaitid.evaluation import calibration, identification, openset, verification
 from gaitid.evaluation.identification import Convention, Searcher, Searches, group_blocks
 from gaitid.evaluation.pairs import LIMIT, Pairs, PairSampler
 from gaitid.evaluation.scores import Floats, Metric, Rows, check_embeddings
+from gaitid.gallery.tail import fit_tail
 
 FORMAT = "gaitid-evaluation/1"
 CURVE_POINTS = 200
@@ -27,6 +28,9 @@ HISTOGRAM_BINS = 80
 MOST_VALUES = 40
 MOST_SUBJECT_SCORES = 100_000_000
 """400 MB: with more probes times gallery subjects, open-set figures use a random part of the probes."""
+
+_TAIL = 0.02
+"""Share of the impostors that makes the tail; its shape is left to the data, so that a poor fit shows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,8 +220,8 @@ def _calibration(pairs: Pairs, labels: Labels, plan: Plan) -> dict[str, Any] | N
         "tail": None,
     }
     try:
-        tail = calibration.fit_tail(inside.split()[1], bootstraps=0)
-        whole = calibration.fit_tail(pairs.split()[1], seed=plan.seed)
+        tail = fit_tail(inside.split()[1], share=_TAIL, prior=None, bootstraps=0)
+        whole = fit_tail(pairs.split()[1], share=_TAIL, prior=None, bootstraps=99, seed=plan.seed)
     except InputError:
         return found  # too few impostors for a tail, which the null says
     found["tail"] = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,10 @@ from scipy.stats import genpareto, norm
 from sklearn.isotonic import IsotonicRegression
 
 from gaitid.errors import InputError
-from gaitid.evaluation.calibration import cllr, fit_tail, logistic, min_cllr, monotone
+from gaitid.evaluation.calibration import cllr, logistic, min_cllr, monotone
+from gaitid.gallery import tail as tails
+
+fit_tail = partial(tails.fit_tail, share=0.02, prior=None)  # as an evaluation fits it
 
 
 def normals(count: int = 20_000) -> tuple[Any, Any]:
