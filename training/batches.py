@@ -1,0 +1,79 @@
+"""Batches of a run, made ahead by a worker process; a batch depends on the seed and the step only."""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from gaitid.errors import InputError
+from training import augment
+from training.corpus import Corpus, Sampler
+from training.recipe import Recipe
+
+_AHEAD = 3
+
+Arrays = tuple[NDArray[np.generic], NDArray[np.int64]]
+
+
+class BatchMaker:
+    """Clips and classes of any step.
+
+    Args:
+        recipe: The run.
+        modality: Stream that the network reads.
+    """
+
+    def __init__(self, recipe: Recipe, modality: str) -> None:
+        cv2.setNumThreads(1)
+        self._recipe, self._modality = recipe, modality
+        self.corpus = Corpus(recipe.data.train, recipe.data.identities)
+        self._sampler = Sampler(self.corpus, recipe.batch.subjects, recipe.batch.each, recipe.seed)
+
+    def __call__(self, step: int) -> Arrays:
+        """(N, T, ...) clips, uint8 silhouettes or float32 skeletons, and (N,) classes."""
+        rng = np.random.Generator(np.random.Philox(np.random.SeedSequence((self._recipe.seed, step, 1))))
+        frames = int(rng.choice(self._recipe.batch.frames))
+        numbers, classes = self._sampler.batch(step)
+        clips = [self._clip(rng, number, frames) for number in numbers]
+        return np.stack(clips), np.array(classes, np.int64)
+
+    def _clip(self, rng: np.random.Generator, number: int, frames: int) -> NDArray[np.generic]:
+        how = self._recipe.augmentation
+        places = augment.choose_frames(rng, self.corpus.times(number), frames, how)
+        return augment.silhouettes(rng, self.corpus.silhouettes(number)[places], how)
+
+
+def stream(recipe: Recipe, modality: str, steps: range, workers: int) -> Iterator[Arrays]:
+    """The batches of those steps, in order; `workers` 0 makes them here."""
+    if workers == 0:
+        maker = BatchMaker(recipe, modality)
+        yield from (maker(step) for step in steps)
+        return
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(workers, context, _start, (recipe, modality)) as pool:
+        waiting: list[Future[Arrays]] = []
+        for step in steps:
+            waiting.append(pool.submit(_work, step))
+            if len(waiting) >= _AHEAD * workers:
+                yield waiting.pop(0).result()
+        while waiting:
+            yield waiting.pop(0).result()
+
+
+_maker: BatchMaker | None = None
+
+
+def _start(recipe: Recipe, modality: str) -> None:
+    global _maker
+    _maker = BatchMaker(recipe, modality)
+
+
+def _work(step: int) -> Arrays:
+    if _maker is None:
+        raise InputError("worker has no batches", "a started worker", "use stream")
+    return _maker(step)
