@@ -122,4 +122,3 @@ class Sampler:
                     versions = days[place][int(queues[place].pop())]
                     picked.append(versions[int(rng.integers(len(versions)))])
         return picked
-

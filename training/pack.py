@@ -1,6 +1,6 @@
 """A trained run as a weight file: the averaged weights, measured on people it never saw.
 
-    python -m training.pack RECIPE RUN TEST gaitid/encoders/weights/strider.safetensors --name strider
+python -m training.pack RECIPE RUN TEST gaitid/encoders/weights/strider.safetensors --name strider
 """
 
 from __future__ import annotations
@@ -101,7 +101,9 @@ def main() -> None:
         for key, value in row.items()
     ]
     scores = impostor_scores(validation, embedder(network, validation, modality))
-    pairs = f"synthetic, split validation, {len(validation.subjects)} people, across sessions, views, conditions"
+    pairs = (
+        f"synthetic, split validation, {len(validation.subjects)} people, across sessions, views, conditions"
+    )
     read = test.silhouettes if modality == SILHOUETTE else test.skeletons
     clip, times = read(0), test.times(0)
     card = weights.Card(

@@ -167,9 +167,7 @@ def main() -> None:
             continue
         began = time.process_time()
         items = _plan(options, range(first, min(first + options.per_shard, last)))
-        count = write_shard(
-            folder, synthetic_entries(cohort, items, options.draws, levels, options.seed)
-        )
+        count = write_shard(folder, synthetic_entries(cohort, items, options.draws, levels, options.seed))
         log.info("%s: %d sequences, %.1f CPU-s", folder.name, count, time.process_time() - began)
 
 

@@ -31,7 +31,7 @@ from gaitid.encoders.networks import MODALITY, build, embed
 from gaitid.errors import ConfigError, InputError
 from gaitid.records import SILHOUETTE
 from training import losses
-from training.batches import BatchMaker, stream
+from training.batches import stream
 from training.corpus import Corpus
 from training.heldout import measure
 from training.recipe import Loss, Recipe, Schedule
@@ -142,9 +142,7 @@ def loss_terms(
     """The weighted losses by name."""
     terms = {}
     if how.contrastive:
-        terms["contrastive"] = how.contrastive * losses.supervised_contrastive(
-            wide, classes, how.temperature
-        )
+        terms["contrastive"] = how.contrastive * losses.supervised_contrastive(wide, classes, how.temperature)
     if how.cross_entropy:
         terms["cross_entropy"] = how.cross_entropy * classifier(wide, classes)
     if how.triplet:
@@ -211,9 +209,7 @@ def look(network: nn.Module, corpus: Corpus, modality: str) -> dict[str, float]:
     read = corpus.silhouettes if modality == SILHOUETTE else corpus.skeletons
     return measure(
         corpus,
-        lambda numbers: embed(
-            network, [read(i) for i in numbers], [corpus.times(i) for i in numbers]
-        ),
+        lambda numbers: embed(network, [read(i) for i in numbers], [corpus.times(i) for i in numbers]),
         WATCHED_VIEWS,
     )
 
@@ -234,8 +230,8 @@ class Metrics:
     """
 
     _COLUMNS = (
-        *"step loss contrastive cross_entropy triplet hard_triplet projected".split(),
-        *"gradient strangers rate seconds".split(),
+        *["step", "loss", "contrastive", "cross_entropy", "triplet", "hard_triplet", "projected"],
+        *["gradient", "strangers", "rate", "seconds"],
         *HELD_OUT,
     )
 

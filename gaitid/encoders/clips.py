@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -9,7 +11,7 @@ RATE_HZ = 12.5
 """Frames a second that networks see: half of a common camera's, 13 to a stride."""
 CHUNK = 32
 """Longest clip a network sees at once, frames at `RATE_HZ` (2.6 s, about 2.5 strides)."""
-_REACH_S = 0.08
+_REACH_S = 0.07
 """A moment with no frame this near is left out: a gap, not a slow camera (8 fps has frames 0.0625 off)."""
 
 
@@ -39,4 +41,4 @@ def chunks(length: int) -> list[slice]:
     """Equal parts, none longer than `CHUNK`, that cover that many frames."""
     count = -(-length // CHUNK)
     ends = np.linspace(0, length, count + 1).round().astype(int).tolist()
-    return [slice(a, b) for a, b in zip(ends[:-1], ends[1:], strict=True)]
+    return [slice(a, b) for a, b in pairwise(ends)]

@@ -91,7 +91,9 @@ def shipped(name: str) -> LearnedEncoder:
     folder = files("gaitid.encoders") / "weights"
     resource = folder / f"{name}.safetensors"
     if not resource.is_file():
-        raise UnknownName(f"no weights of the name {name!r}", "a shipped encoder", "name a weight file instead")
+        raise UnknownName(
+            f"no weights of the name {name!r}", "a shipped encoder", "name a weight file instead"
+        )
     with as_file(resource) as path:
         return LearnedEncoder(path)
 

@@ -242,7 +242,9 @@ def _tensor(path: Path, name: str, entry: Any, body: memoryview) -> NDArray[Any]
         or not 0 <= start <= stop <= len(body)
         or stop - start != math.prod(shape) * kind.itemsize
     ):
-        raise _damaged(path, f"tensor {name!r} of {stop - start} bytes", f"shape {list(shape)} within the file")
+        raise _damaged(
+            path, f"tensor {name!r} of {stop - start} bytes", f"shape {list(shape)} within the file"
+        )
     array: NDArray[Any] = np.frombuffer(body[start:stop], kind).reshape(shape)
     return array
 
