@@ -58,8 +58,7 @@ class StriderNet(nn.Module):
         self.middle = _layer(trunk[0], trunk[1])
         self.leave = _layer(trunk[1], trunk[2])
         self.parts = parts
-        self.part_weights = nn.Parameter(torch.empty(parts, trunk[2], part_dimension))
-        nn.init.xavier_uniform_(self.part_weights)
+        self.part_weights = nn.Parameter(torch.randn(parts, trunk[2], part_dimension) / trunk[2] ** 0.5)
         self.norm = nn.BatchNorm1d(parts * part_dimension)
         width = parts * part_dimension
         self.projection = nn.Linear(width, projection, bias=False) if projection else None
