@@ -10,8 +10,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from gaitid.encoders.networks import ARCHITECTURES
 from gaitid.errors import InputError
-from training import augment
+from gaitid.records import SKELETON
+from training import augment, poses
 from training.corpus import Corpus, Sampler
 from training.recipe import Recipe
 
@@ -25,17 +27,17 @@ class BatchMaker:
 
     Args:
         recipe: The run.
-        modality: Stream that the network reads.
     """
 
-    def __init__(self, recipe: Recipe, modality: str) -> None:
+    def __init__(self, recipe: Recipe) -> None:
         cv2.setNumThreads(1)
-        self._recipe, self._modality = recipe, modality
+        self._recipe = recipe
+        self._poses = ARCHITECTURES[recipe.network.name].modality == SKELETON
         self.corpus = Corpus(recipe.data.train, recipe.data.identities)
         self._sampler = Sampler(self.corpus, recipe.batch.subjects, recipe.batch.each, recipe.seed)
 
     def __call__(self, step: int) -> Arrays:
-        """(N, T, ...) clips, uint8 silhouettes or float32 skeletons, and (N,) classes."""
+        """(N, T, ...) clips, uint8 silhouettes or float32 skeleton features, and (N,) classes."""
         rng = np.random.Generator(np.random.Philox(np.random.SeedSequence((self._recipe.seed, step, 1))))
         frames = int(rng.choice(self._recipe.batch.frames))
         numbers, classes = self._sampler.batch(step)
@@ -43,19 +45,21 @@ class BatchMaker:
         return np.stack(clips), np.array(classes, np.int64)
 
     def _clip(self, rng: np.random.Generator, number: int, frames: int) -> NDArray[np.generic]:
+        if self._poses:
+            return poses.clip(rng, self.corpus, number, frames, self._recipe.poses)
         how = self._recipe.augmentation
         places = augment.choose_frames(rng, self.corpus.times(number), frames, how)
         return augment.silhouettes(rng, self.corpus.silhouettes(number)[places], how)
 
 
-def stream(recipe: Recipe, modality: str, steps: range, workers: int) -> Iterator[Arrays]:
+def stream(recipe: Recipe, steps: range, workers: int) -> Iterator[Arrays]:
     """The batches of those steps, in order; `workers` 0 makes them here."""
     if workers == 0:
-        maker = BatchMaker(recipe, modality)
+        maker = BatchMaker(recipe)
         yield from (maker(step) for step in steps)
         return
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, context, _start, (recipe, modality)) as pool:
+    with ProcessPoolExecutor(workers, context, _start, (recipe,)) as pool:
         waiting: list[Future[Arrays]] = []
         for step in steps:
             waiting.append(pool.submit(_work, step))
@@ -68,9 +72,9 @@ def stream(recipe: Recipe, modality: str, steps: range, workers: int) -> Iterato
 _maker: BatchMaker | None = None
 
 
-def _start(recipe: Recipe, modality: str) -> None:
+def _start(recipe: Recipe) -> None:
     global _maker
-    _maker = BatchMaker(recipe, modality)
+    _maker = BatchMaker(recipe)
 
 
 def _work(step: int) -> Arrays:

@@ -11,12 +11,25 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import nn
 
+from gaitid.encoders.networks import ARCHITECTURES
+from gaitid.encoders.networks import embed as embed_walks
+from gaitid.records import SILHOUETTE
 from gaitid.synthetic import CONDITIONS
 from training.corpus import Corpus
 
 Embed = Callable[[list[int]], NDArray[np.float32]]
 _BATCH = 32
+
+
+def embedder(architecture: str, network: nn.Module, corpus: Corpus) -> Embed:
+    """Embeds walks of a corpus, given by number, with a network."""
+    silhouettes = ARCHITECTURES[architecture].modality == SILHOUETTE
+    read = corpus.silhouettes if silhouettes else corpus.skeletons
+    return lambda numbers: embed_walks(
+        architecture, network, [read(i) for i in numbers], [corpus.times(i) for i in numbers]
+    )
 
 
 def measure(corpus: Corpus, embed: Embed, views: Sequence[float]) -> dict[str, float]:

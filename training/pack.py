@@ -17,23 +17,15 @@ from numpy.typing import NDArray
 from gaitid import settings
 from gaitid.encoders import weights
 from gaitid.encoders.base import PREPROCESSING
-from gaitid.encoders.clips import RATE_HZ
 from gaitid.encoders.gei import embed as gei_embed
-from gaitid.encoders.networks import MODALITY, build, embed
+from gaitid.encoders.networks import ARCHITECTURES, build, embed
 from gaitid.records import SILHOUETTE
 from gaitid.synthetic import VIEWS
 from training.corpus import Corpus
-from training.heldout import Embed, measure
+from training.heldout import Embed, embedder, measure
 from training.recipe import Recipe
-from training.train import Run
 
 FMR = 1e-3
-
-
-def embedder(network: torch.nn.Module, corpus: Corpus, modality: str) -> Embed:
-    """Embeds walks of a corpus by number."""
-    read = corpus.silhouettes if modality == SILHOUETTE else corpus.skeletons
-    return lambda numbers: embed(network, [read(i) for i in numbers], [corpus.times(i) for i in numbers])
 
 
 def gei_embedder(corpus: Corpus) -> Embed:
@@ -59,9 +51,9 @@ def table(corpus: Corpus, rivals: dict[str, Embed]) -> dict[str, dict[str, float
 def load_average(recipe: Recipe, folder: Path) -> tuple[torch.nn.Module, int]:
     """The averaged network of a run, and its step."""
     state = torch.load(folder / "checkpoint.pt", weights_only=True)
-    run = Run(recipe, len(state["classifier"]["weight"]))
-    run.restore(state)
-    return run.average.eval(), run.step
+    network = build(recipe.network.name, recipe.network.arguments)
+    network.load_state_dict(state["average"])
+    return network.eval(), state["step"]
 
 
 def _commit() -> str:
@@ -81,12 +73,13 @@ def main() -> None:
     torch.set_num_threads(1)
     recipe = settings.load(options.recipe, Recipe)
     network, step = load_average(recipe, options.run)
-    modality = MODALITY[recipe.network.name]
+    architecture = recipe.network.name
+    kind = ARCHITECTURES[architecture]
     test, validation = Corpus(options.test), Corpus(recipe.data.validation)
     rivals = {
         "gei": gei_embedder(test),
-        "untrained": embedder(_settled(recipe, validation, modality), test, modality),
-        options.name: embedder(network, test, modality),
+        "untrained": embedder(architecture, _settled(recipe, validation), test),
+        options.name: embedder(architecture, network, test),
     }
     found = table(test, rivals)
     for name, row in found.items():
@@ -100,19 +93,19 @@ def main() -> None:
         for name, row in found.items()
         for key, value in row.items()
     ]
-    scores = impostor_scores(validation, embedder(network, validation, modality))
+    scores = impostor_scores(validation, embedder(architecture, network, validation))
     pairs = (
         f"synthetic, split validation, {len(validation.subjects)} people, across sessions, views, conditions"
     )
-    read = test.silhouettes if modality == SILHOUETTE else test.skeletons
+    read = test.silhouettes if kind.modality == SILHOUETTE else test.skeletons
     clip, times = read(0), test.times(0)
     card = weights.Card(
         name=options.name,
-        architecture=recipe.network.name,
+        architecture=architecture,
         arguments=recipe.network.arguments,
-        modalities=(modality,),
+        modalities=(kind.modality,),
         min_frames=8,
-        rate_hz=RATE_HZ,
+        rate_hz=kind.rate_hz,
         dimension=int(network.dimension),  # type: ignore[arg-type]
         preprocessing=PREPROCESSING,
         threshold=round(float(np.quantile(scores, 1 - FMR)), 4),
@@ -128,21 +121,21 @@ def main() -> None:
         ),
     )
     tensors = {name: value.numpy() for name, value in network.state_dict().items()}
-    golden = weights.Golden(clip, times, embed(network, [clip], [times])[0])
+    golden = weights.Golden(clip, times, embed(architecture, network, [clip], [times])[0])
     options.target.parent.mkdir(parents=True, exist_ok=True)
     weights.save(options.target, card, tensors, golden)
 
 
-def _settled(recipe: Recipe, corpus: Corpus, modality: str) -> torch.nn.Module:
+def _settled(recipe: Recipe, corpus: Corpus) -> torch.nn.Module:
     """An untrained network whose normalisation layers have seen some walks: the fairer rival."""
     torch.manual_seed(recipe.seed)
-    network = build(recipe.network.name, recipe.network.arguments).train()
-    read = corpus.silhouettes if modality == SILHOUETTE else corpus.skeletons
-    with torch.no_grad():
-        for start in range(0, 640, 64):
-            chosen = range(start, min(start + 64, len(corpus)))
-            clips = np.stack([read(i)[np.resize(np.arange(0, len(read(i)), 2), 16)] for i in chosen])
-            network(torch.from_numpy(clips).float(), torch.full((len(clips),), 16))
+    network = build(recipe.network.name, recipe.network.arguments)
+    for module in network.modules():
+        if isinstance(module, torch.nn.BatchNorm1d | torch.nn.BatchNorm2d):
+            module.momentum = None  # the plain mean over batches
+    walks = embedder(recipe.network.name, network.train(), corpus)
+    for start in range(0, min(320, len(corpus) - 31), 32):
+        walks(list(range(start, start + 32)))
     return network.eval()
 
 

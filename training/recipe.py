@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from training.augment import Augmentation
+from training.poses import PoseAugmentation
 
 
 @dataclass(frozen=True)
@@ -113,7 +114,8 @@ class Recipe:
         batch: See `Batch`.
         loss: See `Loss`.
         schedule: See `Schedule`.
-        augmentation: See `Augmentation`.
+        augmentation: Of silhouettes.
+        poses: Of skeletons.
         seed: Of the weights, the batches and the augmentation.
     """
 
@@ -123,4 +125,5 @@ class Recipe:
     loss: Loss = field(default_factory=Loss)
     schedule: Schedule = field(default_factory=Schedule)
     augmentation: Augmentation = field(default_factory=Augmentation)
+    poses: PoseAugmentation = field(default_factory=PoseAugmentation)
     seed: int = 1

@@ -27,13 +27,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - the usual name
 
 from gaitid import settings
-from gaitid.encoders.networks import MODALITY, build, embed
+from gaitid.encoders.networks import build
 from gaitid.errors import ConfigError, InputError
-from gaitid.records import SILHOUETTE
 from training import losses
 from training.batches import stream
 from training.corpus import Corpus
-from training.heldout import measure
+from training.heldout import embedder, measure
 from training.recipe import Loss, Recipe, Schedule
 
 log = logging.getLogger("training")
@@ -177,7 +176,6 @@ def train(recipe: Recipe, folder: Path, *, workers: int = 1) -> Run:
     """Train to the last step of the recipe, from the folder's checkpoint when there is one."""
     folder.mkdir(parents=True, exist_ok=True)
     torch.set_flush_denormal(True)
-    modality = MODALITY[recipe.network.name]
     classes = len(Corpus(recipe.data.train, recipe.data.identities).subjects)
     run = Run(recipe, classes)
     checkpoint = folder / "checkpoint.pt"
@@ -188,12 +186,12 @@ def train(recipe: Recipe, folder: Path, *, workers: int = 1) -> Run:
     heldout = Corpus(recipe.data.validation)
     schedule = recipe.schedule
     clock = _Clock(run.step, schedule.steps)
-    for clips, labels in stream(recipe, modality, range(run.step, schedule.steps), workers):
+    for clips, labels in stream(recipe, range(run.step, schedule.steps), workers):
         run.network.train()
         values = run.advance(clips, labels)
         last = run.step == schedule.steps
         if last or run.step % schedule.check_every == 0:
-            values.update(look(run.average, heldout, modality))
+            values.update(look(run.average, heldout, recipe))
             log.info("step %d held out: %s", run.step, _words(values, HELD_OUT))
         metrics.add(run.step, {**values, "seconds": clock.seconds})
         if run.step % 10 == 0:
@@ -204,14 +202,9 @@ def train(recipe: Recipe, folder: Path, *, workers: int = 1) -> Run:
     return run
 
 
-def look(network: nn.Module, corpus: Corpus, modality: str) -> dict[str, float]:
+def look(network: nn.Module, corpus: Corpus, recipe: Recipe) -> dict[str, float]:
     """Rank-1 among the held-out people; see `heldout.measure`."""
-    read = corpus.silhouettes if modality == SILHOUETTE else corpus.skeletons
-    return measure(
-        corpus,
-        lambda numbers: embed(network, [read(i) for i in numbers], [corpus.times(i) for i in numbers]),
-        WATCHED_VIEWS,
-    )
+    return measure(corpus, embedder(recipe.network.name, network, corpus), WATCHED_VIEWS)
 
 
 def save(path: Path, state: Mapping[str, Any]) -> None:

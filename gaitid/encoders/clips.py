@@ -37,8 +37,8 @@ def resample(times: NDArray[np.float64]) -> NDArray[np.intp]:
     return np.asarray(nearest[near], np.intp)
 
 
-def chunks(length: int) -> list[slice]:
-    """Equal parts, none longer than `CHUNK`, that cover that many frames."""
-    count = -(-length // CHUNK)
+def chunks(length: int, longest: int = CHUNK) -> list[slice]:
+    """Equal parts, none longer than `longest`, that cover that many frames."""
+    count = -(-length // longest)
     ends = np.linspace(0, length, count + 1).round().astype(int).tolist()
     return [slice(a, b) for a, b in pairwise(ends)]

@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 
 from gaitid.encoders import networks, weights
 from gaitid.encoders.base import PREPROCESSING, check_input, contract_id
-from gaitid.encoders.clips import RATE_HZ
 from gaitid.errors import SequenceError, UnknownName, WeightsError
 from gaitid.records import SILHOUETTE, Embedding, GaitSequence
 
@@ -50,7 +49,7 @@ class LearnedEncoder:
         )
         _check_versions(card)
         self._network = _build(held)
-        _check_golden(self._network, held.golden)
+        _check_golden(card.architecture, self._network, held.golden)
 
     def __call__(self, sequence: GaitSequence) -> Embedding:
         """Embed one sequence; see `Encoder`."""
@@ -65,7 +64,7 @@ class LearnedEncoder:
         made: list[Embedding] = []
         for start in range(0, len(clips), _BATCH):
             part = slice(start, start + _BATCH)
-            vectors = networks.embed(self._network, clips[part], times[part])
+            vectors = networks.embed(self.card.architecture, self._network, clips[part], times[part])
             made += [Embedding(vector, self.contract) for vector in vectors]
         return made
 
@@ -103,6 +102,11 @@ def strider() -> LearnedEncoder:
     return shipped("strider")
 
 
+def stickman() -> LearnedEncoder:
+    """The default skeleton encoder; see `stickman.StickmanNet`."""
+    return shipped("stickman")
+
+
 def _build(held: weights.Weights) -> torch.nn.Module:
     network = networks.build(held.card.architecture, held.card.arguments)
     state = {name: torch.from_numpy(np.array(array)) for name, array in held.tensors.items()}
@@ -118,16 +122,18 @@ def _build(held: weights.Weights) -> torch.nn.Module:
 
 
 def _check_versions(card: weights.Card) -> None:
-    if (card.preprocessing, card.rate_hz) != (PREPROCESSING, RATE_HZ):
+    kind = networks.ARCHITECTURES.get(card.architecture)
+    rate = card.rate_hz if kind is None else kind.rate_hz  # an unknown architecture is refused by name
+    if (card.preprocessing, card.rate_hz) != (PREPROCESSING, rate):
         raise WeightsError(
             f"{card.name} was made for preprocessing {card.preprocessing} at {card.rate_hz} Hz",
-            f"this version has {PREPROCESSING} at {RATE_HZ} Hz",
+            f"this version has {PREPROCESSING} at {rate} Hz",
             "use the version of gaitid that made the file, or train again",
         )
 
 
-def _check_golden(network: torch.nn.Module, golden: weights.Golden) -> None:
-    vector = networks.embed(network, [golden.clip], [golden.times])[0]
+def _check_golden(architecture: str, network: torch.nn.Module, golden: weights.Golden) -> None:
+    vector = networks.embed(architecture, network, [golden.clip], [golden.times])[0]
     gap = float(np.abs(vector - golden.vector).max()) if vector.shape == golden.vector.shape else np.inf
     if not gap <= _TOLERANCE:
         raise WeightsError(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
@@ -12,14 +13,34 @@ from numpy.typing import NDArray
 from torch import nn
 from torch.nn import functional as F  # noqa: N812 - the usual name
 
-from gaitid.encoders.clips import chunks, resample
+from gaitid.encoders.clips import CHUNK, RATE_HZ, chunks, resample
+from gaitid.encoders.poses import POSE_RATE_HZ, prepare
 from gaitid.errors import UnknownName
-from gaitid.records import SILHOUETTE
+from gaitid.records import SILHOUETTE, SKELETON
 from gaitid.registry import nearest
 
-ARCHITECTURES: Mapping[str, str] = {"strider": "gaitid.encoders.strider:StriderNet"}
-MODALITY: Mapping[str, str] = {"strider": SILHOUETTE}
-"""The stream that each architecture reads."""
+
+@dataclass(frozen=True, slots=True)
+class Architecture:
+    """A kind of network.
+
+    Attributes:
+        target: ``module:class``, imported on use.
+        modality: Stream that it reads.
+        rate_hz: Frames a second that it sees.
+        chunk: Longest clip that it sees at once, frames.
+    """
+
+    target: str
+    modality: str
+    rate_hz: float
+    chunk: int
+
+
+ARCHITECTURES: Mapping[str, Architecture] = {
+    "strider": Architecture("gaitid.encoders.strider:StriderNet", SILHOUETTE, RATE_HZ, CHUNK),
+    "stickman": Architecture("gaitid.encoders.stickman:StickmanNet", SKELETON, POSE_RATE_HZ, 2 * CHUNK),
+}
 SILHOUETTE_SIZE = (64, 44)
 """Height and width of the silhouettes that networks read."""
 
@@ -36,28 +57,35 @@ def build(name: str, arguments: Mapping[str, Any]) -> nn.Module:
             f"known are {', '.join(ARCHITECTURES)}",
             nearest(name, ARCHITECTURES),
         )
-    module, _, attribute = ARCHITECTURES[name].partition(":")
+    module, _, attribute = ARCHITECTURES[name].target.partition(":")
     network: nn.Module = getattr(import_module(module), attribute)(**arguments)
     return network
 
 
 def embed(
-    network: nn.Module, clips: list[NDArray[np.generic]], times: list[NDArray[np.float64]]
+    architecture: str,
+    network: nn.Module,
+    streams: Sequence[NDArray[Any]],
+    times: Sequence[NDArray[np.float64]],
 ) -> NDArray[np.float32]:
-    """(N, D) unit embeddings of whole walks; long ones are the mean of their parts.
+    """(N, D) unit embeddings of whole walks; a long one is the mean of its parts, by their length.
 
     Args:
+        architecture: Name in `ARCHITECTURES`.
         network: In evaluation mode.
-        clips: N streams of (T, ...) frames.
+        streams: N streams of (T, ...) frames.
         times: N arrays of (T,) seconds.
+
+    Raises:
+        SequenceError: Skeletons without a body.
     """
-    parts: list[NDArray[np.generic]] = []
+    parts: list[NDArray[Any]] = []
     owners: list[int] = []
-    for owner, (clip, moments) in enumerate(zip(clips, times, strict=True)):
-        frames = clip[resample(moments)]
-        for part in chunks(len(frames)):
-            parts.append(frames[part])
-            owners.append(owner)
+    for owner, (stream, moments) in enumerate(zip(streams, times, strict=True)):
+        for clip in _clips(ARCHITECTURES[architecture], stream, moments):
+            pieces = [clip[piece] for piece in chunks(len(clip), ARCHITECTURES[architecture].chunk)]
+            parts += pieces
+            owners += [owner] * len(pieces)
     lengths = torch.tensor([len(part) for part in parts])
     batch = np.zeros((len(parts), int(lengths.max()), *parts[0].shape[1:]), np.float32)
     for row, part in zip(batch, parts, strict=True):
@@ -65,5 +93,14 @@ def embed(
     with torch.inference_mode():
         vectors = network(torch.from_numpy(batch), lengths)
         weighted = vectors * lengths[:, None]
-        total = torch.zeros(len(clips), vectors.shape[1]).index_add_(0, torch.tensor(owners), weighted)
-        return F.normalize(total, dim=1).numpy()
+        total = torch.zeros(len(streams), vectors.shape[1]).index_add_(0, torch.tensor(owners), weighted)
+        return np.asarray(F.normalize(total, dim=1).numpy(), np.float32)
+
+
+def _clips(
+    kind: Architecture, stream: NDArray[Any], times: NDArray[np.float64]
+) -> Sequence[NDArray[np.generic]]:
+    """The frames as the network wants them; several clips when gaps part the walk."""
+    if kind.modality == SKELETON:
+        return prepare(stream, times)
+    return [stream[resample(times)]]
