@@ -40,7 +40,7 @@ def prepare(skeletons: Floats, times: NDArray[np.float64]) -> list[Floats]:
     """The stretches of a walk as features; a long gap parts it.
 
     Args:
-        skeletons: (T, 17, 3) x, y in any unit, y downwards, and confidence.
+        skeletons: (T, 17, 3) x, y in any unit and confidence; y may point down, as in pictures, or up.
         times: (T,) seconds, increasing.
 
     Returns:
@@ -49,7 +49,7 @@ def prepare(skeletons: Floats, times: NDArray[np.float64]) -> list[Floats]:
     Raises:
         SequenceError: No segment of a body was ever seen.
     """
-    places, seen = resample(skeletons, times)
+    places, seen = resample(_downwards(skeletons), times)
     return [features(p, s) for p, s in zip(places, seen, strict=True)]
 
 
@@ -67,6 +67,23 @@ def features(places: NDArray[np.floating], seen: NDArray[np.bool_]) -> Floats:
     return np.asarray(np.clip(joined, -4, 4), np.float32)
 
 
+def _downwards(skeletons: Floats) -> Floats:
+    """The same with y pointing down: walkers stand on their feet, so feet that are above say y is up."""
+    seen = skeletons[..., 2] > SEEN
+    order = np.array([0, 0, 0, 0, 0, 1, 1, 2, 2, 3, 3, 3, 3, 4, 4, 5, 5])  # head 0 ... ankles 5
+    levels = np.broadcast_to(order, seen.shape)[seen]
+    heights = (skeletons[..., 1] - _mean_height(skeletons, seen))[seen]
+    if levels.size and float((levels - levels.mean()) @ heights) < 0:
+        return np.asarray(skeletons * np.array([1, -1, 1], np.float32))
+    return skeletons
+
+
+def _mean_height(skeletons: Floats, seen: NDArray[np.bool_]) -> NDArray[np.floating]:
+    """(T, 1) mean y of the seen joints of each frame."""
+    total = (skeletons[..., 1] * seen).sum(1, keepdims=True)
+    return np.asarray(total / np.maximum(seen.sum(1, keepdims=True), 1))
+
+
 def stature(places: NDArray[np.floating], seen: NDArray[np.bool_]) -> float:
     """Body height in the unit of `places`, from the segments that were seen.
 
@@ -82,13 +99,15 @@ def stature(places: NDArray[np.floating], seen: NDArray[np.bool_]) -> float:
     height = float(np.median(guesses)) if guesses else 0.0
     if not height > 0:
         raise SequenceError(
-            "no limb or trunk was seen in three frames", "a body", "check the keypoints' order and confidence"
+            "no limb or trunk was seen in three frames",
+            "a body",
+            "check the keypoints' order and confidence",
         )
     return height
 
 
 def _middle(places: NDArray[np.floating], seen: NDArray[np.bool_]) -> NDArray[np.floating]:
-    """(T, 2) middle of the hips; of all seen joints, shifted by their usual offset, where a hip is missing."""
+    """(T, 2) middle of the hips; where one is missing, of all seen joints, shifted as usual."""
     weights = seen[..., None].astype(places.dtype)
     mean = (places * weights).sum(1) / np.maximum(weights.sum(1), 1)
     hips = seen[:, 11] & seen[:, 12]

@@ -60,7 +60,7 @@ def _write(path: Path, state, walk: GaitSequence, card: weights.Card = CARD, vec
     network.load_state_dict({k: torch.from_numpy(np.array(v)) for k, v in state.items()})
     clip, times = np.array(walk.silhouettes), np.array(walk.times)
     if vector is None:
-        vector = networks.embed(network.eval(), [clip], [times])[0]
+        vector = networks.embed(card.architecture, network.eval(), [clip], [times])[0]
     weights.save(path, card, state, weights.Golden(clip, times, vector))
     return path
 

@@ -22,6 +22,7 @@ from gaitid.errors import ConfigError, UnknownName  # noqa: E402
 from training import train as trainer  # noqa: E402
 from training.augment import Augmentation  # noqa: E402
 from training.batches import stream  # noqa: E402
+from training.poses import PoseAugmentation  # noqa: E402
 from training.recipe import Batch, Data, Network, Recipe, Schedule  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -120,8 +121,8 @@ def test_killed_and_resumed_is_the_same_to_the_bit(tmp_path: Path, recipe: Recip
 
 
 def test_a_worker_makes_the_same_batches(recipe: Recipe):
-    here = list(stream(recipe, "silhouette", range(3, 6), 0))
-    there = list(stream(recipe, "silhouette", range(3, 6), 1))
+    here = list(stream(recipe, range(3, 6), 0))
+    there = list(stream(recipe, range(3, 6), 1))
     for (a, b), (c, d) in zip(here, there, strict=True):
         np.testing.assert_array_equal(a, c)
         np.testing.assert_array_equal(b, d)
@@ -148,13 +149,23 @@ def test_it_learns_its_four_people(recipe: Recipe):
     schedule = Schedule(steps=60, warmup=3, rate=3e-3)
     longer = replace(recipe, network=wider, schedule=schedule, augmentation=plain, batch=Batch(4, 3, (8,)))
     run = trainer.Run(longer, 4)
-    losses = [run.advance(*batch)["loss"] for batch in stream(longer, "silhouette", range(60), 0)]
+    losses = [run.advance(*batch)["loss"] for batch in stream(longer, range(60), 0)]
     assert np.mean(losses[-10:]) < 0.5 * np.mean(losses[:10])
+
+
+def test_it_learns_from_skeletons_too(recipe: Recipe):
+    network = Network("stickman", {"width": 16, "dilations": [1, 2], "hidden": 32, "projection": 16})
+    calm = PoseAugmentation(reproject=0.5, noise=(0.0, 0.5), hide=0.0, drop=0.0, blink=0.0)
+    schedule = Schedule(steps=40, warmup=3, rate=3e-3)
+    other = replace(recipe, network=network, schedule=schedule, poses=calm, batch=Batch(4, 2, (20,)))
+    run = trainer.Run(other, 4)
+    losses = [run.advance(*batch)["loss"] for batch in stream(other, range(40), 0)]
+    assert np.mean(losses[-10:]) < 0.7 * np.mean(losses[:10])
 
 
 def test_nan_and_collapse_stop_the_run(recipe: Recipe):
     run = trainer.Run(recipe, 4)
-    clips, classes = next(iter(stream(recipe, "silhouette", range(1), 0)))
+    clips, classes = next(iter(stream(recipe, range(1), 0)))
     with torch.no_grad():
         run.classifier.weight[0, 0] = float("nan")
     with pytest.raises(trainer.TrainingFailed, match="loss is nan"):
