@@ -113,7 +113,7 @@ def _middle(places: NDArray[np.floating], seen: NDArray[np.bool_]) -> NDArray[np
     hips = seen[:, 11] & seen[:, 12]
     middle = places[:, 11:13].mean(1)
     offset = np.median((middle - mean)[hips], axis=0) if hips.any() else np.zeros(2)
-    return np.where(hips[:, None], middle, mean + offset)
+    return np.asarray(np.where(hips[:, None], middle, mean + offset))
 
 
 def resample(

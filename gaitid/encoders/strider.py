@@ -65,7 +65,7 @@ class StriderNet(nn.Module):
         if self.projection is not None:
             nn.init.orthogonal_(self.projection.weight)
         self.dimension = projection or width
-        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.to(memory_format=torch.channels_last)
 
     def forward(self, silhouettes: Tensor, lengths: Tensor) -> Tensor:
         """(N, D) unit vectors.
@@ -84,14 +84,14 @@ class StriderNet(nn.Module):
         count, frames, height, width = silhouettes.shape
         x = silhouettes.reshape(count * frames, 1, height, width)
         x = self.frame(self.stem(x))  # (N * T, C, H/4, W/4)
-        x = _statistics(x.unflatten(0, (count, frames)), lengths)  # (N, 5 C, H/4, W/4)
+        x = _statistics(x.reshape(count, frames, *x.shape[1:]), lengths)  # (N, 5 C, H/4, W/4)
         x = self.enter(x.contiguous(memory_format=torch.channels_last))
         x = x + self.middle(x) if self.middle[0].out_channels == x.shape[1] else self.middle(x)
         return self._read_parts(self.leave(x))
 
     def _read_parts(self, x: Tensor) -> Tensor:
         rows = x.mean(3) + x.amax(3)  # (N, C, rows)
-        bands = rows.unflatten(2, (self.parts, -1)).mean(3)  # (N, C, P)
+        bands = rows.reshape(*rows.shape[:2], self.parts, -1).mean(3)  # (N, C, P)
         wide = torch.einsum("ncp,pcd->npd", bands, self.part_weights).flatten(1)
         return F.normalize(self.norm(wide), dim=1)
 
