@@ -41,15 +41,25 @@ class BatchMaker:
         rng = np.random.Generator(np.random.Philox(np.random.SeedSequence((self._recipe.seed, step, 1))))
         frames = int(rng.choice(self._recipe.batch.frames))
         numbers, classes = self._sampler.batch(step)
-        clips = [self._clip(rng, number, frames) for number in numbers]
+        if self._poses:
+            clips = self._film(rng, numbers, frames)
+        else:
+            clips = [self._clip(rng, number, frames) for number in numbers]
         return np.stack(clips), np.array(classes, np.int64)
 
     def _clip(self, rng: np.random.Generator, number: int, frames: int) -> NDArray[np.generic]:
-        if self._poses:
-            return poses.clip(rng, self.corpus, number, frames, self._recipe.poses)
         how = self._recipe.augmentation
         places = augment.choose_frames(rng, self.corpus.times(number), frames, how)
         return augment.silhouettes(rng, self.corpus.silhouettes(number)[places], how)
+
+    def _film(self, rng: np.random.Generator, numbers: list[int], frames: int) -> list[NDArray[np.generic]]:
+        how = self._recipe.poses
+        spread = float(rng.choice(how.spread_deg))
+        views = rng.uniform(0, 360) + spread * rng.standard_normal(len(numbers))
+        return [
+            poses.clip(rng, self.corpus, number, frames, float(view), how)
+            for number, view in zip(numbers, views, strict=True)
+        ]
 
 
 def stream(recipe: Recipe, steps: range, workers: int) -> Iterator[Arrays]:

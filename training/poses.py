@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from gaitid.encoders.poses import POSE_RATE_HZ, features, resample
+from gaitid.encoders.poses import FEATURES, POSE_RATE_HZ, features, resample
 from gaitid.errors import SequenceError
 from gaitid.synthetic.camera import Camera
 from gaitid.synthetic.detect import detect, visible
@@ -24,13 +24,17 @@ _PARTS = {
     "feet": (15, 16),
 }
 
+_FEWEST = 6
+"""Frames that a stretch has at least, where the walk has them."""
+
 
 @dataclass(frozen=True)
 class PoseAugmentation:
     """How often and how strongly skeletons are changed.
 
     Attributes:
-        reproject: Probability of a new camera and new noise, from the true joints; else a stored view.
+        spread_deg: Deviations of views within a batch, one drawn for each step: where all clips of a batch
+            have nearly one view, identity is the largest difference left; with 180 the views are any.
         noise: Lowest and highest strength of the new noise; 1 is a light estimator on real video.
         speed: Largest factor on the time scale, up or down.
         drop: Largest share of source frames that are lost.
@@ -40,27 +44,24 @@ class PoseAugmentation:
         flip: Probability of a mirrored walker.
     """
 
-    reproject: float = 0.6
-    noise: tuple[float, ...] = (0.0, 1.8)
+    spread_deg: tuple[float, ...] = (10.0, 40.0, 180.0)
+    noise: tuple[float, ...] = (0.0, 1.5)
     speed: float = 1.1
     drop: float = 0.3
-    hide: float = 0.3
+    hide: float = 0.25
     blink: float = 0.1
     stretch: float = 0.05
     flip: float = 0.0
 
 
 def clip(
-    rng: np.random.Generator, corpus: Corpus, number: int, frames: int, how: PoseAugmentation
+    rng: np.random.Generator, corpus: Corpus, number: int, frames: int, view: float, how: PoseAugmentation
 ) -> NDArray[np.float32]:
-    """(frames, 17, FEATURES) of a random stretch of a walk."""
+    """(frames, 17, FEATURES) of a random stretch of a walk, filmed anew from `view` degrees."""
     for _ in range(4):
         times = corpus.times(number) * float(np.exp(rng.uniform(-1, 1) * np.log(how.speed)))
         window = _window(rng, times, frames / POSE_RATE_HZ, how.drop)
-        if rng.random() < how.reproject:
-            poses = film(rng, corpus.joints(number)[window].astype(np.float64), how.noise)
-        else:
-            poses = corpus.skeletons(number)[window].copy()
+        poses = film(rng, corpus.joints(number)[window].astype(np.float64), view, how.noise)
         _hide(rng, poses, how)
         poses[..., 1] *= 1 + rng.uniform(-how.stretch, how.stretch)
         if rng.random() < how.flip:
@@ -72,17 +73,17 @@ def clip(
         except SequenceError:  # too much is hidden: try again
             continue
         return made[np.resize(np.arange(len(made)), frames)]
-    return np.zeros((frames, 17, 7), np.float32)
+    return np.zeros((frames, 17, FEATURES), np.float32)
 
 
 def film(
-    rng: np.random.Generator, joints: NDArray[np.float64], noise: tuple[float, ...]
+    rng: np.random.Generator, joints: NDArray[np.float64], view: float, noise: tuple[float, ...]
 ) -> NDArray[np.float32]:
-    """(T, 17, 3) keypoints of true (T, 17, 3) joints, from a random camera with a random estimator."""
+    """(T, 17, 3) keypoints of true (T, 17, 3) joints, from a camera at that view, by some estimator."""
     distance = float(np.exp(rng.uniform(np.log(3.0), np.log(12.0))))
     tall = float(np.exp(rng.uniform(np.log(60), np.log(400))))
     camera = Camera.beside(
-        float(rng.uniform(0, 360)),
+        view,
         distance=distance,
         height=float(
             rng.uniform(0.8, 1.8) if rng.random() < 0.6 else rng.uniform(1.8, 0.35 * distance + 1.2)
@@ -111,8 +112,10 @@ def _window(
     spare = max(0.0, float(times[-1] - times[0]) - seconds)
     start = times[0] + rng.uniform(0, spare)
     inside = np.flatnonzero((times >= start - 1e-9) & (times <= start + seconds + 0.1))
+    if len(inside) < _FEWEST:  # the stretch fell into a gap
+        inside = np.arange(len(times))
     kept = inside[rng.random(len(inside)) >= rng.uniform(0, drop)]
-    return kept if len(kept) >= 6 else inside
+    return kept if len(kept) >= _FEWEST else inside
 
 
 def _hide(rng: np.random.Generator, poses: NDArray[np.float32], how: PoseAugmentation) -> None:

@@ -155,7 +155,7 @@ def test_it_learns_its_four_people(recipe: Recipe):
 
 def test_it_learns_from_skeletons_too(recipe: Recipe):
     network = Network("stickman", {"width": 16, "dilations": [1, 2], "hidden": 32, "projection": 16})
-    calm = PoseAugmentation(reproject=0.5, noise=(0.0, 0.5), hide=0.0, drop=0.0, blink=0.0)
+    calm = PoseAugmentation(spread_deg=(10.0,), noise=(0.0, 0.5), hide=0.0, drop=0.0, blink=0.0)
     schedule = Schedule(steps=40, warmup=3, rate=3e-3)
     other = replace(recipe, network=network, schedule=schedule, poses=calm, batch=Batch(4, 2, (20,)))
     run = trainer.Run(other, 4)
