@@ -1,6 +1,6 @@
 """MODEL_CARD.md, written from the cards inside the weight files; never by hand.
 
-    python -m training.model_card > MODEL_CARD.md
+python -m training.model_card > MODEL_CARD.md
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ def model_card(folder: Path = FOLDER) -> str:
     """The text of MODEL_CARD.md for all weight files of a folder."""
     files = sorted(folder.glob("*.safetensors"))
     parts = [
-        "**These weights are trained on synthetic walkers, not on people.** Their figures on synthetic walkers "
-        "say how one encoder compares with another, and nothing about accuracy on real people: measure "
+        "**These weights are trained on synthetic walkers, not on people.** Their figures on synthetic "
+        "walkers say how one encoder compares with another, and nothing about accuracy on real people: measure "
         "that on your own cameras before you rely on a decision.\n",
         "# Model card\n",
         "Written from the cards inside the weight files (`python -m training.model_card`). What the "

@@ -8,6 +8,8 @@ from __future__ import annotations
 import argparse
 import datetime
 import subprocess
+import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -43,11 +45,6 @@ def impostor_scores(corpus: Corpus, embed_walks: Embed) -> NDArray[np.float32]:
     return scores[subjects[~gallery][:, None] != subjects[gallery][None, :]]
 
 
-def table(corpus: Corpus, rivals: dict[str, Embed]) -> dict[str, dict[str, float]]:
-    """Rank-1 of each rival by the protocol of `heldout`, all eleven views."""
-    return {name: measure(corpus, rival, VIEWS) for name, rival in rivals.items()}
-
-
 def load_average(recipe: Recipe, folder: Path) -> tuple[torch.nn.Module, int]:
     """The averaged network of a run, and its step."""
     state = torch.load(folder / "checkpoint.pt", weights_only=True)
@@ -61,6 +58,86 @@ def _commit() -> str:
     return found.stdout.strip()
 
 
+@dataclass(frozen=True)
+class Story:
+    """What a card says that cannot be measured: name, training data in a sentence, the command."""
+
+    name: str
+    training_data: str
+    command: str
+
+
+def pack(recipe: Recipe, run: Path, test: Corpus, target: Path, story: Story) -> weights.Weights:
+    """Measure the averaged network of a run, and write its weight file."""
+    architecture = recipe.network.name
+    kind = ARCHITECTURES[architecture]
+    network, step = load_average(recipe, run)
+    validation = Corpus(recipe.data.validation)
+    scores = impostor_scores(validation, embedder(architecture, network, validation))
+    read = test.silhouettes if kind.modality == SILHOUETTE else test.skeletons
+    clip, times = read(0), test.times(0)
+    card = weights.Card(
+        name=story.name,
+        architecture=architecture,
+        arguments=recipe.network.arguments,
+        modalities=(kind.modality,),
+        min_frames=8,
+        rate_hz=kind.rate_hz,
+        dimension=int(network.dimension),  # type: ignore[arg-type]
+        preprocessing=PREPROCESSING,
+        threshold=round(float(np.quantile(scores, 1 - FMR)), 4),
+        threshold_rule=f"FMR {FMR:g} of the scores of different people below",
+        licence="Apache-2.0",
+        training_data=story.training_data,
+        date=datetime.datetime.now(datetime.timezone.utc).date().isoformat(),
+        commit=_commit(),
+        command=story.command,
+        metrics=(
+            weights.Figure("optimiser steps", float(step), f"of {recipe.schedule.steps} in the recipe"),
+            *_figures(test, rivals(recipe, network, story.name, validation, test)),
+        ),
+        impostors=weights.Impostors(
+            round(float(scores.mean()), 4),
+            round(float(scores.std()), 4),
+            int(scores.size),
+            f"synthetic, split validation, {len(validation.subjects)} people, "
+            "across sessions, views and conditions",
+        ),
+    )
+    tensors = {name: value.numpy() for name, value in network.state_dict().items()}
+    golden = weights.Golden(clip, times, embed(architecture, network, [clip], [times])[0])
+    target.parent.mkdir(parents=True, exist_ok=True)
+    return weights.save(target, card, tensors, golden)
+
+
+def rivals(
+    recipe: Recipe, network: torch.nn.Module, name: str, validation: Corpus, test: Corpus
+) -> dict[str, Embed]:
+    """The network, the same one untrained, and for silhouettes the gait energy image."""
+    architecture = recipe.network.name
+    found = {
+        name: embedder(architecture, network, test),
+        f"{name}, untrained": embedder(architecture, _settled(recipe, validation), test),
+    }
+    if ARCHITECTURES[architecture].modality == SILHOUETTE:
+        found["gei"] = gei_embedder(test)
+    return found
+
+
+def _figures(test: Corpus, found: dict[str, Embed]) -> list[weights.Figure]:
+    protocol = (
+        f"synthetic, split test, {len(test.subjects)} people, gallery session 0 nm, probes session 1, "
+        f"{len(VIEWS)} views, one walk each, noise level 1; mean over pairs of views"
+    )
+    figures = []
+    for name, embed_walks in found.items():
+        for measure_name, value in measure(test, embed_walks, VIEWS).items():
+            view, condition = measure_name.split("_")
+            words = f"rank-1, {condition.upper()}, {view} view: {name}"
+            figures.append(weights.Figure(words, value, protocol))
+    return figures
+
+
 def main() -> None:
     """Measure a run and write its weight file."""
     parser = argparse.ArgumentParser(prog="python -m training.pack")
@@ -71,59 +148,11 @@ def main() -> None:
     parser.add_argument("--command", required=True, help="that trained it, for the card")
     options = parser.parse_args()
     torch.set_num_threads(1)
+    story = Story(options.name, options.training_data, options.command)
     recipe = settings.load(options.recipe, Recipe)
-    network, step = load_average(recipe, options.run)
-    architecture = recipe.network.name
-    kind = ARCHITECTURES[architecture]
-    test, validation = Corpus(options.test), Corpus(recipe.data.validation)
-    rivals = {
-        "gei": gei_embedder(test),
-        "untrained": embedder(architecture, _settled(recipe, validation), test),
-        options.name: embedder(architecture, network, test),
-    }
-    found = table(test, rivals)
-    for name, row in found.items():
-        print(f"{name:10s}", *(f"{key} {100 * value:.1f}" for key, value in row.items()))
-    protocol = (
-        f"synthetic, split test, {len(test.subjects)} people, gallery session 0 nm, probes session 1, "
-        "11 views, one walk each, noise level 1"
-    )
-    figures = [
-        weights.Figure(f"rank-1 {key} ({name})", value, protocol)
-        for name, row in found.items()
-        for key, value in row.items()
-    ]
-    scores = impostor_scores(validation, embedder(architecture, network, validation))
-    pairs = (
-        f"synthetic, split validation, {len(validation.subjects)} people, across sessions, views, conditions"
-    )
-    read = test.silhouettes if kind.modality == SILHOUETTE else test.skeletons
-    clip, times = read(0), test.times(0)
-    card = weights.Card(
-        name=options.name,
-        architecture=architecture,
-        arguments=recipe.network.arguments,
-        modalities=(kind.modality,),
-        min_frames=8,
-        rate_hz=kind.rate_hz,
-        dimension=int(network.dimension),  # type: ignore[arg-type]
-        preprocessing=PREPROCESSING,
-        threshold=round(float(np.quantile(scores, 1 - FMR)), 4),
-        threshold_rule=f"FMR {FMR} of these impostor scores",
-        licence="Apache-2.0",
-        training_data=options.training_data,
-        date=datetime.datetime.now(datetime.timezone.utc).date().isoformat(),
-        commit=_commit(),
-        command=options.command,
-        metrics=(weights.Figure("training steps", float(step), "of the recipe"), *figures),
-        impostors=weights.Impostors(
-            round(float(scores.mean()), 4), round(float(scores.std()), 4), int(scores.size), pairs
-        ),
-    )
-    tensors = {name: value.numpy() for name, value in network.state_dict().items()}
-    golden = weights.Golden(clip, times, embed(architecture, network, [clip], [times])[0])
-    options.target.parent.mkdir(parents=True, exist_ok=True)
-    weights.save(options.target, card, tensors, golden)
+    made = pack(recipe, options.run, Corpus(options.test), options.target, story)
+    for figure in made.card.metrics:
+        sys.stdout.write(f"{figure.value:8.4f}  {figure.measure}\n")
 
 
 def _settled(recipe: Recipe, corpus: Corpus) -> torch.nn.Module:

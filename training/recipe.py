@@ -116,6 +116,7 @@ class Recipe:
         schedule: See `Schedule`.
         augmentation: Of silhouettes.
         poses: Of skeletons.
+        start: Checkpoint or weight file whose network a new run starts with; empty for none.
         seed: Of the weights, the batches and the augmentation.
     """
 
@@ -126,4 +127,5 @@ class Recipe:
     schedule: Schedule = field(default_factory=Schedule)
     augmentation: Augmentation = field(default_factory=Augmentation)
     poses: PoseAugmentation = field(default_factory=PoseAugmentation)
+    start: str = ""
     seed: int = 1

@@ -27,6 +27,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - the usual name
 
 from gaitid import settings
+from gaitid.encoders import weights
 from gaitid.encoders.networks import build
 from gaitid.errors import ConfigError, InputError
 from training import losses
@@ -182,6 +183,8 @@ def train(recipe: Recipe, folder: Path, *, workers: int = 1) -> Run:
     if checkpoint.exists():
         run.restore(torch.load(checkpoint, weights_only=True))
         log.info("resumed at step %d", run.step)
+    elif recipe.start:
+        start_from(run, Path(recipe.start))
     metrics = Metrics(folder / "metrics.csv", run.step)
     heldout = Corpus(recipe.data.validation)
     schedule = recipe.schedule
@@ -200,6 +203,29 @@ def train(recipe: Recipe, folder: Path, *, workers: int = 1) -> Run:
             metrics.flush()
             save(checkpoint, run.state())
     return run
+
+
+def start_from(run: Run, path: Path) -> None:
+    """Give a new run the network of a checkpoint or weight file, and the classifier if it fits.
+
+    Raises:
+        ConfigError: It holds another network.
+    """
+    if path.suffix == ".safetensors":
+        tensors = weights.load(path).tensors
+        state = {"average": {name: torch.from_numpy(np.array(array)) for name, array in tensors.items()}}
+    else:
+        state = torch.load(path, weights_only=True)
+    try:
+        for network in (run.network, run.average):
+            network.load_state_dict(state["average"])
+    except RuntimeError as error:
+        raise ConfigError(
+            f"{path} holds another network ({error})", "that of the recipe", "correct network or start"
+        ) from error
+    classifier = state.get("classifier", {})
+    if "weight" in classifier and classifier["weight"].shape == run.classifier.weight.shape:
+        run.classifier.load_state_dict(classifier)
 
 
 def look(network: nn.Module, corpus: Corpus, recipe: Recipe) -> dict[str, float]:

@@ -52,11 +52,11 @@ def test_the_model_card_is_fresh():
 def _walks(modality: str):
     """A gallery of 24 strangers from the left, and the same people another day, 36 degrees on."""
     cohort = Cohort(77, "test")
-    gallery = [
-        cohort.sequence(i, 0, view=90.0, frames=40).sequence(modalities=(modality,)) for i in range(24)
-    ]
-    probes = [cohort.sequence(i, 1, view=54.0, frames=40).sequence(modalities=(modality,)) for i in range(24)]
-    return gallery, probes
+
+    def walk(person: int, day: int, view: float):
+        return cohort.sequence(person, day, view=view, frames=40).sequence(modalities=(modality,))
+
+    return [walk(i, 0, 90.0) for i in range(24)], [walk(i, 1, 54.0) for i in range(24)]
 
 
 def _rank(encoder, gallery, probes) -> float:

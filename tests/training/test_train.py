@@ -134,6 +134,19 @@ def test_a_checkpoint_of_another_recipe_is_refused(tmp_path: Path, recipe: Recip
         trainer.train(replace(recipe, seed=2), tmp_path, workers=0)
 
 
+def test_a_run_starts_from_another_and_refuses_a_foreign_one(tmp_path: Path, recipe: Recipe):
+    first = replace(recipe, schedule=replace(recipe.schedule, steps=2))
+    old = trainer.train(first, tmp_path / "old", workers=0)
+    next_recipe = replace(first, start=str(tmp_path / "old" / "checkpoint.pt"), seed=9)
+    new = trainer.Run(next_recipe, 4)
+    trainer.start_from(new, Path(next_recipe.start))
+    _assert_equal(new.network.state_dict(), old.average.state_dict())
+    _assert_equal(new.classifier.state_dict(), old.classifier.state_dict())
+    other = trainer.Run(replace(recipe, network=Network("strider", {**SMALL, "frame": 8})), 4)
+    with pytest.raises(ConfigError, match="another network"):
+        trainer.start_from(other, Path(next_recipe.start))
+
+
 def test_the_held_out_people_are_watched(tmp_path: Path, recipe: Recipe):
     trainer.train(recipe, tmp_path, workers=0)
     looks = [row for row in _rows(tmp_path) if row["cross_cl"]]
