@@ -18,8 +18,8 @@ def model_card(folder: Path = FOLDER) -> str:
     files = sorted(folder.glob("*.safetensors"))
     parts = [
         "**These weights are trained on synthetic walkers, not on people.** Their figures on synthetic "
-        "walkers say how one encoder compares with another, and nothing about accuracy on real people: measure "
-        "that on your own cameras before you rely on a decision.\n",
+        "walkers say how one encoder compares with another, and nothing about accuracy on real people: "
+        "measure that on your own cameras before you rely on a decision.\n",
         "# Model card\n",
         "Written from the cards inside the weight files (`python -m training.model_card`). What the "
         "encoders are is in [docs/encoders.md](docs/encoders.md), how they are made in "

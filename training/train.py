@@ -61,7 +61,7 @@ class Run:
         self.network = build(recipe.network.name, recipe.network.arguments)
         loss = recipe.loss
         self.classifier = losses.CosineClassifier(
-            wide_dimension(self.network), classes, scale=loss.scale, smoothing=loss.smoothing
+            int(self.network.wide_dimension), classes, scale=loss.scale, smoothing=loss.smoothing
         )
         self.average = build(recipe.network.name, recipe.network.arguments)
         self.average.load_state_dict(self.network.state_dict())
@@ -128,12 +128,6 @@ class Run:
                 slow.lerp_(live[name], 1 - keep)
             else:
                 slow.copy_(live[name])
-
-
-def wide_dimension(network: nn.Module) -> int:
-    """Length of the embedding before the learned projection."""
-    norm = network.norm
-    return int(norm.num_features)  # type: ignore[arg-type]
 
 
 def loss_terms(

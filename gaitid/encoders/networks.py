@@ -16,7 +16,7 @@ from torch.nn import functional as F  # noqa: N812 - the usual name
 from gaitid.encoders.clips import CHUNK, RATE_HZ, chunks, resample
 from gaitid.encoders.poses import POSE_RATE_HZ, prepare
 from gaitid.errors import UnknownName
-from gaitid.records import SILHOUETTE, SKELETON
+from gaitid.records import MAX_FRAMES, SILHOUETTE, SKELETON
 from gaitid.registry import nearest
 
 
@@ -27,7 +27,7 @@ class Architecture:
     Attributes:
         target: ``module:class``, imported on use.
         modality: Stream that it reads.
-        rate_hz: Frames a second that it sees.
+        rate_hz: Frames a second that it sees; 0 for all frames as they are.
         chunk: Longest clip that it sees at once, frames.
     """
 
@@ -40,6 +40,8 @@ class Architecture:
 ARCHITECTURES: Mapping[str, Architecture] = {
     "strider": Architecture("gaitid.encoders.strider:StriderNet", SILHOUETTE, RATE_HZ, CHUNK),
     "stickman": Architecture("gaitid.encoders.stickman:StickmanNet", SKELETON, POSE_RATE_HZ, 2 * CHUNK),
+    "gaitset": Architecture("gaitid.encoders.gaitset:GaitSetNet", SILHOUETTE, 0.0, MAX_FRAMES),
+    "gaitbase": Architecture("gaitid.encoders.gaitbase:GaitBaseNet", SILHOUETTE, 0.0, MAX_FRAMES),
 }
 SILHOUETTE_SIZE = (64, 44)
 """Height and width of the silhouettes that networks read."""
@@ -103,4 +105,4 @@ def _clips(
     """The frames as the network wants them; several clips when gaps part the walk."""
     if kind.modality == SKELETON:
         return prepare(stream, times)
-    return [stream[resample(times)]]
+    return [stream[resample(times)] if kind.rate_hz else stream]

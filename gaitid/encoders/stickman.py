@@ -60,7 +60,7 @@ class StickmanNet(nn.Module):
         self.projection = nn.Linear(hidden, projection, bias=False) if projection else None
         if self.projection is not None:
             nn.init.orthogonal_(self.projection.weight)
-        self.dimension = projection or hidden
+        self.wide_dimension, self.dimension = hidden, projection or hidden
 
     def forward(self, clips: Tensor, lengths: Tensor) -> Tensor:
         """(N, D) unit vectors.

@@ -64,7 +64,7 @@ class StriderNet(nn.Module):
         self.projection = nn.Linear(width, projection, bias=False) if projection else None
         if self.projection is not None:
             nn.init.orthogonal_(self.projection.weight)
-        self.dimension = projection or width
+        self.wide_dimension, self.dimension = width, projection or width
         self.to(memory_format=torch.channels_last)
 
     def forward(self, silhouettes: Tensor, lengths: Tensor) -> Tensor:
