@@ -1,5 +1,6 @@
 """What each door imports, looked at in a fresh interpreter, and what the package calls public."""
 
+import importlib.util
 import subprocess
 import sys
 
@@ -48,7 +49,11 @@ def test_public_names():
 def test_every_registered_name_resolves(kind):
     assert registry.names(kind)
     for name in registry.names(kind):
-        assert callable(registry.resolve(kind, name))
+        try:
+            assert callable(registry.resolve(kind, name))
+        except MissingDependency as error:  # torch is the one package that a full test run may lack
+            assert "gaitid[torch]" in str(error)
+            assert importlib.util.find_spec("torch") is None
 
 
 def test_an_unknown_name_prints_the_nearest():
