@@ -69,7 +69,8 @@ class GaitBaseNet(nn.Module):
     def parts(self, silhouettes: Tensor, lengths: Tensor) -> Tensor:
         """(N, P, D') embeddings of the parts, not normalised."""
         (x,) = running_max(lambda frames: [self.stages(self.stem(frames))], silhouettes, lengths)
-        return self.head(pyramid(x, (self.head.weight.shape[0],)))  # type: ignore[no-any-return]
+        parts: Tensor = self.head(pyramid(x, (self.head.weight.shape[0],)))
+        return parts
 
 
 class _Residual(nn.Module):

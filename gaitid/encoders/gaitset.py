@@ -61,7 +61,8 @@ class GaitSetNet(nn.Module):
         """(N, P, D') embeddings of the parts, not normalised; see `forward`."""
         first, second, third = running_max(self._frames, silhouettes, lengths)
         whole = self.global3(self.global2(first) + second) + third
-        return self.head(torch.cat([pyramid(third, BINS), pyramid(whole, BINS)], 2))  # type: ignore[no-any-return]
+        parts: Tensor = self.head(torch.cat([pyramid(third, BINS), pyramid(whole, BINS)], 2))
+        return parts
 
     def _frames(self, frames: Tensor) -> list[Tensor]:
         """Features of (M, 1, H, W) frames after each block."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 
 import torch
@@ -39,7 +40,8 @@ def pyramid(x: Tensor, bins: Sequence[int]) -> Tensor:
 
 def unit_parts(parts: Tensor) -> Tensor:
     """(N, P * D') unit vectors of (N, P, D'): the inner product is the mean cosine over parts."""
-    return F.normalize(parts, dim=2).flatten(1) / parts.shape[1] ** 0.5
+    unit: Tensor = F.normalize(parts, dim=2).flatten(1) / math.sqrt(parts.shape[1])
+    return unit
 
 
 def running_max(
