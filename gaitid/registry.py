@@ -32,7 +32,7 @@ _KINDS: Mapping[str, Mapping[str, str]] = {
 }
 
 # Which extra brings a package that one of our own entries imports.
-_EXTRAS = {"cv2": "edge", "scipy": "edge", "faiss": "server", "torch": "torch"}
+_EXTRAS = {"cv2": "edge", "scipy": "edge", "faiss": "server", "torch": "torch", "onnxruntime": "onnx"}
 
 
 def names(kind: str) -> tuple[str, ...]:

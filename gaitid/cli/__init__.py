@@ -24,6 +24,7 @@ VERBS = {
     "verify": ("gaitid.cli.match", "compare a sequence or video with one subject"),
     "delete": ("gaitid.cli.match", "delete a subject, or a whole gallery"),
     "list": ("gaitid.cli.match", "list galleries, or the subjects of one"),
+    "export": ("gaitid.cli.export", "network of an encoder -> ONNX file"),
     "import-checkpoint": ("gaitid.cli.checkpoint", "checkpoint of the academic framework -> weight file"),
     "serve": ("gaitid.cli.serve", "run the gRPC server"),
     "edge": ("gaitid.cli.edge", "watch a camera and print one decision per walk"),
