@@ -28,6 +28,11 @@ class LearnedEncoder:
     Args:
         path: A file written by `weights.save`.
 
+    Attributes:
+        card: What the file says about itself.
+        network: In evaluation mode.
+        frame_shape: Of one frame as the network sees it.
+
     Raises:
         WeightsError: The file is damaged, or made for another version of this code.
     """
@@ -48,8 +53,9 @@ class LearnedEncoder:
             dimension=card.dimension,
         )
         _check_versions(card)
-        self._network = _build(held)
-        _check_golden(card.architecture, self._network, held.golden)
+        self.network = _build(held)
+        self.frame_shape = networks.frame_shape(card.architecture)
+        _check_golden(card.architecture, self.network, held.golden)
 
     def __call__(self, sequence: GaitSequence) -> Embedding:
         """Embed one sequence; see `Encoder`."""
@@ -64,7 +70,7 @@ class LearnedEncoder:
         made: list[Embedding] = []
         for start in range(0, len(clips), _BATCH):
             part = slice(start, start + _BATCH)
-            vectors = networks.embed(self.card.architecture, self._network, clips[part], times[part])
+            vectors = networks.embed(self.card.architecture, self.network, clips[part], times[part])
             made += [Embedding(vector, self.contract) for vector in vectors]
         return made
 

@@ -14,9 +14,9 @@ from torch import nn
 from torch.nn import functional as F  # noqa: N812 - the usual name
 
 from gaitid.encoders.clips import CHUNK, RATE_HZ, chunks, resample
-from gaitid.encoders.poses import POSE_RATE_HZ, prepare
+from gaitid.encoders.poses import FEATURES, POSE_RATE_HZ, prepare
 from gaitid.errors import UnknownName
-from gaitid.records import MAX_FRAMES, SILHOUETTE, SKELETON
+from gaitid.records import JOINTS, MAX_FRAMES, SILHOUETTE, SKELETON
 from gaitid.registry import nearest
 
 
@@ -64,6 +64,11 @@ def build(name: str, arguments: Mapping[str, Any]) -> nn.Module:
     return network
 
 
+def frame_shape(architecture: str) -> tuple[int, ...]:
+    """Shape of one frame as that kind of network sees it."""
+    return (JOINTS, FEATURES) if ARCHITECTURES[architecture].modality == SKELETON else SILHOUETTE_SIZE
+
+
 def embed(
     architecture: str,
     network: nn.Module,
@@ -84,10 +89,9 @@ def embed(
     parts: list[NDArray[Any]] = []
     owners: list[int] = []
     for owner, (stream, moments) in enumerate(zip(streams, times, strict=True)):
-        for clip in _clips(ARCHITECTURES[architecture], stream, moments):
-            pieces = [clip[piece] for piece in chunks(len(clip), ARCHITECTURES[architecture].chunk)]
-            parts += pieces
-            owners += [owner] * len(pieces)
+        pieces = clips_of(architecture, stream, moments)
+        parts += pieces
+        owners += [owner] * len(pieces)
     lengths = torch.tensor([len(part) for part in parts])
     batch = np.zeros((len(parts), int(lengths.max()), *parts[0].shape[1:]), np.float32)
     for row, part in zip(batch, parts, strict=True):
@@ -99,10 +103,13 @@ def embed(
         return np.asarray(F.normalize(total, dim=1).numpy(), np.float32)
 
 
-def _clips(
-    kind: Architecture, stream: NDArray[Any], times: NDArray[np.float64]
-) -> Sequence[NDArray[np.generic]]:
-    """The frames as the network wants them; several clips when gaps part the walk."""
+def clips_of(
+    architecture: str, stream: NDArray[Any], times: NDArray[np.float64]
+) -> list[NDArray[np.generic]]:
+    """A walk as the clips that the network sees: at its rate, parted at gaps and where it is too long."""
+    kind = ARCHITECTURES[architecture]
     if kind.modality == SKELETON:
-        return prepare(stream, times)
-    return [stream[resample(times)] if kind.rate_hz else stream]
+        stretches: Sequence[NDArray[Any]] = prepare(stream, times)
+    else:
+        stretches = [stream[resample(times)] if kind.rate_hz else stream]
+    return [clip[piece] for clip in stretches for piece in chunks(len(clip), kind.chunk)]

@@ -62,23 +62,24 @@ class StickmanNet(nn.Module):
             nn.init.orthogonal_(self.projection.weight)
         self.wide_dimension, self.dimension = hidden, projection or hidden
 
-    def forward(self, clips: Tensor, lengths: Tensor) -> Tensor:
+    def forward(self, clips: Tensor, lengths: Tensor | None = None) -> Tensor:
         """(N, D) unit vectors.
 
         Args:
             clips: (N, T, 17, FEATURES) float; frames from `lengths[n]` on are padding.
-            lengths: (N,) int64.
+            lengths: (N,) int64; None when nothing is padding.
         """
         wide = self.wide(clips, lengths)
         if self.projection is not None:
             wide = F.normalize(self.projection(wide), dim=1)
         return wide
 
-    def wide(self, clips: Tensor, lengths: Tensor) -> Tensor:
+    def wide(self, clips: Tensor, lengths: Tensor | None = None) -> Tensor:
         """(N, hidden) unit vectors before the projection; see `forward`."""
-        frames = clips.shape[1]
         x = clips.flatten(2).transpose(1, 2)  # (N, 17 * FEATURES, T)
-        real = (torch.arange(frames) < lengths[:, None])[:, None].to(x.dtype)  # (N, 1, T)
+        real = torch.ones_like(x[:, :1])  # (N, 1, T)
+        if lengths is not None:
+            real = (torch.arange(clips.shape[1]) < lengths[:, None])[:, None].to(x.dtype)
         x = self.enter(x * real) * real
         for layer in self.layers:
             x = (x + layer(x)) * real

@@ -67,22 +67,22 @@ class StriderNet(nn.Module):
         self.wide_dimension, self.dimension = width, projection or width
         self.to(memory_format=torch.channels_last)
 
-    def forward(self, silhouettes: Tensor, lengths: Tensor) -> Tensor:
+    def forward(self, silhouettes: Tensor, lengths: Tensor | None = None) -> Tensor:
         """(N, D) unit vectors.
 
         Args:
             silhouettes: (N, T, H, W) float, 0..1; frames from `lengths[n]` on are padding.
-            lengths: (N,) int64, frames of each sequence, 1..T.
+            lengths: (N,) int64, frames of each sequence, 1..T; None when nothing is padding.
         """
         wide = self.wide(silhouettes, lengths)
         if self.projection is not None:
             wide = F.normalize(self.projection(wide), dim=1)
         return wide
 
-    def wide(self, silhouettes: Tensor, lengths: Tensor) -> Tensor:
+    def wide(self, silhouettes: Tensor, lengths: Tensor | None = None) -> Tensor:
         """(N, P * D') unit vectors before the projection; see `forward`."""
         count, frames, height, width = silhouettes.shape
-        x = silhouettes.reshape(count * frames, 1, height, width)
+        x = silhouettes.reshape(-1, 1, height, width)
         x = self.frame(self.stem(x))  # (N * T, C, H/4, W/4)
         x = _statistics(x.reshape(count, frames, *x.shape[1:]), lengths)  # (N, 5 C, H/4, W/4)
         x = self.enter(x.contiguous(memory_format=torch.channels_last))
@@ -104,15 +104,14 @@ def _layer(inputs: int, outputs: int) -> nn.Sequential:
     )
 
 
-def _statistics(x: Tensor, lengths: Tensor) -> Tensor:
+def _statistics(x: Tensor, lengths: Tensor | None) -> Tensor:
     """(N, 5 C, H, W): maximum, mean, deviation, largest and mean motion over the valid frames.
 
     Args:
         x: (N, T, C, H, W).
-        lengths: (N,) valid frames.
+        lengths: (N,) valid frames, or None.
     """
-    frames = x.shape[1]
-    if bool((lengths == frames).all()):
+    if lengths is None or bool((lengths == x.shape[1]).all()):
         return _pool(x)
     parts = [_pool(one[None, :length]) for one, length in zip(x, lengths.tolist(), strict=True)]
     return torch.cat(parts)
