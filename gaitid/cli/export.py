@@ -21,8 +21,7 @@ def run(options: argparse.Namespace) -> int:
     encoder = LearnedEncoder(file) if file.suffix == ".safetensors" else shipped(options.encoder)
     gap = onnx.export(encoder, options.onnx)
     frame = ", ".join(map(str, encoder.frame_shape))
-    print(
-        f"{options.onnx}: clips (n, t, {frame}) float32 at {encoder.card.rate_hz:g} Hz -> vectors (n, {encoder.dimension})"
-    )
+    print(f"{options.onnx}: clips (n, t, {frame}) float32 at {encoder.card.rate_hz:g} Hz")
+    print(f"-> vectors (n, {encoder.dimension}), unit length")
     print(f"largest difference to torch: {gap:.2g}")
     return 0
