@@ -2,7 +2,8 @@
 
     python benchmarks/encoders.py [--video VIDEO] [--mocap NPZ] [--weights FILE ...] [--repeats 50]
 
-Speed: CPU time of one thread, batch 1, 30 frames of 25 and of 10 fps, medians; and batch 16.
+Speed: CPU time of one thread, batch 1, 30 frames of 25 and of 10 fps (at 12.5 Hz that is 15 and 37 frames
+for strider), quartiles; and batch 16. Reference networks see all 30 frames.
 Video: every walk of 24 good frames or more is cut in the middle; first halves are the gallery, second
 halves the probes; rank-1. Camera, clothes and minute are the same in both halves, so this only asks
 whether an encoder survives real, rough silhouettes.
@@ -87,6 +88,17 @@ def speed(encoder: Encoder, repeats: int) -> dict[str, Any]:
         network = networks.build(encoder.card.architecture, encoder.card.arguments)
         result["parameters"] = sum(p.numel() for p in network.parameters())
     return result
+
+
+def reference_speed(architecture: str, repeats: int) -> dict[str, Any]:
+    """CPU milliseconds of a reference network with random weights: 30 frames, batch 1."""
+    network = networks.build(architecture, {}).eval()
+    walk = _noise(np.random.default_rng(0), 25)
+    clip, times = walk.streams[SILHOUETTE], walk.times
+    call = lambda: networks.embed(architecture, network, [clip], [times])  # noqa: E731 - timed as it is
+    spent = [_cpu(call) for _ in range(repeats + 2)][2:]
+    parameters = sum(p.numel() for p in network.parameters())
+    return {"ms": [round(1e3 * q, 1) for q in statistics.quantiles(spent, n=4)], "parameters": parameters}
 
 
 def halves(video: str) -> tuple[list[GaitSequence], list[GaitSequence]]:
@@ -208,6 +220,8 @@ def main() -> None:
         "contracts": {name: encoder.contract for name, encoder in found.items()},
         "speed": {name: speed(encoder, options.repeats) for name, encoder in found.items()},
     }
+    for name in ("gaitset", "gaitbase"):
+        result["speed"][f"{name}, random weights"] = reference_speed(name, max(3, options.repeats // 10))
     if options.video:
         gallery, probes = halves(options.video)
         rivals = _rivals(found, SILHOUETTE, gallery)
