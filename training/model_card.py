@@ -54,14 +54,16 @@ def _section(held: weights.Weights, file: Path) -> str:
     lines = [f"## {card.name}\n", "| | |", "|---|---|"]
     lines += [f"| {name} | {value} |" for name, value in facts.items()]
     lines += ["", *_figures(card)]
-    return "\n".join(lines) + "\n"
+    return "\n".join(lines)
 
 
 def _figures(card: weights.Card) -> list[str]:
-    if not card.metrics:
-        return []
-    lines = ["| measure | value | protocol |", "|---|---|---|"]
-    return lines + [f"| {f.measure} | {f.value:g} | {f.protocol} |" for f in card.metrics]
+    lines = []
+    for protocol in dict.fromkeys(figure.protocol for figure in card.metrics):
+        chosen = [figure for figure in card.metrics if figure.protocol == protocol]
+        lines += [f"Protocol: {protocol}.", "", "| measure | value |", "|---|---|"]
+        lines += [f"| {figure.measure} | {figure.value:g} |" for figure in chosen] + [""]
+    return lines
 
 
 def main() -> None:

@@ -1,6 +1,6 @@
 """A trained run as a weight file: the averaged weights, measured on people it never saw.
 
-python -m training.pack RECIPE RUN TEST gaitid/encoders/weights/strider.safetensors --name strider
+python -m training.pack RECIPE RUN TEST gaitid/encoders/weights/strider.safetensors --name strider ...
 """
 
 from __future__ import annotations
@@ -93,7 +93,9 @@ def pack(recipe: Recipe, run: Path, test: Corpus, target: Path, story: Story) ->
         commit=_commit(),
         command=story.command,
         metrics=(
-            weights.Figure("optimiser steps", float(step), f"of {recipe.schedule.steps} in the recipe"),
+            weights.Figure(
+                "optimiser steps", float(step), f"{recipe.schedule.steps} in the recipe of the last part"
+            ),
             *_figures(test, rivals(recipe, network, story.name, validation, test)),
         ),
         impostors=weights.Impostors(

@@ -2,8 +2,8 @@
 
 The file takes clips as the network sees them, (N, T, ...) float32 at the card's rate, all of one length,
 and gives (N, D) unit vectors; N and T are free. Bringing frames to the rate, and parting long walks,
-stay with the caller (`networks.clips_of`, numpy only). The result is compared with torch before the file
-gets its name.
+stay with the caller (`clips.resample`, `clips.chunks` and `poses.prepare` need numpy only). The result is
+compared with torch before the file gets its name.
 """
 
 from __future__ import annotations
@@ -38,11 +38,27 @@ def export(encoder: LearnedEncoder, path: Path) -> float:
             f"architecture {encoder.card.architecture}", f"one of {', '.join(_EXPORTED)}", "run it with torch"
         )
     partial = path.with_name(f"{path.stem}.part.onnx")
-    example = torch.rand(2, 16, *encoder.frame_shape)
+    try:
+        _write(encoder, partial)
+        session = onnxruntime.InferenceSession(partial, providers=["CPUExecutionProvider"])
+        gap = max(_gap(encoder.network, session, shape, encoder.frame_shape) for shape in _SHAPES)
+        if not gap <= TOLERANCE:
+            raise WeightsError(
+                f"the ONNX file differs by {gap:.3g}",
+                f"at most {TOLERANCE}",
+                "report the versions of torch and onnx",
+            )
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+    return gap
+
+
+def _write(encoder: LearnedEncoder, path: Path) -> None:
     torch.onnx.export(
         encoder.network,
-        (example,),
-        partial,
+        (torch.rand(2, 16, *encoder.frame_shape),),
+        path,
         input_names=["clips"],
         output_names=["vectors"],
         dynamic_shapes=({0: torch.export.Dim("n"), 1: torch.export.Dim("t")},),
@@ -50,17 +66,6 @@ def export(encoder: LearnedEncoder, path: Path) -> float:
         external_data=False,
         verbose=False,
     )
-    session = onnxruntime.InferenceSession(partial, providers=["CPUExecutionProvider"])
-    gap = max(_gap(encoder.network, session, shape, encoder.frame_shape) for shape in _SHAPES)
-    if not gap <= TOLERANCE:
-        partial.unlink()
-        raise WeightsError(
-            f"the ONNX file differs by {gap:.3g}",
-            f"at most {TOLERANCE}",
-            "report the versions of torch and onnx",
-        )
-    partial.replace(path)
-    return gap
 
 
 def _gap(network: nn.Module, session: Any, shape: tuple[int, int], frame: tuple[int, ...]) -> float:
