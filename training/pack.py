@@ -1,6 +1,8 @@
 """A trained run as a weight file: the averaged weights, measured on people it never saw.
 
-python -m training.pack RECIPE RUN TEST gaitid/encoders/weights/strider.safetensors --name strider ...
+    python -m training.pack RECIPE RUN TEST TARGET --name strider --training-data "..." --command "..."
+
+TEST is a folder of shards by the laboratory plan, of people in neither training nor validation.
 """
 
 from __future__ import annotations
