@@ -170,7 +170,14 @@ def fingerprint(recipe: Recipe) -> str:
 def train(recipe: Recipe, folder: Path, *, workers: int = 1) -> Run:
     """Train to the last step of the recipe, from the folder's checkpoint when there is one."""
     folder.mkdir(parents=True, exist_ok=True)
-    torch.set_flush_denormal(True)
+    torch.set_flush_denormal(True)  # numbers near zero would slow every layer down
+    try:
+        return _train(recipe, folder, workers)
+    finally:
+        torch.set_flush_denormal(False)
+
+
+def _train(recipe: Recipe, folder: Path, workers: int) -> Run:
     classes = len(Corpus(recipe.data.train, recipe.data.identities).subjects)
     run = Run(recipe, classes)
     checkpoint = folder / "checkpoint.pt"
