@@ -14,7 +14,11 @@ from typing import Any
 
 from gaitid.errors import MissingDependency, UnknownName
 
-ENCODERS: Mapping[str, str] = {"gei": "gaitid.encoders.gei:GEI"}
+ENCODERS: Mapping[str, str] = {
+    "gei": "gaitid.encoders.gei:GEI",
+    "strider": "gaitid.encoders.learned:strider",
+    "stickman": "gaitid.encoders.learned:stickman",
+}
 EXTRACTORS: Mapping[str, str] = {"motion": "gaitid.perception.motion:MotionExtractor"}
 INDEXES: Mapping[str, str] = {
     "exact": "gaitid.gallery.index:ExactIndex",
@@ -45,6 +49,7 @@ _EXTRAS = {
     "matplotlib": "report",
     "torch": "torch",
     "cryptography": "server",
+    "onnxruntime": "onnx",
 }
 
 

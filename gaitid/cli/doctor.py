@@ -16,14 +16,22 @@ import gaitid
 from gaitid import registry
 from gaitid.encoders.base import load_encoder
 from gaitid.errors import GaitIdError, MissingDependency, StoreReadOnly
-from gaitid.records import SILHOUETTE, GaitSequence
+from gaitid.records import SILHOUETTE, SKELETON, GaitSequence
 
 _PACKAGES = {
     "client": ("numpy", "grpcio", "protobuf", "googleapis-common-protos", "grpcio-health-checking"),
     "edge": ("opencv-python-headless", "scipy"),
     "server": ("faiss-cpu",),
     "report": ("matplotlib",),
+    "torch": ("torch",),
 }
+
+# x, y, confidence of a standing figure: head, shoulders to wrists, hips to ankles.
+_JOINTS = [
+    *((22, 8, 1), (23, 7, 1), (21, 7, 1), (24, 8, 1), (20, 8, 1)),
+    *((26, 15, 1), (18, 15, 1), (27, 24, 1), (17, 24, 1), (27, 32, 1), (17, 32, 1)),
+    *((24, 35, 1), (20, 35, 1), (24, 47, 1), (20, 47, 1), (24, 58, 1), (20, 58, 1)),
+]
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -125,8 +133,10 @@ def _walk() -> GaitSequence:
     """A drawn walker, two legs swinging: 30 frames at 25 fps."""
     frames = np.zeros((30, 64, 44), np.uint8)
     frames[:, 4:36, 17:27] = 1
+    joints = np.tile(np.array(_JOINTS, np.float32), (30, 1, 1))
     for index, frame in enumerate(frames):
         swing = round(8 * np.sin(2 * np.pi * index / 25))
         frame[36:60, 19 + swing : 23 + swing] = 1
         frame[36:60, 21 - swing : 25 - swing] = 1
-    return GaitSequence({SILHOUETTE: frames}, np.arange(30) / 25)
+        joints[index, 13:17, 0] += np.array([1, -1, 2, -2]) * swing / 2
+    return GaitSequence({SILHOUETTE: frames, SKELETON: joints}, np.arange(30) / 25)

@@ -42,7 +42,7 @@ def run(options: argparse.Namespace) -> int:
         _require_new(options.out)
     matcher = inputs.open_matcher(options)
     try:
-        return {"terms": _terms, "erase": _erase, "export": _export}[options.verb](matcher, options)
+        return {"terms": _terms, "erase": _erase, "export-subject": _export}[options.verb](matcher, options)
     finally:
         matcher.close()
 

@@ -137,7 +137,7 @@ def test_a_sealed_directory_needs_its_key(gaitid, extracted, tmp_path, monkeypat
 def test_a_subject_gets_her_data_and_a_receipt(gaitid, extracted, tmp_path):
     target = ["--data", tmp_path / "data"]
     gaitid("enrol", "slim", *extracted, *target, "--create-gallery")
-    assert gaitid("export", "slim", *target, "--out", tmp_path / "slim")[0] == 0
+    assert gaitid("export-subject", "slim", *target, "--out", tmp_path / "slim")[0] == 0
     described = json.loads((tmp_path / "slim" / "subject.json").read_text())
     with np.load(tmp_path / "slim" / "templates.npz") as file:
         assert file["vectors"].shape == (2, 1408)

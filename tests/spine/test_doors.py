@@ -1,5 +1,6 @@
 """What each door imports, looked at in a fresh interpreter, and what the package calls public."""
 
+import importlib.util
 import subprocess
 import sys
 
@@ -9,6 +10,7 @@ import gaitid
 from gaitid import registry
 from gaitid.errors import ConfigError, MissingDependency, UnknownName
 
+NEED_TORCH = {"strider", "stickman"}
 HEAVY = {"torch", "torchvision", "ultralytics", "cv2", "faiss", "scipy", "matplotlib", "grpc"}
 
 DOORS = {
@@ -48,7 +50,11 @@ def test_public_names():
 def test_every_registered_name_resolves(kind):
     assert registry.names(kind)
     for name in registry.names(kind):
-        assert callable(registry.resolve(kind, name))
+        if name in NEED_TORCH and importlib.util.find_spec("torch") is None:
+            with pytest.raises(MissingDependency, match=r"gaitid\[torch\]"):
+                registry.resolve(kind, name)
+        else:
+            assert callable(registry.resolve(kind, name))
 
 
 def test_an_unknown_name_prints_the_nearest():

@@ -1,0 +1,206 @@
+"""Checkpoints of the common academic framework as weight files of ours.
+
+Only names and shapes of tensors are used, which are facts; the networks are our own. Checkpoints are
+read with `weights_only`, so nothing in them can run. Trained checkpoints carry the licence of their
+makers and of the data they were trained on, mostly for academic use only: see to it before you use
+one for anything else.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from gaitid.encoders import networks
+from gaitid.encoders.base import PREPROCESSING
+from gaitid.encoders.weights import Card, Golden, Weights, save
+from gaitid.errors import UnknownName, WeightsError
+from gaitid.registry import nearest
+
+LICENCE_WARNING = (
+    "imported weights carry the licence of their makers and of their training data, mostly academic "
+    "use only; the card says 'unknown' until you know better"
+)
+
+Rules = tuple[tuple[str, str], ...]
+
+# (pattern of their names, ours); the first full match wins.
+RULES: Mapping[str, Rules] = {
+    "gaitset": (
+        (r"set_block(\d)\.forward_block\.(\d)\.conv\.weight", r"frame\1.\2.weight"),
+        (r"gl_block(\d)\.(\d)\.conv\.weight", r"global\1.\2.weight"),
+        (r"Head\.fc_bin", r"head.weight"),
+    ),
+    "gaitbase": (
+        (r"Backbone\.forward_block\.conv1\.conv\.weight", r"stem.0.weight"),
+        (r"Backbone\.forward_block\.bn1\.(\w+)", r"stem.1.\1"),
+        (r"Backbone\.forward_block\.layer(\d)\.(\d)\.conv1\.weight", r"stages.\1.\2.first.weight"),
+        (r"Backbone\.forward_block\.layer(\d)\.(\d)\.bn1\.(\w+)", r"stages.\1.\2.first_norm.\3"),
+        (r"Backbone\.forward_block\.layer(\d)\.(\d)\.conv2\.weight", r"stages.\1.\2.second.weight"),
+        (r"Backbone\.forward_block\.layer(\d)\.(\d)\.bn2\.(\w+)", r"stages.\1.\2.second_norm.\3"),
+        (
+            r"Backbone\.forward_block\.layer(\d)\.(\d)\.downsample\.(\d)\.(\w+)",
+            r"stages.\1.\2.shortcut.\3.\4",
+        ),
+        (r"FCs\.fc_bin", r"head.weight"),
+    ),
+}
+_UNUSED = re.compile(r"BNNecks\..*")
+"""Serves training only."""
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """A network with the tensors of a checkpoint.
+
+    Attributes:
+        network: In evaluation mode.
+        arguments: Of its constructor, read from the shapes.
+        unused: Names in the checkpoint that serve training only.
+    """
+
+    network: torch.nn.Module
+    arguments: dict[str, object]
+    unused: tuple[str, ...]
+
+
+def read_checkpoint(path: Path) -> dict[str, Tensor]:
+    """The tensors by name; a state inside ``model`` or ``state_dict`` is found.
+
+    Raises:
+        WeightsError: It cannot be read safely, or holds no tensors.
+    """
+    try:
+        held = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch raises many kinds, some of modules that we do not import
+        raise WeightsError(
+            f"{path.name} cannot be read safely ({type(error).__name__})",
+            "a checkpoint of tensors",
+            "save only the network's state_dict with torch.save",
+        ) from error
+    for key in ("model", "state_dict"):
+        if isinstance(held, dict) and isinstance(held.get(key), dict):
+            held = held[key]
+    if not isinstance(held, dict) or not held or not all(isinstance(v, Tensor) for v in held.values()):
+        raise WeightsError(f"{path.name} holds no tensors by name", "a state_dict", "save the state_dict")
+    return {name.removeprefix("module."): value for name, value in held.items()}
+
+
+def save_imported(path: Path, name: str, architecture: str, imported: Imported, origin: str) -> Weights:
+    """Write an imported network as a weight file.
+
+    Args:
+        path: The file.
+        name: Of the encoder.
+        architecture: Name in `RULES`.
+        imported: See `import_state`.
+        origin: Where the checkpoint came from, for the card.
+    """
+    rng = np.random.default_rng(0)
+    clip = (rng.random((12, *networks.SILHOUETTE_SIZE)) > 0.5).astype(np.uint8)
+    times = np.arange(12) / 25
+    vector = networks.embed(architecture, imported.network, [clip], [times])[0]
+    card = Card(
+        name=name,
+        architecture=architecture,
+        arguments=imported.arguments,
+        modalities=(networks.ARCHITECTURES[architecture].modality,),
+        min_frames=10,
+        rate_hz=networks.ARCHITECTURES[architecture].rate_hz,
+        dimension=len(vector),
+        preprocessing=PREPROCESSING,
+        threshold=0.9,
+        threshold_rule="a guess: calibrate the gallery before you rely on it",
+        licence="unknown: that of its makers and of its training data",
+        training_data=f"unknown: imported from {origin}",
+        date=datetime.now(timezone.utc).date().isoformat(),
+        commit="",
+        command="gaitid import-checkpoint",
+    )
+    tensors = {key: value.numpy() for key, value in imported.network.state_dict().items()}
+    return save(path, card, tensors, Golden(clip, times, vector))
+
+
+def import_state(architecture: str, state: Mapping[str, Tensor]) -> Imported:
+    """Our network with their tensors.
+
+    Raises:
+        UnknownName: No rules for that architecture.
+        WeightsError: Names that no rule knows, names that are missing, or shapes that do not fit.
+    """
+    if architecture not in RULES:
+        raise UnknownName(
+            f"no rules to import {architecture!r}",
+            f"known are {', '.join(RULES)}",
+            nearest(architecture, RULES),
+        )
+    renamed: dict[str, Tensor] = {}
+    unused, unknown = [], []
+    for name, value in state.items():
+        ours = rename(architecture, name)
+        if ours is not None:
+            renamed[ours] = value
+        elif _UNUSED.fullmatch(name):
+            unused.append(name)
+        else:
+            unknown.append(name)
+    arguments = _arguments(architecture, renamed)
+    network = networks.build(architecture, arguments)
+    wanted = network.state_dict()
+    missing = sorted(set(wanted) - set(renamed))
+    unfit = sorted(n for n in set(wanted) & set(renamed) if wanted[n].shape != renamed[n].shape)
+    surplus = sorted(set(renamed) - set(wanted))
+    if unknown or missing or unfit or surplus:
+        raise WeightsError(
+            f"{len(unknown)} unknown names {unknown[:5]}, {len(missing)} missing {missing[:5]}, "
+            f"{len(unfit)} of another shape {unfit[:5]}, {len(surplus)} surplus {surplus[:5]}",
+            f"the tensors of {architecture}",
+            "check the architecture's name and its configuration",
+        )
+    network.load_state_dict(renamed)
+    return Imported(network.eval(), arguments, tuple(sorted(unused)))
+
+
+def rename(architecture: str, name: str) -> str | None:
+    """Our name of a tensor of theirs, or None."""
+    for pattern, ours in RULES[architecture]:
+        found = re.fullmatch(pattern, name)
+        if found:
+            new = found.expand(ours)
+            if architecture == "gaitbase":  # their stages count from 1
+                new = re.sub(r"stages\.(\d)", lambda m: f"stages.{int(m.group(1)) - 1}", new)
+            return new
+    return None
+
+
+def _arguments(architecture: str, state: Mapping[str, Tensor]) -> dict[str, object]:
+    """The constructor's arguments, from the shapes.
+
+    Raises:
+        WeightsError: A tensor that tells them is missing.
+    """
+    try:
+        head = state["head.weight"]
+        if architecture == "gaitset":
+            channels = [int(state[f"frame{i}.0.weight"].shape[0]) for i in (1, 2, 3)]
+            return {"channels": channels, "part_dimension": int(head.shape[2])}
+        stages = sorted({int(n.split(".")[1]) for n in state if n.startswith("stages.")})
+        return {
+            "channels": [int(state[f"stages.{s}.0.first.weight"].shape[0]) for s in stages],
+            "blocks": [len({n.split(".")[2] for n in state if n.startswith(f"stages.{s}.")}) for s in stages],
+            "parts": int(head.shape[0]),
+            "part_dimension": int(head.shape[2]),
+        }
+    except (KeyError, IndexError) as error:
+        raise WeightsError(
+            f"the checkpoint lacks {error}",
+            f"the tensors of {architecture}",
+            "check the architecture's name",
+        ) from error

@@ -1,0 +1,115 @@
+"""Networks by name, and how a sequence goes through one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+from torch.nn import functional as F  # noqa: N812 - the usual name
+
+from gaitid.encoders.clips import CHUNK, RATE_HZ, chunks, resample
+from gaitid.encoders.poses import FEATURES, POSE_RATE_HZ, prepare
+from gaitid.errors import UnknownName
+from gaitid.records import JOINTS, MAX_FRAMES, SILHOUETTE, SKELETON
+from gaitid.registry import nearest
+
+
+@dataclass(frozen=True, slots=True)
+class Architecture:
+    """A kind of network.
+
+    Attributes:
+        target: ``module:class``, imported on use.
+        modality: Stream that it reads.
+        rate_hz: Frames a second that it sees; 0 for all frames as they are.
+        chunk: Longest clip that it sees at once, frames.
+    """
+
+    target: str
+    modality: str
+    rate_hz: float
+    chunk: int
+
+
+ARCHITECTURES: Mapping[str, Architecture] = {
+    "strider": Architecture("gaitid.encoders.strider:StriderNet", SILHOUETTE, RATE_HZ, CHUNK),
+    "stickman": Architecture("gaitid.encoders.stickman:StickmanNet", SKELETON, POSE_RATE_HZ, 2 * CHUNK),
+    "gaitset": Architecture("gaitid.encoders.gaitset:GaitSetNet", SILHOUETTE, 0.0, MAX_FRAMES),
+    "gaitbase": Architecture("gaitid.encoders.gaitbase:GaitBaseNet", SILHOUETTE, 0.0, MAX_FRAMES),
+}
+SILHOUETTE_SIZE = (64, 44)
+"""Height and width of the silhouettes that networks read."""
+
+
+def build(name: str, arguments: Mapping[str, Any]) -> nn.Module:
+    """A new network of that architecture, in training mode.
+
+    Raises:
+        UnknownName: No architecture of that name.
+    """
+    if name not in ARCHITECTURES:
+        raise UnknownName(
+            f"unknown architecture {name!r}",
+            f"known are {', '.join(ARCHITECTURES)}",
+            nearest(name, ARCHITECTURES),
+        )
+    module, _, attribute = ARCHITECTURES[name].target.partition(":")
+    network: nn.Module = getattr(import_module(module), attribute)(**arguments)
+    return network
+
+
+def frame_shape(architecture: str) -> tuple[int, ...]:
+    """Shape of one frame as that kind of network sees it."""
+    return (JOINTS, FEATURES) if ARCHITECTURES[architecture].modality == SKELETON else SILHOUETTE_SIZE
+
+
+def embed(
+    architecture: str,
+    network: nn.Module,
+    streams: Sequence[NDArray[Any]],
+    times: Sequence[NDArray[np.float64]],
+) -> NDArray[np.float32]:
+    """(N, D) unit embeddings of whole walks; a long one is the mean of its parts, by their length.
+
+    Args:
+        architecture: Name in `ARCHITECTURES`.
+        network: In evaluation mode.
+        streams: N streams of (T, ...) frames.
+        times: N arrays of (T,) seconds.
+
+    Raises:
+        SequenceError: Skeletons without a body.
+    """
+    parts: list[NDArray[Any]] = []
+    owners: list[int] = []
+    for owner, (stream, moments) in enumerate(zip(streams, times, strict=True)):
+        pieces = clips_of(architecture, stream, moments)
+        parts += pieces
+        owners += [owner] * len(pieces)
+    lengths = torch.tensor([len(part) for part in parts])
+    batch = np.zeros((len(parts), int(lengths.max()), *parts[0].shape[1:]), np.float32)
+    for row, part in zip(batch, parts, strict=True):
+        row[: len(part)] = part
+    with torch.inference_mode():
+        vectors = network(torch.from_numpy(batch), lengths)
+        weighted = vectors * lengths[:, None]
+        total = torch.zeros(len(streams), vectors.shape[1]).index_add_(0, torch.tensor(owners), weighted)
+        return np.asarray(F.normalize(total, dim=1).numpy(), np.float32)
+
+
+def clips_of(
+    architecture: str, stream: NDArray[Any], times: NDArray[np.float64]
+) -> list[NDArray[np.generic]]:
+    """A walk as the clips that the network sees: at its rate, parted at gaps and where it is too long."""
+    kind = ARCHITECTURES[architecture]
+    if kind.modality == SKELETON:
+        stretches: Sequence[NDArray[Any]] = prepare(stream, times)
+    else:
+        stretches = [stream[resample(times)] if kind.rate_hz else stream]
+    return [clip[piece] for clip in stretches for piece in chunks(len(clip), kind.chunk)]

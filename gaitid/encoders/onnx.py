@@ -1,0 +1,76 @@
+"""A learned encoder's network as an ONNX file, for machines without torch.
+
+The file takes clips as the network sees them, (N, T, ...) float32 at the card's rate, all of one length,
+and gives (N, D) unit vectors; N and T are free. Bringing frames to the rate, and parting long walks,
+stay with the caller (`clips.resample`, `clips.chunks` and `poses.prepare` need numpy only). The result is
+compared with torch before the file gets its name.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+import torch
+from torch import nn
+
+from gaitid.encoders.learned import LearnedEncoder
+from gaitid.errors import InputError, WeightsError
+
+TOLERANCE = 1e-4
+_EXPORTED = ("strider", "stickman")
+"""The reference networks take the maximum over time in pieces, a loop that ONNX cannot hold."""
+_SHAPES = ((1, 9), (3, 31))
+"""Batch sizes and lengths that are compared with torch; none is the one that was traced."""
+
+
+def export(encoder: LearnedEncoder, path: Path) -> float:
+    """Write the network of an encoder; gives the largest difference to torch.
+
+    Raises:
+        InputError: The encoder is no `strider` or `stickman`.
+        WeightsError: The file gives other vectors than torch, by more than `TOLERANCE`.
+    """
+    if encoder.card.architecture not in _EXPORTED:
+        raise InputError(
+            f"architecture {encoder.card.architecture}", f"one of {', '.join(_EXPORTED)}", "run it with torch"
+        )
+    partial = path.with_name(f"{path.stem}.part.onnx")
+    try:
+        _write(encoder, partial)
+        session = onnxruntime.InferenceSession(partial, providers=["CPUExecutionProvider"])
+        gap = max(_gap(encoder.network, session, shape, encoder.frame_shape) for shape in _SHAPES)
+        if not gap <= TOLERANCE:
+            raise WeightsError(
+                f"the ONNX file differs by {gap:.3g}",
+                f"at most {TOLERANCE}",
+                "report the versions of torch and onnx",
+            )
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+    return gap
+
+
+def _write(encoder: LearnedEncoder, path: Path) -> None:
+    torch.onnx.export(
+        encoder.network,
+        (torch.rand(2, 16, *encoder.frame_shape),),
+        path,
+        input_names=["clips"],
+        output_names=["vectors"],
+        dynamic_shapes=({0: torch.export.Dim("n"), 1: torch.export.Dim("t")},),
+        dynamo=True,
+        external_data=False,
+        verbose=False,
+    )
+
+
+def _gap(network: nn.Module, session: Any, shape: tuple[int, int], frame: tuple[int, ...]) -> float:
+    clips = torch.rand(*shape, *frame, generator=torch.Generator().manual_seed(1))
+    with torch.inference_mode():
+        expected = network(clips).numpy()
+    (found,) = session.run(None, {"clips": clips.numpy()})
+    return float(np.abs(found - expected).max())

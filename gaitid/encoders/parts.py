@@ -1,0 +1,76 @@
+"""What networks with horizontal parts have in common."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812 - the usual name
+
+_PIECE = 128
+"""Frames that go through a network at once; more would only cost memory."""
+
+
+class PartMap(nn.Module):
+    """A linear map of its own for each part.
+
+    Args:
+        parts: P.
+        inputs: C.
+        outputs: D'.
+    """
+
+    def __init__(self, parts: int, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(parts, inputs, outputs) / inputs**0.5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, P, D') of (N, C, P)."""
+        return torch.einsum("ncp,pcd->npd", x, self.weight)
+
+
+def pyramid(x: Tensor, bins: Sequence[int]) -> Tensor:
+    """(N, C, P): mean plus maximum of each of `bins` horizontal strips of (N, C, H, W)."""
+    count, channels = x.shape[:2]
+    strips = [x.reshape(count, channels, number, -1) for number in bins]
+    return torch.cat([strip.mean(3) + strip.amax(3) for strip in strips], 2)
+
+
+def unit_parts(parts: Tensor) -> Tensor:
+    """(N, P * D') unit vectors of (N, P, D'): the inner product is the mean cosine over parts."""
+    unit: Tensor = F.normalize(parts, dim=2).flatten(1) / math.sqrt(parts.shape[1])
+    return unit
+
+
+def running_max(
+    frames: Callable[[Tensor], list[Tensor]], silhouettes: Tensor, lengths: Tensor
+) -> list[Tensor]:
+    """Maxima over time of what `frames` makes of single silhouettes, piece by piece.
+
+    Args:
+        frames: Gives features (M, C, h, w), one or more, of (M, 1, H, W) silhouettes.
+        silhouettes: (N, T, H, W).
+        lengths: (N,) valid frames.
+
+    Returns:
+        (N, C, h, w) each.
+    """
+    count, total = silhouettes.shape[:2]
+    best: list[Tensor] = []
+    step = max(1, _PIECE // count)
+    for start in range(0, total, step):
+        piece = silhouettes[:, start : start + step]
+        made = frames(piece.reshape(-1, 1, *piece.shape[2:]))
+        valid = torch.arange(start, start + piece.shape[1]) < lengths[:, None]  # (N, t)
+        peaks = [_masked_max(x.reshape(count, -1, *x.shape[1:]), valid) for x in made]
+        best = [torch.maximum(a, b) for a, b in zip(best, peaks, strict=True)] if best else peaks
+    return best
+
+
+def _masked_max(x: Tensor, valid: Tensor) -> Tensor:
+    """(N, C, h, w) maximum over the valid frames of (N, t, C, h, w)."""
+    if not bool(valid.all()):
+        x = x.masked_fill(~valid[:, :, None, None, None], float("-inf"))
+    return x.amax(1)

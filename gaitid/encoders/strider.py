@@ -1,0 +1,125 @@
+"""Strider: our silhouette network, cheap enough for one CPU core.
+
+Our own design. Its parts have known origins: horizontal parts with a linear map each from Chao et al.
+2019 (GaitSet, sec. 3.4) and Fu et al. 2019 (HPM); statistics of features over time instead of a
+temporal network from set pooling (GaitSet, sec. 3.3) and statistics pooling (Snyder et al. 2018,
+x-vectors); absolute differences in time as motion channels from temporal-difference networks (Wang et
+al. 2021, TDN). What differs: pooling over time comes after two small layers of each frame, so the wide
+layers run once a sequence and not once a frame, which makes the network about nine times cheaper.
+
+Frames come at a fixed rate (`clips.RATE_HZ`); the motion channels compare frames `LAG` apart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812 - the usual name
+
+LAG = 2
+"""Frames between the two pictures whose difference is a motion channel: 0.16 s, a sixth of a stride."""
+_EPSILON = 1e-4
+
+
+class StriderNet(nn.Module):
+    """Silhouettes -> embeddings.
+
+    Args:
+        stem: Channels of the first layer on each frame: 3x3 on 2x2 blocks of pixels, a 6x6 window.
+        frame: Channels of the 3x3 layer on each frame.
+        trunk: Channels of the three 3x3 layers on the pooled map.
+        parts: Horizontal parts; 16 is one a row of the map.
+        part_dimension: Numbers a part.
+        projection: Length of the embedding after the learned projection; 0 for none.
+    """
+
+    def __init__(
+        self,
+        *,
+        stem: int = 16,
+        frame: int = 32,
+        trunk: Sequence[int] = (128, 128, 160),
+        parts: int = 16,
+        part_dimension: int = 32,
+        projection: int = 256,
+    ) -> None:
+        super().__init__()
+        self.stem = nn.Sequential(
+            nn.PixelUnshuffle(2),  # four input channels: 3.6 times faster than a 5x5 layer on one
+            nn.Conv2d(4, stem, 3, padding=1, bias=False),
+            nn.MaxPool2d(2),
+            nn.BatchNorm2d(stem),
+            nn.LeakyReLU(0.01, inplace=True),
+        )
+        self.frame = _layer(stem, frame)
+        self.enter = _layer(5 * frame, trunk[0])
+        self.middle = _layer(trunk[0], trunk[1])
+        self.leave = _layer(trunk[1], trunk[2])
+        self.parts = parts
+        self.part_weights = nn.Parameter(torch.randn(parts, trunk[2], part_dimension) / trunk[2] ** 0.5)
+        self.norm = nn.BatchNorm1d(parts * part_dimension)
+        width = parts * part_dimension
+        self.projection = nn.Linear(width, projection, bias=False) if projection else None
+        if self.projection is not None:
+            nn.init.orthogonal_(self.projection.weight)
+        self.wide_dimension, self.dimension = width, projection or width
+        self.to(memory_format=torch.channels_last)
+
+    def forward(self, silhouettes: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """(N, D) unit vectors.
+
+        Args:
+            silhouettes: (N, T, H, W) float, 0..1; frames from `lengths[n]` on are padding.
+            lengths: (N,) int64, frames of each sequence, 1..T; None when nothing is padding.
+        """
+        wide = self.wide(silhouettes, lengths)
+        if self.projection is not None:
+            wide = F.normalize(self.projection(wide), dim=1)
+        return wide
+
+    def wide(self, silhouettes: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """(N, P * D') unit vectors before the projection; see `forward`."""
+        count, frames, height, width = silhouettes.shape
+        x = silhouettes.reshape(-1, 1, height, width)
+        x = self.frame(self.stem(x))  # (N * T, C, H/4, W/4)
+        x = _statistics(x.reshape(count, frames, *x.shape[1:]), lengths)  # (N, 5 C, H/4, W/4)
+        x = self.enter(x.contiguous(memory_format=torch.channels_last))
+        x = x + self.middle(x) if self.middle[0].out_channels == x.shape[1] else self.middle(x)
+        return self._read_parts(self.leave(x))
+
+    def _read_parts(self, x: Tensor) -> Tensor:
+        rows = x.mean(3) + x.amax(3)  # (N, C, rows)
+        bands = rows.reshape(*rows.shape[:2], self.parts, -1).mean(3)  # (N, C, P)
+        wide = torch.einsum("ncp,pcd->npd", bands, self.part_weights).flatten(1)
+        return F.normalize(self.norm(wide), dim=1)
+
+
+def _layer(inputs: int, outputs: int) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(inputs, outputs, 3, padding=1, bias=False),
+        nn.BatchNorm2d(outputs),
+        nn.LeakyReLU(0.01, inplace=True),
+    )
+
+
+def _statistics(x: Tensor, lengths: Tensor | None) -> Tensor:
+    """(N, 5 C, H, W): maximum, mean, deviation, largest and mean motion over the valid frames.
+
+    Args:
+        x: (N, T, C, H, W).
+        lengths: (N,) valid frames, or None.
+    """
+    if lengths is None or bool((lengths == x.shape[1]).all()):
+        return _pool(x)
+    parts = [_pool(one[None, :length]) for one, length in zip(x, lengths.tolist(), strict=True)]
+    return torch.cat(parts)
+
+
+def _pool(x: Tensor) -> Tensor:
+    """See `_statistics`, all frames valid."""
+    mean = x.mean(1)
+    deviation = (x.square().mean(1) - mean.square()).clamp(min=0).add(_EPSILON).sqrt()
+    motion = (x[:, LAG:] - x[:, :-LAG]).abs() if x.shape[1] > LAG else torch.zeros_like(x[:, :1])
+    return torch.cat([x.amax(1), mean, deviation, motion.amax(1), motion.mean(1)], 1)

@@ -1,0 +1,264 @@
+"""Weight files: tensors, the card that says what they are, and a golden example, in one safe file.
+
+The layout is that of safetensors (a length, a JSON header, raw little-endian numbers; nothing in it
+can run), so other tools can read it; it is written and read here with numpy alone. The header's
+metadata holds the card. Loading checks the header, the SHA-256 of the card and of the tensors, and
+whoever builds the network checks the golden example, so a file that is damaged, changed or used with
+other code gives a `WeightsError` and never a wrong score.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gaitid import settings
+from gaitid.errors import ConfigError, WeightsError
+
+_KINDS = {"F32": "<f4", "F16": "<f2", "F64": "<f8", "I64": "<i8", "I32": "<i4", "U8": "|u1"}
+_NAMES = {np.dtype(kind): name for name, kind in _KINDS.items()}
+_MAX_HEADER = 4 * 1024 * 1024
+_MAX_BYTES = 2 * 1024**3
+_GOLDEN = "golden."
+
+Tensors = Mapping[str, NDArray[Any]]
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One measured number: what, how much, and by which protocol."""
+
+    measure: str
+    value: float
+    protocol: str
+
+
+@dataclass(frozen=True)
+class Impostors:
+    """Scores of pairs of different subjects, for calibration; `protocol` says which pairs."""
+
+    mean: float
+    deviation: float
+    pairs: int
+    protocol: str
+
+
+@dataclass(frozen=True)
+class Card:
+    """All that a weight needs to be used rightly and judged fairly.
+
+    Attributes:
+        name: Name of the encoder.
+        architecture: Name in `networks.ARCHITECTURES`.
+        arguments: Of the network's constructor.
+        modalities: Streams it reads.
+        min_frames: Fewest frames it accepts.
+        rate_hz: Frames a second that the network sees.
+        dimension: Length of an embedding.
+        preprocessing: Version of the steps before the network; see `base.PREPROCESSING`.
+        threshold: Score of the operating point that a new gallery starts with, and `threshold_rule`
+            says how it was found.
+        threshold_rule: See `threshold`.
+        licence: Of the weights.
+        training_data: What they were trained on.
+        date: Day on which they were made, ISO 8601.
+        commit: Of the code that made them.
+        command: That made them.
+        metrics: Measured numbers.
+        impostors: Scores of different subjects, or None.
+    """
+
+    name: str
+    architecture: str
+    modalities: tuple[str, ...]
+    min_frames: int
+    rate_hz: float
+    dimension: int
+    preprocessing: str
+    threshold: float
+    threshold_rule: str
+    licence: str
+    training_data: str
+    date: str
+    commit: str
+    command: str
+    arguments: dict = field(default_factory=dict)  # type: ignore[type-arg]
+    metrics: tuple[Figure, ...] = ()
+    impostors: Impostors | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Golden:
+    """An example to check the network by.
+
+    Attributes:
+        clip: (T, ...) frames of one stream.
+        times: (T,) float64 seconds.
+        vector: (D,) float32 embedding that the network must give.
+    """
+
+    clip: NDArray[Any]
+    times: NDArray[np.float64]
+    vector: NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Weights:
+    """The content of a weight file.
+
+    Attributes:
+        card: What they are.
+        tensors: The network's state by name.
+        golden: The example.
+        sha256: Of the tensors: names, kinds, shapes and numbers; part of the encoder's contract.
+    """
+
+    card: Card
+    tensors: Tensors
+    golden: Golden
+    sha256: str
+
+
+def digest(tensors: Tensors) -> str:
+    """SHA-256 over names, kinds, shapes and bytes, in order of name."""
+    total = hashlib.sha256()
+    for name in sorted(tensors):
+        array = tensors[name]
+        total.update(f"{name}|{_kind(name, array)}|{list(array.shape)}|".encode())
+        total.update(_bytes(array))
+    return total.hexdigest()
+
+
+def save(path: Path, card: Card, tensors: Tensors, golden: Golden) -> Weights:
+    """Write a weight file under its name at once.
+
+    Raises:
+        WeightsError: A tensor has a kind that the file cannot hold.
+    """
+    held = {name: np.asarray(array) for name, array in tensors.items()}
+    example = {
+        f"{_GOLDEN}clip": golden.clip,
+        f"{_GOLDEN}times": golden.times,
+        f"{_GOLDEN}vector": golden.vector,
+    }
+    text = json.dumps(dataclasses.asdict(card), sort_keys=True)
+    sha = digest(held)
+    metadata = {
+        "card": text,
+        "card_sha256": hashlib.sha256(text.encode()).hexdigest(),
+        "tensors_sha256": sha,
+        "golden_sha256": digest(example),
+    }
+    header: dict[str, Any] = {"__metadata__": metadata}
+    pieces, start = [], 0
+    for name, array in sorted({**held, **example}.items()):
+        piece = _bytes(array)
+        header[name] = {
+            "dtype": _kind(name, array),
+            "shape": list(array.shape),
+            "data_offsets": [start, start + len(piece)],
+        }
+        pieces.append(piece)
+        start += len(piece)
+    head = json.dumps(header).encode()
+    head += b" " * (-len(head) % 8)
+    partial = path.with_name(path.name + ".part")
+    partial.write_bytes(len(head).to_bytes(8, "little") + head + b"".join(pieces))
+    partial.replace(path)
+    return Weights(card, held, golden, sha)
+
+
+def load(path: Path) -> Weights:
+    """Read and verify a weight file.
+
+    Raises:
+        WeightsError: It is missing, damaged, changed since it was made, or no weight file of ours.
+    """
+    header, body = _split(path)
+    metadata = header.pop("__metadata__", None)
+    wanted = ("card", "card_sha256", "tensors_sha256", "golden_sha256")
+    if not isinstance(metadata, dict) or not all(isinstance(metadata.get(key), str) for key in wanted):
+        raise _damaged(path, "no card", "a weight file made by gaitid")
+    if hashlib.sha256(metadata["card"].encode()).hexdigest() != metadata["card_sha256"]:
+        raise _damaged(path, "a card that was changed", f"sha256 {metadata['card_sha256']}")
+    arrays = {name: _tensor(path, name, entry, body) for name, entry in header.items()}
+    tensors = {name: array for name, array in arrays.items() if not name.startswith(_GOLDEN)}
+    example = {name: array for name, array in arrays.items() if name.startswith(_GOLDEN)}
+    for held, key in ((tensors, "tensors_sha256"), (example, "golden_sha256")):
+        if digest(held) != metadata[key]:
+            raise _damaged(path, f"sha256 {digest(held)}", f"{key} {metadata[key]}")
+    if sorted(example) != [f"{_GOLDEN}{name}" for name in ("clip", "times", "vector")]:
+        raise _damaged(path, "no golden example", "clip, times and vector")
+    golden = Golden(*(example[f"{_GOLDEN}{name}"] for name in ("clip", "times", "vector")))
+    return Weights(_card(path, metadata["card"]), tensors, golden, metadata["tensors_sha256"])
+
+
+def _card(path: Path, text: str) -> Card:
+    try:
+        return settings.build(Card, json.loads(text), str(path))
+    except (ConfigError, ValueError, TypeError) as error:
+        raise _damaged(path, f"a card that cannot be read ({error})", "a card of this version") from error
+
+
+def _split(path: Path) -> tuple[dict[str, Any], memoryview]:
+    """Header and body of the file."""
+    try:
+        size = path.stat().st_size
+        if size > _MAX_BYTES:
+            raise _damaged(path, f"{size} bytes", f"at most {_MAX_BYTES}")
+        data = memoryview(path.read_bytes())
+    except OSError as error:
+        raise WeightsError(f"{path} cannot be read ({error})", "a weight file", "check the path") from error
+    length = int.from_bytes(data[:8], "little")
+    if len(data) < 8 or not 2 <= length <= min(_MAX_HEADER, len(data) - 8):
+        raise _damaged(path, f"{len(data)} bytes without a header", "a safetensors file")
+    try:
+        header = json.loads(bytes(data[8 : 8 + length]))
+    except (ValueError, RecursionError) as error:
+        raise _damaged(path, "a header that is no JSON", "a safetensors file") from error
+    if not isinstance(header, dict):
+        raise _damaged(path, "a header that is no table", "a safetensors file")
+    return header, data[8 + length :]
+
+
+def _tensor(path: Path, name: str, entry: Any, body: memoryview) -> NDArray[Any]:
+    try:
+        kind = np.dtype(_KINDS[entry["dtype"]])
+        shape = tuple(int(side) for side in entry["shape"])
+        start, stop = (int(place) for place in entry["data_offsets"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise _damaged(path, f"tensor {name!r} of an unknown form", f"one of {', '.join(_KINDS)}") from error
+    if (
+        min(shape, default=0) < 0
+        or not 0 <= start <= stop <= len(body)
+        or stop - start != math.prod(shape) * kind.itemsize
+    ):
+        raise _damaged(
+            path, f"tensor {name!r} of {stop - start} bytes", f"shape {list(shape)} within the file"
+        )
+    array: NDArray[Any] = np.frombuffer(body[start:stop], kind).reshape(shape)
+    return array
+
+
+def _kind(name: str, array: NDArray[Any]) -> str:
+    kind = _NAMES.get(array.dtype.newbyteorder("<"))
+    if kind is None:
+        raise WeightsError(f"tensor {name!r} is {array.dtype}", f"one of {', '.join(_KINDS)}", "convert it")
+    return kind
+
+
+def _bytes(array: NDArray[Any]) -> bytes:
+    return np.ascontiguousarray(array).astype(array.dtype.newbyteorder("<"), copy=False).tobytes()
+
+
+def _damaged(path: Path, got: str, expected: str) -> WeightsError:
+    return WeightsError(f"{path.name} has {got}", f"expected {expected}", "fetch or make the file again")

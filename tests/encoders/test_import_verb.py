@@ -1,0 +1,41 @@
+"""The verb import-checkpoint, from a file to a file."""
+
+from __future__ import annotations
+
+import pytest
+
+torch = pytest.importorskip("torch", reason="torch is not installed: pip install 'gaitid[torch]'")
+
+from gaitid.cli import main  # noqa: E402
+from gaitid.encoders import networks  # noqa: E402
+from gaitid.encoders.learned import LearnedEncoder  # noqa: E402
+
+
+def _theirs() -> dict[str, torch.Tensor]:
+    """A small GaitSet by the framework's names."""
+    ours = networks.build("gaitset", {"channels": [4, 6, 8], "part_dimension": 5}).state_dict()
+    names = {
+        f"frame{b}.{c}.weight": f"set_block{b}.forward_block.{c}.conv.weight" for b in "123" for c in "02"
+    }
+    names |= {f"global{b}.{c}.weight": f"gl_block{b}.{c}.conv.weight" for b in "23" for c in "02"}
+    names["head.weight"] = "Head.fc_bin"
+    return {names[name]: value for name, value in ours.items()}
+
+
+def test_it_writes_an_encoder_and_warns(tmp_path, capsys):
+    torch.save({"model": _theirs()}, tmp_path / "theirs.pt")
+    target = tmp_path / "small.safetensors"
+    line = ["import-checkpoint", str(tmp_path / "theirs.pt"), str(target), "--architecture", "gaitset"]
+    assert main(line) == 0
+    shown = capsys.readouterr()
+    assert "encoder small, 310 numbers" in shown.out
+    assert "academic use only" in shown.err
+    assert LearnedEncoder(target).dimension == 62 * 5
+
+
+def test_it_refuses_what_it_does_not_know(tmp_path, capsys):
+    torch.save(_theirs(), tmp_path / "theirs.pt")
+    line = ["import-checkpoint", str(tmp_path / "theirs.pt"), str(tmp_path / "x.safetensors")]
+    assert main([*line, "--architecture", "gaitbase"]) == 2
+    assert "gaitbase" in capsys.readouterr().err
+    assert not (tmp_path / "x.safetensors").exists()

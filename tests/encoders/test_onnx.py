@@ -1,0 +1,68 @@
+"""Export to ONNX: the same vectors from ONNX Runtime, for any batch and length."""
+
+from __future__ import annotations
+
+import sys
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", reason="torch is not installed: pip install 'gaitid[torch]'")
+onnxruntime = pytest.importorskip("onnxruntime", reason="onnxruntime is not installed: 'gaitid[onnx]'")
+
+from gaitid.cli import main  # noqa: E402
+from gaitid.encoders import networks, weights  # noqa: E402
+from gaitid.encoders.base import PREPROCESSING  # noqa: E402
+from gaitid.encoders.learned import LearnedEncoder  # noqa: E402
+from gaitid.synthetic import Cohort  # noqa: E402
+
+STRIDER = {"stem": 4, "frame": 4, "trunk": [8, 8, 8], "part_dimension": 4, "projection": 16}
+STICKMAN = {"width": 8, "dilations": [1, 2], "hidden": 16, "projection": 8}
+GAITSET = {"channels": [4, 4, 4], "part_dimension": 2}
+
+
+def _encoder(folder, architecture: str, arguments: dict) -> tuple[LearnedEncoder, object]:
+    walk = Cohort(1).sequence(0, frames=30).sequence()
+    network = networks.build(architecture, arguments).eval()
+    kind = networks.ARCHITECTURES[architecture]
+    clip = walk.streams[kind.modality]
+    vector = networks.embed(architecture, network, [clip], [walk.times])[0]
+    card = weights.Card(
+        "small", architecture, (kind.modality,), 8, kind.rate_hz, len(vector), PREPROCESSING, 0.5, "none",
+        "Apache-2.0", "none", "2026-11-22", "", "none", arguments,
+    )  # fmt: skip
+    state = {name: value.numpy() for name, value in network.state_dict().items()}
+    path = folder / "small.safetensors"
+    weights.save(path, card, state, weights.Golden(clip, walk.times, vector))
+    return LearnedEncoder(path), path
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning")
+@pytest.mark.parametrize(("name", "arguments"), [("strider", STRIDER), ("stickman", STICKMAN)])
+def test_onnx_runtime_gives_the_same_embeddings(tmp_path, capsys, name, arguments):
+    encoder, path = _encoder(tmp_path, name, arguments)
+    target = tmp_path / "small.onnx"
+    assert main(["export", str(path), "--onnx", str(target)]) == 0
+    assert "largest difference to torch" in capsys.readouterr().out
+    session = onnxruntime.InferenceSession(target, providers=["CPUExecutionProvider"])
+    walk = Cohort(2).sequence(0, frames=40).sequence()
+    stream = walk.streams[encoder.modalities[0]]
+    clips = np.stack([np.asarray(c, np.float32) for c in networks.clips_of(name, stream, walk.times)])
+    (vectors,) = session.run(None, {"clips": clips})
+    np.testing.assert_allclose(vectors[0], encoder(walk).vector, atol=1e-4)
+    assert not list(tmp_path.glob("*.part*"))
+
+
+def test_a_reference_network_is_refused(tmp_path, capsys):
+    _, path = _encoder(tmp_path, "gaitset", GAITSET)
+    assert main(["export", str(path), "--onnx", str(tmp_path / "x.onnx")]) == 2
+    assert "one of strider, stickman" in capsys.readouterr().err
+
+
+def test_without_the_packages_it_names_the_extra(tmp_path, capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    monkeypatch.delitem(sys.modules, "gaitid.encoders.onnx", raising=False)
+    monkeypatch.delattr("gaitid.encoders.onnx", raising=False)
+    _, path = _encoder(tmp_path, "strider", STRIDER)
+    assert main(["export", str(path), "--onnx", str(tmp_path / "x.onnx")]) == 1
+    assert "gaitid[onnx]" in capsys.readouterr().err

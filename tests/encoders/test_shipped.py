@@ -1,0 +1,79 @@
+"""Every shipped weight file: sound, small, registered, described, and better than its rivals."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", reason="torch is not installed: pip install 'gaitid[torch]'")
+
+from gaitid import registry  # noqa: E402
+from gaitid.encoders import weights  # noqa: E402
+from gaitid.encoders.base import load_encoder  # noqa: E402
+from gaitid.encoders.learned import LearnedEncoder  # noqa: E402
+from gaitid.records import SILHOUETTE, SKELETON  # noqa: E402
+from gaitid.synthetic import Cohort  # noqa: E402
+
+ROOT = Path(__file__).resolve().parents[2]
+FILES = sorted((ROOT / "gaitid" / "encoders" / "weights").glob("*.safetensors"))
+MAX_BYTES = 12_000_000
+
+
+def test_there_are_some_and_they_are_small():
+    assert FILES
+    assert sum(file.stat().st_size for file in FILES) <= MAX_BYTES
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+def test_it_loads_by_its_registered_name_and_gives_the_golden_vector(file: Path):
+    held = weights.load(file)
+    assert held.card.name == file.stem
+    assert file.stem in registry.names("encoders")
+    encoder = load_encoder(file.stem)
+    assert isinstance(encoder, LearnedEncoder)
+    assert encoder.card == held.card
+    assert "synthetic" in held.card.training_data
+    assert held.card.licence == "Apache-2.0"
+    assert held.card.impostors is not None
+    assert held.golden.vector.shape == (encoder.dimension,)
+    assert encoder.dimension <= 256
+
+
+def test_the_model_card_is_fresh():
+    from training.model_card import model_card
+
+    text = (ROOT / "MODEL_CARD.md").read_text(encoding="utf-8")
+    assert text == model_card()
+    assert "synthetic walkers" in text.splitlines()[0]
+
+
+def _walks(modality: str):
+    """A gallery of 24 strangers from the left, and the same people another day, 36 degrees on."""
+    cohort = Cohort(77, "test")
+
+    def walk(person: int, day: int, view: float):
+        return cohort.sequence(person, day, view=view, frames=40).sequence(modalities=(modality,))
+
+    return [walk(i, 0, 90.0) for i in range(24)], [walk(i, 1, 54.0) for i in range(24)]
+
+
+def _rank(encoder, gallery, probes) -> float:
+    """Mean reciprocal rank of the right subject."""
+    one = np.array([e.vector for e in encoder.batch(gallery)])
+    two = np.array([e.vector for e in encoder.batch(probes)])
+    scores = two @ one.T
+    return float((1 / (scores >= scores.diagonal()[:, None]).sum(1)).mean())
+
+
+def test_strider_beats_the_gait_energy_image_across_views_and_days():
+    gallery, probes = _walks(SILHOUETTE)
+    ours, gei = _rank(load_encoder("strider"), gallery, probes), _rank(load_encoder("gei"), gallery, probes)
+    assert ours > 1.5 * gei
+
+
+def test_stickman_is_far_above_chance_across_views_and_days():
+    gallery, probes = _walks(SKELETON)
+    chance = float((1 / np.arange(1, 25)).mean())
+    assert _rank(load_encoder("stickman"), gallery, probes) > 2 * chance

@@ -1,0 +1,109 @@
+"""Shards hold what the walks were; batches are P x K, session by session, and repeatable."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import numpy as np
+import pytest
+
+from gaitid.errors import DatasetError
+from gaitid.synthetic import Cohort, Item
+from training import augment
+from training.corpus import Corpus, Sampler
+from training.shards import synthetic_entries, write_shard
+
+
+def test_an_empty_folder_and_an_empty_shard_are_refused(tmp_path):
+    with pytest.raises(DatasetError, match="no shards"):
+        Corpus(tmp_path)
+    with pytest.raises(DatasetError, match="no sequences"):
+        write_shard(tmp_path / "none", [])
+
+
+def test_shards_hold_the_walks(shards):
+    corpus = Corpus(shards)
+    item = Item(2, 0, 0, "nm", 60.0, 24)
+    entries = list(synthetic_entries(Cohort(5), [item], 2, (0.5, 1.0)))
+    numbers = [i for i, label in enumerate(corpus.labels) if label == entries[0].label]
+    assert len(corpus) == 16
+    assert len(corpus.subjects) == 4
+    assert len(numbers) == 2
+    for number, entry in zip(numbers, entries, strict=True):
+        np.testing.assert_array_equal(corpus.silhouettes(number), entry.sequence.silhouettes)
+        np.testing.assert_array_equal(corpus.skeletons(number), entry.sequence.skeletons)
+        np.testing.assert_array_equal(corpus.times(number), entry.sequence.times)
+        np.testing.assert_allclose(corpus.joints(number), entry.joints, atol=2e-3)
+
+
+def test_more_subjects_than_there_are_is_an_error(shards):
+    with pytest.raises(DatasetError, match="4 subjects"):
+        Corpus(shards, 5)
+    with pytest.raises(DatasetError, match="at least 5"):
+        Sampler(Corpus(shards), 5, 2, 0)
+
+
+def test_a_batch_has_p_subjects_k_sequences_and_all_days(shards):
+    corpus = Corpus(shards)
+    sampler = Sampler(corpus, 3, 2, seed=7)
+    for step in range(20):
+        numbers, classes = sampler.batch(step)
+        assert sorted(Counter(classes).values()) == [2, 2, 2]
+        for first, second in zip(numbers[::2], numbers[1::2], strict=True):
+            a, b = corpus.labels[first], corpus.labels[second]
+            assert a.subject == b.subject
+            assert a.session != b.session
+        assert [corpus.subjects[c] for c in classes] == [corpus.labels[n].subject for n in numbers]
+
+
+def test_a_batch_depends_on_seed_and_step_only(shards):
+    corpus = Corpus(shards)
+    one, two = Sampler(corpus, 3, 4, seed=7), Sampler(corpus, 3, 4, seed=7)
+    one.batch(0)
+    assert one.batch(5) == two.batch(5)
+    assert one.batch(5) != one.batch(6)
+    assert one.batch(5) != Sampler(corpus, 3, 4, seed=8).batch(5)
+
+
+@pytest.mark.parametrize("fps", [8, 10, 12.5, 25, 30])
+def test_chosen_frames_follow_the_clock_of_any_camera(fps):
+    still = augment.Augmentation(speed=1.0, drop=0.0)
+    times = np.arange(80) / fps
+    places = augment.choose_frames(np.random.default_rng(0), times, 16, still)
+    gaps = np.diff(times[places])
+    assert len(places) == 16
+    assert gaps.mean() == pytest.approx(0.08, abs=1 / fps / 15 + 1e-6)
+
+
+def test_a_short_walk_goes_round_again():
+    places = augment.choose_frames(
+        np.random.default_rng(0), np.arange(4) / 12.5, 12, augment.Augmentation(speed=1.0, drop=0.0)
+    )
+    assert places.tolist() == [0, 1, 2, 3] * 3
+
+
+def test_augmentation_keeps_form_and_changes_content(shards):
+    corpus = Corpus(shards)
+    clip = corpus.silhouettes(0)[:12]
+    changed = [augment.silhouettes(np.random.default_rng(i), clip, augment.Augmentation()) for i in range(30)]
+    for one in changed:
+        assert one.shape == clip.shape
+        assert one.dtype == np.uint8
+        assert set(np.unique(one)) <= {0, 1}
+    assert all((one != clip).any() for one in changed)
+    again = augment.silhouettes(np.random.default_rng(3), clip, augment.Augmentation())
+    np.testing.assert_array_equal(again, changed[3])
+
+
+def test_no_augmentation_changes_nothing(shards):
+    clip = Corpus(shards).silhouettes(0)
+    names = ("speed", "drop", "flip", "shift_px", "scale", "shear", "morphology", "coarse", "rough")
+    off = augment.Augmentation(**dict.fromkeys((*names, "erase", "blink", "cut"), 0.0))
+    np.testing.assert_array_equal(augment.silhouettes(np.random.default_rng(0), clip, off), clip)
+
+
+def test_flip_mirrors(shards):
+    clip = Corpus(shards).silhouettes(0)
+    names = ("drop", "shift_px", "scale", "shear", "morphology", "coarse", "rough", "erase", "blink", "cut")
+    how = augment.Augmentation(speed=1.0, flip=1.0, **dict.fromkeys(names, 0.0))
+    np.testing.assert_array_equal(augment.silhouettes(np.random.default_rng(0), clip, how), clip[:, :, ::-1])

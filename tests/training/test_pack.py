@@ -1,0 +1,69 @@
+"""A run becomes an encoder: the card says what was measured, and the encoder gives the same vectors."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", reason="torch is not installed: pip install 'gaitid[torch]'")
+
+from gaitid.encoders import networks  # noqa: E402
+from gaitid.encoders.learned import LearnedEncoder  # noqa: E402
+from gaitid.records import SILHOUETTE, SKELETON, GaitSequence  # noqa: E402
+from training import pack  # noqa: E402
+from training.corpus import Corpus  # noqa: E402
+from training.recipe import Batch, Data, Network, Recipe, Schedule  # noqa: E402
+from training.train import train  # noqa: E402
+
+STRIDER = {"stem": 4, "frame": 4, "trunk": [8, 8, 8], "part_dimension": 4, "projection": 16}
+STICKMAN = {"width": 8, "dilations": [1], "hidden": 16, "projection": 8}
+
+
+@pytest.mark.parametrize(
+    ("network", "stream"),
+    [(Network("strider", STRIDER), SILHOUETTE), (Network("stickman", STICKMAN), SKELETON)],
+    ids=["strider", "stickman"],
+)
+def test_a_run_becomes_an_encoder(tmp_path: Path, shards, heldout, network, stream):
+    schedule = Schedule(steps=2, warmup=1, check_every=5)
+    recipe = Recipe(Data(shards, heldout), network, Batch(3, 2, (8,)), schedule=schedule)
+    train(recipe, tmp_path / "run", workers=0)
+    test, target = Corpus(heldout), tmp_path / "out" / "mine.safetensors"
+    views = sorted({label.view for label in test.labels})
+    pack.VIEWS, kept = views, pack.VIEWS
+    try:
+        made = pack.pack(recipe, tmp_path / "run", test, target, pack.Story("mine", "synthetic", "none"))
+    finally:
+        pack.VIEWS = kept
+    encoder = LearnedEncoder(target)
+    assert encoder.name == "mine"
+    assert encoder.modalities == (stream,)
+    assert encoder.card == made.card
+    average, step = pack.load_average(recipe, tmp_path / "run")
+    assert step == 2
+    frames = test.silhouettes(1) if stream == SILHOUETTE else test.skeletons(1)
+    vector = networks.embed(network.name, average, [frames], [test.times(1)])[0]
+    sequence = GaitSequence({stream: frames}, test.times(1))
+    np.testing.assert_allclose(encoder(sequence).vector, vector, atol=1e-6)
+    figures = {figure.measure: figure.value for figure in made.card.metrics}
+    assert figures["optimiser steps"] == 2
+    assert ("rank-1, CL, cross view: gei" in figures) == (stream == SILHOUETTE)
+    assert all(0 <= f.value <= 1 for f in made.card.metrics[1:])
+
+
+def test_the_threshold_lets_one_impostor_in_a_thousand_pass(tmp_path: Path, heldout):
+    corpus = Corpus(heldout)
+    rng = np.random.default_rng(0)
+    vectors = rng.normal(size=(len(corpus), 8)).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    scores = pack.impostor_scores(corpus, lambda numbers: vectors[numbers])
+    labels = corpus.labels
+    expected = [
+        float(vectors[i] @ vectors[j])
+        for i, a in enumerate(labels)
+        for j, b in enumerate(labels)
+        if a.session != "0" and b.session == "0" and a.subject != b.subject
+    ]
+    np.testing.assert_allclose(np.sort(scores), np.sort(expected), atol=1e-6)

@@ -1,0 +1,207 @@
+"""The loop: it learns, it resumes to the bit after kill -9, and it says when training fails."""
+
+from __future__ import annotations
+
+import csv
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", reason="torch is not installed: pip install 'gaitid[torch]'")
+
+from gaitid import settings  # noqa: E402
+from gaitid.errors import ConfigError, UnknownName  # noqa: E402
+from training import train as trainer  # noqa: E402
+from training.augment import Augmentation  # noqa: E402
+from training.batches import stream  # noqa: E402
+from training.poses import PoseAugmentation  # noqa: E402
+from training.recipe import Batch, Data, Network, Recipe, Schedule  # noqa: E402
+
+ROOT = Path(__file__).resolve().parents[2]
+SMALL = {"stem": 4, "frame": 4, "trunk": [8, 8, 8], "part_dimension": 4, "projection": 16}
+STEPS = 12
+
+
+@pytest.fixture
+def recipe(shards: Path, heldout: Path) -> Recipe:
+    return Recipe(
+        Data(shards, heldout),
+        Network("strider", SMALL),
+        Batch(3, 2, (6, 8)),
+        schedule=Schedule(steps=STEPS, warmup=3, check_every=6, save_every=2),
+    )
+
+
+def _toml(recipe: Recipe) -> str:
+    return f"""
+seed = {recipe.seed}
+[data]
+train = "{recipe.data.train}"
+validation = "{recipe.data.validation}"
+[network]
+name = "strider"
+arguments = {{ stem = 4, frame = 4, trunk = [8, 8, 8], part_dimension = 4, projection = 16 }}
+[batch]
+subjects = 3
+each = 2
+frames = [6, 8]
+[schedule]
+steps = {STEPS}
+warmup = 3
+check_every = 6
+save_every = 2
+"""
+
+
+def _weights(run: Path) -> dict[str, object]:
+    state = torch.load(run / "checkpoint.pt", weights_only=True)
+    assert state["step"] == STEPS
+    return {f"{part}.{k}": v for part in ("network", "average", "classifier") for k, v in state[part].items()}
+
+
+def _assert_equal(one: dict, two: dict) -> None:
+    assert one.keys() == two.keys()
+    for name, value in one.items():
+        assert torch.equal(value, two[name]), name
+
+
+def _rows(run: Path) -> list[dict[str, str]]:
+    with (run / "metrics.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_a_recipe_is_read_from_toml(tmp_path: Path, recipe: Recipe):
+    file = tmp_path / "recipe.toml"
+    file.write_text(_toml(recipe))
+    assert settings.load(file, Recipe) == recipe
+    file.write_text(_toml(recipe) + "rat = 1\n")
+    with pytest.raises(ConfigError, match="'rat'"):
+        settings.load(file, Recipe)
+
+
+def test_every_recipe_in_the_repository_is_valid():
+    files = sorted((ROOT / "training" / "recipes").glob("*.toml"))
+    assert files
+    for file in files:
+        recipe = settings.load(file, Recipe)
+        trainer.build(recipe.network.name, recipe.network.arguments)
+
+
+def test_killed_and_resumed_is_the_same_to_the_bit(tmp_path: Path, recipe: Recipe):
+    torch.set_num_threads(1)
+    trainer.train(recipe, tmp_path / "whole", workers=0)
+    file = tmp_path / "recipe.toml"
+    file.write_text(_toml(recipe))
+    run = tmp_path / "killed"
+    command = [sys.executable, "-m", "training.train", str(file), str(run), "--workers", "0"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    process = subprocess.Popen(command, cwd=ROOT, env=environment, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 60
+    while not (run / "checkpoint.pt").exists() and time.monotonic() < deadline:
+        time.sleep(0.005)
+    process.send_signal(signal.SIGKILL)
+    process.wait(timeout=10)
+    reached = torch.load(run / "checkpoint.pt", weights_only=True)["step"]
+    assert 0 < reached < STEPS
+    trainer.train(recipe, run, workers=0)
+    _assert_equal(_weights(run), _weights(tmp_path / "whole"))
+    rows, whole = _rows(run), _rows(tmp_path / "whole")
+    assert [row["step"] for row in rows] == [str(step) for step in range(1, STEPS + 1)]
+    for row, other in zip(rows, whole, strict=True):
+        row.pop("seconds"), other.pop("seconds")
+        assert row == other
+
+
+def test_a_worker_makes_the_same_batches(recipe: Recipe):
+    here = list(stream(recipe, range(3, 6), 0))
+    there = list(stream(recipe, range(3, 6), 1))
+    for (a, b), (c, d) in zip(here, there, strict=True):
+        np.testing.assert_array_equal(a, c)
+        np.testing.assert_array_equal(b, d)
+
+
+def test_a_checkpoint_of_another_recipe_is_refused(tmp_path: Path, recipe: Recipe):
+    trainer.train(replace(recipe, schedule=replace(recipe.schedule, steps=2)), tmp_path, workers=0)
+    with pytest.raises(ConfigError, match="another recipe"):
+        trainer.train(replace(recipe, seed=2), tmp_path, workers=0)
+
+
+def test_a_run_starts_from_another_and_refuses_a_foreign_one(tmp_path: Path, recipe: Recipe):
+    first = replace(recipe, schedule=replace(recipe.schedule, steps=2))
+    old = trainer.train(first, tmp_path / "old", workers=0)
+    next_recipe = replace(first, start=str(tmp_path / "old" / "checkpoint.pt"), seed=9)
+    new = trainer.Run(next_recipe, 4)
+    trainer.start_from(new, Path(next_recipe.start))
+    _assert_equal(new.network.state_dict(), old.average.state_dict())
+    _assert_equal(new.classifier.state_dict(), old.classifier.state_dict())
+    other = trainer.Run(replace(recipe, network=Network("strider", {**SMALL, "frame": 8})), 4)
+    with pytest.raises(ConfigError, match="another network"):
+        trainer.start_from(other, Path(next_recipe.start))
+
+
+def test_the_held_out_people_are_watched(tmp_path: Path, recipe: Recipe):
+    trainer.train(recipe, tmp_path, workers=0)
+    looks = [row for row in _rows(tmp_path) if row["cross_cl"]]
+    assert [row["step"] for row in looks] == ["6", "12"]
+    for row in looks:
+        assert all(0 <= float(row[name]) <= 1 for name in trainer.HELD_OUT)
+
+
+def test_it_learns_its_four_people(recipe: Recipe):
+    names = ("drop", "flip", "shift_px", "scale", "shear", "morphology", "coarse", "rough", "erase", "blink")
+    plain = Augmentation(speed=1.0, cut=0.0, **dict.fromkeys(names, 0.0))
+    wider = Network("strider", {**SMALL, "frame": 8, "trunk": [24, 24, 24], "part_dimension": 8})
+    schedule = Schedule(steps=60, warmup=3, rate=3e-3)
+    longer = replace(recipe, network=wider, schedule=schedule, augmentation=plain, batch=Batch(4, 3, (8,)))
+    run = trainer.Run(longer, 4)
+    losses = [run.advance(*batch)["loss"] for batch in stream(longer, range(60), 0)]
+    assert np.mean(losses[-10:]) < 0.5 * np.mean(losses[:10])
+
+
+def test_it_learns_from_skeletons_too(recipe: Recipe):
+    network = Network("stickman", {"width": 16, "dilations": [1, 2], "hidden": 32, "projection": 16})
+    calm = PoseAugmentation(spread_deg=(10.0,), noise=(0.0, 0.5), hide=0.0, drop=0.0, blink=0.0)
+    schedule = Schedule(steps=40, warmup=3, rate=3e-3)
+    other = replace(recipe, network=network, schedule=schedule, poses=calm, batch=Batch(4, 2, (20,)))
+    run = trainer.Run(other, 4)
+    losses = [run.advance(*batch)["loss"] for batch in stream(other, range(40), 0)]
+    assert np.mean(losses[-10:]) < 0.7 * np.mean(losses[:10])
+
+
+def test_nan_and_collapse_stop_the_run(recipe: Recipe):
+    run = trainer.Run(recipe, 4)
+    clips, classes = next(iter(stream(recipe, range(1), 0)))
+    with torch.no_grad():
+        run.classifier.weight[0, 0] = float("nan")
+    with pytest.raises(trainer.TrainingFailed, match="loss is nan"):
+        run.advance(clips, classes)
+    run = trainer.Run(recipe, 4)
+    run.step = 51
+    with torch.no_grad():
+        run.network.norm.weight.zero_()
+        run.network.norm.bias.fill_(1.0)
+    with pytest.raises(trainer.TrainingFailed, match="collapsed"):
+        run.advance(clips, classes)
+
+
+def test_the_rate_warms_up_and_falls_to_zero():
+    schedule = Schedule(steps=100, warmup=10, rate=1e-3)
+    rates = [trainer.rate_at(step, schedule) for step in range(101)]
+    assert rates[0] == pytest.approx(1e-4)
+    assert max(rates) == pytest.approx(1e-3)
+    assert rates.index(max(rates)) in (9, 10)
+    assert rates[100] == pytest.approx(0)
+    assert all(a >= b for a, b in pairwise(rates[10:]))
+
+
+def test_an_unknown_network_names_the_nearest():
+    with pytest.raises(UnknownName, match="strider"):
+        trainer.build("stridr", {})

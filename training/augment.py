@@ -1,0 +1,154 @@
+"""Changes that make synthetic silhouettes as various as what real cameras and segmenters give.
+
+Each takes a random generator and a (T, 64, 44) uint8 0/1 clip and gives another; probabilities and
+strengths stand in `Augmentation`, so that a recipe can change each.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from gaitid.encoders.clips import resample
+
+Clip = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """How often and how strongly clips are changed.
+
+    Attributes:
+        speed: Largest factor on the time scale, up or down.
+        drop: Largest share of source frames that are lost.
+        flip: Probability of a mirrored clip.
+        shift_px: Largest shift.
+        scale: Largest relative change of height and width, drawn apart.
+        shear: Largest lean, columns a row.
+        morphology: Probability of a thinner or fatter body.
+        coarse: Probability of a low resolution.
+        rough: Probability of rough edges.
+        erase: Probability of a rectangle hidden in all frames.
+        blink: Probability of rectangles hidden in some frames.
+        cut: Probability of lost feet or a lost head, with the rest stretched, as alignment does.
+    """
+
+    speed: float = 1.2
+    drop: float = 0.3
+    flip: float = 0.5
+    shift_px: float = 2.0
+    scale: float = 0.07
+    shear: float = 0.04
+    morphology: float = 0.3
+    coarse: float = 0.25
+    rough: float = 0.25
+    erase: float = 0.3
+    blink: float = 0.15
+    cut: float = 0.15
+
+
+def choose_frames(
+    rng: np.random.Generator, times: NDArray[np.float64], frames: int, how: Augmentation
+) -> NDArray[np.intp]:
+    """(frames,) indices of a random stretch at the networks' rate, after a change of speed and losses."""
+    kept = np.flatnonzero(rng.random(len(times)) >= rng.uniform(0, how.drop))
+    if len(kept) < 2:
+        kept = np.arange(len(times))
+    pace = float(np.exp(rng.uniform(-1, 1) * np.log(how.speed)))
+    places = kept[resample(times[kept] * pace)]
+    if len(places) < frames:  # a short walk goes round again
+        places = np.resize(places, frames)
+    start = int(rng.integers(0, len(places) - frames + 1))
+    return places[start : start + frames]
+
+
+def silhouettes(rng: np.random.Generator, clip: Clip, how: Augmentation) -> Clip:
+    """A changed clip of the same shape."""
+    clip = _warp(rng, clip, how)
+    for chance, change in (
+        (how.morphology, _morphology),
+        (how.coarse, _coarse),
+        (how.rough, _rough),
+        (how.erase, _erase),
+        (how.blink, _blink),
+    ):
+        if rng.random() < chance:
+            clip = change(rng, clip)
+    return clip
+
+
+def _warp(rng: np.random.Generator, clip: Clip, how: Augmentation) -> Clip:
+    """Mirror, cut, shift, stretch and lean, as one affine map."""
+    _, height, width = clip.shape
+    stretch_x, stretch_y = 1 + rng.uniform(-how.scale, how.scale, 2)
+    middle_y = height / 2
+    if rng.random() < how.cut:
+        lost = rng.uniform(0.02, 0.12)
+        stretch_y /= 1 - lost
+        stretch_x /= 1 - lost
+        middle_y += height * lost / 2 * rng.choice([-1, 1], p=[0.7, 0.3])  # feet more often than head
+    if rng.random() < how.flip:
+        stretch_x = -stretch_x
+    lean = rng.uniform(-how.shear, how.shear)
+    move_x, move_y = rng.uniform(-how.shift_px, how.shift_px) / 1.0, rng.uniform(-0.5, 0.5) * how.shift_px
+    middle_x = (width - 1) / 2
+    matrix = np.array(
+        [
+            [stretch_x, lean, middle_x - stretch_x * middle_x - lean * height / 2 + move_x],
+            [0.0, stretch_y, height / 2 - stretch_y * middle_y + move_y],
+        ]
+    )
+    return np.stack([cv2.warpAffine(f * np.uint8(255), matrix, (width, height)) > 127 for f in clip]).view(
+        np.uint8
+    )
+
+
+def _tall(clip: Clip) -> Clip:
+    return clip.reshape(-1, clip.shape[2])
+
+
+def _morphology(rng: np.random.Generator, clip: Clip) -> Clip:
+    size = (int(rng.integers(1, 4)), int(rng.integers(2, 4)))
+    change = cv2.dilate if rng.random() < 0.5 else cv2.erode
+    return np.asarray(change(_tall(clip), np.ones(size, np.uint8)), np.uint8).reshape(clip.shape)
+
+
+def _coarse(rng: np.random.Generator, clip: Clip) -> Clip:
+    frames, height, width = clip.shape
+    share = rng.uniform(0.25, 0.6)
+    small = (max(8, round(width * share)), max(12, round(height * share)) * frames)
+    low = cv2.resize(_tall(clip) * np.uint8(255), small, interpolation=cv2.INTER_AREA)
+    back = cv2.resize(low, (width, height * frames), interpolation=cv2.INTER_LINEAR)
+    return (back > 127).view(np.uint8).reshape(clip.shape)
+
+
+def _rough(rng: np.random.Generator, clip: Clip) -> Clip:
+    frames, height, width = clip.shape
+    cells = int(rng.integers(6, 17))
+    soft = cv2.GaussianBlur(_tall(clip).astype(np.float32), (0, 0), rng.uniform(0.7, 1.5))
+    noise = rng.standard_normal((frames * cells, cells * width // height + 1), np.float32)
+    slow = cv2.resize(noise, (width, height * frames), interpolation=cv2.INTER_LINEAR)
+    return (soft + rng.uniform(0.05, 0.25) * slow > 0.5).view(np.uint8).reshape(clip.shape)
+
+
+def _rectangle(rng: np.random.Generator, height: int, width: int) -> tuple[slice, slice]:
+    area, aspect = rng.uniform(0.02, 0.2) * height * width, np.exp(rng.uniform(-1.2, 1.2))
+    tall, wide = int(np.sqrt(area * aspect)) + 1, int(np.sqrt(area / aspect)) + 1
+    y, x = int(rng.integers(0, max(1, height - tall))), int(rng.integers(0, max(1, width - wide)))
+    return slice(y, y + tall), slice(x, x + wide)
+
+
+def _erase(rng: np.random.Generator, clip: Clip) -> Clip:
+    clip = clip.copy()
+    clip[(slice(None), *_rectangle(rng, *clip.shape[1:]))] = 0
+    return clip
+
+
+def _blink(rng: np.random.Generator, clip: Clip) -> Clip:
+    clip = clip.copy()
+    for frame in np.flatnonzero(rng.random(len(clip)) < 0.3).tolist():
+        clip[(frame, *_rectangle(rng, *clip.shape[1:]))] = 0
+    return clip

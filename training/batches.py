@@ -1,0 +1,93 @@
+"""Batches of a run, made ahead by a worker process; a batch depends on the seed and the step only."""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from gaitid.encoders.networks import ARCHITECTURES
+from gaitid.errors import InputError
+from gaitid.records import SKELETON
+from training import augment, poses
+from training.corpus import Corpus, Sampler
+from training.recipe import Recipe
+
+_AHEAD = 3
+
+Arrays = tuple[NDArray[np.generic], NDArray[np.int64]]
+
+
+class BatchMaker:
+    """Clips and classes of any step.
+
+    Args:
+        recipe: The run.
+    """
+
+    def __init__(self, recipe: Recipe) -> None:
+        cv2.setNumThreads(1)
+        self._recipe = recipe
+        self._poses = ARCHITECTURES[recipe.network.name].modality == SKELETON
+        self.corpus = Corpus(recipe.data.train, recipe.data.identities)
+        self._sampler = Sampler(self.corpus, recipe.batch.subjects, recipe.batch.each, recipe.seed)
+
+    def __call__(self, step: int) -> Arrays:
+        """(N, T, ...) clips, uint8 silhouettes or float32 skeleton features, and (N,) classes."""
+        rng = np.random.Generator(np.random.Philox(np.random.SeedSequence((self._recipe.seed, step, 1))))
+        frames = int(rng.choice(self._recipe.batch.frames))
+        numbers, classes = self._sampler.batch(step)
+        if self._poses:
+            clips = self._film(rng, numbers, frames)
+        else:
+            clips = [self._clip(rng, number, frames) for number in numbers]
+        return np.stack(clips), np.array(classes, np.int64)
+
+    def _clip(self, rng: np.random.Generator, number: int, frames: int) -> NDArray[np.generic]:
+        how = self._recipe.augmentation
+        places = augment.choose_frames(rng, self.corpus.times(number), frames, how)
+        return augment.silhouettes(rng, self.corpus.silhouettes(number)[places], how)
+
+    def _film(self, rng: np.random.Generator, numbers: list[int], frames: int) -> list[NDArray[np.generic]]:
+        how = self._recipe.poses
+        spread = float(rng.choice(how.spread_deg))
+        views = rng.uniform(0, 360) + spread * rng.standard_normal(len(numbers))
+        return [
+            poses.clip(rng, self.corpus, number, frames, float(view), how)
+            for number, view in zip(numbers, views, strict=True)
+        ]
+
+
+def stream(recipe: Recipe, steps: range, workers: int) -> Iterator[Arrays]:
+    """The batches of those steps, in order; `workers` 0 makes them here."""
+    if workers == 0:
+        maker = BatchMaker(recipe)
+        yield from (maker(step) for step in steps)
+        return
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(workers, context, _start, (recipe,)) as pool:
+        waiting: list[Future[Arrays]] = []
+        for step in steps:
+            waiting.append(pool.submit(_work, step))
+            if len(waiting) >= _AHEAD * workers:
+                yield waiting.pop(0).result()
+        while waiting:
+            yield waiting.pop(0).result()
+
+
+_maker: BatchMaker | None = None
+
+
+def _start(recipe: Recipe) -> None:
+    global _maker
+    _maker = BatchMaker(recipe)
+
+
+def _work(step: int) -> Arrays:
+    if _maker is None:
+        raise InputError("worker has no batches", "a started worker", "use stream")
+    return _maker(step)

@@ -1,0 +1,60 @@
+"""How well a network tells apart people it never saw: rank-1 across sessions and views.
+
+Protocol: gallery = the ``nm`` walks of session 0, probes = the walks of session 1, compared within
+pairs of views; the mean over all pairs of different views, and over equal views. One number for each
+condition. Full reports with intervals are the business of `gaitid.evaluation`; this is for the log.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import nn
+
+from gaitid.encoders.networks import ARCHITECTURES
+from gaitid.encoders.networks import embed as embed_walks
+from gaitid.records import SILHOUETTE
+from gaitid.synthetic import CONDITIONS
+from training.corpus import Corpus
+
+Embed = Callable[[list[int]], NDArray[np.float32]]
+_BATCH = 32
+
+
+def embedder(architecture: str, network: nn.Module, corpus: Corpus) -> Embed:
+    """Embeds walks of a corpus, given by number, with a network."""
+    silhouettes = ARCHITECTURES[architecture].modality == SILHOUETTE
+    read = corpus.silhouettes if silhouettes else corpus.skeletons
+    return lambda numbers: embed_walks(
+        architecture, network, [read(i) for i in numbers], [corpus.times(i) for i in numbers]
+    )
+
+
+def measure(corpus: Corpus, embed: Embed, views: Sequence[float]) -> dict[str, float]:
+    """``cross_nm`` ... ``same_cl``: rank-1, 0..1.
+
+    Args:
+        corpus: Walks by the laboratory plan.
+        embed: (N, D) unit embeddings of those numbers of the corpus.
+        views: Views to compare, degrees.
+    """
+    chosen = [i for i, label in enumerate(corpus.labels) if label.view in views]
+    vectors = np.concatenate([embed(chosen[a : a + _BATCH]) for a in range(0, len(chosen), _BATCH)])
+    labels = [corpus.labels[i] for i in chosen]
+    subjects = np.array([label.subject for label in labels])
+    gallery = np.array([label.session == "0" for label in labels])
+    seen = np.array([label.view for label in labels])
+    result = {}
+    for condition in CONDITIONS:
+        probe = np.array([label.condition == condition for label in labels]) & ~gallery
+        same, cross = [], []
+        for a in views:
+            for b in views:
+                rows, columns = probe & (seen == a), gallery & (seen == b)
+                best = (vectors[rows] @ vectors[columns].T).argmax(1)
+                right = float((subjects[columns][best] == subjects[rows]).mean())
+                (same if a == b else cross).append(right)
+        result[f"cross_{condition}"], result[f"same_{condition}"] = np.mean(cross), np.mean(same)
+    return {name: round(float(value), 4) for name, value in result.items()}

@@ -1,0 +1,68 @@
+"""Losses over unit embeddings; each takes (N, D) embeddings and (N,) classes and gives a scalar."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812 - the usual name
+
+_FAR = 1e4
+
+
+def supervised_contrastive(embeddings: Tensor, classes: Tensor, temperature: float = 0.1) -> Tensor:
+    """Every other sequence of the same subject is a positive, all else negatives.
+
+    Source: Khosla et al. 2020, "Supervised Contrastive Learning", equation 2 (L_out).
+    """
+    scores = embeddings @ embeddings.T / temperature
+    own = torch.eye(len(scores), dtype=torch.bool, device=scores.device)
+    scores = scores.masked_fill(own, -_FAR)
+    same = (classes[:, None] == classes[None, :]) & ~own
+    logs = scores - scores.logsumexp(1, keepdim=True)
+    per_anchor = (logs * same).sum(1) / same.sum(1).clamp(min=1)
+    return -per_anchor[same.any(1)].mean()
+
+
+def batch_all_triplet(embeddings: Tensor, classes: Tensor, margin: float = 0.2) -> Tensor:
+    """The mean hinge of all triplets that violate the margin, over Euclidean distances.
+
+    Source: Hermans et al. 2017, "In Defense of the Triplet Loss", section 2, batch all, non-zero mean.
+    """
+    distances = _distances(embeddings)
+    same = classes[:, None] == classes[None, :]
+    own = torch.eye(len(same), dtype=torch.bool, device=same.device)
+    hinge = (distances[:, :, None] - distances[:, None, :] + margin).clamp(min=0)
+    hinge = hinge * ((same & ~own)[:, :, None] & ~same[:, None, :])
+    return hinge.sum() / (hinge > 0).sum().clamp(min=1)
+
+
+def batch_hard_triplet(embeddings: Tensor, classes: Tensor, margin: float = 0.2) -> Tensor:
+    """The hinge of each anchor's farthest positive and nearest negative; source as above, equation 5."""
+    distances = _distances(embeddings)
+    same = classes[:, None] == classes[None, :]
+    farthest = distances.masked_fill(~same, 0).amax(1)
+    nearest = distances.masked_fill(same, _FAR).amin(1)
+    return (farthest - nearest + margin).clamp(min=0).mean()
+
+
+class CosineClassifier(nn.Module):
+    """Cross-entropy over scaled cosines to one learned direction a subject.
+
+    Source: Wang et al. 2017, "NormFace", section 3.3; label smoothing of Szegedy et al. 2016.
+    """
+
+    def __init__(self, dimension: int, classes: int, *, scale: float = 24.0, smoothing: float = 0.05) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(F.normalize(torch.randn(classes, dimension), dim=1))
+        self.scale, self.smoothing = scale, smoothing
+
+    def forward(self, embeddings: Tensor, classes: Tensor) -> Tensor:
+        """The mean cross-entropy."""
+        logits = self.scale * embeddings @ F.normalize(self.weight, dim=1).T
+        return F.cross_entropy(logits, classes, label_smoothing=self.smoothing)
+
+
+def _distances(embeddings: Tensor) -> Tensor:
+    squares = embeddings.square().sum(1)
+    between = squares[:, None] + squares[None, :] - 2 * embeddings @ embeddings.T
+    return between.clamp(min=1e-12).sqrt()

@@ -1,0 +1,176 @@
+"""A trained run as a weight file: the averaged weights, measured on people it never saw.
+
+    python -m training.pack RECIPE RUN TEST TARGET --name strider --training-data "..." --command "..."
+
+TEST is a folder of shards by the laboratory plan, of people in neither training nor validation.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from gaitid import settings
+from gaitid.encoders import weights
+from gaitid.encoders.base import PREPROCESSING
+from gaitid.encoders.gei import embed as gei_embed
+from gaitid.encoders.networks import ARCHITECTURES, build, embed
+from gaitid.records import SILHOUETTE
+from gaitid.synthetic import VIEWS
+from training.corpus import Corpus
+from training.heldout import Embed, embedder, measure
+from training.recipe import Recipe
+
+FMR = 1e-3
+
+
+def gei_embedder(corpus: Corpus) -> Embed:
+    """The same for the gait energy image."""
+    return lambda numbers: np.stack([gei_embed(corpus.silhouettes(i)) for i in numbers])
+
+
+def impostor_scores(corpus: Corpus, embed_walks: Embed) -> NDArray[np.float32]:
+    """Scores of different people of different sessions, any view and condition."""
+    numbers = list(range(len(corpus)))
+    vectors = np.concatenate([embed_walks(numbers[a : a + 32]) for a in range(0, len(numbers), 32)])
+    subjects = np.array([label.subject for label in corpus.labels])
+    gallery = np.array([label.session == "0" for label in corpus.labels])
+    scores = vectors[~gallery] @ vectors[gallery].T
+    return scores[subjects[~gallery][:, None] != subjects[gallery][None, :]]
+
+
+def load_average(recipe: Recipe, folder: Path) -> tuple[torch.nn.Module, int]:
+    """The averaged network of a run, and its step."""
+    state = torch.load(folder / "checkpoint.pt", weights_only=True)
+    network = build(recipe.network.name, recipe.network.arguments)
+    network.load_state_dict(state["average"])
+    return network.eval(), state["step"]
+
+
+def _commit() -> str:
+    found = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=True)
+    return found.stdout.strip()
+
+
+@dataclass(frozen=True)
+class Story:
+    """What a card says that cannot be measured: name, training data in a sentence, the command."""
+
+    name: str
+    training_data: str
+    command: str
+
+
+def pack(recipe: Recipe, run: Path, test: Corpus, target: Path, story: Story) -> weights.Weights:
+    """Measure the averaged network of a run, and write its weight file."""
+    architecture = recipe.network.name
+    kind = ARCHITECTURES[architecture]
+    network, step = load_average(recipe, run)
+    validation = Corpus(recipe.data.validation)
+    scores = impostor_scores(validation, embedder(architecture, network, validation))
+    read = test.silhouettes if kind.modality == SILHOUETTE else test.skeletons
+    clip, times = read(0), test.times(0)
+    card = weights.Card(
+        name=story.name,
+        architecture=architecture,
+        arguments=recipe.network.arguments,
+        modalities=(kind.modality,),
+        min_frames=8,
+        rate_hz=kind.rate_hz,
+        dimension=int(network.dimension),  # type: ignore[arg-type]
+        preprocessing=PREPROCESSING,
+        threshold=round(float(np.quantile(scores, 1 - FMR)), 4),
+        threshold_rule=f"FMR {FMR:g} of the scores of different people below",
+        licence="Apache-2.0",
+        training_data=story.training_data,
+        date=datetime.datetime.now(datetime.timezone.utc).date().isoformat(),
+        commit=_commit(),
+        command=story.command,
+        metrics=(
+            weights.Figure(
+                "optimiser steps", float(step), f"{recipe.schedule.steps} in the recipe of the last part"
+            ),
+            *_figures(test, rivals(recipe, network, story.name, validation, test)),
+        ),
+        impostors=weights.Impostors(
+            round(float(scores.mean()), 4),
+            round(float(scores.std()), 4),
+            int(scores.size),
+            f"synthetic, split validation, {len(validation.subjects)} people, "
+            "across sessions, views and conditions",
+        ),
+    )
+    tensors = {name: value.numpy() for name, value in network.state_dict().items()}
+    golden = weights.Golden(clip, times, embed(architecture, network, [clip], [times])[0])
+    target.parent.mkdir(parents=True, exist_ok=True)
+    return weights.save(target, card, tensors, golden)
+
+
+def rivals(
+    recipe: Recipe, network: torch.nn.Module, name: str, validation: Corpus, test: Corpus
+) -> dict[str, Embed]:
+    """The network, the same one untrained, and for silhouettes the gait energy image."""
+    architecture = recipe.network.name
+    found = {
+        name: embedder(architecture, network, test),
+        f"{name}, untrained": embedder(architecture, _settled(recipe, validation), test),
+    }
+    if ARCHITECTURES[architecture].modality == SILHOUETTE:
+        found["gei"] = gei_embedder(test)
+    return found
+
+
+def _figures(test: Corpus, found: dict[str, Embed]) -> list[weights.Figure]:
+    protocol = (
+        f"synthetic, split test, {len(test.subjects)} people, gallery session 0 nm, probes session 1, "
+        f"{len(VIEWS)} views, one walk each, noise level 1; mean over pairs of views"
+    )
+    figures = []
+    for name, embed_walks in found.items():
+        for measure_name, value in measure(test, embed_walks, VIEWS).items():
+            view, condition = measure_name.split("_")
+            words = f"rank-1, {condition.upper()}, {view} view: {name}"
+            figures.append(weights.Figure(words, value, protocol))
+    return figures
+
+
+def main() -> None:
+    """Measure a run and write its weight file."""
+    parser = argparse.ArgumentParser(prog="python -m training.pack")
+    for name in ("recipe", "run", "test", "target"):
+        parser.add_argument(name, type=Path)
+    parser.add_argument("--name", required=True)
+    parser.add_argument("--training-data", required=True, help="one sentence for the card")
+    parser.add_argument("--command", required=True, help="that trained it, for the card")
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    story = Story(options.name, options.training_data, options.command)
+    recipe = settings.load(options.recipe, Recipe)
+    made = pack(recipe, options.run, Corpus(options.test), options.target, story)
+    for figure in made.card.metrics:
+        sys.stdout.write(f"{figure.value:8.4f}  {figure.measure}\n")
+
+
+def _settled(recipe: Recipe, corpus: Corpus) -> torch.nn.Module:
+    """An untrained network whose normalisation layers have seen some walks: the fairer rival."""
+    torch.manual_seed(recipe.seed)
+    network = build(recipe.network.name, recipe.network.arguments)
+    for module in network.modules():
+        if isinstance(module, torch.nn.BatchNorm1d | torch.nn.BatchNorm2d):
+            module.momentum = None  # the plain mean over batches
+    walks = embedder(recipe.network.name, network.train(), corpus)
+    for start in range(0, min(320, len(corpus) - 31), 32):
+        walks(list(range(start, start + 32)))
+    return network.eval()
+
+
+if __name__ == "__main__":
+    main()

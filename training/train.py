@@ -1,0 +1,353 @@
+"""The training loop, from a recipe to weights; stop it any time, the same command goes on.
+
+    python -m training.train training/recipes/strider.toml RUN
+
+RUN holds ``checkpoint.pt`` (all that the next step needs), ``metrics.csv`` and ``train.log``. Batches,
+augmentation and weights depend on the recipe's seed and the step only, so a run that was killed and
+resumed ends with the same weights, to the bit on the same machine and number of threads.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import hashlib
+import json
+import logging
+import math
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812 - the usual name
+
+from gaitid import settings
+from gaitid.encoders import weights
+from gaitid.encoders.networks import build
+from gaitid.errors import ConfigError, InputError
+from training import losses
+from training.batches import stream
+from training.corpus import Corpus
+from training.heldout import embedder, measure
+from training.recipe import Loss, Recipe, Schedule
+
+log = logging.getLogger("training")
+
+WATCHED_VIEWS = (0.0, 36.0, 90.0, 126.0)
+HELD_OUT = ("cross_nm", "cross_bg", "cross_cl", "same_nm", "same_bg", "same_cl")
+_COLLAPSED = 0.98
+
+
+class TrainingFailed(InputError):
+    """The loss is no number, or all embeddings became alike."""
+
+
+class Run:
+    """A network, its classifier, its average and its optimiser, with the step they have reached.
+
+    Args:
+        recipe: What to train.
+        classes: Number of training subjects.
+    """
+
+    def __init__(self, recipe: Recipe, classes: int) -> None:
+        torch.manual_seed(recipe.seed)
+        self.recipe = recipe
+        self.network = build(recipe.network.name, recipe.network.arguments)
+        loss = recipe.loss
+        self.classifier = losses.CosineClassifier(
+            int(self.network.wide_dimension), classes, scale=loss.scale, smoothing=loss.smoothing
+        )
+        self.average = build(recipe.network.name, recipe.network.arguments)
+        self.average.load_state_dict(self.network.state_dict())
+        self.average.eval()
+        self.optimiser = _optimiser([self.network, self.classifier], recipe.schedule)
+        self.step = 0
+
+    def advance(self, clips: np.ndarray[Any, Any], classes: np.ndarray[Any, Any]) -> dict[str, float]:
+        """One optimiser step; gives the losses, the gradient norm and the likeness of strangers."""
+        schedule = self.recipe.schedule
+        rate = rate_at(self.step, schedule)
+        for group in self.optimiser.param_groups:
+            group["lr"] = rate
+        targets = torch.from_numpy(classes)
+        batch = torch.from_numpy(clips).float()
+        lengths = torch.full((len(batch),), batch.shape[1])
+        wide = self.network.wide(batch, lengths)
+        terms = loss_terms(self.recipe.loss, self.network, self.classifier, wide, targets)
+        total = torch.stack(list(terms.values())).sum()
+        self.optimiser.zero_grad(set_to_none=True)
+        total.backward()
+        parameters = [*self.network.parameters(), *self.classifier.parameters()]
+        norm = float(nn.utils.clip_grad_norm_(parameters, schedule.clip))
+        alike = _likeness(wide.detach(), targets)
+        values = {name: float(term.detach()) for name, term in terms.items()}
+        values["loss"] = float(total.detach())
+        _check(self.step, values["loss"], norm, alike)
+        self.optimiser.step()
+        self.step += 1
+        self._follow()
+        return {**values, "gradient": norm, "strangers": alike, "rate": rate}
+
+    def state(self) -> dict[str, Any]:
+        """All that the next step depends on."""
+        return {
+            "step": self.step,
+            "recipe": fingerprint(self.recipe),
+            "network": self.network.state_dict(),
+            "classifier": self.classifier.state_dict(),
+            "average": self.average.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on from `state`.
+
+        Raises:
+            ConfigError: It belongs to another recipe.
+        """
+        if state["recipe"] != fingerprint(self.recipe):
+            raise ConfigError(
+                "the checkpoint was made with another recipe", "the same recipe", "choose a new folder"
+            )
+        self.step = state["step"]
+        for name in ("network", "classifier", "average", "optimiser"):
+            getattr(self, name).load_state_dict(state[name])
+
+    def _follow(self) -> None:
+        """Move the average towards the network; quickly at first."""
+        keep = min(self.recipe.schedule.ema, (1 + self.step) / (10 + self.step))
+        live = self.network.state_dict()
+        for name, slow in self.average.state_dict().items():
+            if slow.dtype.is_floating_point:
+                slow.lerp_(live[name], 1 - keep)
+            else:
+                slow.copy_(live[name])
+
+
+def loss_terms(
+    how: Loss, network: nn.Module, classifier: nn.Module, wide: Tensor, classes: Tensor
+) -> dict[str, Tensor]:
+    """The weighted losses by name."""
+    terms = {}
+    if how.contrastive:
+        terms["contrastive"] = how.contrastive * losses.supervised_contrastive(wide, classes, how.temperature)
+    if how.cross_entropy:
+        terms["cross_entropy"] = how.cross_entropy * classifier(wide, classes)
+    if how.triplet:
+        terms["triplet"] = how.triplet * losses.batch_all_triplet(wide, classes, how.margin)
+    if how.hard_triplet:
+        terms["hard_triplet"] = how.hard_triplet * losses.batch_hard_triplet(wide, classes, how.margin)
+    projection = network.projection
+    if how.projected and projection is not None:
+        narrow = F.normalize(projection(wide), dim=1)  # type: ignore[operator]
+        terms["projected"] = how.projected * losses.supervised_contrastive(narrow, classes, how.temperature)
+    return terms
+
+
+def rate_at(step: int, schedule: Schedule) -> float:
+    """The learning rate of a step: linear warm-up, then a cosine to zero."""
+    if step < schedule.warmup:
+        return schedule.rate * (step + 1) / schedule.warmup
+    share = (step - schedule.warmup) / max(1, schedule.steps - schedule.warmup)
+    return schedule.rate * 0.5 * (1 + math.cos(math.pi * min(1.0, share)))
+
+
+def fingerprint(recipe: Recipe) -> str:
+    """A digest of all that shapes the weights of a step; folders and intervals do not."""
+    table = asdict(recipe)
+    table["data"] = {"identities": recipe.data.identities}
+    for name in ("check_every", "save_every"):
+        table["schedule"].pop(name)
+    return hashlib.sha256(json.dumps(table, sort_keys=True).encode()).hexdigest()
+
+
+def train(recipe: Recipe, folder: Path, *, workers: int = 1) -> Run:
+    """Train to the last step of the recipe, from the folder's checkpoint when there is one."""
+    folder.mkdir(parents=True, exist_ok=True)
+    torch.set_flush_denormal(True)  # numbers near zero would slow every layer down
+    try:
+        return _train(recipe, folder, workers)
+    finally:
+        torch.set_flush_denormal(False)
+
+
+def _train(recipe: Recipe, folder: Path, workers: int) -> Run:
+    classes = len(Corpus(recipe.data.train, recipe.data.identities).subjects)
+    run = Run(recipe, classes)
+    checkpoint = folder / "checkpoint.pt"
+    if checkpoint.exists():
+        run.restore(torch.load(checkpoint, weights_only=True))
+        log.info("resumed at step %d", run.step)
+    elif recipe.start:
+        start_from(run, Path(recipe.start))
+    metrics = Metrics(folder / "metrics.csv", run.step)
+    heldout = Corpus(recipe.data.validation)
+    schedule = recipe.schedule
+    clock = _Clock(run.step, schedule.steps)
+    for clips, labels in stream(recipe, range(run.step, schedule.steps), workers):
+        run.network.train()
+        values = run.advance(clips, labels)
+        last = run.step == schedule.steps
+        if last or run.step % schedule.check_every == 0:
+            values.update(look(run.average, heldout, recipe))
+            log.info("step %d held out: %s", run.step, _words(values, HELD_OUT))
+        metrics.add(run.step, {**values, "seconds": clock.seconds})
+        if run.step % 10 == 0:
+            log.info("step %d/%d loss %.3f %s", run.step, schedule.steps, values["loss"], clock.eta(run.step))
+        if last or run.step % schedule.save_every == 0:
+            metrics.flush()
+            save(checkpoint, run.state())
+    return run
+
+
+def start_from(run: Run, path: Path) -> None:
+    """Give a new run the network of a checkpoint or weight file, and the classifier if it fits.
+
+    Raises:
+        ConfigError: It holds another network.
+    """
+    if path.suffix == ".safetensors":
+        tensors = weights.load(path).tensors
+        state = {"average": {name: torch.from_numpy(np.array(array)) for name, array in tensors.items()}}
+    else:
+        state = torch.load(path, weights_only=True)
+    try:
+        for network in (run.network, run.average):
+            network.load_state_dict(state["average"])
+    except RuntimeError as error:
+        raise ConfigError(
+            f"{path} holds another network ({error})", "that of the recipe", "correct network or start"
+        ) from error
+    classifier = state.get("classifier", {})
+    if "weight" in classifier and classifier["weight"].shape == run.classifier.weight.shape:
+        run.classifier.load_state_dict(classifier)
+
+
+def look(network: nn.Module, corpus: Corpus, recipe: Recipe) -> dict[str, float]:
+    """Rank-1 among the held-out people; see `heldout.measure`."""
+    return measure(corpus, embedder(recipe.network.name, network, corpus), WATCHED_VIEWS)
+
+
+def save(path: Path, state: Mapping[str, Any]) -> None:
+    """Write a checkpoint under its name at once: a kill leaves the old one or the new one."""
+    partial = path.with_suffix(".part")
+    torch.save(dict(state), partial)
+    partial.replace(path)
+
+
+class Metrics:
+    """``metrics.csv``: a row a step; rows after the checkpoint's step are dropped on resuming.
+
+    Args:
+        path: The file.
+        step: Last step to keep.
+    """
+
+    _COLUMNS = (
+        *["step", "loss", "contrastive", "cross_entropy", "triplet", "hard_triplet", "projected"],
+        *["gradient", "strangers", "rate", "seconds"],
+        *HELD_OUT,
+    )
+
+    def __init__(self, path: Path, step: int) -> None:
+        self._path = path
+        self._rows: list[dict[str, Any]] = []
+        old: list[dict[str, str]] = []
+        if path.exists():
+            with path.open(newline="") as file:
+                old = [row for row in csv.DictReader(file) if int(row["step"]) <= step]
+        with path.open("w", newline="") as file:
+            writer = csv.DictWriter(file, self._COLUMNS)
+            writer.writeheader()
+            writer.writerows(old)
+
+    def add(self, step: int, values: Mapping[str, float]) -> None:
+        """Note a step."""
+        rounded = {k: f"{v:.6g}" for k, v in values.items()}
+        self._rows.append({"step": step, **rounded})
+
+    def flush(self) -> None:
+        """Write what was noted."""
+        with self._path.open("a", newline="") as file:
+            csv.DictWriter(file, self._COLUMNS).writerows(self._rows)
+        self._rows.clear()
+
+
+class _Clock:
+    """Seconds since the last resume, and the time to the end."""
+
+    def __init__(self, step: int, steps: int) -> None:
+        self._began, self._step, self._steps = time.monotonic(), step, steps
+
+    @property
+    def seconds(self) -> float:
+        return time.monotonic() - self._began
+
+    def eta(self, step: int) -> str:
+        pace = self.seconds / max(1, step - self._step)
+        left = int(pace * (self._steps - step))
+        return f"{pace:.2f} s a step, {left // 60} min left"
+
+
+def _optimiser(modules: list[nn.Module], schedule: Schedule) -> torch.optim.AdamW:
+    parameters = [p for module in modules for p in module.parameters()]
+    return torch.optim.AdamW(
+        [
+            {"params": [p for p in parameters if p.ndim >= 2], "weight_decay": schedule.decay},
+            {"params": [p for p in parameters if p.ndim < 2], "weight_decay": 0.0},
+        ],
+        lr=schedule.rate,
+    )
+
+
+def _likeness(vectors: Tensor, classes: Tensor) -> float:
+    """Mean cosine of different subjects."""
+    scores = vectors @ vectors.T
+    return float(scores[classes[:, None] != classes[None, :]].mean())
+
+
+def _check(step: int, loss: float, gradient: float, alike: float) -> None:
+    if not (math.isfinite(loss) and math.isfinite(gradient)):
+        raise TrainingFailed(
+            f"step {step}: loss is {loss}, gradient {gradient}",
+            "finite numbers",
+            "lower schedule.rate, and look for damaged sequences; the last checkpoint is good",
+        )
+    if step > 50 and alike > _COLLAPSED:
+        raise TrainingFailed(
+            f"step {step}: different subjects have the mean cosine {alike:.3f}",
+            f"less than {_COLLAPSED}: the embeddings collapsed",
+            "lower schedule.rate or loss.margin, or use loss.contrastive",
+        )
+
+
+def _words(values: Mapping[str, float], names: Sequence[str]) -> str:
+    return ", ".join(f"{name} {values[name]:.3f}" for name in names)
+
+
+def main() -> None:
+    """Train as the recipe says."""
+    parser = argparse.ArgumentParser(prog="python -m training.train")
+    parser.add_argument("recipe", type=Path)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--workers", type=int, default=1, help="processes that make batches")
+    parser.add_argument("--threads", type=int, default=1, help="of the network")
+    options = parser.parse_args()
+    options.folder.mkdir(parents=True, exist_ok=True)
+    logging.basicConfig(
+        level=logging.INFO,
+        format="%(asctime)s %(message)s",
+        handlers=[logging.StreamHandler(), logging.FileHandler(options.folder / "train.log")],
+    )
+    torch.set_num_threads(options.threads)
+    train(settings.load(options.recipe, Recipe), options.folder, workers=options.workers)
+
+
+if __name__ == "__main__":
+    main()
