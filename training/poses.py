@@ -95,7 +95,7 @@ def film(
     pixels, depth = camera.project(centred)
     scale = camera.focal / np.maximum(depth.mean(1), 0.1)
     level = float(rng.uniform(noise[0], noise[-1]))
-    seen = visible(centred, pixels, depth, scale)
+    seen = visible(pixels, depth, scale)
     return detect(pixels, seen, scale * 1.7, rng, level)
 
 
