@@ -20,3 +20,30 @@ def real_data() -> Path:
     if os.environ.get("CI"):
         pytest.fail(reason)
     pytest.skip(reason)
+
+
+# Rooms and files whose tests train, film or render: `make test` runs them, `make test-fast` does not.
+_SLOW = (
+    "training/",
+    "encoders/test_shipped",
+    "encoders/test_onnx",
+    "encoders/test_reference",
+    "encoders/test_learned",
+    "encoders/test_import",
+    "conformance/test_encoder",
+    "synthetic/test_s",
+    "cli/",
+    "evaluation/test_ev",
+    "evaluation/test_ex",
+    "perception/test_pipeline",
+    "perception/test_motion",
+    "matcher/",
+    "congruence/",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the slow rooms."""
+    for item in items:
+        if item.path.relative_to(ROOT / "tests").as_posix().startswith(_SLOW):
+            item.add_marker(pytest.mark.slow)
