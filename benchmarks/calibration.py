@@ -11,7 +11,6 @@ OMP_NUM_THREADS=1 PYTHONPATH=. python benchmarks/calibration.py
 from __future__ import annotations
 
 import json
-import platform
 import subprocess
 import time
 from datetime import date
@@ -21,6 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gaitid.evaluation.provenance import processor
 from gaitid.gallery.calibration import learn
 from gaitid.records import Fusion, OperatingPoint
 from tests.strangers import names, people
@@ -135,14 +135,7 @@ def main() -> None:
             {name: round(value["median"], 5) for name, value in figures[str(subjects)].items()},
             flush=True,
         )
-    cpu = next(
-        (
-            line.split(":")[1].strip()
-            for line in Path("/proc/cpuinfo").read_text().splitlines()
-            if "model name" in line
-        ),
-        platform.machine(),
-    )
+    cpu = processor()
     commit = subprocess.run(
         ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False
     )

@@ -6,7 +6,6 @@ OMP_NUM_THREADS=1 PYTHONPATH=. python benchmarks/embed.py
 from __future__ import annotations
 
 import json
-import platform
 import subprocess
 import time
 from collections.abc import Callable
@@ -15,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from gaitid.encoders.base import load_encoder
+from gaitid.evaluation.provenance import processor
 from gaitid.quality import assess
 from tests.drawn import walk
 
@@ -44,14 +44,7 @@ def main() -> None:
         "rival_mean_silhouette": lambda: masks.mean(axis=0, dtype=np.float32),
     }
     figures = {name: cpu_ms(task) for name, task in tasks.items()}
-    cpu = next(
-        (
-            line.split(":")[1].strip()
-            for line in Path("/proc/cpuinfo").read_text().splitlines()
-            if "model name" in line
-        ),
-        platform.machine(),
-    )
+    cpu = processor()
     commit = subprocess.run(
         ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False
     )

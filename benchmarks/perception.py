@@ -25,6 +25,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from gaitid.evaluation.provenance import processor
 from gaitid.perception.align import align
 from gaitid.perception.pipeline import Walk, watch
 from gaitid.perception.sources import open_source
@@ -170,7 +171,7 @@ def main() -> None:
     with open_source(args.video) as source:
         truth = json.loads(Path(args.truth).read_text())
         agrees = agreement(walks, truth, source.fps)
-    processor = _processor()
+    cpu = processor()
     now = datetime.now(timezone.utc)
     report = {
         "command": " ".join(
@@ -179,7 +180,7 @@ def main() -> None:
         "commit": _git("rev-parse", "--short", "HEAD")
         + ("+" if _git("status", "--porcelain", "gaitid") else ""),
         "date": now.isoformat(timespec="seconds"),
-        "machine": {"cpu": processor, "python": platform.python_version(), "opencv": cv2.__version__},
+        "machine": {"cpu": cpu, "python": platform.python_version(), "opencv": cv2.__version__},
         "threads": 1,
         "repeats": args.repeats,
         "gaitid": summary(our_rates, best),
@@ -188,14 +189,8 @@ def main() -> None:
     }
     text = json.dumps(report, indent=2)
     print(text)
-    name = f"perception-{now:%Y-%m-%d}-{processor.replace(' ', '-').lower()}.json"
+    name = f"perception-{now:%Y-%m-%d}-{cpu.replace(' ', '-').lower()}.json"
     (ROOT / "benchmarks/results" / name).write_text(text + "\n")
-
-
-def _processor() -> str:
-    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()
 
 
 def _git(*words: str) -> str:

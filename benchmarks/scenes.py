@@ -21,6 +21,7 @@ from typing import Any
 
 import cv2
 
+from gaitid.evaluation.provenance import processor
 from gaitid.evaluation.scenes import observe
 from gaitid.synthetic.scenes import SCENES, named_scene
 
@@ -74,26 +75,20 @@ def main() -> None:
     args = parser.parse_args()
     cv2.setNumThreads(1)
     scenes = measure(args.seeds)
-    processor = _processor()
+    cpu = processor()
     now = datetime.now(timezone.utc)
     report = {
         "command": " ".join(["python", "benchmarks/scenes.py", *sys.argv[1:]]),
         "commit": _git("rev-parse", "--short", "HEAD")
         + ("+" if _git("status", "--porcelain", "gaitid") else ""),
         "date": now.isoformat(timespec="seconds"),
-        "machine": {"cpu": processor, "python": platform.python_version(), "opencv": cv2.__version__},
+        "machine": {"cpu": cpu, "python": platform.python_version(), "opencv": cv2.__version__},
         "threads": 1,
         "size": "640x360",
         "scenes": scenes,
     }
-    name = f"scenes-{now:%Y-%m-%d}-{processor.replace(' ', '-').lower()}.json"
+    name = f"scenes-{now:%Y-%m-%d}-{cpu.replace(' ', '-').lower()}.json"
     (ROOT / "benchmarks/results" / name).write_text(json.dumps(report, indent=2) + "\n")
-
-
-def _processor() -> str:
-    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()
 
 
 def _git(*words: str) -> str:

@@ -25,9 +25,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from gaitid import registry
 from gaitid.client import RemoteMatcher
-from gaitid.encoders.base import Encoder
+from gaitid.encoders.base import Encoder, load_encoder
 from gaitid.errors import InputError, SourceError
 from gaitid.perception.pipeline import Walk, watch
 from gaitid.perception.sources import Source
@@ -172,7 +171,7 @@ def play(people: int, strangers: int, seed: int, encoder: str, folder: Path) -> 
     days = _film_all(scenes, folder)
     filmed = time.monotonic()
     _say("choosing a threshold on other people")
-    point = OperatingPoint(calibrate(registry.resolve("encoders", encoder)(), people, seed))
+    point = OperatingPoint(calibrate(load_encoder(encoder), people, seed))
     settings = ServerSettings(address="127.0.0.1:0", data=folder / "data", encoder=encoder)
     with running(settings) as address:
         _say(f"server on {address}, data in {folder}")

@@ -16,7 +16,7 @@ from gaitid import registry
 from gaitid.cli.prepare import Bar
 from gaitid.datasets.base import SYNTHETIC, Dataset, open_dataset, summary
 from gaitid.datasets.protocol import Group, Protocol
-from gaitid.encoders.base import Encoder
+from gaitid.encoders.base import Encoder, load_encoder
 from gaitid.errors import InputError
 from gaitid.evaluation.comparison import Difference, compare, read
 from gaitid.evaluation.embedding import Embedded, embed
@@ -60,7 +60,7 @@ def run(options: argparse.Namespace) -> int:
             f"no {', '.join(missing)}", "these or --compare FIRST SECOND", "see gaitid evaluate -h"
         )
     dataset = open_dataset(options.dataset, options.root, partition=options.partition)
-    encoder: Encoder = registry.resolve("encoders", options.encoder)()
+    encoder = load_encoder(options.encoder)
     protocol = dataset.protocol(options.protocol)
     started = time.process_time()
     embedded = embed(dataset, encoder, raw=options.metric == "euc", progress=Bar(sys.stderr))

@@ -15,7 +15,7 @@ from gaitid.errors import InputError
 from gaitid.modalities import npz
 from gaitid.synthetic.cohort import SPLITS, Cohort
 from gaitid.synthetic.layouts import LAYOUTS, Walk, write_layout
-from gaitid.synthetic.miniatures import plan_of, record, training_subjects
+from gaitid.synthetic.miniatures import film, plan_of, record, training_subjects
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -68,21 +68,12 @@ def _counted(walks: Iterator[Walk], total: int) -> Iterator[Walk]:
 
 def _write_npz(options: argparse.Namespace, cohort: Cohort) -> int:
     """``subject/condition-number/view.npz`` with both streams: own data, as data set ``folder``."""
-    plan, bar = plan_of("folder"), Bar(sys.stderr)
-    subjects = int(options.subjects)
+    plan, subjects, bar = plan_of("folder"), int(options.subjects), Bar(sys.stderr)
     total = subjects * len(plan.shots)
-    for identity in range(subjects):
-        for done, shot in enumerate(plan.shots, identity * len(plan.shots) + 1):
-            walk = cohort.sequence(
-                identity,
-                shot.session,
-                shot.number,
-                condition=shot.dress,
-                view=shot.angle,
-                frames=options.frames,
-            )
-            folder = options.out / walk.subject / f"{shot.condition}-{shot.number:02d}"
-            folder.mkdir(parents=True, exist_ok=True)
-            npz.save(folder / f"{shot.view:03d}.npz", walk.sequence(0.0 if options.clean else 1.0))
-            bar(done, total)
+    filmed = film(plan, cohort, subjects, frames=options.frames)
+    for done, (_, shot, walk) in enumerate(filmed, 1):
+        folder = options.out / walk.subject / f"{shot.condition}-{shot.number:02d}"
+        folder.mkdir(parents=True, exist_ok=True)
+        npz.save(folder / f"{shot.view:03d}.npz", walk.sequence(0.0 if options.clean else 1.0))
+        bar(done, total)
     return total

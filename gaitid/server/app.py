@@ -19,7 +19,8 @@ import grpc.aio
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_health.v1.health import aio as health
 
-from gaitid import registry, wire
+from gaitid import wire
+from gaitid.encoders.base import load_encoder
 from gaitid.errors import ConfigError, GaitIdError
 from gaitid.matcher import LocalMatcher, Matcher, find_keys
 from gaitid.quality import QualityPolicy, assess
@@ -198,7 +199,7 @@ async def _expire(matcher: Matcher) -> None:
 
 
 def _open(settings: ServerSettings) -> Matcher:
-    encoder = registry.resolve("encoders", settings.encoder)()
+    encoder = load_encoder(settings.encoder)
     judge = partial(assess, policy=settings.quality)
     keys = find_keys(settings.key_file)
     return LocalMatcher(

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from gaitid.errors import UnknownName
 from gaitid.registry import nearest
 from gaitid.synthetic.cohort import Cohort
+from gaitid.synthetic.cohort import Walk as Filmed
 from gaitid.synthetic.layouts import Walk
 
 _CASIA = (
@@ -152,18 +153,10 @@ def training_subjects(plan: Plan, subjects: int) -> frozenset[int]:
     return frozenset(plan.number_of(i, True) for i in range(subjects // 2))
 
 
-def record(
-    plan: Plan, cohort: Cohort, subjects: int, *, frames: int = 60, level: float = 1.0
-) -> Iterator[Walk]:
-    """Walks of the first `subjects` identities of a cohort, one by one.
-
-    Args:
-        plan: Which walks.
-        cohort: Whose.
-        subjects: How many people; the first half of them, rounded down, is the training part.
-        frames: Frames a walk.
-        level: Amount of segmentation noise, 0 = true masks.
-    """
+def film(
+    plan: Plan, cohort: Cohort, subjects: int, *, frames: int = 60
+) -> Iterator[tuple[int, Shot, Filmed]]:
+    """Number of the subject, shot and walk, one by one; see `record`."""
     train = subjects // 2
     for identity in range(subjects):
         in_training = identity < train
@@ -178,5 +171,21 @@ def record(
                 frames=frames,
                 occlusion="walker" if shot.condition == "oc" else "none",
             )
-            noise = 2 * level if shot.condition == "nt" else level
-            yield Walk(name, shot.condition, shot.number, shot.view, walk.masks(noise), shot.suffix)
+            yield name, shot, walk
+
+
+def record(
+    plan: Plan, cohort: Cohort, subjects: int, *, frames: int = 60, level: float = 1.0
+) -> Iterator[Walk]:
+    """Walks of the first `subjects` identities of a cohort, one by one.
+
+    Args:
+        plan: Which walks.
+        cohort: Whose.
+        subjects: How many people; the first half of them, rounded down, is the training part.
+        frames: Frames a walk.
+        level: Amount of segmentation noise, 0 = true masks.
+    """
+    for name, shot, walk in film(plan, cohort, subjects, frames=frames):
+        noise = 2 * level if shot.condition == "nt" else level
+        yield Walk(name, shot.condition, shot.number, shot.view, walk.masks(noise), shot.suffix)

@@ -13,7 +13,6 @@ from gaitid.perception.pipeline import Walk
 from gaitid.records import GaitSequence
 
 
-@pytest.mark.slow
 def test_a_short_demo_from_end_to_end(gaitid, tmp_path, monkeypatch):
     monkeypatch.setattr(demo_scene, "SIZE", (480, 270))
     out = tmp_path / "demo"
@@ -69,7 +68,6 @@ def test_a_walk_is_owned_by_whom_most_of_its_frames_show(tmp_path, boxes, expect
     assert owner(_walk(boxes), Filmed("day", tmp_path, 10, (), truths, {})) == expected
 
 
-@pytest.mark.slow
 def test_a_threshold_lets_one_stranger_in_ten_pass(monkeypatch):
     monkeypatch.setattr(demo_scene, "_CALIBRATION", 6)
     few, many = (calibrate(GEI(), people, 1) for people in (1, 5))

@@ -18,7 +18,6 @@ def test_every_data_set_and_layout_has_a_plan():
         assert plan_of(layout).shots
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("dataset", PLANS)
 def test_a_miniature_is_read_whole_by_its_reader(gaitid, dataset, tmp_path):
     layout = {"casia-b": "casia-b-pkl", "ou-mvlp": "ou-mvlp-pkl"}.get(dataset, dataset)

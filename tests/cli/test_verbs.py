@@ -164,7 +164,6 @@ def test_a_subject_gets_her_data_and_a_receipt(gaitid, extracted, tmp_path):
     assert gaitid("receipt", receipt)[0] == 2
 
 
-@pytest.mark.slow
 def test_a_video_of_several_people_needs_a_track(gaitid, video, tmp_path):
     enrol = ["enrol", "somebody", video, "--data", tmp_path / "data", "--create-gallery"]
     status, _, err = gaitid(*enrol)
@@ -192,7 +191,6 @@ def test_a_poor_sample_is_refused_with_reasons(gaitid, extracted, tmp_path):
     assert (status, out.startswith("insufficient quality: too_short")) == (3, True)
 
 
-@pytest.mark.slow
 def test_edge_prints_one_decision_a_walk(gaitid, video, extracted, tmp_path):
     with running(ServerSettings(address="127.0.0.1:0", data=tmp_path / "data")) as address:
         flags = ["--source", video, "--server", address, "--camera", "gate"]
@@ -217,7 +215,6 @@ def test_edge_settings_come_from_a_file(gaitid, tmp_path):
     assert (status, "none.avi" in err) == (2, True)
 
 
-@pytest.mark.slow
 def test_demo_leaves_a_report(gaitid, video, tmp_path):
     status, out, _ = gaitid("demo", "--video", video, "--out", tmp_path / "out")
     assert status == 0

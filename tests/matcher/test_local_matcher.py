@@ -524,7 +524,6 @@ for thread in range(3):
 """
 
 
-@pytest.mark.slow
 def test_kill_9_loses_nothing_that_was_acknowledged(tmp_path):
     enrolled: set[str] = set()
     deleted: set[str] = set()

@@ -50,7 +50,6 @@ def test_an_empty_scene_has_frames_and_nobody():
     assert frames[0][0].image.shape == (180, 320, 3)
 
 
-@pytest.mark.slow
 def test_same_scene_same_bytes_in_another_process():
     program = (
         "import sys; sys.path.insert(0, 'tests/synthetic'); import test_scenes as t;"
@@ -202,7 +201,6 @@ def test_wrong_input_is_named(make, got):
         make()
 
 
-@pytest.mark.slow
 def test_perception_follows_one_walker():
     report = observe(named_scene("single", 1, size=MEDIUM))
     assert report.tracking.mota > 0.9
@@ -212,7 +210,6 @@ def test_perception_follows_one_walker():
     assert report.spoilt_refused == report.spoilt > 0
 
 
-@pytest.mark.slow
 def test_perception_refuses_walkers_who_cross():
     report = observe(named_scene("crossing", 1, size=MEDIUM))
     assert report.tracking.mota > 0.8

@@ -166,7 +166,6 @@ def gait(actor) -> tuple[float, float, float]:
     return cadence, ranges.mean(), travelled / actor.times[-1]
 
 
-@pytest.mark.slow
 def test_people_differ_as_much_as_measured():
     """A small sample of the table in docs/synthetic.md; a standard deviation of 45 is known to 11 %."""
     cohort = Cohort(0, "train")
