@@ -1,0 +1,214 @@
+"""Encoders on held-out synthetic people: rank-1, EER and open-set errors, with intervals over subjects.
+
+    python benchmarks/held_out.py DATA [--weights FILE ...] [--out JSON]
+
+People of the split ``test`` of the walkers, whom no training saw. Made into DATA when it is empty:
+
+- ``laboratory``: 60 people; gallery is day 0 in normal clothes, probes are day 1 in normal clothes, with
+  a bag and in a coat; eleven views, one walk of 50 frames each, noise level 1. Rank-1 is the mean over
+  pairs of different views, and over equal views.
+- ``gate``: 1,500 people; enrolled by four walks of day 0 (0, 54, 90 and 126 degrees), seen on day 1 from
+  a view of their own in each of the three conditions. In each of 20 splits 1,000 are enrolled and 500 are
+  strangers. A score is that of the best of a subject's templates.
+
+**Synthetic**: these figures compare encoders with one another, they do not foretell real ones.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from gaitid.datasets.protocol import Group, Labels, Pick, Protocol
+from gaitid.encoders.base import Encoder, load_encoder
+from gaitid.encoders.learned import LearnedEncoder
+from gaitid.evaluation.experiment import Plan, evaluate, plain
+from gaitid.evaluation.openset import Split
+from gaitid.evaluation.provenance import provenance
+from gaitid.records import SILHOUETTE, SKELETON, GaitSequence
+from gaitid.synthetic import CONDITIONS, VIEWS, Cohort, Item, plan_grid
+from training.corpus import Corpus
+from training.shards import synthetic_entries, write_shard
+
+log = logging.getLogger("benchmarks")
+
+SEED, FRAMES, SHARD = 1, 50, 20
+LABORATORY, GATE, ENROLLED = 60, 1500, 1000
+ENROL_VIEWS = (0.0, 54.0, 90.0, 126.0)
+BATCH = 32
+
+
+def laboratory(people: range) -> list[Item]:
+    """Every view, on both days."""
+    gallery = plan_grid(people, sessions=(0,), numbers=(0,), conditions=("nm",), frames=FRAMES)
+    return gallery + plan_grid(people, sessions=(1,), numbers=(0,), frames=FRAMES)
+
+
+def gate(people: range) -> list[Item]:
+    """Enrolled from four views, seen again from one."""
+    gallery = plan_grid(
+        people, sessions=(0,), numbers=(0,), conditions=("nm",), views=ENROL_VIEWS, frames=FRAMES
+    )
+    views = {i: np.random.default_rng((SEED, i)).choice(VIEWS, len(CONDITIONS)) for i in people}
+    probes = [
+        Item(i, 1, 0, condition, float(view), FRAMES)
+        for i in people
+        for condition, view in zip(CONDITIONS, views[i], strict=True)
+    ]
+    return gallery + probes
+
+
+def make(folder: Path, plan: Any, people: int) -> Corpus:
+    """The walks of a plan, made where they are not there yet."""
+    cohort = Cohort(SEED, "test")
+    for first in range(0, people, SHARD):
+        shard = folder / f"test-{SEED}-{first:06d}"
+        if not shard.exists():
+            items = plan(range(first, min(first + SHARD, people)))
+            count = write_shard(shard, synthetic_entries(cohort, items, 1, (1.0, 1.0), SEED))
+            log.info("%s: %d walks", shard.name, count)
+    return Corpus(folder)
+
+
+def vectors(encoder: Encoder, corpus: Corpus) -> NDArray[np.float32]:
+    """(N, D) embeddings of all walks."""
+    found = []
+    for start in range(0, len(corpus), BATCH):
+        walks = [
+            GaitSequence({SILHOUETTE: corpus.silhouettes(i), SKELETON: corpus.skeletons(i)}, corpus.times(i))
+            for i in range(start, min(start + BATCH, len(corpus)))
+        ]
+        found += [one.vector for one in encoder.batch(walks)]
+    return np.stack(found)
+
+
+def labels_of(corpus: Corpus) -> Labels:
+    """Day and condition as the condition, so that a gallery is a day."""
+    every = corpus.labels
+    return Labels.of(
+        (one.subject for one in every),
+        (f"{one.view:03.0f}" for one in every),
+        (f"{one.condition}+day{one.session}" for one in every),
+        (f"{one.condition}-{one.walk}" for one in every),
+    )
+
+
+def protocol(name: str, *, pooled: bool) -> Protocol:
+    """Probes of day 1 by condition against day 0; pairs of different views only unless pooled."""
+    return Protocol(
+        name,
+        "ours, see benchmarks/held_out.py",
+        tuple(
+            Group(condition.upper(), Pick(sequences=(f"{condition}-1000",)), Pick(conditions=("day0",)))
+            for condition in CONDITIONS
+        ),
+        layout="pooled" if pooled else "cells",
+        exclude="nothing" if pooled else "view",
+        average="probes" if pooled else "cells",
+    )
+
+
+def equal_views(vectors: NDArray[np.float32], labels: Labels, group: Group) -> list[float]:
+    """Rank-1 within views, with its interval over subjects."""
+    probes, gallery = group.masks(labels)
+    right = {subject: [] for subject in np.unique(labels.subject[probes]).tolist()}
+    for view in np.unique(labels.view):
+        rows, columns = (np.flatnonzero(side & (labels.view == view)) for side in (probes, gallery))
+        best = columns[(vectors[rows] @ vectors[columns].T).argmax(1)]
+        for subject, found in zip(labels.subject[rows].tolist(), labels.subject[best], strict=True):
+            right[subject].append(found == subject)
+    shares = np.array([np.mean(hits) for hits in right.values()])
+    drawn = np.random.default_rng(SEED).choice(shares, (1000, len(shares))).mean(1)
+    return _percent(float(shares.mean()), *np.quantile(drawn, (0.025, 0.975)).tolist())
+
+
+def row(encoder: Encoder, corpora: dict[str, Corpus]) -> dict[str, Any]:
+    """Every figure of one encoder."""
+    started = time.process_time()
+    embedded = {name: vectors(encoder, corpus) for name, corpus in corpora.items()}
+    walks = sum(len(corpus) for corpus in corpora.values())
+    found: dict[str, Any] = {"CPU-ms a walk": round(1e3 * (time.process_time() - started) / walks, 2)}
+    labels, views = labels_of(corpora["laboratory"]), protocol("laboratory", pooled=False)
+    document = evaluate(embedded["laboratory"], labels, views)
+    for group, rule in zip(document["groups"], views.groups, strict=True):
+        figures = group["identification"]
+        found[group["name"]] = {
+            "rank-1, different views": _percent(figures["rank"]["1"], *figures["rank_1_interval"]),
+            "rank-1, equal views": equal_views(embedded["laboratory"], labels, rule),
+        }
+    document = evaluate(
+        embedded["gate"],
+        labels_of(corpora["gate"]),
+        protocol("gate", pooled=True),
+        Plan(split=Split(enrolled=ENROLLED / GATE)),
+    )
+    for group in document["groups"]:
+        found[group["name"]].update(_gate(group))
+    return found
+
+
+def _gate(group: dict[str, Any]) -> dict[str, list[float]]:
+    closed, pairs = group["identification"], group["verification"]
+    return {
+        "rank-1 at the gate": _percent(closed["rank"]["1"], *closed["rank_1_interval"]),
+        "EER": _percent(pairs["eer"], *pairs["eer_interval"]),
+        **{
+            f"FNIR at FPIR {point['fpir']:.0%}": _percent(point["fnir"], point["low"], point["high"])
+            for point in group["open_set"]["points"]
+            if point["rank"] == 1
+        },
+    }
+
+
+def _percent(*rates: float) -> list[float]:
+    return [round(100 * rate, 1) for rate in rates]
+
+
+def encoders(names: Sequence[str], files: Sequence[Path]) -> dict[str, Encoder]:
+    """Of the registry, and of weight files."""
+    found = {name: load_encoder(name) for name in names}
+    for path in files:
+        encoder: Encoder = LearnedEncoder(path)
+        found[encoder.name] = encoder
+    return found
+
+
+def main() -> None:
+    """Make, embed, measure, print, and write."""
+    parser = argparse.ArgumentParser(prog="benchmarks/held_out.py")
+    parser.add_argument("data", type=Path)
+    parser.add_argument("--encoders", nargs="*", default=["gei", "strider", "stickman"])
+    parser.add_argument("--weights", type=Path, nargs="*", default=[])
+    parser.add_argument("--people", type=int, nargs=2, default=(LABORATORY, GATE))
+    parser.add_argument("--out", type=Path)
+    options = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    torch.set_num_threads(1)
+    corpora = {
+        plan.__name__: make(options.data / plan.__name__, plan, people)
+        for plan, people in zip((laboratory, gate), options.people, strict=True)
+    }
+    result: dict[str, Any] = {
+        **provenance("python benchmarks/held_out.py DATA"),
+        "what": "SYNTHETIC held-out people; see benchmarks/held_out.py",
+        "people": {name: len(corpus.subjects) for name, corpus in corpora.items()},
+        "unit": "percent, with 95 % intervals over subjects",
+    }
+    for name, encoder in encoders(options.encoders, options.weights).items():
+        result[name] = plain(row(encoder, corpora))
+        print(name, json.dumps(result[name], indent=1), flush=True)
+    if options.out:
+        options.out.write_text(json.dumps(result, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
