@@ -11,11 +11,8 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import json
-import platform
-import subprocess
 import time
 from collections.abc import Callable
-from datetime import date
 from pathlib import Path
 
 import controls
@@ -24,6 +21,7 @@ import mask_statistics
 import numpy as np
 import spreads
 
+from gaitid.evaluation.provenance import processor, provenance
 from gaitid.synthetic import CONDITIONS, Cohort, CohortDataset, Item, Walk, plan_grid, plan_varied
 from gaitid.synthetic.frames import align_all
 
@@ -77,14 +75,6 @@ def _prototype(folder: Path) -> Callable[[int], None]:
     return make
 
 
-def machine() -> str:
-    """Name of the processor."""
-    for line in Path("/proc/cpuinfo").read_text().splitlines():
-        if line.startswith("model name"):
-            return line.split(":", 1)[1].strip()
-    return platform.processor()
-
-
 def main() -> None:
     """Measure and write."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -92,29 +82,27 @@ def main() -> None:
     parser.add_argument("--rival", type=Path)
     parser.add_argument("--people", type=int, default=500, help="identities of the spread table")
     parser.add_argument("--identities", type=int, default=100, help="identities of the controls")
+    parser.add_argument("--days", type=int, default=3, help="days of the controls' probes")
     parser.add_argument("--only", choices=("throughput", "spreads", "controls", "masks"), nargs="*")
     arguments = parser.parse_args()
     cv2.setNumThreads(1)
     wanted = set(arguments.only or ("throughput", "spreads", "controls", "masks"))
-    commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True
-    )
-    name = f"{date.today():%Y-%m-%d}-{platform.machine()}-walkers.json"
-    file = Path(__file__).parent / "results" / name
-    result = json.loads(file.read_text()) if file.exists() else {}
-    result |= {
-        "machine": machine(),
-        "commit": commit.stdout.strip(),
-        "numpy": np.__version__,
-        "cv2": cv2.__version__,
-    }
+    origin = provenance("python benchmarks/walkers.py")
+    cpu = "-".join(processor().lower().split()[:2])
+    file = Path(__file__).parent / "results" / f"walkers-{origin['date'][:10]}-{cpu}.json"
+    result = (json.loads(file.read_text()) if file.exists() else {}) | origin | {"cv2": cv2.__version__}
     if "throughput" in wanted:
         result["cpu_ms_per_sequence"] = throughput(arguments.rival)
     if "spreads" in wanted:
         result["spreads"] = {"people": arguments.people, "days": 3, "walks": 3}
         result["spreads"] |= spreads.table(Cohort(0, "train"), arguments.people)
     if "controls" in wanted:
-        result["controls"] = {"identities": arguments.identities} | controls.table(arguments.identities)
+        found = controls.table(arguments.identities, arguments.days, 1)
+        result["controls"] = {
+            "people": arguments.identities,
+            "probes of each": arguments.days,
+            **controls.summary(found),
+        }
     if "masks" in wanted and arguments.video:
         result["masks"] = mask_statistics.table(arguments.video)
     file.parent.mkdir(exist_ok=True)

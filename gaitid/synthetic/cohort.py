@@ -13,10 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gaitid.errors import InputError
-from gaitid.records import SILHOUETTE, SKELETON, GaitSequence, Origin
+from gaitid.records import SILHOUETTE, SKELETON, SKELETON_3D, GaitSequence, Origin
 from gaitid.synthetic.actor import Actor
 from gaitid.synthetic.body import COCO, FEMALE, MALE, Figure, load_body
 from gaitid.synthetic.camera import Camera
+from gaitid.synthetic.depth import Sensor
 from gaitid.synthetic.detect import detect
 from gaitid.synthetic.dress import Dressed
 from gaitid.synthetic.frames import Extent, align_all
@@ -36,7 +37,7 @@ Singles = NDArray[np.float32]
 SPLITS = ("train", "validation", "test")
 VIEWS = tuple(float(view) for view in range(0, 181, 18))
 """The eleven views of CASIA-B."""
-_STAGES = ("identity", "session", "sequence", "camera", "occlusion", "masks", "keypoints")
+_STAGES = ("identity", "session", "sequence", "camera", "occlusion", "masks", "keypoints", "depth")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -186,8 +187,7 @@ class Cohort:
     def _draw_day(self, identity: int, session: int) -> Day:
         person = self.identity(identity)
         rng = _stream(self.seed, self.split, "session", identity, session)
-        sex = person.sex if self.shape else MALE
-        return Day(vary_session(rng, person.style), draw_wardrobe(rng, sex, person.hair))
+        return Day(vary_session(rng, person.style), draw_wardrobe(rng, person.sex, person.hair))
 
     def _dress(self, identity: int, session: int, condition: str) -> Dressed:
         outfit = self.day(identity, session).wardrobe.wear(condition)
@@ -313,6 +313,10 @@ class Walk:
         pixels, seen = self.keypoints.astype(np.float64), self.seen.astype(np.float64)
         return detect(pixels, seen, spans, self.key.stream("keypoints", draw), level)
 
+    def told(self, sensor: Sensor | None = None, draw: int = 0) -> NDArray[np.float32]:
+        """(T, 17, 4) joints in metres as a depth camera tells them; default: `Sensor.usual`."""
+        return (sensor or Sensor.usual()).tell(self.joints, self.key.stream("depth", draw))
+
     @cached_property
     def silhouettes(self) -> Bytes:
         """(T, 64, 44) uint8 0/1, noisy and aligned; a frame without a body is all zeros."""
@@ -328,7 +332,8 @@ class Walk:
     ) -> GaitSequence:
         """The frames that show a body, as the record that encoders and galleries take."""
         masks = self.masks(level, draw)
-        silhouettes = align_all(masks)
+        extent = Extent.of(masks)
+        silhouettes = align_all(masks, extent=extent)
         good = silhouettes.any((1, 2))
         if not good.any():
             raise InputError("no frame of the walk shows the body", "one or more", "choose less occlusion")
@@ -337,7 +342,9 @@ class Walk:
             streams[SILHOUETTE] = silhouettes[good]
         if SKELETON in modalities:
             streams[SKELETON] = self.detected(level, draw)[good]
-        boxes = Extent.of(masks).boxes(self.corners)[good]
+        if SKELETON_3D in modalities:
+            streams[SKELETON_3D] = self.told(draw=draw)[good]
+        boxes = extent.boxes(self.corners)[good]
         return GaitSequence(
             streams, self.times[good], boxes, {}, Origin(f"view-{self.key.view:g}", self.key.number)
         )

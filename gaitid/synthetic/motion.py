@@ -396,10 +396,13 @@ def _to_world(
 ) -> None:
     """Turn and move the pose onto the path, in place."""
     still = np.zeros_like(heading)
-    turn = turns(np.rad2deg(heading), still, still)
-    rotations[:] = turn[:, None] @ rotations
-    positions[:] = (turn[:, None] @ positions[..., None])[..., 0]
+    if heading.any():
+        turn = turns(np.rad2deg(heading), still, still)
+        rotations[:] = turn[:, None] @ rotations
+        positions[:] = (turn[:, None] @ positions[..., None])[..., 0]
     positions[..., :2] += spot[:, None]
+    if (foot_heading == heading[:, None]).all():
+        return
     for k, side in enumerate("LR"):
         extra = turns(np.rad2deg(foot_heading[:, k] - heading), still, still)
         for name in ("foot", "toe"):

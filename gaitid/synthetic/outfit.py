@@ -171,10 +171,10 @@ def _draw_skirt(rng: np.random.Generator) -> Tube:
 
 
 def _draw_coat(rng: np.random.Generator, sex: int, under: Outfit) -> Outfit:
-    thick = rng.uniform(0.018, 0.055)
+    thick = rng.uniform(0.010, 0.035)
     kind = rng.choice(("jacket", "short", "long", "down"), p=(0.3, 0.3, 0.25, 0.15))
     if kind == "down":
-        thick = rng.uniform(0.04, 0.075)
+        thick = rng.uniform(0.03, 0.055)
     reach = {"jacket": (0.0, 0.2), "short": (0.3, 0.7), "long": (0.8, 1.5), "down": (0.05, 1.2)}[str(kind)]
     coat = Tube(
         rng.uniform(*reach),

@@ -1,0 +1,142 @@
+"""What depth cameras and marker systems make of joints in space: (T, 17, 4) metres and confidence.
+
+Sensors define their joints each in its own way (a Kinect's hip is not a marker set's), are a little long or
+short, jitter, drift, smooth, confuse left and right, and lose joints. What is constant about a sensor
+stands in `Sensor`; what differs from walk to walk is drawn by `Sensor.tell`.
+
+The sizes are our estimates after published comparisons of Kinect with optical capture, which give 1 to 4
+cm for trunk and limbs and most at the feet: Otte et al. 2016 (PLoS ONE 11(11): e0166532, tables 2 to 4);
+Wang et al. 2015 (ICHI, "Evaluation of pose tracking accuracy in the first and second generations of
+Microsoft Kinect", section IV).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gaitid.modalities.skeleton import PAIRS
+
+Doubles = NDArray[np.float64]
+
+_FACE = (1, 2, 3, 4)
+_GROUPS: tuple[tuple[int, ...], ...] = (
+    *((0, 1, 2, 3, 4), (7, 8, 9, 10), (9, 10), (7, 9), (8, 10)),
+    *((13, 15), (14, 16), (15, 16), (0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10)),
+)
+_MIRROR = np.arange(17)
+for _left, _right in PAIRS:
+    _MIRROR[[_left, _right]] = _right, _left
+_ENDS = np.ones((17, 1))
+_ENDS[[9, 10, 15, 16]] = 1.8  # hands and feet are told worst
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sensor:
+    """How one kind of sensor tells joints; the same for everybody who passes it.
+
+    Attributes:
+        shift: (17, 3) metres ahead, left, up: where its joints lie beside ours.
+        scale: Its metre over a metre.
+        hidden: Joints that it never tells.
+        white: Metres of noise that is new in each frame, standard deviation.
+        slow: Metres of noise that drifts.
+        smooth: How often neighbouring frames are averaged.
+        blink: Largest share of joints that are lost in a walk.
+        swaps: Probability that left is taken for right, for some frames of a walk.
+    """
+
+    shift: Doubles
+    scale: float = 1.0
+    hidden: tuple[int, ...] = ()
+    white: float = 0.0
+    slow: float = 0.0
+    smooth: int = 0
+    blink: float = 0.0
+    swaps: float = 0.0
+
+    @classmethod
+    def exact(cls) -> Sensor:
+        """True joints."""
+        return cls(np.zeros((17, 3)))
+
+    @classmethod
+    def usual(cls) -> Sensor:
+        """Much like a Kinect, the same one at every call; for held-out figures."""
+        drawn = cls.draw(np.random.Generator(np.random.Philox(77)))
+        return replace(drawn, hidden=_FACE, white=0.015, slow=0.02, smooth=1, blink=0.05)
+
+    @classmethod
+    def draw(cls, rng: np.random.Generator) -> Sensor:
+        """Any sensor."""
+        shift = rng.normal(0, 1, (17, 3)) * rng.choice([0.0, 0.02, 0.05])
+        shift = (shift + shift[_MIRROR] * [1, -1, 1]) / 2  # left and right are defined alike
+        hidden = set(_FACE) if rng.random() < 0.6 else set()
+        hidden |= {0} if rng.random() < 0.2 else set()
+        if rng.random() < 0.15:
+            hidden |= set(_GROUPS[int(rng.integers(len(_GROUPS)))])
+        return cls(
+            shift,
+            scale=float(np.exp(rng.normal(0, 0.05))),
+            hidden=tuple(sorted(hidden)),
+            white=float(rng.uniform(0, 0.02)),
+            slow=float(rng.uniform(0, 0.03)),
+            smooth=int(rng.choice([0, 0, 1, 2])),
+            blink=0.1,
+            swaps=0.15,
+        )
+
+    def tell(self, joints: NDArray[np.floating], rng: np.random.Generator) -> NDArray[np.float32]:
+        """What it tells of one walk, seen in a direction of its own.
+
+        Args:
+            joints: (T, 17, 3) true metres, z up.
+            rng: Of the noise.
+
+        Returns:
+            (T, 17, 4) metres, z up, and confidence 0 or 1.
+        """
+        across = (joints[:, 5] - joints[:, 6] + joints[:, 11] - joints[:, 12]).mean(0)
+        heading = float(np.arctan2(across[1], across[0]) - np.pi / 2)
+        told = (_turned(joints, -heading) + self.shift) * self.scale * np.exp(rng.normal(0, 0.01))
+        told += self._noise(rng, len(joints))
+        if rng.random() < self.swaps:
+            _swap(rng, told)
+        for _ in range(self.smooth):
+            told[1:-1] = (told[:-2] + 2 * told[1:-1] + told[2:]) / 4
+        told = _turned(told, heading + rng.uniform(0, 2 * np.pi))
+        poses = np.concatenate([told, np.ones((*told.shape[:2], 1))], 2)
+        poses[:, list(self.hidden)] = 0
+        poses[rng.random(poses.shape[:2]) < rng.uniform(0, self.blink)] = 0
+        return np.asarray(poses, np.float32)
+
+    def _noise(self, rng: np.random.Generator, frames: int) -> Doubles:
+        """(T, 17, 3) metres, more along the line of sight."""
+        knots = rng.normal(0, 1, (max(2, frames // 10), 17, 3))
+        at = np.linspace(0, len(knots) - 1, frames)
+        low = at.astype(int).clip(0, len(knots) - 2)
+        share = (at - low)[:, None, None]
+        drift = knots[low] * (1 - share) + knots[low + 1] * share
+        noise = self.white * rng.normal(0, 1, drift.shape) + self.slow * drift
+        angle = rng.uniform(0, 2 * np.pi)
+        sight = np.array([np.cos(angle), np.sin(angle), 0.0])
+        noise = noise + (noise @ sight)[..., None] * sight * rng.uniform(0, 1.5)
+        return np.asarray(noise * _ENDS * rng.uniform(0.5, 1.5))
+
+
+def _swap(rng: np.random.Generator, told: Doubles) -> None:
+    """Left for right in up to seven frames, of the legs or of all the body below the head."""
+    first = int(rng.integers(0, len(told)))
+    some = slice(first, first + int(rng.integers(1, 8)))
+    side = np.arange(11 if rng.random() < 0.5 else 5, 17)
+    told[some, side] = told[some][:, _MIRROR[side]]
+
+
+def _turned(joints: NDArray[np.floating], angle: float) -> Doubles:
+    turned = np.array(joints, np.float64)
+    cosine, sine = np.cos(angle), np.sin(angle)
+    turned[..., 0] = cosine * joints[..., 0] - sine * joints[..., 1]
+    turned[..., 1] = sine * joints[..., 0] + cosine * joints[..., 1]
+    return turned

@@ -1,0 +1,49 @@
+"""What depth cameras tell: true joints when exact, and of the size and kind that `Sensor` says."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from gaitid.synthetic import Cohort
+from gaitid.synthetic.depth import Sensor
+
+
+@pytest.fixture(scope="module")
+def walk():
+    return Cohort(6).sequence(1, frames=60)
+
+
+def limbs(joints: np.ndarray) -> np.ndarray:
+    pairs = np.array([(11, 13), (13, 15), (5, 7), (7, 9), (11, 12), (5, 6)])
+    return np.linalg.norm(joints[:, pairs[:, 0], :3] - joints[:, pairs[:, 1], :3], axis=2)
+
+
+def test_an_exact_sensor_keeps_the_body_and_turns_it(walk):
+    told = walk.told(Sensor.exact())
+    assert told.shape == (60, 17, 4)
+    assert (told[..., 3] == 1).all()
+    np.testing.assert_allclose(limbs(told) / limbs(walk.joints), 1, atol=0.04)  # its metre is 1 % off
+    np.testing.assert_allclose(told[..., 2].mean(0), walk.joints[..., 2].mean(0), atol=0.07)
+
+
+def test_the_same_draw_is_the_same_and_another_is_not(walk):
+    np.testing.assert_array_equal(walk.told(), walk.told())
+    assert (walk.told(draw=1) != walk.told()).any()
+
+
+def test_a_usual_sensor_is_a_few_centimetres_off_and_has_no_face(walk):
+    told = walk.told()
+    assert not told[:, 1:5].any()
+    seen = told[..., 3] > 0
+    lengths = limbs(told)[seen[:, [11, 13, 15, 5, 7, 9, 12, 6]].all(1)]
+    assert 0.005 < lengths.std(0).mean() < 0.06
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_any_sensor_gives_a_sequence(walk, seed):
+    rng = np.random.default_rng(seed)
+    told = Sensor.draw(rng).tell(walk.joints, rng)
+    assert told.dtype == np.float32
+    assert np.isfinite(told).all()
+    assert not told[told[..., 3] == 0].any()
