@@ -21,7 +21,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from gaitid.records import SKELETON, GaitSequence, Quality, Reason
+from gaitid.errors import SequenceError
+from gaitid.modalities.skeleton import side_view
+from gaitid.records import JOINTS, SKELETON, SKELETON_3D, GaitSequence, Quality, Reason
 
 Array = NDArray[np.float64]
 
@@ -199,7 +201,7 @@ def _leg_spread(sequence: GaitSequence) -> Array:
     The sign is dropped, so that a detector that mixes up left and right does no harm. Where an ankle
     is missing the neighbouring frames are interpolated; no ankles at all give zeros.
     """
-    joints = sequence.streams[SKELETON].astype(np.float64)
+    joints = _joints(sequence).astype(np.float64)
     seen = joints[:, :, 2] > 0
     both = seen[:, 15] & seen[:, 16]
     low = np.where(seen, joints[:, :, 1], np.inf).min(axis=1)
@@ -213,6 +215,17 @@ def _leg_spread(sequence: GaitSequence) -> Array:
     centred = _detrended(_closed_gaps(times), apart)
     _, axes = np.linalg.eigh(centred.T @ centred)
     return np.asarray(np.abs(centred @ axes[:, -1:]))
+
+
+def _joints(sequence: GaitSequence) -> NDArray[np.float32]:
+    """(T, 17, 3) x, y, confidence: the skeletons, or those in space seen from beside."""
+    if sequence.skeletons is not None:
+        return sequence.skeletons
+    joints = sequence.streams[SKELETON_3D]
+    try:
+        return side_view(joints, round(_TREND_S / 4 * _frame_rate(sequence.times)))
+    except SequenceError:  # no trunk, so nothing to turn by
+        return np.zeros((len(joints), JOINTS, 3), np.float32)
 
 
 def _detrended(times: Array, features: Array) -> Array:
@@ -370,7 +383,7 @@ def _reasons(
         Reason.IRREGULAR: walking and seen_enough and analysis.rhythm < policy.min_rhythm,
         Reason.TOO_FEW_CYCLES: analysis.covered_cycles < policy.min_cycles,
     }
-    if SKELETON in sequence.streams:
+    if SKELETON in sequence.streams or SKELETON_3D in sequence.streams:
         found[Reason.MISSING_JOINTS] = _joints_seen(sequence) < policy.min_joints
     total = len(sequence) + sum(sequence.dropped.values())
     for code, count in sequence.dropped.items():
@@ -385,7 +398,7 @@ def _needed_motion(sequence: GaitSequence, policy: QualityPolicy) -> float:
 
 def _joints_seen(sequence: GaitSequence) -> float:
     """Share of the hip, knee and ankle joints (11..16) that were seen."""
-    return float((sequence.streams[SKELETON][:, 11:, 2] > 0).mean())
+    return float((_joints(sequence)[:, 11:, 2] > 0).mean())
 
 
 def _score(

@@ -20,6 +20,7 @@ from gaitid.errors import InputError, SequenceError
 
 SILHOUETTE = "silhouette"
 SKELETON = "skeleton"
+SKELETON_3D = "skeleton3d"
 SILHOUETTE_SIZES = ((64, 44), (64, 64), (128, 88))
 """Accepted silhouette sizes (height, width); the first is the default."""
 JOINTS = 17
@@ -174,8 +175,10 @@ class GaitSequence:
     """The good frames of one walk of one person.
 
     Attributes:
-        streams: ``{"silhouette": (T, 64, 44) uint8 0/1, "skeleton": (T, 17, 3) float32}``, one or
-            both; oldest frame first; skeletons hold x, y (pixels or metres) and confidence 0..1.
+        streams: ``{"silhouette": (T, 64, 44) uint8 0/1, "skeleton": (T, 17, 3) float32,
+            "skeleton3d": (T, 17, 4) float32}``, one or more; oldest frame first; skeletons hold x, y
+            (pixels or metres) and confidence 0..1, those in space x, y, z (metres, z up, right-handed)
+            and confidence.
         times: (T,) float64 seconds, strictly increasing; gaps are frames that were refused.
         boxes: (T, 4) float32 xyxy pixels in the source frame, or None when unknown.
         dropped: Refused frames of the same track, counted by `Reason` value.
@@ -189,16 +192,18 @@ class GaitSequence:
     origin: Origin = Origin()
 
     def __post_init__(self) -> None:
-        if not self.streams or set(self.streams) - {SILHOUETTE, SKELETON}:
+        if not self.streams or set(self.streams) - {SILHOUETTE, SKELETON, SKELETON_3D}:
             raise SequenceError(
                 f"streams are {sorted(self.streams)}",
-                "silhouette, skeleton or both",
+                "one or more of silhouette, skeleton, skeleton3d",
                 "rename or add a stream",
             )
         if SILHOUETTE in self.streams:
             _check_silhouettes(self.streams[SILHOUETTE])
         if SKELETON in self.streams:
-            _check_skeletons(self.streams[SKELETON])
+            _check_skeletons(self.streams[SKELETON], SKELETON)
+        if SKELETON_3D in self.streams:
+            _check_skeletons(self.streams[SKELETON_3D], SKELETON_3D)
         _check_times(self.times)
         for name, stream in self.streams.items():
             if len(stream) != len(self.times):
@@ -234,6 +239,11 @@ class GaitSequence:
     def skeletons(self) -> NDArray[np.float32] | None:
         """(T, 17, 3) float32, or None."""
         return self.streams.get(SKELETON)
+
+    @property
+    def skeletons_3d(self) -> NDArray[np.float32] | None:
+        """(T, 17, 4) float32, or None."""
+        return self.streams.get(SKELETON_3D)
 
     def part(self, frames: slice | NDArray[np.intp]) -> GaitSequence:
         """The chosen frames as a sequence of its own; the count of dropped frames is kept."""
@@ -713,8 +723,9 @@ def _check_silhouettes(array: Any) -> None:
         )
 
 
-def _check_skeletons(array: Any) -> None:
-    _check(array, np.float32, (None, JOINTS, 3), SKELETON, SequenceError)
+def _check_skeletons(array: Any, stream: str) -> None:
+    numbers = 4 if stream == SKELETON_3D else 3
+    _check(array, np.float32, (None, JOINTS, numbers), stream, SequenceError)
     if not np.isfinite(array).all():
         frame = int(np.argwhere(~np.isfinite(array))[0][0])
         raise SequenceError(
@@ -722,9 +733,10 @@ def _check_skeletons(array: Any) -> None:
             "finite numbers",
             "mark a missing joint by confidence 0 and coordinates 0",
         )
-    if array.size and not (array[..., 2].min() >= 0.0 and array[..., 2].max() <= 1.0):
+    confidence = array[..., -1]
+    if array.size and not (confidence.min() >= 0.0 and confidence.max() <= 1.0):
         raise SequenceError(
-            f"skeleton confidence spans {array[..., 2].min():.3g}..{array[..., 2].max():.3g}",
+            f"skeleton confidence spans {confidence.min():.3g}..{confidence.max():.3g}",
             "0..1",
             "rescale it",
         )

@@ -33,6 +33,7 @@ from gaitid.records import (
     SILHOUETTE,
     SILHOUETTE_SIZES,
     SKELETON,
+    SKELETON_3D,
     Calibration,
     CalibrationSource,
     Candidate,
@@ -126,6 +127,10 @@ def pack_sequence(sequence: GaitSequence) -> sequence_pb2.GaitSequence:
         message.skeletons.frames = len(sequence)
         message.skeletons.format = sequence_pb2.FLOAT_FORMAT_FLOAT32
         message.skeletons.data = skeleton.pack(sequence.skeletons, "float32")
+    if sequence.skeletons_3d is not None:
+        message.skeletons_3d.frames = len(sequence)
+        message.skeletons_3d.format = sequence_pb2.FLOAT_FORMAT_FLOAT32
+        message.skeletons_3d.data = skeleton.pack(sequence.skeletons_3d, "float32")
     if sequence.boxes is not None:
         message.boxes = sequence.boxes.astype("<f4", copy=False).tobytes()
     return message
@@ -142,7 +147,9 @@ def unpack_sequence(message: sequence_pb2.GaitSequence) -> GaitSequence:
     if message.HasField("silhouettes"):
         streams[SILHOUETTE] = _unpack_silhouettes(message.silhouettes)
     if message.HasField("skeletons"):
-        streams[SKELETON] = _unpack_skeletons(message.skeletons)
+        streams[SKELETON] = _unpack_skeletons(message.skeletons, 3)
+    if message.HasField("skeletons_3d"):
+        streams[SKELETON_3D] = _unpack_skeletons(message.skeletons_3d, 4)
     times = np.array(message.times_s, np.float64)
     boxes = _floats(message.boxes, (len(times), 4), "boxes") if message.boxes else None
     return GaitSequence(streams, times, boxes, dict(message.dropped), Origin(message.camera, message.track))
@@ -666,11 +673,13 @@ def _unpack_silhouettes(message: sequence_pb2.SilhouetteStream) -> NDArray[np.ui
     return unpack(message.data, message.frames, message.height, message.width)
 
 
-def _unpack_skeletons(message: sequence_pb2.SkeletonStream) -> NDArray[np.float32]:
+def _unpack_skeletons(
+    message: sequence_pb2.SkeletonStream | sequence_pb2.SpaceSkeletonStream, numbers: int
+) -> NDArray[np.float32]:
     precision = _PRECISIONS.get(message.format)
     if precision is None:
         raise MessageError(f"skeleton format is {message.format}", "float32 or float16", _README)
-    return skeleton.unpack(message.data, message.frames, precision)
+    return skeleton.unpack(message.data, message.frames, precision, numbers)
 
 
 def _floats(data: bytes, shape: tuple[int, ...], what: str) -> NDArray[np.float32]:

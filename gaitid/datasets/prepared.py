@@ -1,9 +1,9 @@
 """A data set converted once: bit-packed, memory-mapped, checked, and fast to load.
 
 A prepared directory holds ``frames.bin`` (for each sequence its silhouettes, 1 bit a pixel, then its
-skeletons float32, then its times float64, little endian), ``sequences.jsonl`` (a line for each entry:
-labels, place, CRC-32, problems), ``plan.json`` (what is being converted) and, once all of it is
-verified, ``prepared.json`` (protocols, counts, SHA-256 of ``sequences.jsonl``).
+skeletons and those in space float32, then its times float64, little endian), ``sequences.jsonl`` (a line
+for each entry: labels, place, CRC-32, problems), ``plan.json`` (what is being converted) and, once all of
+it is verified, ``prepared.json`` (protocols, counts, SHA-256 of ``sequences.jsonl``).
 
 Frames are flushed to disk before the lines that name them, so after a kill at any moment the lines
 that can be read are true, and the conversion goes on from there.
@@ -40,7 +40,7 @@ from gaitid.datasets.protocol import Group, Pick
 from gaitid.datasets.protocol import Protocol as Published
 from gaitid.errors import DatasetError, InputError
 from gaitid.modalities import silhouette, skeleton
-from gaitid.records import SILHOUETTE, SKELETON, GaitSequence
+from gaitid.records import JOINTS, SILHOUETTE, SKELETON, SKELETON_3D, GaitSequence
 
 _FORMAT = 1
 _FRAMES, _LINES, _PLAN = "frames.bin", "sequences.jsonl", "plan.json"
@@ -60,6 +60,7 @@ class _Place:
     silhouette: tuple[int, ...]
     skeleton: bool
     dropped: Mapping[str, int]
+    skeleton3d: bool = False
 
 
 class Prepared:
@@ -321,11 +322,12 @@ def _name(row: dict[str, Any]) -> str:
 
 
 def _packed(sequence: GaitSequence) -> tuple[bytes, dict[str, Any]]:
-    masks, joints = sequence.silhouettes, sequence.skeletons
+    masks, joints, spatial = sequence.silhouettes, sequence.skeletons, sequence.skeletons_3d
     data = b"".join(
         (
             b"" if masks is None else silhouette.pack(masks),
             b"" if joints is None else skeleton.pack(joints, "float32"),
+            b"" if spatial is None else skeleton.pack(spatial, "float32"),
             sequence.times.astype("<f8").tobytes(),
         )
     )
@@ -336,6 +338,7 @@ def _packed(sequence: GaitSequence) -> tuple[bytes, dict[str, Any]]:
         "frames": len(sequence),
         "silhouette": [] if masks is None else list(masks.shape[1:]),
         "skeleton": joints is not None,
+        "skeleton3d": spatial is not None,
         "dropped": dict(sequence.dropped),
     }
 
@@ -349,7 +352,11 @@ def _unpacked(data: bytes, place: _Place) -> GaitSequence:
         middle = silhouette.packed_size(count, height, width)
         streams[SILHOUETTE] = silhouette.unpack(data[:middle], count, height, width)
     if place.skeleton:
-        streams[SKELETON] = skeleton.unpack(data[middle:times], count, "float32")
+        end = middle + count * JOINTS * 3 * 4
+        streams[SKELETON] = skeleton.unpack(data[middle:end], count, "float32")
+        middle = end
+    if place.skeleton3d:
+        streams[SKELETON_3D] = skeleton.unpack(data[middle:times], count, "float32", 4)
     return GaitSequence(
         streams, np.frombuffer(data, "<f8", offset=times).astype(np.float64), dropped=place.dropped
     )

@@ -25,7 +25,7 @@ from gaitid.errors import DatasetError, InputError
 from gaitid.modalities import npz
 from gaitid.modalities.skeleton import from_openpose18
 from gaitid.perception.align import align, binarise
-from gaitid.records import JOINTS, SILHOUETTE, SILHOUETTE_SIZES, SKELETON, GaitSequence, Reason
+from gaitid.records import JOINTS, SILHOUETTE, SILHOUETTE_SIZES, SKELETON, SKELETON_3D, GaitSequence, Reason
 
 Report = Callable[[Problem], None]
 Gray = NDArray[np.uint8]
@@ -173,11 +173,13 @@ def _from_content(content: Any, frame_rate: float, path: Path, report: Report) -
 
 
 def _from_streams(content: Mapping[str, Any], frame_rate: float, path: Path, report: Report) -> GaitSequence:
-    """A sequence of ``silhouette``, ``skeleton`` or both, and optionally ``times`` in seconds."""
-    unknown = set(content) - {SILHOUETTE, SKELETON, "times"}
+    """A sequence of streams by name, and optionally ``times`` in seconds."""
+    unknown = set(content) - {SILHOUETTE, SKELETON, SKELETON_3D, "times"}
     streams = {name: value for name, value in content.items() if name != "times"}
     if unknown or not streams:
-        raise _fault(report, Fault.WRONG_SIZE, path, f"{sorted(content)}; silhouette, skeleton, times")
+        raise _fault(
+            report, Fault.WRONG_SIZE, path, f"{sorted(content)}; silhouette, skeleton, skeleton3d, times"
+        )
     times = np.asarray(
         content.get("times", np.arange(len(next(iter(streams.values())))) / frame_rate), np.float64
     )
@@ -185,9 +187,14 @@ def _from_streams(content: Mapping[str, Any], frame_rate: float, path: Path, rep
         return _ready(_bytes(streams[SILHOUETTE], path, report), times, path, report)
     if SILHOUETTE in streams:  # frames of both streams belong together: none is dropped
         streams[SILHOUETTE] = _cut(_bytes(streams[SILHOUETTE], path, report), path, report)
-    if getattr(streams[SKELETON], "shape", ())[1:] not in _JOINT_SHAPES:
-        raise _fault(report, Fault.WRONG_SIZE, path, "skeleton; (T, 17, 3) or (T, 18, 3)")
-    streams[SKELETON] = _skeletons(streams[SKELETON])
+    if SKELETON in streams:
+        if getattr(streams[SKELETON], "shape", ())[1:] not in _JOINT_SHAPES:
+            raise _fault(report, Fault.WRONG_SIZE, path, "skeleton; (T, 17, 3) or (T, 18, 3)")
+        streams[SKELETON] = _skeletons(streams[SKELETON])
+    if SKELETON_3D in streams:
+        if getattr(streams[SKELETON_3D], "shape", ())[1:] != (JOINTS, 4):
+            raise _fault(report, Fault.WRONG_SIZE, path, "skeleton3d; (T, 17, 4)")
+        streams[SKELETON_3D] = np.asarray(streams[SKELETON_3D], np.float32)
     return GaitSequence(streams, times)
 
 

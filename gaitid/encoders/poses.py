@@ -8,6 +8,8 @@ fixed rate of the network.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -24,10 +26,10 @@ FEATURES = 7
 """Numbers a joint: place x, y; bone x, y; speed x, y; seen."""
 _LONGEST_GAP_S = 0.4
 
-_PARENTS = np.zeros(17, np.intp)
+PARENTS = np.zeros(17, np.intp)
 for _parent, _child in BONES[:11] + BONES[12:]:
-    _PARENTS[_child] = _parent
-_PARENTS[[0, 5, 6, 11, 12]] = [0, 0, 0, 5, 6]  # shoulders hang on the nose, hips on the shoulders
+    PARENTS[_child] = _parent
+PARENTS[[0, 5, 6, 11, 12]] = [0, 0, 0, 5, 6]  # shoulders hang on the nose, hips on the shoulders
 
 # (joint, joint, length over stature): Winter 2009, "Biomechanics and Motor Control", figure 4.1.
 _SEGMENTS = (
@@ -49,17 +51,37 @@ def prepare(skeletons: Floats, times: NDArray[np.float64]) -> list[Floats]:
     Raises:
         SequenceError: No segment of a body was ever seen.
     """
-    places, seen = resample(_downwards(skeletons), times)
-    return [features(p, s) for p, s in zip(places, seen, strict=True)]
+    return usable(*resample(_downwards(skeletons), times), features)
+
+
+def usable(
+    places: Sequence[NDArray[np.floating]],
+    seen: Sequence[NDArray[np.bool_]],
+    make: Callable[[NDArray[np.floating], NDArray[np.bool_]], Floats],
+) -> list[Floats]:
+    """What `make` makes of each stretch; those in which it finds no body are left out.
+
+    Raises:
+        SequenceError: It finds none in any.
+    """
+    made: list[Floats] = []
+    for place, there in zip(places, seen, strict=True):
+        try:
+            made.append(make(place, there))
+        except SequenceError as error:
+            fault = error
+    if not made:
+        raise fault
+    return made
 
 
 def features(places: NDArray[np.floating], seen: NDArray[np.bool_]) -> Floats:
     """(T, 17, FEATURES) of (T, 17, 2) places at `POSE_RATE_HZ` and which of them were seen."""
     height = stature(places, seen)
-    centred = (places - _middle(places, seen)[:, None]) / height
+    centred = (places - middle(places, seen)[:, None]) / height
     centred[~seen] = 0
-    both = seen & seen[:, _PARENTS]
-    bones = np.where(both[..., None], centred - centred[:, _PARENTS], 0)
+    both = seen & seen[:, PARENTS]
+    bones = np.where(both[..., None], centred - centred[:, PARENTS], 0)
     speed = np.zeros_like(centred)
     known = (seen[2:] & seen[:-2])[..., None]
     speed[1:-1] = np.where(known, centred[2:] - centred[:-2], 0) * (POSE_RATE_HZ / 2 / 10)
@@ -106,13 +128,13 @@ def stature(places: NDArray[np.floating], seen: NDArray[np.bool_]) -> float:
     return height
 
 
-def _middle(places: NDArray[np.floating], seen: NDArray[np.bool_]) -> NDArray[np.floating]:
-    """(T, 2) middle of the hips; where one is missing, of all seen joints, shifted as usual."""
+def middle(places: NDArray[np.floating], seen: NDArray[np.bool_]) -> NDArray[np.floating]:
+    """(T, C) middle of the hips; where one is missing, of all seen joints, shifted as usual."""
     weights = seen[..., None].astype(places.dtype)
     mean = (places * weights).sum(1) / np.maximum(weights.sum(1), 1)
     hips = seen[:, 11] & seen[:, 12]
     middle = places[:, 11:13].mean(1)
-    offset = np.median((middle - mean)[hips], axis=0) if hips.any() else np.zeros(2)
+    offset = np.median((middle - mean)[hips], axis=0) if hips.any() else np.zeros(places.shape[2])
     return np.asarray(np.where(hips[:, None], middle, mean + offset))
 
 
@@ -122,11 +144,11 @@ def resample(
     """Stretches between long gaps, linearly interpolated to the fixed rate.
 
     Args:
-        skeletons: (T, 17, 3) x, y, confidence.
+        skeletons: (T, 17, C + 1) C coordinates and confidence.
         times: (T,) seconds, increasing.
 
     Returns:
-        (G, 17, 2) places of each stretch, and (G, 17) whether both frames beside a moment show the joint.
+        (G, 17, C) places of each stretch, and (G, 17) whether both frames beside a moment show the joint.
 
     Raises:
         SequenceError: All frames are alone between gaps.
@@ -144,8 +166,8 @@ def resample(
         span = np.maximum(clock[after] - clock[before], 1e-9)
         share = ((grid - clock[before]) / span).clip(0, 1)[:, None, None]
         a, b = skeletons[part[before]], skeletons[part[after]]
-        places.append(a[..., :2] * (1 - share) + b[..., :2] * share)
-        seen.append((a[..., 2] > SEEN) & (b[..., 2] > SEEN))
+        places.append(a[..., :-1] * (1 - share) + b[..., :-1] * share)
+        seen.append((a[..., -1] > SEEN) & (b[..., -1] > SEEN))
     if not places:
         raise SequenceError("the walk is all gaps", "some frames within 0.4 s", "track it again")
     return places, seen

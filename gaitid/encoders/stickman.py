@@ -31,6 +31,7 @@ class StickmanNet(nn.Module):
         hidden: Numbers after the first map of the pooled statistics, the embedding before the
             projection.
         projection: Length of the embedding; 0 for no projection.
+        features: Numbers a joint: `poses.FEATURES` in pictures, `bodies.FEATURES_3D` in space.
     """
 
     def __init__(
@@ -40,10 +41,11 @@ class StickmanNet(nn.Module):
         dilations: tuple[int, ...] = (1, 2, 4, 8),
         hidden: int = 512,
         projection: int = 256,
+        features: int = FEATURES,
     ) -> None:
         super().__init__()
         self.enter = nn.Sequential(
-            nn.Conv1d(_JOINTS * FEATURES, width, 3, padding=1, bias=False),
+            nn.Conv1d(_JOINTS * features, width, 3, padding=1, bias=False),
             nn.BatchNorm1d(width),
             nn.LeakyReLU(0.01),
         )
@@ -66,7 +68,7 @@ class StickmanNet(nn.Module):
         """(N, D) unit vectors.
 
         Args:
-            clips: (N, T, 17, FEATURES) float; frames from `lengths[n]` on are padding.
+            clips: (N, T, 17, F) float; frames from `lengths[n]` on are padding.
             lengths: (N,) int64; None when nothing is padding.
         """
         wide = self.wide(clips, lengths)
@@ -76,7 +78,7 @@ class StickmanNet(nn.Module):
 
     def wide(self, clips: Tensor, lengths: Tensor | None = None) -> Tensor:
         """(N, hidden) unit vectors before the projection; see `forward`."""
-        x = clips.flatten(2).transpose(1, 2)  # (N, 17 * FEATURES, T)
+        x = clips.flatten(2).transpose(1, 2)  # (N, 17 * F, T)
         real = torch.ones_like(x[:, :1])  # (N, 1, T)
         if lengths is not None:
             real = (torch.arange(clips.shape[1]) < lengths[:, None])[:, None].to(x.dtype)

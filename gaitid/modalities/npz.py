@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from gaitid.errors import MessageError, SequenceError
 from gaitid.modalities import silhouette
-from gaitid.records import MAX_FRAMES, SILHOUETTE, SKELETON, GaitSequence, Origin
+from gaitid.records import MAX_FRAMES, SILHOUETTE, SKELETON, SKELETON_3D, GaitSequence, Origin
 
 VERSION = 1
 _MAX_BYTES = 256 * 1024 * 1024
@@ -32,6 +32,8 @@ def save(path: Path, sequence: GaitSequence) -> None:
         arrays["silhouette_shape"] = np.array(sequence.silhouettes.shape)
     if sequence.skeletons is not None:
         arrays[SKELETON] = sequence.skeletons
+    if sequence.skeletons_3d is not None:
+        arrays[SKELETON_3D] = sequence.skeletons_3d
     if sequence.boxes is not None:
         arrays["boxes"] = sequence.boxes
     partial = path.with_name(path.name + ".part")
@@ -79,8 +81,9 @@ def _sequence(arrays: dict[str, NDArray[np.generic]]) -> GaitSequence:
             raise SequenceError(f"sequence has {frames} frames", f"1 to {MAX_FRAMES}", "extract it again")
         bits = np.ascontiguousarray(arrays["silhouette_bits"], np.uint8).tobytes()
         streams[SILHOUETTE] = silhouette.unpack(bits, frames, height, width)
-    if SKELETON in arrays:
-        streams[SKELETON] = arrays[SKELETON]
+    for name in (SKELETON, SKELETON_3D):
+        if name in arrays:
+            streams[name] = arrays[name]
     return GaitSequence(
         streams,
         np.asarray(arrays["times"], np.float64),

@@ -49,8 +49,18 @@ class SkeletonStream(_message.Message):
     data: bytes
     def __init__(self, frames: _Optional[int] = ..., format: _Optional[_Union[FloatFormat, str]] = ..., data: _Optional[bytes] = ...) -> None: ...
 
+class SpaceSkeletonStream(_message.Message):
+    __slots__ = ("frames", "format", "data")
+    FRAMES_FIELD_NUMBER: _ClassVar[int]
+    FORMAT_FIELD_NUMBER: _ClassVar[int]
+    DATA_FIELD_NUMBER: _ClassVar[int]
+    frames: int
+    format: FloatFormat
+    data: bytes
+    def __init__(self, frames: _Optional[int] = ..., format: _Optional[_Union[FloatFormat, str]] = ..., data: _Optional[bytes] = ...) -> None: ...
+
 class GaitSequence(_message.Message):
-    __slots__ = ("silhouettes", "skeletons", "times_s", "boxes", "dropped", "camera", "track")
+    __slots__ = ("silhouettes", "skeletons", "times_s", "boxes", "dropped", "camera", "track", "skeletons_3d")
     class DroppedEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -65,6 +75,7 @@ class GaitSequence(_message.Message):
     DROPPED_FIELD_NUMBER: _ClassVar[int]
     CAMERA_FIELD_NUMBER: _ClassVar[int]
     TRACK_FIELD_NUMBER: _ClassVar[int]
+    SKELETONS_3D_FIELD_NUMBER: _ClassVar[int]
     silhouettes: SilhouetteStream
     skeletons: SkeletonStream
     times_s: _containers.RepeatedScalarFieldContainer[float]
@@ -72,7 +83,8 @@ class GaitSequence(_message.Message):
     dropped: _containers.ScalarMap[str, int]
     camera: str
     track: int
-    def __init__(self, silhouettes: _Optional[_Union[SilhouetteStream, _Mapping]] = ..., skeletons: _Optional[_Union[SkeletonStream, _Mapping]] = ..., times_s: _Optional[_Iterable[float]] = ..., boxes: _Optional[bytes] = ..., dropped: _Optional[_Mapping[str, int]] = ..., camera: _Optional[str] = ..., track: _Optional[int] = ...) -> None: ...
+    skeletons_3d: SpaceSkeletonStream
+    def __init__(self, silhouettes: _Optional[_Union[SilhouetteStream, _Mapping]] = ..., skeletons: _Optional[_Union[SkeletonStream, _Mapping]] = ..., times_s: _Optional[_Iterable[float]] = ..., boxes: _Optional[bytes] = ..., dropped: _Optional[_Mapping[str, int]] = ..., camera: _Optional[str] = ..., track: _Optional[int] = ..., skeletons_3d: _Optional[_Union[SpaceSkeletonStream, _Mapping]] = ...) -> None: ...
 
 class Embedding(_message.Message):
     __slots__ = ("vector", "contract")

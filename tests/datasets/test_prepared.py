@@ -71,10 +71,12 @@ def test_skeletons_times_and_facts(tmp_path):
     streams = {
         "silhouette": (rng.random((4, 128, 88)) > 0.5).astype(np.uint8),
         "skeleton": rng.random((4, 17, 3)).astype(np.float32),
+        "skeleton3d": rng.random((4, 17, 4)).astype(np.float32),
         "times": np.array([0.0, 0.1, 0.7, 0.9]),
     }
     np.savez(root / "alice" / "nm-01" / "front.npz", **streams)
     np.savez(root / "alice" / "nm-01" / "side.npz", skeleton=streams["skeleton"])
+    np.savez(root / "alice" / "nm-01" / "space.npz", skeleton3d=streams["skeleton3d"])
     (root / "subjects.csv").write_text("subject,sex\nalice,f\n")
     original = open_dataset("folder", root)
     prepared = prepare(original, tmp_path / "out")

@@ -21,6 +21,7 @@ CASES = {
     "square": sequence(3, (64, 64)),
     "large": sequence(3, (128, 88)),
     "both streams": sequence(4, skeleton=np.full((4, 17, 3), 0.25, np.float32)),
+    "in space": GaitSequence({"skeleton3d": np.ones((2, 17, 4), np.float32)}, np.array([0.0, 1.0])),
     "skeleton only": GaitSequence({"skeleton": np.zeros((2, 17, 3), np.float32)}, np.array([0.0, 1.0])),
 }
 

@@ -213,3 +213,66 @@ def test_unpack_refuses(name):
 def test_unpack_refuses_nan():
     with pytest.raises(SequenceError):
         skeleton.unpack(np.full(51, np.nan, "<f2").tobytes(), 1)
+
+
+# Joints of the two Kinects by number, as Microsoft's documents name them.
+KINECT = {
+    "head": 3,
+    "left_shoulder": 4,
+    "left_elbow": 5,
+    "left_wrist": 6,
+    "right_shoulder": 8,
+    "right_elbow": 9,
+    "right_wrist": 10,
+    "left_hip": 12,
+    "left_knee": 13,
+    "left_ankle": 14,
+    "right_hip": 16,
+    "right_knee": 17,
+    "right_ankle": 18,
+}
+
+
+@pytest.mark.parametrize(
+    ("convert", "count"), [(skeleton.from_kinect20, 20), (skeleton.from_kinect25, 25)], ids=["20", "25"]
+)
+def test_a_kinect_is_read(convert, count):
+    joints = np.arange(2 * count * 3, dtype=np.float64).reshape(2, count, 3)
+    found = convert(joints)
+    assert (found.shape, found.dtype) == ((2, 17, 4), np.float32)
+    for name, number in KINECT.items():
+        joint = skeleton.JOINT_NAMES.index("nose" if name == "head" else name)
+        x, y, z = joints[1, number]
+        np.testing.assert_array_equal(found[1, joint], [z, x, y, 1])  # y is up in a Kinect, z here
+    assert not found[:, 1:5].any()
+    GaitSequence({"skeleton3d": found}, np.array([0.0, 0.1]))
+
+
+def test_a_kinect_tells_what_it_did_not_see():
+    confidence = np.ones((2, 20))
+    confidence[0, 14] = 0
+    found = skeleton.from_kinect20(np.ones((2, 20, 3)), confidence)
+    assert not found[0, 15].any()
+    assert found[1, 15].any()
+
+
+BAD_KINECT = {
+    "joints": (np.zeros((2, 25, 3)), None),
+    "nan": (np.full((2, 20, 3), np.nan), None),
+    "confidence shape": (np.zeros((2, 20, 3)), np.ones((2, 25))),
+    "confidence 2": (np.zeros((2, 20, 3)), np.full((2, 20), 2.0)),
+}
+
+
+@pytest.mark.parametrize("name", BAD_KINECT)
+def test_a_wrong_kinect_is_refused(name):
+    with pytest.raises(SequenceError):
+        skeleton.from_kinect20(*BAD_KINECT[name])
+
+
+def test_numbers_in_space_are_packed():
+    one = np.random.default_rng(0).random((3, 17, 4), np.float32)
+    back = skeleton.unpack(skeleton.pack(one, "float32"), 3, "float32", 4)
+    np.testing.assert_array_equal(back, one)
+    with pytest.raises(MessageError):
+        skeleton.unpack(skeleton.pack(one, "float32"), 3, "float32", 3)

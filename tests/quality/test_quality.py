@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 from gaitid.quality import QualityPolicy, analyse, assess
 from gaitid.records import GaitSequence, Reason
 from gaitid.settings import build
+from gaitid.synthetic import Cohort
+from gaitid.synthetic.depth import Sensor
 from tests.drawn import phases, silhouettes, skeletons, walk
 
 STREAMS = ("silhouette", "skeleton")
@@ -119,6 +121,21 @@ def test_missing_leg_joints_are_a_reason():
     joints[:, 13:17] = 0
     quality = assess(GaitSequence({"skeleton": joints}, np.arange(60) / 15))
     assert {Reason.MISSING_JOINTS, Reason.STANDING} <= set(quality.reasons)
+
+
+def test_a_walk_in_space_has_the_cadence_of_its_picture():
+    walk = Cohort(3).sequence(0, frames=90)
+    space = walk.sequence(modalities=("skeleton3d",))
+    picture = GaitSequence({"skeleton": walk.detected(0.0)}, walk.times)
+    assert assess(space).usable
+    assert assess(space).cadence == pytest.approx(assess(picture).cadence, rel=0.05)
+
+
+def test_a_body_in_space_without_a_trunk_is_refused_by_reasons():
+    joints = Cohort(3).sequence(0, frames=60).told(Sensor.exact())
+    joints[:, :13] = 0
+    quality = assess(GaitSequence({"skeleton3d": joints}, np.arange(60) / 25))
+    assert Reason.MISSING_JOINTS in quality.reasons
 
 
 def test_both_streams_together():

@@ -41,6 +41,8 @@ BAD_SEQUENCES = {
     "colour": ({"silhouette": np.ones((2, 64, 44, 3), np.uint8)}, times(2), "(2, 64, 44, 3)"),
     "18 joints": ({"skeleton": np.zeros((2, 18, 3), np.float32)}, times(2), "(2, 18, 3)"),
     "double skeleton": ({"skeleton": np.zeros((2, 17, 3))}, times(2), "float64"),
+    "in space without z": ({"skeleton3d": skeletons(2)}, times(2), "(2, 17, 3)"),
+    "confidence in space 2": ({"skeleton3d": np.full((2, 17, 4), 2, np.float32)}, times(2), "confidence"),
     "nan joint": ({"skeleton": skeletons(2) * np.float32("nan")}, times(2), "NaN"),
     "confidence 2": ({"skeleton": skeletons(2) * 4}, times(2), "confidence"),
     "lengths differ": ({"silhouette": masks(2)}, times(3), "times 3"),

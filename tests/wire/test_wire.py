@@ -51,6 +51,8 @@ def sequence(frames=12, *, streams=("silhouette", "skeleton"), size=(64, 44), se
         made["silhouette"] = rng.integers(0, 2, (frames, *size), np.uint8)
     if "skeleton" in streams:
         made["skeleton"] = rng.random((frames, 17, 3), np.float32)
+    if "skeleton3d" in streams:
+        made["skeleton3d"] = rng.random((frames, 17, 4), np.float32)
     boxes = rng.random((frames, 4), np.float32) * 500
     times = 1_795_388_466.25 + np.cumsum(rng.uniform(0.01, 0.1, frames))
     return GaitSequence(made, times, boxes, {"merged": 3, "cut_off": 0}, Origin("gate-1", 7))
@@ -75,7 +77,9 @@ def assert_same_sequence(one, two):
 @settings(max_examples=30, deadline=None)
 @given(
     frames=st.integers(1, 20),
-    streams=st.sampled_from([("silhouette",), ("skeleton",), ("silhouette", "skeleton")]),
+    streams=st.sampled_from(
+        [("silhouette",), ("skeleton",), ("skeleton3d",), ("silhouette", "skeleton", "skeleton3d")]
+    ),
     size=st.sampled_from([(64, 44), (64, 64), (128, 88)]),
     seed=st.integers(0, 1000),
 )
