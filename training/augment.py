@@ -27,6 +27,7 @@ class Augmentation:
         flip: Probability of a mirrored clip.
         shift_px: Largest shift.
         scale: Largest relative change of height and width, drawn apart.
+        widen: Largest further relative widening, as soft masks of real extractors have it.
         shear: Largest lean, columns a row.
         morphology: Probability of a thinner or fatter body.
         coarse: Probability of a low resolution.
@@ -41,6 +42,7 @@ class Augmentation:
     flip: float = 0.5
     shift_px: float = 2.0
     scale: float = 0.07
+    widen: float = 0.0
     shear: float = 0.04
     morphology: float = 0.3
     coarse: float = 0.25
@@ -65,6 +67,25 @@ def choose_frames(
     return places[start : start + frames]
 
 
+def ordered(
+    rng: np.random.Generator, times: NDArray[np.float64], frames: int, how: Augmentation
+) -> NDArray[np.intp]:
+    """(frames,) indices of a stretch of the frames as they are; a short walk goes round again."""
+    start = int(rng.integers(0, max(1, len(times) - frames + 1)))
+    return np.resize(np.arange(len(times)), start + frames)[start:]
+
+
+def unordered(
+    rng: np.random.Generator, times: NDArray[np.float64], frames: int, how: Augmentation
+) -> NDArray[np.intp]:
+    """(frames,) indices of any frames, none twice where there are enough."""
+    return rng.choice(len(times), frames, replace=len(times) < frames)
+
+
+CHOICES = {"resampled": choose_frames, "ordered": ordered, "unordered": unordered}
+"""How a clip's frames are chosen, by `recipe.Batch.order`."""
+
+
 def silhouettes(rng: np.random.Generator, clip: Clip, how: Augmentation) -> Clip:
     """A changed clip of the same shape."""
     clip = _warp(rng, clip, how)
@@ -84,6 +105,8 @@ def _warp(rng: np.random.Generator, clip: Clip, how: Augmentation) -> Clip:
     """Mirror, cut, shift, stretch and lean, as one affine map."""
     _, height, width = clip.shape
     stretch_x, stretch_y = 1 + rng.uniform(-how.scale, how.scale, 2)
+    if how.widen:
+        stretch_x *= 1 + rng.uniform(0, how.widen)
     middle_y = height / 2
     if rng.random() < how.cut:
         lost = rng.uniform(0.02, 0.12)

@@ -12,10 +12,12 @@ from numpy.typing import NDArray
 
 from gaitid.encoders.networks import ARCHITECTURES
 from gaitid.errors import InputError
-from gaitid.records import SKELETON
-from training import augment, poses
-from training.corpus import Corpus, Sampler
-from training.recipe import Recipe
+from gaitid.records import SKELETON, SKELETON_3D
+from gaitid.synthetic.depth import Sensor
+
+from . import augment, poses
+from .corpus import Corpus, Recorded, Sampler, recorded
+from .recipe import Recipe
 
 _AHEAD = 3
 
@@ -32,8 +34,9 @@ class BatchMaker:
     def __init__(self, recipe: Recipe) -> None:
         cv2.setNumThreads(1)
         self._recipe = recipe
-        self._poses = ARCHITECTURES[recipe.network.name].modality == SKELETON
-        self.corpus = Corpus(recipe.data.train, recipe.data.identities)
+        self._modality = ARCHITECTURES[recipe.network.name].modality
+        data = recipe.data
+        self.corpus = recorded(data)[0] if data.dataset else Corpus(data.train, data.identities)
         self._sampler = Sampler(self.corpus, recipe.batch.subjects, recipe.batch.each, recipe.seed)
 
     def __call__(self, step: int) -> Arrays:
@@ -41,7 +44,10 @@ class BatchMaker:
         rng = np.random.Generator(np.random.Philox(np.random.SeedSequence((self._recipe.seed, step, 1))))
         frames = int(rng.choice(self._recipe.batch.frames))
         numbers, classes = self._sampler.batch(step)
-        if self._poses:
+        if self._modality == SKELETON_3D:
+            sensor = Sensor.draw(rng)
+            clips = [self._told(rng, sensor, number, frames) for number in numbers]
+        elif self._modality == SKELETON:
             clips = self._film(rng, numbers, frames)
         else:
             clips = [self._clip(rng, number, frames) for number in numbers]
@@ -49,17 +55,31 @@ class BatchMaker:
 
     def _clip(self, rng: np.random.Generator, number: int, frames: int) -> NDArray[np.generic]:
         how = self._recipe.augmentation
-        places = augment.choose_frames(rng, self.corpus.times(number), frames, how)
+        choose = augment.CHOICES[self._recipe.batch.order]
+        places = choose(rng, self.corpus.times(number), frames, how)
         return augment.silhouettes(rng, self.corpus.silhouettes(number)[places], how)
 
     def _film(self, rng: np.random.Generator, numbers: list[int], frames: int) -> list[NDArray[np.generic]]:
         how = self._recipe.poses
+        if isinstance(self.corpus, Recorded):
+            return [poses.recorded_clip(rng, self.corpus, number, frames, how) for number in numbers]
         spread = float(rng.choice(how.spread_deg))
         views = rng.uniform(0, 360) + spread * rng.standard_normal(len(numbers))
         return [
             poses.clip(rng, self.corpus, number, frames, float(view), how)
             for number, view in zip(numbers, views, strict=True)
         ]
+
+    def _told(
+        self, rng: np.random.Generator, sensor: Sensor, number: int, frames: int
+    ) -> NDArray[np.generic]:
+        if isinstance(self.corpus, Recorded):
+            raise InputError(
+                "a data set of recorded walks",
+                "synthetic shards",
+                "skeletons in space are trained on walkers",
+            )
+        return poses.clip_in_space(rng, self.corpus, number, frames, sensor, self._recipe.poses)
 
 
 def stream(recipe: Recipe, steps: range, workers: int) -> Iterator[Arrays]:

@@ -4,14 +4,23 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from gaitid.datasets.base import TRAIN, Dataset, open_dataset
 from gaitid.errors import DatasetError
-from training.shards import HEIGHT, WIDTH, Label
+from gaitid.records import SILHOUETTE, SKELETON, SKELETON_3D, GaitSequence
+from gaitid.synthetic.depth import Sensor
+
+from .shards import HEIGHT, WIDTH, Label
+
+if TYPE_CHECKING:
+    from .recipe import Data
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +77,15 @@ class Corpus:
         """(T, 17, 3) true metres, z up; synthetic walks only."""
         return np.asarray(self._rows(number, "joints"), np.float32)
 
+    def told(self, number: int) -> NDArray[np.float32]:
+        """(T, 17, 4) metres and confidence, as a usual sensor tells the walk; always the same."""
+        rng = np.random.Generator(np.random.Philox(np.random.SeedSequence((77, number))))
+        return Sensor.usual().tell(self.joints(number), rng)
+
+    def reader(self, modality: str) -> Callable[[int], NDArray[Any]]:
+        """What gives the stream of a walk."""
+        return {SILHOUETTE: self.silhouettes, SKELETON: self.skeletons, SKELETON_3D: self.told}[modality]
+
     def times(self, number: int) -> NDArray[np.float64]:
         """(T,) seconds."""
         return np.asarray(self._rows(number, "times"), np.float64)
@@ -80,13 +98,94 @@ class Corpus:
         return self._arrays[key][place.start : place.start + place.frames]
 
 
+class Recorded:
+    """Walks of a data set, with the interface of `Corpus`; each is read when asked for.
+
+    Args:
+        dataset: Original or prepared; prepared is a hundred times faster.
+        subjects: Of its training part.
+    """
+
+    def __init__(self, dataset: Dataset, subjects: Sequence[str]) -> None:
+        chosen = set(subjects)
+        self._dataset = dataset
+        self._entries = [entry for entry in dataset.entries(TRAIN) if entry.subject in chosen]
+        self.subjects = tuple(sorted(chosen))
+        self.labels = [
+            Label(entry.subject, entry.sequence, number, entry.condition, _degrees(entry.view))
+            for number, entry in enumerate(self._entries)
+        ]
+        self._last: tuple[int, GaitSequence] | None = None
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def silhouettes(self, number: int) -> NDArray[np.uint8]:
+        """(T, 64, 44) uint8 0/1."""
+        return self._stream(number, SILHOUETTE)
+
+    def skeletons(self, number: int) -> NDArray[np.float32]:
+        """(T, 17, 3) float32 pixels and confidence."""
+        return self._stream(number, SKELETON)
+
+    def told(self, number: int) -> NDArray[np.float32]:
+        """(T, 17, 4) metres and confidence."""
+        return self._stream(number, SKELETON_3D)
+
+    def times(self, number: int) -> NDArray[np.float64]:
+        """(T,) seconds."""
+        return self._walk(number).times
+
+    def reader(self, modality: str) -> Callable[[int], NDArray[Any]]:
+        """What gives the stream of a walk."""
+        return {SILHOUETTE: self.silhouettes, SKELETON: self.skeletons, SKELETON_3D: self.told}[modality]
+
+    def _stream(self, number: int, name: str) -> NDArray[Any]:
+        walk = self._walk(number)
+        if name not in walk.streams:
+            raise DatasetError(
+                f"{self._entries[number].path} has {', '.join(walk.streams)}",
+                f"a {name} stream",
+                "choose an encoder of what the data set holds",
+            )
+        return walk.streams[name]
+
+    def _walk(self, number: int) -> GaitSequence:
+        if self._last is None or self._last[0] != number:
+            self._last = number, self._dataset.load(self._entries[number])
+        return self._last[1]
+
+
+def _degrees(view: str) -> float:
+    return float(view) if view.isdigit() else -1.0
+
+
+def recorded(data: Data) -> tuple[Recorded, Recorded]:
+    """The training part of a recipe's data set: who is trained on, and who is kept out and watched.
+
+    Raises:
+        DatasetError: The data set has fewer training subjects than the recipe asks for.
+    """
+    dataset = open_dataset(data.dataset, data.train)
+    subjects = sorted({entry.subject for entry in dataset.entries(TRAIN)})
+    used = subjects[: data.identities + data.watched if data.identities else None]
+    if len(used) - data.watched < 2 or data.identities > len(used) - data.watched:
+        raise DatasetError(
+            f"{data.dataset} has {len(subjects)} training subjects",
+            f"{max(2, data.identities)} and {data.watched} more to watch",
+            "lower data.identities or data.watched, or check the root",
+        )
+    split = len(used) - data.watched
+    return Recorded(dataset, used[:split]), Recorded(dataset, used[split:])
+
+
 class Sampler:
     """P subjects, K sequences each: of different days first, and of different walks.
 
     The batch of a step depends on the seed and the step only, so a resumed run goes on exactly.
     """
 
-    def __init__(self, corpus: Corpus, subjects: int, each: int, seed: int) -> None:
+    def __init__(self, corpus: Corpus | Recorded, subjects: int, each: int, seed: int) -> None:
         self._each, self._seed, self._count = each, seed, subjects
         chosen = {name: number for number, name in enumerate(corpus.subjects)}
         days: list[dict[str, dict[int, list[int]]]] = [

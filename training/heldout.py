@@ -15,21 +15,37 @@ from torch import nn
 
 from gaitid.encoders.networks import ARCHITECTURES
 from gaitid.encoders.networks import embed as embed_walks
-from gaitid.records import SILHOUETTE
 from gaitid.synthetic import CONDITIONS
-from training.corpus import Corpus
+
+from .corpus import Corpus, Recorded
 
 Embed = Callable[[list[int]], NDArray[np.float32]]
 _BATCH = 32
 
 
-def embedder(architecture: str, network: nn.Module, corpus: Corpus) -> Embed:
+def embedder(architecture: str, network: nn.Module, corpus: Corpus | Recorded) -> Embed:
     """Embeds walks of a corpus, given by number, with a network."""
-    silhouettes = ARCHITECTURES[architecture].modality == SILHOUETTE
-    read = corpus.silhouettes if silhouettes else corpus.skeletons
+    read = corpus.reader(ARCHITECTURES[architecture].modality)
     return lambda numbers: embed_walks(
         architecture, network, [read(i) for i in numbers], [corpus.times(i) for i in numbers]
     )
+
+
+def measure_recorded(corpus: Recorded, embed: Embed) -> dict[str, float]:
+    """``rank_1`` among watched people of a data set: each walk's nearest other recording is of its subject.
+
+    Compared with all recordings of other names and, where views are known, of other views.
+    """
+    numbers = list(range(len(corpus)))
+    vectors = np.concatenate([embed(numbers[a : a + _BATCH]) for a in range(0, len(numbers), _BATCH)])
+    subjects = np.array([label.subject for label in corpus.labels])
+    walks = np.array([f"{label.subject}/{label.session}" for label in corpus.labels])
+    views = np.array([label.view for label in corpus.labels])
+    scores = vectors @ vectors.T
+    scores[(walks[:, None] == walks) | ((views[:, None] == views) & (views >= 0))] = -np.inf
+    mated = (np.isfinite(scores) & (subjects[:, None] == subjects)).any(1)
+    right = subjects[scores.argmax(1)] == subjects
+    return {"rank_1": round(float(right[mated].mean()), 4) if mated.any() else 0.0}
 
 
 def measure(corpus: Corpus, embed: Embed, views: Sequence[float]) -> dict[str, float]:

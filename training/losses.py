@@ -45,6 +45,50 @@ def batch_hard_triplet(embeddings: Tensor, classes: Tensor, margin: float = 0.2)
     return (farthest - nearest + margin).clamp(min=0).mean()
 
 
+def open_set(embeddings: Tensor, classes: Tensor, temperature: float = 0.05) -> Tensor:
+    """Every probe's best stranger should score below every probe's own subject.
+
+    What decides an alarm at a set FPIR is the largest score of a stranger, so the soft maximum over
+    strangers of each anchor is compared with the soft minimum over its own subject, not only within the
+    anchor but across the batch, as one threshold has to do. Our own; the idea of training at the operating
+    threshold is in Su et al. 2024, "Open-set biometrics beyond good closed-set models" (arXiv 2407.16133).
+    """
+    scores = embeddings @ embeddings.T
+    same = classes[:, None] == classes[None, :]
+    own = torch.eye(len(scores), dtype=torch.bool, device=scores.device)
+    strangers = temperature * (scores / temperature).masked_fill(same, -_FAR).logsumexp(1)
+    mates = -temperature * (-scores / temperature).masked_fill(~same | own, -_FAR).logsumexp(1)
+    gap = (strangers[None, :] - mates[:, None]) / (4 * temperature)
+    return F.softplus(gap).mean()
+
+
+class PartClassifier(nn.Module):
+    """Cross-entropy of each horizontal part, on its batch-normalised, normalised numbers.
+
+    Source: BNNeck of Luo et al. 2019, "Bag of Tricks", section 3.6, for each part as in Fan et al. 2023.
+
+    Args:
+        parts: P.
+        dimension: Numbers a part.
+        classes: Number of subjects.
+        scale: Of the cosines.
+        smoothing: Of the labels.
+    """
+
+    def __init__(self, parts: int, dimension: int, classes: int, *, scale: float, smoothing: float) -> None:
+        super().__init__()
+        self.norm = nn.BatchNorm1d(parts * dimension)
+        self.weight = nn.Parameter(torch.randn(parts, dimension, classes) / dimension**0.5)
+        self.scale, self.smoothing = scale, smoothing
+
+    def forward(self, parts: Tensor, classes: Tensor) -> Tensor:
+        """The mean cross-entropy of (N, P, D') parts."""
+        necks = F.normalize(self.norm(parts.flatten(1)).reshape(parts.shape), dim=2)
+        logits = self.scale * torch.einsum("npd,pdc->ncp", necks, F.normalize(self.weight, dim=1))
+        targets = classes[:, None].expand(-1, parts.shape[1])
+        return F.cross_entropy(logits, targets, label_smoothing=self.smoothing)
+
+
 class CosineClassifier(nn.Module):
     """Cross-entropy over scaled cosines to one learned direction a subject.
 

@@ -25,11 +25,16 @@ from gaitid.encoders.gei import embed as gei_embed
 from gaitid.encoders.networks import ARCHITECTURES, build, embed
 from gaitid.records import SILHOUETTE
 from gaitid.synthetic import VIEWS
-from training.corpus import Corpus
-from training.heldout import Embed, embedder, measure
-from training.recipe import Recipe
+
+from .corpus import Corpus
+from .heldout import Embed, embedder, measure
+from .recipe import Recipe
 
 FMR = 1e-3
+PROTOCOL = (
+    "synthetic, split test, {} people, gallery session 0 nm, probes session 1, "
+    f"{len(VIEWS)} views, one walk each, noise level 1; mean over pairs of views"
+)
 
 
 def gei_embedder(corpus: Corpus) -> Embed:
@@ -55,7 +60,8 @@ def load_average(recipe: Recipe, folder: Path) -> tuple[torch.nn.Module, int]:
     return network.eval(), state["step"]
 
 
-def _commit() -> str:
+def commit() -> str:
+    """Of the code that runs."""
     found = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=True)
     return found.stdout.strip()
 
@@ -76,8 +82,7 @@ def pack(recipe: Recipe, run: Path, test: Corpus, target: Path, story: Story) ->
     network, step = load_average(recipe, run)
     validation = Corpus(recipe.data.validation)
     scores = impostor_scores(validation, embedder(architecture, network, validation))
-    read = test.silhouettes if kind.modality == SILHOUETTE else test.skeletons
-    clip, times = read(0), test.times(0)
+    clip, times = test.reader(kind.modality)(0), test.times(0)
     card = weights.Card(
         name=story.name,
         architecture=architecture,
@@ -92,7 +97,7 @@ def pack(recipe: Recipe, run: Path, test: Corpus, target: Path, story: Story) ->
         licence="Apache-2.0",
         training_data=story.training_data,
         date=datetime.datetime.now(datetime.timezone.utc).date().isoformat(),
-        commit=_commit(),
+        commit=commit(),
         command=story.command,
         metrics=(
             weights.Figure(
@@ -129,10 +134,7 @@ def rivals(
 
 
 def _figures(test: Corpus, found: dict[str, Embed]) -> list[weights.Figure]:
-    protocol = (
-        f"synthetic, split test, {len(test.subjects)} people, gallery session 0 nm, probes session 1, "
-        f"{len(VIEWS)} views, one walk each, noise level 1; mean over pairs of views"
-    )
+    protocol = PROTOCOL.format(len(test.subjects))
     figures = []
     for name, embed_walks in found.items():
         for measure_name, value in measure(test, embed_walks, VIEWS).items():

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gaitid.encoders.poses import FEATURES, POSE_RATE_HZ, features, resample
+from gaitid.encoders import bodies, poses
+from gaitid.encoders.poses import POSE_RATE_HZ, resample
 from gaitid.errors import SequenceError
+from gaitid.records import JOINTS
 from gaitid.synthetic.camera import Camera
+from gaitid.synthetic.depth import Sensor
 from gaitid.synthetic.detect import detect, visible
-from training.corpus import Corpus
+
+from .corpus import Corpus, Recorded
 
 _PARTS = {
     "head": (0, 1, 2, 3, 4),
@@ -58,22 +63,72 @@ def clip(
     rng: np.random.Generator, corpus: Corpus, number: int, frames: int, view: float, how: PoseAugmentation
 ) -> NDArray[np.float32]:
     """(frames, 17, FEATURES) of a random stretch of a walk, filmed anew from `view` degrees."""
+
+    def shoot(window: NDArray[np.intp]) -> NDArray[np.float32]:
+        seen = film(rng, corpus.joints(number)[window].astype(np.float64), view, how.noise)
+        _hide(rng, seen, how)
+        seen[..., 1] *= 1 + rng.uniform(-how.stretch, how.stretch)
+        return mirror(seen) if rng.random() < how.flip else seen
+
+    return _stretch(rng, corpus.times(number), frames, how, shoot, poses.features)
+
+
+def recorded_clip(
+    rng: np.random.Generator, corpus: Recorded, number: int, frames: int, how: PoseAugmentation
+) -> NDArray[np.float32]:
+    """(frames, 17, FEATURES) of a random stretch of a walk as it was recorded."""
+    skeletons = corpus.skeletons(number)
+
+    def shoot(window: NDArray[np.intp]) -> NDArray[np.float32]:
+        seen = skeletons[window].copy()
+        _hide(rng, seen, how)
+        seen[..., 1] *= 1 + rng.uniform(-how.stretch, how.stretch)
+        return mirror(seen) if rng.random() < how.flip else seen
+
+    return _stretch(rng, corpus.times(number), frames, how, shoot, poses.features)
+
+
+def clip_in_space(
+    rng: np.random.Generator,
+    corpus: Corpus,
+    number: int,
+    frames: int,
+    sensor: Sensor,
+    how: PoseAugmentation,
+) -> NDArray[np.float32]:
+    """(frames, 17, FEATURES_3D) of a random stretch of a walk, as a sensor tells it."""
+    joints = corpus.joints(number)
+    return _stretch(
+        rng,
+        corpus.times(number),
+        frames,
+        how,
+        lambda window: sensor.tell(joints[window], rng),
+        bodies.features,
+    )
+
+
+def _stretch(
+    rng: np.random.Generator,
+    times: NDArray[np.float64],
+    frames: int,
+    how: PoseAugmentation,
+    shoot: Callable[[NDArray[np.intp]], NDArray[np.float32]],
+    features: Callable[[NDArray[np.float64], NDArray[np.bool_]], NDArray[np.float32]],
+) -> NDArray[np.float32]:
+    """(frames, 17, F) features of a random stretch at a changed pace; zeros when nothing can be seen."""
     for _ in range(4):
-        times = corpus.times(number) * float(np.exp(rng.uniform(-1, 1) * np.log(how.speed)))
-        window = _window(rng, times, frames / POSE_RATE_HZ, how.drop)
-        poses = film(rng, corpus.joints(number)[window].astype(np.float64), view, how.noise)
-        _hide(rng, poses, how)
-        poses[..., 1] *= 1 + rng.uniform(-how.stretch, how.stretch)
-        if rng.random() < how.flip:
-            poses = mirror(poses)
+        clock = times * float(np.exp(rng.uniform(-1, 1) * np.log(how.speed)))
+        window = _window(rng, clock, frames / POSE_RATE_HZ, how.drop)
         try:
-            places, seen = resample(poses, times[window])
+            places, seen = resample(shoot(window), clock[window])
             longest = int(np.argmax([len(part) for part in places]))
             made = features(places[longest], seen[longest])
         except SequenceError:  # too much is hidden: try again
             continue
         return made[np.resize(np.arange(len(made)), frames)]
-    return np.zeros((frames, 17, FEATURES), np.float32)
+    number = poses.FEATURES if features is poses.features else bodies.FEATURES_3D
+    return np.zeros((frames, JOINTS, number), np.float32)
 
 
 def film(

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from training.augment import Augmentation
-from training.poses import PoseAugmentation
+from .augment import Augmentation
+from .poses import PoseAugmentation
 
 
 @dataclass(frozen=True)
@@ -14,14 +14,18 @@ class Data:
     """Which sequences.
 
     Attributes:
-        train: Folder of shards.
-        validation: Folder of shards of other people, walked by the laboratory plan.
+        train: Folder of shards; with `dataset`, the root of that data set, original or prepared.
+        validation: Folder of shards of other people, walked by the laboratory plan; not with `dataset`.
         identities: Subjects used for training; 0 for all.
+        dataset: Name of a public data set; its training part is used. Empty for synthetic shards.
+        watched: Training subjects of the data set that are kept out of training and looked at instead.
     """
 
     train: Path
-    validation: Path
+    validation: Path = Path()
     identities: int = 0
+    dataset: str = ""
+    watched: int = 0
 
 
 @dataclass(frozen=True)
@@ -45,11 +49,14 @@ class Batch:
         subjects: P, subjects a batch.
         each: K, sequences of each.
         frames: Lengths of clips, at the networks' rate; one is drawn for each step.
+        order: ``resampled``: a stretch brought to the network's rate; ``ordered``: a stretch of the frames
+            as they are; ``unordered``: any frames, as set networks are trained.
     """
 
     subjects: int = 16
     each: int = 6
     frames: tuple[int, ...] = (12, 16, 20)
+    order: str = "resampled"
 
 
 @dataclass(frozen=True)
@@ -66,6 +73,9 @@ class Loss:
         scale: Of the cross-entropy.
         smoothing: Of its labels.
         margin: Of the triplets.
+        open_set: Of the open-set loss; see `losses.open_set`.
+        per_part: Triplets for each horizontal part apart, and cross-entropy on its BNNeck, as published
+            recipes have it; for networks with parts, without the contrastive losses.
     """
 
     contrastive: float = 1.0
@@ -77,6 +87,8 @@ class Loss:
     scale: float = 24.0
     smoothing: float = 0.05
     margin: float = 0.2
+    open_set: float = 0.0
+    per_part: bool = False
 
 
 @dataclass(frozen=True)
@@ -86,7 +98,12 @@ class Schedule:
     Attributes:
         steps: Optimiser steps.
         warmup: Steps of linear warm-up; a cosine to zero follows.
-        rate: Peak learning rate of AdamW.
+        rate: Peak learning rate.
+        optimiser: ``adamw``, ``adam`` or ``sgd`` (momentum 0.9).
+        milestones: Steps after which the rate falls to a tenth, instead of the cosine.
+        amp: Half precision where the device is a GPU.
+        chunks: Parts in which a batch goes through the network, to save memory. Losses still see the whole
+            batch: embeddings come first, then gradients part by part (Gao et al. 2021, GradCache).
         decay: Weight decay, on weights of two and more dimensions.
         clip: Largest norm of the gradient.
         ema: Decay of the average of the weights that is evaluated and shipped.
@@ -97,6 +114,10 @@ class Schedule:
     steps: int = 1000
     warmup: int = 50
     rate: float = 1e-3
+    optimiser: str = "adamw"
+    milestones: tuple[int, ...] = ()
+    amp: bool = False
+    chunks: int = 1
     decay: float = 5e-4
     clip: float = 5.0
     ema: float = 0.99

@@ -90,16 +90,21 @@ def synthetic_entries(
 
 
 def write_shard(folder: Path, entries: Iterable[Entry]) -> int:
-    """Write one shard under its final name at once; gives the number of sequences."""
+    """Write one shard under its final name at once; gives the number of sequences.
+
+    A stream is written when all entries have it.
+    """
     index: list[dict[str, object]] = []
     silhouettes, skeletons, times, joints = [], [], [], []
     start = 0
     for entry in entries:
         streams = entry.sequence.streams
         length = len(entry.sequence)
-        bits = np.frombuffer(pack(streams[SILHOUETTE]), np.uint8).reshape(length, _BYTES)
-        silhouettes.append(bits)
-        skeletons.append(streams[SKELETON])
+        if SILHOUETTE in streams:
+            bits = np.frombuffer(pack(streams[SILHOUETTE]), np.uint8).reshape(length, _BYTES)
+            silhouettes.append(bits)
+        if SKELETON in streams:
+            skeletons.append(streams[SKELETON])
         times.append(entry.sequence.times)
         joints.append(entry.joints)
         index.append({**asdict(entry.label), "start": start, "frames": length})
@@ -108,8 +113,10 @@ def write_shard(folder: Path, entries: Iterable[Entry]) -> int:
         raise DatasetError(f"shard {folder.name} has no sequences", "one or more", "check the plan")
     partial = folder.with_name(folder.name + ".part")
     partial.mkdir(parents=True, exist_ok=True)
-    np.save(partial / "silhouettes.npy", np.concatenate(silhouettes))
-    np.save(partial / "skeletons.npy", np.concatenate(skeletons).astype(np.float32))
+    if len(silhouettes) == len(index):
+        np.save(partial / "silhouettes.npy", np.concatenate(silhouettes))
+    if len(skeletons) == len(index):
+        np.save(partial / "skeletons.npy", np.concatenate(skeletons).astype(np.float32))
     np.save(partial / "times.npy", np.concatenate(times))
     if all(array is not None for array in joints):
         np.save(partial / "joints.npy", np.concatenate([np.asarray(j, np.float16) for j in joints]))

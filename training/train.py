@@ -16,7 +16,7 @@ import json
 import logging
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -30,16 +30,19 @@ from gaitid import settings
 from gaitid.encoders import weights
 from gaitid.encoders.networks import build
 from gaitid.errors import ConfigError, InputError
-from training import losses
-from training.batches import stream
-from training.corpus import Corpus
-from training.heldout import embedder, measure
-from training.recipe import Loss, Recipe, Schedule
+
+from . import losses
+from .batches import Arrays, stream
+from .corpus import Corpus, Recorded, recorded
+from .curves import plot
+from .heldout import embedder, measure, measure_recorded
+from .recipe import Loss, Recipe, Schedule
+from .team import Team
 
 log = logging.getLogger("training")
 
 WATCHED_VIEWS = (0.0, 36.0, 90.0, 126.0)
-HELD_OUT = ("cross_nm", "cross_bg", "cross_cl", "same_nm", "same_bg", "same_cl")
+HELD_OUT = ("cross_nm", "cross_bg", "cross_cl", "same_nm", "same_bg", "same_cl", "rank_1")
 _COLLAPSED = 0.98
 
 
@@ -53,46 +56,89 @@ class Run:
     Args:
         recipe: What to train.
         classes: Number of training subjects.
+        team: The processes that train together, and the device of this one.
     """
 
-    def __init__(self, recipe: Recipe, classes: int) -> None:
+    def __init__(self, recipe: Recipe, classes: int, team: Team | None = None) -> None:
         torch.manual_seed(recipe.seed)
-        self.recipe = recipe
-        self.network = build(recipe.network.name, recipe.network.arguments)
-        loss = recipe.loss
-        self.classifier = losses.CosineClassifier(
-            int(self.network.wide_dimension), classes, scale=loss.scale, smoothing=loss.smoothing
-        )
-        self.average = build(recipe.network.name, recipe.network.arguments)
+        self.recipe, self.team = recipe, team or Team()
+        device = self.team.device
+        self.network = build(recipe.network.name, recipe.network.arguments).to(device)
+        self.classifier = _classifier(recipe, self.network, classes).to(device)
+        self.average = build(recipe.network.name, recipe.network.arguments).to(device)
         self.average.load_state_dict(self.network.state_dict())
         self.average.eval()
         self.optimiser = _optimiser([self.network, self.classifier], recipe.schedule)
+        self.scaler = torch.amp.GradScaler(device.type, enabled=self._half)
         self.step = 0
 
+    @property
+    def _half(self) -> bool:
+        return self.recipe.schedule.amp and self.team.device.type == "cuda"
+
     def advance(self, clips: np.ndarray[Any, Any], classes: np.ndarray[Any, Any]) -> dict[str, float]:
-        """One optimiser step; gives the losses, the gradient norm and the likeness of strangers."""
+        """One optimiser step; gives the losses, the gradient norm and the likeness of strangers.
+
+        With several processes each takes its share of the batch through the network, and all compute the
+        losses of the whole batch.
+        """
         schedule = self.recipe.schedule
         rate = rate_at(self.step, schedule)
         for group in self.optimiser.param_groups:
             group["lr"] = rate
-        targets = torch.from_numpy(classes)
-        batch = torch.from_numpy(clips).float()
-        lengths = torch.full((len(batch),), batch.shape[1])
-        wide = self.network.wide(batch, lengths)
-        terms = loss_terms(self.recipe.loss, self.network, self.classifier, wide, targets)
-        total = torch.stack(list(terms.values())).sum()
         self.optimiser.zero_grad(set_to_none=True)
-        total.backward()
+        targets = torch.from_numpy(classes).to(self.team.device)
+        mine = torch.from_numpy(clips[self.team.share(len(clips))])
+        wide, terms = self._backward(mine, targets)
+        self.team.average_gradients(self.network)
+        self.scaler.unscale_(self.optimiser)
         parameters = [*self.network.parameters(), *self.classifier.parameters()]
         norm = float(nn.utils.clip_grad_norm_(parameters, schedule.clip))
-        alike = _likeness(wide.detach(), targets)
+        alike = _likeness(wide, targets)
         values = {name: float(term.detach()) for name, term in terms.items()}
-        values["loss"] = float(total.detach())
-        _check(self.step, values["loss"], norm, alike)
-        self.optimiser.step()
+        values["loss"] = sum(values.values())
+        if not self._half:  # the scaler skips steps that overflow, and goes on
+            _check(self.step, values["loss"], norm, alike)
+        self.scaler.step(self.optimiser)
+        self.scaler.update()
         self.step += 1
         self._follow()
         return {**values, "gradient": norm, "strangers": alike, "rate": rate}
+
+    def _backward(self, mine: Tensor, targets: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        """Gradients of all weights; gives the whole batch's embeddings and losses."""
+        chunks = mine.chunk(self.recipe.schedule.chunks)
+        if len(chunks) == 1:
+            features = self._features(mine)
+            whole = self.team.gather(features)
+            terms = self._terms(whole, targets)
+            self.scaler.scale(torch.stack(list(terms.values())).sum()).backward()
+            return _flat(whole.detach()), terms
+        with torch.no_grad():
+            features = torch.cat([self._features(chunk) for chunk in chunks])
+        features.requires_grad_()
+        whole = self.team.gather(features)
+        terms = self._terms(whole, targets)
+        self.scaler.scale(torch.stack(list(terms.values())).sum()).backward()
+        slopes = features.grad.split([len(chunk) for chunk in chunks])  # type: ignore[union-attr]
+        for chunk, slope in zip(chunks, slopes, strict=True):
+            self._features(chunk).backward(slope)
+        return _flat(whole.detach()), terms
+
+    def _features(self, clips: Tensor) -> Tensor:
+        """(n, D) wide embeddings, or (n, P, D') parts."""
+        batch = clips.to(self.team.device).float()
+        lengths = torch.full((len(batch),), batch.shape[1], device=batch.device)
+        make = self.network.parts if self.recipe.loss.per_part else self.network.wide
+        with torch.autocast(self.team.device.type, enabled=self._half):
+            made: Tensor = make(batch, lengths)  # type: ignore[operator]
+        return made.float()
+
+    def _terms(self, features: Tensor, targets: Tensor) -> dict[str, Tensor]:
+        how = self.recipe.loss
+        if how.per_part:
+            return part_terms(how, self.classifier, features, targets)
+        return loss_terms(how, self.network, self.classifier, features, targets)
 
     def state(self) -> dict[str, Any]:
         """All that the next step depends on."""
@@ -103,6 +149,7 @@ class Run:
             "classifier": self.classifier.state_dict(),
             "average": self.average.state_dict(),
             "optimiser": self.optimiser.state_dict(),
+            "scaler": self.scaler.state_dict(),
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
@@ -116,8 +163,9 @@ class Run:
                 "the checkpoint was made with another recipe", "the same recipe", "choose a new folder"
             )
         self.step = state["step"]
-        for name in ("network", "classifier", "average", "optimiser"):
-            getattr(self, name).load_state_dict(state[name])
+        for name in ("network", "classifier", "average", "optimiser", "scaler"):
+            if name in state:
+                getattr(self, name).load_state_dict(state[name])
 
     def _follow(self) -> None:
         """Move the average towards the network; quickly at first."""
@@ -147,63 +195,125 @@ def loss_terms(
     if how.projected and projection is not None:
         narrow = F.normalize(projection(wide), dim=1)  # type: ignore[operator]
         terms["projected"] = how.projected * losses.supervised_contrastive(narrow, classes, how.temperature)
+        if how.open_set:
+            terms["open_set"] = how.open_set * losses.open_set(narrow, classes)
+    elif how.open_set:
+        terms["open_set"] = how.open_set * losses.open_set(wide, classes)
     return terms
 
 
+def part_terms(how: Loss, classifier: nn.Module, parts: Tensor, classes: Tensor) -> dict[str, Tensor]:
+    """The losses of published recipes: triplets of each part (N, P, D') apart, BNNeck cross-entropy."""
+    terms = {}
+    each = parts.unbind(1)
+    for name, triplet in (("triplet", losses.batch_all_triplet), ("hard_triplet", losses.batch_hard_triplet)):
+        weight = getattr(how, name)
+        if weight:
+            terms[name] = weight * torch.stack([triplet(part, classes, how.margin) for part in each]).mean()
+    if how.cross_entropy:
+        terms["cross_entropy"] = how.cross_entropy * classifier(parts, classes)
+    return terms
+
+
+def _flat(features: Tensor) -> Tensor:
+    """(N, D) unit vectors of wide embeddings or parts."""
+    return F.normalize(features.flatten(1), dim=1)
+
+
 def rate_at(step: int, schedule: Schedule) -> float:
-    """The learning rate of a step: linear warm-up, then a cosine to zero."""
+    """The learning rate of a step: linear warm-up, then a cosine to zero, or tenths at milestones."""
     if step < schedule.warmup:
         return schedule.rate * (step + 1) / schedule.warmup
+    if schedule.milestones:
+        return float(schedule.rate * 0.1 ** sum(step >= stone for stone in schedule.milestones))
     share = (step - schedule.warmup) / max(1, schedule.steps - schedule.warmup)
     return schedule.rate * 0.5 * (1 + math.cos(math.pi * min(1.0, share)))
 
 
 def fingerprint(recipe: Recipe) -> str:
-    """A digest of all that shapes the weights of a step; folders and intervals do not."""
+    """A digest of all that shapes the weights of a step; folders and intervals do not.
+
+    Fields that have their default are left out where they came later than the first runs, so that those
+    can still be resumed.
+    """
     table = asdict(recipe)
     table["data"] = {"identities": recipe.data.identities}
-    for name in ("check_every", "save_every"):
+    if recipe.data.dataset:
+        table["data"] |= {"dataset": recipe.data.dataset, "watched": recipe.data.watched}
+    for name in ("check_every", "save_every", "amp", "chunks"):
         table["schedule"].pop(name)
+    for group, name, usual in _LATER:
+        if table[group][name] == usual:
+            table[group].pop(name)
     return hashlib.sha256(json.dumps(table, sort_keys=True).encode()).hexdigest()
 
 
-def train(recipe: Recipe, folder: Path, *, workers: int = 1) -> Run:
-    """Train to the last step of the recipe, from the folder's checkpoint when there is one."""
+_LATER = (
+    ("batch", "order", "resampled"),
+    ("loss", "open_set", 0.0),
+    ("loss", "per_part", False),
+    ("schedule", "optimiser", "adamw"),
+    ("schedule", "milestones", ()),
+    ("augmentation", "widen", 0.0),
+)
+
+
+def train(recipe: Recipe, folder: Path, *, workers: int = 1, device: str = "cpu") -> Run:
+    """Train to the last step of the recipe, from the folder's checkpoint when there is one.
+
+    Under ``torchrun`` the processes share every batch; the first one writes the folder.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     torch.set_flush_denormal(True)  # numbers near zero would slow every layer down
     try:
-        return _train(recipe, folder, workers)
+        with Team.join(device) as team:
+            return _train(recipe, folder, workers, team)
     finally:
         torch.set_flush_denormal(False)
 
 
-def _train(recipe: Recipe, folder: Path, workers: int) -> Run:
-    classes = len(Corpus(recipe.data.train, recipe.data.identities).subjects)
-    run = Run(recipe, classes)
+def _train(recipe: Recipe, folder: Path, workers: int, team: Team) -> Run:
+    learned, heldout = corpora(recipe)
+    run = Run(recipe, len(learned.subjects), team)
     checkpoint = folder / "checkpoint.pt"
     if checkpoint.exists():
-        run.restore(torch.load(checkpoint, weights_only=True))
+        run.restore(torch.load(checkpoint, weights_only=True, map_location=team.device))
         log.info("resumed at step %d", run.step)
     elif recipe.start:
         start_from(run, Path(recipe.start))
-    metrics = Metrics(folder / "metrics.csv", run.step)
-    heldout = Corpus(recipe.data.validation)
+    if not team.first:
+        logging.disable(logging.INFO)
+    metrics = Metrics(folder / "metrics.csv", run.step) if team.first else None
     schedule = recipe.schedule
     clock = _Clock(run.step, schedule.steps)
-    for clips, labels in stream(recipe, range(run.step, schedule.steps), workers):
+    batches = stream(recipe, range(run.step, schedule.steps), workers)
+    for clips, labels in clock.waiting(batches):
         run.network.train()
         values = run.advance(clips, labels)
+        if metrics is None:
+            continue
         last = run.step == schedule.steps
-        if last or run.step % schedule.check_every == 0:
+        looks = last or run.step % schedule.check_every == 0
+        if looks:
             values.update(look(run.average, heldout, recipe))
-            log.info("step %d held out: %s", run.step, _words(values, HELD_OUT))
+            log.info("step %d held out: %s", run.step, _words(values, [n for n in HELD_OUT if n in values]))
         metrics.add(run.step, {**values, "seconds": clock.seconds})
         if run.step % 10 == 0:
             log.info("step %d/%d loss %.3f %s", run.step, schedule.steps, values["loss"], clock.eta(run.step))
         if last or run.step % schedule.save_every == 0:
             metrics.flush()
             save(checkpoint, run.state())
+        if looks:
+            metrics.flush()
+            plot(folder / "metrics.csv", folder / "curves.png")
     return run
+
+
+def corpora(recipe: Recipe) -> tuple[Corpus | Recorded, Corpus | Recorded]:
+    """Who is trained on, and who is watched."""
+    if recipe.data.dataset:
+        return recorded(recipe.data)
+    return Corpus(recipe.data.train, recipe.data.identities), Corpus(recipe.data.validation)
 
 
 def start_from(run: Run, path: Path) -> None:
@@ -229,9 +339,14 @@ def start_from(run: Run, path: Path) -> None:
         run.classifier.load_state_dict(classifier)
 
 
-def look(network: nn.Module, corpus: Corpus, recipe: Recipe) -> dict[str, float]:
-    """Rank-1 among the held-out people; see `heldout.measure`."""
-    return measure(corpus, embedder(recipe.network.name, network, corpus), WATCHED_VIEWS)
+def look(network: nn.Module, corpus: Corpus | Recorded, recipe: Recipe) -> dict[str, float]:
+    """Rank-1 among the held-out people; see `heldout`."""
+    if not len(corpus):
+        return {}
+    embed = embedder(recipe.network.name, network, corpus)
+    if isinstance(corpus, Recorded):
+        return measure_recorded(corpus, embed)
+    return measure(corpus, embed, WATCHED_VIEWS)
 
 
 def save(path: Path, state: Mapping[str, Any]) -> None:
@@ -251,7 +366,7 @@ class Metrics:
 
     _COLUMNS = (
         *["step", "loss", "contrastive", "cross_entropy", "triplet", "hard_triplet", "projected"],
-        *["gradient", "strangers", "rate", "seconds"],
+        *["open_set", "gradient", "strangers", "rate", "seconds"],
         *HELD_OUT,
     )
 
@@ -280,10 +395,21 @@ class Metrics:
 
 
 class _Clock:
-    """Seconds since the last resume, and the time to the end."""
+    """Seconds since the last resume, the share of them spent waiting for batches, the time to the end."""
 
     def __init__(self, step: int, steps: int) -> None:
         self._began, self._step, self._steps = time.monotonic(), step, steps
+        self._waited = 0.0
+
+    def waiting(self, batches: Iterator[Arrays]) -> Iterator[Arrays]:
+        """The batches, while the time they let us wait is counted."""
+        while True:
+            began = time.monotonic()
+            batch = next(batches, None)
+            self._waited += time.monotonic() - began
+            if batch is None:
+                return
+            yield batch
 
     @property
     def seconds(self) -> float:
@@ -292,18 +418,37 @@ class _Clock:
     def eta(self, step: int) -> str:
         pace = self.seconds / max(1, step - self._step)
         left = int(pace * (self._steps - step))
-        return f"{pace:.2f} s a step, {left // 60} min left"
+        idle = self._waited / max(self.seconds, 1e-9)
+        return f"{pace:.2f} s a step, {left // 60} min left, {idle:.0%} waiting for data"
 
 
-def _optimiser(modules: list[nn.Module], schedule: Schedule) -> torch.optim.AdamW:
+def _optimiser(modules: list[nn.Module], schedule: Schedule) -> torch.optim.Optimizer:
     parameters = [p for module in modules for p in module.parameters()]
-    return torch.optim.AdamW(
-        [
-            {"params": [p for p in parameters if p.ndim >= 2], "weight_decay": schedule.decay},
-            {"params": [p for p in parameters if p.ndim < 2], "weight_decay": 0.0},
-        ],
-        lr=schedule.rate,
-    )
+    groups = [
+        {"params": [p for p in parameters if p.ndim >= 2], "weight_decay": schedule.decay},
+        {"params": [p for p in parameters if p.ndim < 2], "weight_decay": 0.0},
+    ]
+    if schedule.optimiser == "sgd":
+        return torch.optim.SGD(groups, lr=schedule.rate, momentum=0.9)
+    if schedule.optimiser not in ("adamw", "adam"):
+        raise ConfigError(
+            f"schedule.optimiser is {schedule.optimiser!r}", "adamw, adam or sgd", "correct the recipe"
+        )
+    kind = torch.optim.AdamW if schedule.optimiser == "adamw" else torch.optim.Adam
+    return kind(groups, lr=schedule.rate)
+
+
+def _classifier(recipe: Recipe, network: nn.Module, classes: int) -> nn.Module:
+    loss = recipe.loss
+    if not loss.per_part:
+        width = int(network.wide_dimension)  # type: ignore[arg-type]
+        return losses.CosineClassifier(width, classes, scale=loss.scale, smoothing=loss.smoothing)
+    if not hasattr(network, "head"):
+        raise ConfigError(
+            f"loss.per_part with network {recipe.network.name}", "a network with parts", "set it to false"
+        )
+    parts, _, dimension = network.head.weight.shape  # type: ignore[union-attr]
+    return losses.PartClassifier(parts, dimension, classes, scale=loss.scale, smoothing=loss.smoothing)
 
 
 def _likeness(vectors: Tensor, classes: Tensor) -> float:
@@ -338,6 +483,7 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--workers", type=int, default=1, help="processes that make batches")
     parser.add_argument("--threads", type=int, default=1, help="of the network")
+    parser.add_argument("--device", default="cpu", help="cpu, cuda or cuda:N; torchrun chooses N itself")
     options = parser.parse_args()
     options.folder.mkdir(parents=True, exist_ok=True)
     logging.basicConfig(
@@ -346,7 +492,9 @@ def main() -> None:
         handlers=[logging.StreamHandler(), logging.FileHandler(options.folder / "train.log")],
     )
     torch.set_num_threads(options.threads)
-    train(settings.load(options.recipe, Recipe), options.folder, workers=options.workers)
+    train(
+        settings.load(options.recipe, Recipe), options.folder, workers=options.workers, device=options.device
+    )
 
 
 if __name__ == "__main__":

@@ -33,6 +33,8 @@ VERBS = {
     "rule": ("gaitid.cli.match", "set a gallery's threshold, or the error rate that it is to keep"),
     "keygen": ("gaitid.cli.keygen", "add a fresh key to a file of keys that seal galleries"),
     "rotate": ("gaitid.cli.match", "bring all galleries under the newest key"),
+    "train": ("gaitid.cli.train", "train a network as a recipe says; the same command resumes"),
+    "finetune": ("gaitid.cli.train", "adapt an encoder to own people, checked on walks kept out"),
     "export": ("gaitid.cli.export", "network of an encoder -> ONNX file"),
     "import-checkpoint": ("gaitid.cli.checkpoint", "checkpoint of the academic framework -> weight file"),
     "serve": ("gaitid.cli.serve", "run the gRPC server"),

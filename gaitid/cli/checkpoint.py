@@ -11,7 +11,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """Add the verb's arguments."""
     parser.add_argument("checkpoint", type=Path, help="file of tensors, as torch.save writes it")
     parser.add_argument("target", type=Path, help="weight file to write, NAME.safetensors")
-    parser.add_argument("--architecture", required=True, help="gaitset or gaitbase")
+    parser.add_argument("--architecture", required=True, help="gaitset, gaitbase or deepgaitv2")
 
 
 def run(options: argparse.Namespace) -> int:

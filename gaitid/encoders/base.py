@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
+from importlib import import_module
+from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -12,10 +14,14 @@ from numpy.typing import NDArray
 
 from gaitid.errors import SequenceError, SequenceTooShort
 from gaitid.records import Embedding, GaitSequence
-from gaitid.registry import resolve
+from gaitid.registry import missing, resolve
 
 PREPROCESSING = "1"
 """Version of `perception.align` and of the frame gates; grows when embeddings would change."""
+
+
+WEIGHTS = ".safetensors"
+"""What the name of a weight file ends in."""
 
 
 @runtime_checkable
@@ -101,11 +107,21 @@ def check_input(encoder: Encoder, sequence: GaitSequence) -> None:
 
 
 def load_encoder(name: str) -> Encoder:
-    """The encoder of that name.
+    """The encoder of that name, or of a weight file of your own.
+
+    Args:
+        name: Name in the registry, or path of a ``.safetensors`` file.
 
     Raises:
         UnknownName: There is none; the message prints the nearest one.
+        WeightsError: The weight file is missing, damaged, or of another version.
         MissingDependency: It needs a package that is not installed.
     """
+    if name.endswith(WEIGHTS):
+        try:
+            opened: Encoder = import_module("gaitid.encoders.learned").open_weights(Path(name))
+        except ModuleNotFoundError as error:
+            raise missing(error, f"weight file {name}") from error
+        return opened
     encoder: Encoder = resolve("encoders", name)()
     return encoder

@@ -51,7 +51,24 @@ RULES: Mapping[str, Rules] = {
         ),
         (r"FCs\.fc_bin", r"head.weight"),
     ),
+    "deepgaitv2": (
+        (r"layer0\.forward_block\.(\d)\.(\w+)", r"stem.\1.\2"),
+        (r"layer1\.forward_block\.(\d)\.conv1\.weight", r"frame.\1.first.weight"),
+        (r"layer1\.forward_block\.(\d)\.bn1\.(\w+)", r"frame.\1.first_norm.\2"),
+        (r"layer1\.forward_block\.(\d)\.conv2\.weight", r"frame.\1.second.weight"),
+        (r"layer1\.forward_block\.(\d)\.bn2\.(\w+)", r"frame.\1.second_norm.\2"),
+        (r"layer(\d)\.(\d)\.conv1\.forward_block\.0\.weight", r"stages.\1.\2.first.weight"),
+        (r"layer(\d)\.(\d)\.conv1\.forward_block\.1\.(\w+)", r"stages.\1.\2.first_norm.\3"),
+        (r"layer(\d)\.(\d)\.conv2\.forward_block\.0\.weight", r"stages.\1.\2.second.weight"),
+        (r"layer(\d)\.(\d)\.conv2\.forward_block\.1\.(\w+)", r"stages.\1.\2.second_norm.\3"),
+        (r"layer(\d)\.(\d)\.shortcut3d\.weight", r"stages.\1.\2.time.weight"),
+        (r"layer(\d)\.(\d)\.sbn\.(\w+)", r"stages.\1.\2.time_norm.\3"),
+        (r"layer(\d)\.(\d)\.downsample\.(\d)\.(\w+)", r"stages.\1.\2.shortcut.\3.\4"),
+        (r"FCs\.fc_bin", r"head.weight"),
+    ),
 }
+_FIRST_STAGE = {"gaitbase": 1, "deepgaitv2": 2}
+"""Number by which they call the first of our `stages`."""
 _UNUSED = re.compile(r"BNNecks\..*")
 """Serves training only."""
 
@@ -173,11 +190,13 @@ def rename(architecture: str, name: str) -> str | None:
     for pattern, ours in RULES[architecture]:
         found = re.fullmatch(pattern, name)
         if found:
-            new = found.expand(ours)
-            if architecture == "gaitbase":  # their stages count from 1
-                new = re.sub(r"stages\.(\d)", lambda m: f"stages.{int(m.group(1)) - 1}", new)
-            return new
+            return _counted(found.expand(ours), _FIRST_STAGE.get(architecture, 0))
     return None
+
+
+def _counted(name: str, first: int) -> str:
+    """The name with stages counted from 0 and not from `first`."""
+    return re.sub(r"stages\.(\d)", lambda found: f"stages.{int(found.group(1)) - first}", name)
 
 
 def _arguments(architecture: str, state: Mapping[str, Tensor]) -> dict[str, object]:
@@ -191,10 +210,15 @@ def _arguments(architecture: str, state: Mapping[str, Tensor]) -> dict[str, obje
         if architecture == "gaitset":
             channels = [int(state[f"frame{i}.0.weight"].shape[0]) for i in (1, 2, 3)]
             return {"channels": channels, "part_dimension": int(head.shape[2])}
-        stages = sorted({int(n.split(".")[1]) for n in state if n.startswith("stages.")})
+        stages = [f"stages.{s}." for s in sorted({int(n.split(".")[1]) for n in state if n[:7] == "stages."})]
+        if architecture == "deepgaitv2":
+            stages.insert(0, "frame.")
         return {
-            "channels": [int(state[f"stages.{s}.0.first.weight"].shape[0]) for s in stages],
-            "blocks": [len({n.split(".")[2] for n in state if n.startswith(f"stages.{s}.")}) for s in stages],
+            "channels": [int(state[f"{stage}0.first.weight"].shape[0]) for stage in stages],
+            "blocks": [
+                len({n.removeprefix(stage).split(".")[0] for n in state if n.startswith(stage)})
+                for stage in stages
+            ],
             "parts": int(head.shape[0]),
             "part_dimension": int(head.shape[2]),
         }

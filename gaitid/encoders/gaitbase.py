@@ -52,8 +52,8 @@ class GaitBaseNet(nn.Module):
         )
         stages, width = [], channels[0]
         for outputs, count, stride in zip(channels, blocks, strides, strict=True):
-            layers = [_Residual(width, outputs, stride)]
-            layers += [_Residual(outputs, outputs, 1) for _ in range(count - 1)]
+            layers = [Residual(width, outputs, stride)]
+            layers += [Residual(outputs, outputs, 1) for _ in range(count - 1)]
             stages.append(nn.Sequential(*layers))
             width = outputs
         self.stages = nn.Sequential(*stages)
@@ -73,7 +73,15 @@ class GaitBaseNet(nn.Module):
         return parts
 
 
-class _Residual(nn.Module):
+class Residual(nn.Module):
+    """Two 3x3 convolutions and a way past them.
+
+    Args:
+        inputs: Channels.
+        outputs: Channels.
+        stride: Of the first.
+    """
+
     def __init__(self, inputs: int, outputs: int, stride: int) -> None:
         super().__init__()
         self.first = nn.Conv2d(inputs, outputs, 3, stride=stride, padding=1, bias=False)
@@ -87,5 +95,6 @@ class _Residual(nn.Module):
             )
 
     def forward(self, x: Tensor) -> Tensor:
+        """(M, C', h, w) of (M, C, H, W)."""
         inner = F.relu(self.first_norm(self.first(x)))
         return F.relu(self.second_norm(self.second(inner)) + self.shortcut(x))

@@ -13,7 +13,8 @@ import torch
 from numpy.typing import NDArray
 
 from gaitid.encoders import networks, weights
-from gaitid.encoders.base import PREPROCESSING, check_input, contract_id
+from gaitid.encoders.base import PREPROCESSING, Encoder, check_input, contract_id
+from gaitid.encoders.fused import FusedEncoder
 from gaitid.errors import SequenceError, UnknownName, WeightsError
 from gaitid.records import SILHOUETTE, Embedding, GaitSequence
 
@@ -29,7 +30,8 @@ class LearnedEncoder:
         path: A file written by `weights.save`.
 
     Attributes:
-        card: What the file says about itself.
+        path: The file.
+        card: What it says about itself.
         network: In evaluation mode.
         frame_shape: Of one frame as the network sees it.
 
@@ -40,7 +42,7 @@ class LearnedEncoder:
     def __init__(self, path: Path) -> None:
         held = weights.load(path)
         card = held.card
-        self.card = card
+        self.path, self.card = path, card
         self.name = card.name
         self.modalities: tuple[str, ...] = card.modalities
         self.min_frames = card.min_frames
@@ -85,6 +87,16 @@ class LearnedEncoder:
         if not stream.any():
             raise SequenceError("all frames are empty", "a walking body", "check the extractor")
         return stream
+
+
+def open_weights(path: Path) -> Encoder:
+    """The encoder of any weight file.
+
+    Raises:
+        WeightsError: The file is damaged, or made for another version of this code.
+    """
+    fused = weights.load(path).card.architecture == "fused"
+    return FusedEncoder(path) if fused else LearnedEncoder(path)
 
 
 def shipped(name: str) -> LearnedEncoder:

@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 from torch import nn
 from torch.nn import functional as F  # noqa: N812 - the usual name
 
+from gaitid.encoders import bodies, poses
 from gaitid.encoders.clips import CHUNK, RATE_HZ, chunks, resample
-from gaitid.encoders.poses import FEATURES, POSE_RATE_HZ, prepare
+from gaitid.encoders.poses import POSE_RATE_HZ
 from gaitid.errors import UnknownName
-from gaitid.records import JOINTS, MAX_FRAMES, SILHOUETTE, SKELETON
+from gaitid.records import JOINTS, MAX_FRAMES, SILHOUETTE, SKELETON, SKELETON_3D
 from gaitid.registry import nearest
 
 
@@ -40,11 +41,18 @@ class Architecture:
 ARCHITECTURES: Mapping[str, Architecture] = {
     "strider": Architecture("gaitid.encoders.strider:StriderNet", SILHOUETTE, RATE_HZ, CHUNK),
     "stickman": Architecture("gaitid.encoders.stickman:StickmanNet", SKELETON, POSE_RATE_HZ, 2 * CHUNK),
+    "stickman3d": Architecture("gaitid.encoders.stickman:StickmanNet", SKELETON_3D, POSE_RATE_HZ, 2 * CHUNK),
     "gaitset": Architecture("gaitid.encoders.gaitset:GaitSetNet", SILHOUETTE, 0.0, MAX_FRAMES),
     "gaitbase": Architecture("gaitid.encoders.gaitbase:GaitBaseNet", SILHOUETTE, 0.0, MAX_FRAMES),
+    "deepgaitv2": Architecture("gaitid.encoders.deepgaitv2:DeepGaitV2Net", SILHOUETTE, 0.0, 720),
 }
 SILHOUETTE_SIZE = (64, 44)
 """Height and width of the silhouettes that networks read."""
+_FRAMES = {
+    SILHOUETTE: SILHOUETTE_SIZE,
+    SKELETON: (JOINTS, poses.FEATURES),
+    SKELETON_3D: (JOINTS, bodies.FEATURES_3D),
+}
 
 
 def build(name: str, arguments: Mapping[str, Any]) -> nn.Module:
@@ -66,7 +74,7 @@ def build(name: str, arguments: Mapping[str, Any]) -> nn.Module:
 
 def frame_shape(architecture: str) -> tuple[int, ...]:
     """Shape of one frame as that kind of network sees it."""
-    return (JOINTS, FEATURES) if ARCHITECTURES[architecture].modality == SKELETON else SILHOUETTE_SIZE
+    return _FRAMES[ARCHITECTURES[architecture].modality]
 
 
 def embed(
@@ -96,8 +104,9 @@ def embed(
     batch = np.zeros((len(parts), int(lengths.max()), *parts[0].shape[1:]), np.float32)
     for row, part in zip(batch, parts, strict=True):
         row[: len(part)] = part
+    device = next(network.parameters()).device
     with torch.inference_mode():
-        vectors = network(torch.from_numpy(batch), lengths)
+        vectors = network(torch.from_numpy(batch).to(device), lengths.to(device)).cpu()
         weighted = vectors * lengths[:, None]
         total = torch.zeros(len(streams), vectors.shape[1]).index_add_(0, torch.tensor(owners), weighted)
         return np.asarray(F.normalize(total, dim=1).numpy(), np.float32)
@@ -108,8 +117,9 @@ def clips_of(
 ) -> list[NDArray[np.generic]]:
     """A walk as the clips that the network sees: at its rate, parted at gaps and where it is too long."""
     kind = ARCHITECTURES[architecture]
-    if kind.modality == SKELETON:
-        stretches: Sequence[NDArray[Any]] = prepare(stream, times)
+    if kind.modality == SILHOUETTE:
+        stretches: Sequence[NDArray[Any]] = [stream[resample(times)] if kind.rate_hz else stream]
     else:
-        stretches = [stream[resample(times)] if kind.rate_hz else stream]
+        prepare = bodies.prepare if kind.modality == SKELETON_3D else poses.prepare
+        stretches = prepare(stream, times)
     return [clip[piece] for clip in stretches for piece in chunks(len(clip), kind.chunk)]

@@ -1,4 +1,4 @@
-"""GaitSet and GaitBase: sizes of the papers, set behaviour, and import by the framework's names.
+"""GaitSet, GaitBase and DeepGaitV2: sizes of the papers, set behaviour, and import by the framework's names.
 
 The originals are not here to compare with (their licence forbids copying them), so the same formulas
 are worked a second time below, step by step with plain torch functions, straight from the foreign
@@ -7,6 +7,7 @@ tensors by their foreign names.
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 
 import numpy as np
@@ -116,9 +117,84 @@ def _gaitbase_by_hand(w, frames):
     return torch.stack([column @ w["FCs.fc_bin"][p] for p, column in enumerate(columns)])
 
 
+def _deepgaitv2_state(generator, blocks=(1, 2, 1, 1)) -> dict[str, torch.Tensor]:
+    state: dict[str, torch.Tensor] = {}
+
+    def conv(name, outputs, inputs, *size):
+        fan = inputs * int(np.prod(size))
+        state[name] = torch.randn(outputs, inputs, *size, generator=generator) * (2 / fan) ** 0.5
+
+    def norm(name, width):
+        for key in ("weight", "running_var"):
+            state[f"{name}.{key}"] = torch.rand(width, generator=generator) + 0.5
+        for key in ("bias", "running_mean"):
+            state[f"{name}.{key}"] = torch.randn(width, generator=generator) * 0.1
+        state[f"{name}.num_batches_tracked"] = torch.tensor(7)
+
+    conv("layer0.forward_block.0.weight", 64, 1, 3, 3)
+    norm("layer0.forward_block.1", 64)
+    for part in (1, 2):
+        conv(f"layer1.forward_block.0.conv{part}.weight", 64, 64, 3, 3)
+        norm(f"layer1.forward_block.0.bn{part}", 64)
+    before = 64
+    for layer, width in ((2, 128), (3, 256), (4, 512)):
+        for block in range(blocks[layer - 1]):
+            base = f"layer{layer}.{block}"
+            conv(f"{base}.conv1.forward_block.0.weight", width, before, 3, 3)
+            norm(f"{base}.conv1.forward_block.1", width)
+            conv(f"{base}.conv2.forward_block.0.weight", width, width, 3, 3)
+            norm(f"{base}.conv2.forward_block.1", width)
+            conv(f"{base}.shortcut3d.weight", width, width, 3, 1, 1)
+            norm(f"{base}.sbn", width)
+            if not block:
+                conv(f"{base}.downsample.0.weight", width, before, 1, 1, 1)
+                norm(f"{base}.downsample.1", width)
+            before = width
+    state["FCs.fc_bin"] = torch.randn(16, 512, 256, generator=generator) * 0.05
+    state["BNNecks.fc_bin"] = torch.randn(16, 256, 74, generator=generator)
+    return state
+
+
+def _deepgaitv2_by_hand(w, frames):
+    """In (C, T, h, w) with 3D convolutions throughout, another order of axes than ours."""
+
+    def norm(x, name):
+        scale = w[f"{name}.weight"] / (w[f"{name}.running_var"] + 1e-5).sqrt()
+        return (x - w[f"{name}.running_mean"].view(-1, 1, 1, 1)) * scale.view(-1, 1, 1, 1) + w[
+            f"{name}.bias"
+        ].view(-1, 1, 1, 1)
+
+    def flat(x, name, stride=1):
+        weight = w[name] if w[name].ndim == 5 else w[name][:, :, None]
+        return F.conv3d(
+            x[None], weight, stride=(1, stride, stride), padding=[s // 2 for s in weight.shape[2:]]
+        )[0]
+
+    x = F.relu(norm(flat(frames[None], "layer0.forward_block.0.weight"), "layer0.forward_block.1"))
+    y = F.relu(norm(flat(x, "layer1.forward_block.0.conv1.weight"), "layer1.forward_block.0.bn1"))
+    x = F.relu(x + norm(flat(y, "layer1.forward_block.0.conv2.weight"), "layer1.forward_block.0.bn2"))
+    for layer, first_stride in ((2, 2), (3, 2), (4, 1)):
+        block = 0
+        while f"layer{layer}.{block}.sbn.weight" in w:
+            base, stride = f"layer{layer}.{block}", first_stride if block == 0 else 1
+            y = F.relu(
+                norm(flat(x, f"{base}.conv1.forward_block.0.weight", stride), f"{base}.conv1.forward_block.1")
+            )
+            y = F.relu(y + norm(flat(y, f"{base}.shortcut3d.weight"), f"{base}.sbn"))
+            y = norm(flat(y, f"{base}.conv2.forward_block.0.weight"), f"{base}.conv2.forward_block.1")
+            if f"{base}.downsample.0.weight" in w:
+                x = norm(flat(x, f"{base}.downsample.0.weight", stride), f"{base}.downsample.1")
+            x = F.relu(x + y)
+            block += 1
+    x = x.max(1).values
+    columns = [strip.mean(1) + strip.max(1).values for strip in x.unbind(1)]
+    return torch.stack([column @ w["FCs.fc_bin"][p] for p, column in enumerate(columns)])
+
+
 CASES = {
     "gaitset": (_gaitset_state, _gaitset_by_hand, 62 * 256, 2.60e6),
     "gaitbase": (_gaitbase_state, _gaitbase_by_hand, 16 * 256, 6.99e6),
+    "deepgaitv2": (_deepgaitv2_state, _deepgaitv2_by_hand, 16 * 256, 8.37e6),
 }
 
 
@@ -136,9 +212,11 @@ def frames():
 
 def test_an_imported_network_gives_what_the_formulas_give(case, frames):
     _, state, by_hand, imported, *_ = case
+    exact = {name: value.double() for name, value in state.items()}
+    network = copy.deepcopy(imported.network).double()
     with torch.inference_mode():
-        ours = imported.network.parts(frames[None], torch.tensor([len(frames)]))[0]
-        torch.testing.assert_close(ours, by_hand(state, frames), rtol=1e-4, atol=1e-4)
+        ours = network.parts(frames[None].double(), torch.tensor([len(frames)]))[0]
+        torch.testing.assert_close(ours, by_hand(exact, frames.double()), rtol=1e-8, atol=1e-8)
 
 
 def test_sizes_are_those_of_the_papers(case, frames):
@@ -151,13 +229,14 @@ def test_sizes_are_those_of_the_papers(case, frames):
 
 
 def test_order_padding_and_pieces_do_not_matter(case, frames):
-    *_, imported, _, _ = case
+    name, *_, imported, _, _ = case
     network = imported.network
     with torch.inference_mode():
         alone = network(frames[None], torch.tensor([9]))
-        torch.testing.assert_close(network(frames.flip(0)[None], torch.tensor([9])), alone)
-        twice = torch.cat([frames, frames])[None]
-        torch.testing.assert_close(network(twice, torch.tensor([18])), alone)
+        if name != "deepgaitv2":  # it convolves over time
+            torch.testing.assert_close(network(frames.flip(0)[None], torch.tensor([9])), alone)
+            twice = torch.cat([frames, frames])[None]
+            torch.testing.assert_close(network(twice, torch.tensor([18])), alone)
         padded = torch.zeros(2, 12, 64, 44)
         padded[0, :9], padded[1] = frames, 1.0
         torch.testing.assert_close(network(padded, torch.tensor([9, 12]))[:1], alone, rtol=1e-4, atol=1e-5)
@@ -165,7 +244,7 @@ def test_order_padding_and_pieces_do_not_matter(case, frames):
 
 def test_training_only_tensors_are_named_not_lost(case):
     name, _, _, imported, *_ = case
-    assert bool(imported.unused) == (name == "gaitbase")
+    assert bool(imported.unused) == (name != "gaitset")
 
 
 @pytest.mark.parametrize(
@@ -204,9 +283,10 @@ def test_an_import_becomes_an_encoder(tmp_path: Path, case, frames):
     name, _, _, imported, dimension, _ = case
     foreign.save_imported(tmp_path / "theirs.safetensors", "theirs", name, imported, "c.pt")
     encoder = LearnedEncoder(tmp_path / "theirs.safetensors")
-    walk = GaitSequence({"silhouette": frames.numpy().astype(np.uint8).repeat(2, 0)}, np.arange(18) / 25)
+    twice = torch.cat([frames, frames])
+    walk = GaitSequence({"silhouette": twice.numpy().astype(np.uint8)}, np.arange(18) / 25)
     with torch.inference_mode():
-        expected = imported.network(frames[None], torch.tensor([9]))[0]
+        expected = imported.network(twice[None], torch.tensor([18]))[0]
     np.testing.assert_allclose(encoder(walk).vector, expected, atol=1e-4)
     assert encoder.dimension == dimension
     assert encoder.card.licence.startswith("unknown")

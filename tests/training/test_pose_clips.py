@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from gaitid.encoders.bodies import FEATURES_3D
 from gaitid.encoders.poses import FEATURES
+from gaitid.synthetic.depth import Sensor
 from training.corpus import Corpus
-from training.poses import PoseAugmentation, clip, film, mirror
+from training.poses import PoseAugmentation, clip, clip_in_space, film, mirror
 
 CALM = PoseAugmentation(
     spread_deg=(0.0,), noise=(0.0,), speed=1.0, drop=0.0, hide=0.0, blink=0.0, stretch=0.0
@@ -35,6 +39,16 @@ def test_from_the_front_a_walker_is_wide_and_from_the_side_he_strides(shards):
     assert shoulders(front) > 1.5 * shoulders(side)
     assert stride(side) > 1.5 * stride(front)
     assert front[0, 5, 0] > front[0, 6, 0]  # seen from the front, the left shoulder is on the right
+
+
+def test_clips_in_space_have_their_form_and_one_sensor_a_batch(shards):
+    corpus, how = Corpus(shards), PoseAugmentation()
+    sensor = replace(Sensor.exact(), hidden=(0, 1, 2, 3, 4))
+    for number in range(3):
+        made = clip_in_space(np.random.default_rng(0), corpus, number, 20, sensor, how)
+        assert made.shape == (20, 17, FEATURES_3D)
+        assert not made[:, :5].any()
+        assert made[:, 5:, 10].all()
 
 
 def test_hidden_parts_are_missing_in_all_frames(shards):

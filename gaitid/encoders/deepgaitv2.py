@@ -1,0 +1,117 @@
+"""DeepGaitV2: residual layers on frames with a temporal convolution inside each, deep on purpose.
+
+Source: Fan, Hou, Huang & Yu, "Exploring Deep Models for Practical Gait Recognition", arXiv 2303.03301,
+sec. 3.2 and figure 3, the pseudo-3D (P3D) form: a plain stage on frames, then three stages whose blocks add
+a (3, 1, 1) convolution over time to the first of their two 3x3 convolutions; maximum over time, horizontal
+pooling into 16 parts, a linear map for each part. Pseudo-3D blocks are those of Qiu, Yao & Mei, "Learning
+Spatio-Temporal Representation with Pseudo-3D Residual Networks", ICCV 2017, sec. 3.2. Written by us from the
+papers; no code was copied.
+
+Deviations: the BNNeck serves training only and is left out; walks longer than 720 frames are embedded in
+parts. Every part is normalised, so the inner product is the mean cosine over parts.
+
+The order of the frames matters, their times do not; all frames are read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812 - the usual name
+
+from gaitid.encoders.gaitbase import Residual
+from gaitid.encoders.parts import PartMap, pyramid, unit_parts
+
+
+class DeepGaitV2Net(nn.Module):
+    """Silhouettes -> embeddings of 16 parts.
+
+    Args:
+        channels: Of the four stages.
+        blocks: Blocks a stage: (1, 4, 4, 1) for wild data, (1, 1, 1, 1) for laboratories.
+        parts: Horizontal parts.
+        part_dimension: Numbers a part.
+    """
+
+    projection = None
+
+    def __init__(
+        self,
+        *,
+        channels: Sequence[int] = (64, 128, 256, 512),
+        blocks: Sequence[int] = (1, 4, 4, 1),
+        parts: int = 16,
+        part_dimension: int = 256,
+    ) -> None:
+        super().__init__()
+        self.stem = nn.Sequential(
+            nn.Conv2d(1, channels[0], 3, padding=1, bias=False),
+            nn.BatchNorm2d(channels[0]),
+            nn.ReLU(inplace=True),
+        )
+        self.frame = nn.Sequential(*(Residual(channels[0], channels[0], 1) for _ in range(blocks[0])))
+        stages, width = [], channels[0]
+        for outputs, count, stride in zip(channels[1:], blocks[1:], (2, 2, 1), strict=True):
+            layers = [_PseudoResidual(width, outputs, stride)]
+            layers += [_PseudoResidual(outputs, outputs, 1) for _ in range(count - 1)]
+            stages.append(nn.Sequential(*layers))
+            width = outputs
+        self.stages = nn.Sequential(*stages)
+        self.head = PartMap(parts, width, part_dimension)
+        self.dimension = self.wide_dimension = parts * part_dimension
+
+    def forward(self, silhouettes: Tensor, lengths: Tensor) -> Tensor:
+        """(N, D) unit vectors.
+
+        Args:
+            silhouettes: (N, T, H, W) float, 0..1; frames from `lengths[n]` on are padding.
+            lengths: (N,) int64, frames of each sequence, 1..T.
+        """
+        return unit_parts(self.parts(silhouettes, lengths))
+
+    wide = forward
+
+    def parts(self, silhouettes: Tensor, lengths: Tensor) -> Tensor:
+        """(N, P, D') embeddings of the parts, not normalised."""
+        if bool((lengths == silhouettes.shape[1]).all()):
+            x = self._pooled(silhouettes)
+        else:  # padding must not reach real frames through time
+            rows = zip(silhouettes, lengths.tolist(), strict=True)
+            x = torch.cat([self._pooled(one[None, :length]) for one, length in rows])
+        parts: Tensor = self.head(pyramid(x, (self.head.weight.shape[0],)))
+        return parts
+
+    def _pooled(self, silhouettes: Tensor) -> Tensor:
+        """(N, C, h, w) maxima over time."""
+        count, frames, height, width = silhouettes.shape
+        x = self.frame(self.stem(silhouettes.reshape(-1, 1, height, width)))
+        x = self.stages(x.reshape(count, frames, *x.shape[1:]))
+        return x.amax(1)
+
+
+class _PseudoResidual(nn.Module):
+    def __init__(self, inputs: int, outputs: int, stride: int) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(inputs, outputs, 3, stride=stride, padding=1, bias=False)
+        self.first_norm = nn.BatchNorm2d(outputs)
+        self.time = nn.Conv3d(outputs, outputs, (3, 1, 1), padding=(1, 0, 0), bias=False)
+        self.time_norm = nn.BatchNorm3d(outputs)
+        self.second = nn.Conv2d(outputs, outputs, 3, padding=1, bias=False)
+        self.second_norm = nn.BatchNorm2d(outputs)
+        self.shortcut = nn.Sequential()
+        if stride != 1 or inputs != outputs:
+            self.shortcut = nn.Sequential(
+                nn.Conv3d(inputs, outputs, 1, stride=(1, stride, stride), bias=False), nn.BatchNorm3d(outputs)
+            )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, T, C', h, w) of (N, T, C, H, W)."""
+        count, frames = x.shape[:2]
+        inner = F.relu(self.first_norm(self.first(x.flatten(0, 1))))
+        inner = inner.reshape(count, frames, *inner.shape[1:]).transpose(1, 2)  # (N, C, T, h, w)
+        inner = F.relu(inner + self.time_norm(self.time(inner))).transpose(1, 2)
+        outer = self.second_norm(self.second(inner.flatten(0, 1)))
+        outer = outer.reshape(count, frames, *outer.shape[1:])
+        return F.relu(outer + self.shortcut(x.transpose(1, 2)).transpose(1, 2))

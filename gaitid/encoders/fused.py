@@ -1,0 +1,180 @@
+"""Fused: two encoders in one space, so that either stream, or both, makes a comparable embedding.
+
+Our own design: the embeddings of a silhouette and of a skeleton encoder, each mapped into one common space
+by a linear head, are added with weights that say how good each stream is (score-level quality fusion after
+Poh and Kittler 2012, "A Unified Framework for Biometric Expert Fusion Incorporating Quality Measures",
+moved into the embedding). The heads are trained together while streams are dropped at random, so a probe of
+silhouettes compares with a template of both. The experts stay as they are; they are named with their
+contracts in the weight file, and others are refused.
+
+numpy only; what the experts need is theirs.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gaitid.encoders import weights
+from gaitid.encoders.base import PREPROCESSING, Encoder, contract_id, load_encoder
+from gaitid.encoders.poses import SEEN
+from gaitid.errors import SequenceError, SequenceTooShort, WeightsError
+from gaitid.records import SILHOUETTE, SKELETON, Embedding, GaitSequence
+
+Floats = NDArray[np.float32]
+
+STREAMS = (SILHOUETTE, SKELETON)
+TRAITS = 4
+"""Numbers that say how good a stream is, a constant 1 first; see `traits`."""
+_TOLERANCE = 1e-4
+
+
+def traits(sequence: GaitSequence, stream: str) -> Floats:
+    """(TRAITS,) float32 of one stream.
+
+    Silhouettes: 1, log of the seconds, share of the body's pixels that change from frame to frame, the
+    frames' spread in area. Skeletons: 1, log of the seconds, mean confidence, share of leg joints seen.
+    """
+    times = sequence.times
+    seconds = float(np.log(max(times[-1] - times[0], 0.1)))
+    values = sequence.streams[stream]
+    if stream == SILHOUETTE:
+        area = np.maximum(values.mean((1, 2), dtype=np.float64), 1e-3)
+        changed = float((values[1:] != values[:-1]).mean() / area.mean()) if len(values) > 1 else 0.0
+        return np.array([1.0, seconds, changed, area.std() / area.mean()], np.float32)
+    confidence = values[..., 2]
+    return np.array([1.0, seconds, confidence.mean(), (confidence[:, 11:] > SEEN).mean()], np.float32)
+
+
+def fuse(tensors: Mapping[str, NDArray[np.floating]], found: Mapping[str, tuple[Floats, Floats]]) -> Floats:
+    """(D,) unit vector of the streams' embeddings (E,) and traits (TRAITS,).
+
+    Args:
+        tensors: ``head.<stream>`` (D, E) and ``gate.<stream>`` (TRAITS,).
+        found: Embedding and traits by stream; one or more.
+    """
+    total = np.zeros(len(tensors[f"head.{STREAMS[0]}"]))
+    for stream, (vector, quality) in found.items():
+        mapped = tensors[f"head.{stream}"] @ vector
+        weight = np.logaddexp(0, tensors[f"gate.{stream}"] @ quality)  # softplus: never negative
+        total += weight * mapped / np.linalg.norm(mapped)
+    return np.asarray(total / np.linalg.norm(total), np.float32)
+
+
+class FusedEncoder:
+    """The `Encoder` of two others; takes sequences with either stream, better ones with both.
+
+    Args:
+        path: A file written by ``training.fuse``.
+        load: Gives the experts by name.
+
+    Attributes:
+        card: What the file says about itself.
+
+    Raises:
+        WeightsError: The file is damaged, or was made for other experts.
+    """
+
+    def __init__(self, path: Path, load: Callable[[str], Encoder] = load_encoder) -> None:
+        held = weights.load(path)
+        self.card = held.card
+        self.name = held.card.name
+        self.modalities: tuple[str, ...] = STREAMS
+        self.min_frames = held.card.min_frames
+        self.dimension = held.card.dimension
+        self.threshold = held.card.threshold
+        self._tensors = {name: np.asarray(value, np.float32) for name, value in held.tensors.items()}
+        experts = _experts(held.card)
+        self._experts = {stream: load(experts[stream][0]) for stream in STREAMS}
+        for stream, expert in self._experts.items():
+            _check_expert(held.card, expert, experts[stream][1])
+        self.contract = contract_id(
+            architecture=json.dumps(["fused", held.card.arguments], sort_keys=True),
+            weights=held.sha256,
+            preprocessing=held.card.preprocessing,
+            dimension=self.dimension,
+        )
+        _check_golden(self._tensors, held.golden)
+
+    def __call__(self, sequence: GaitSequence) -> Embedding:
+        """Embed one sequence; see `Encoder`."""
+        return self.batch([sequence])[0]
+
+    def batch(self, sequences: Sequence[GaitSequence]) -> list[Embedding]:
+        """Embed several; each as if alone."""
+        for sequence in sequences:
+            self._check(sequence)
+        found: list[dict[str, tuple[Floats, Floats]]] = [{} for _ in sequences]
+        faults: dict[int, SequenceError] = {}
+        for stream, expert in self._experts.items():
+            rows = [i for i, sequence in enumerate(sequences) if stream in sequence.streams]
+            for i, result in zip(rows, each(expert, [sequences[i] for i in rows]), strict=True):
+                if isinstance(result, SequenceError):
+                    faults[i] = result
+                else:
+                    found[i][stream] = (result, traits(sequences[i], stream))
+        for i, streams in enumerate(found):
+            if not streams:  # no stream was good for anything
+                raise faults[i]
+        return [Embedding(fuse(self._tensors, streams), self.contract) for streams in found]
+
+    def _check(self, sequence: GaitSequence) -> None:
+        if not set(self.modalities) & set(sequence.streams):
+            raise SequenceError(
+                f"sequence has {', '.join(sequence.streams)}",
+                f"encoder {self.name} needs silhouette, skeleton or both",
+                "extract one of them, or choose another encoder",
+            )
+        if len(sequence) < self.min_frames:
+            raise SequenceTooShort(
+                f"sequence has {len(sequence)} frames",
+                f"encoder {self.name} needs at least {self.min_frames}",
+                "record a longer walk",
+            )
+
+
+def each(expert: Encoder, sequences: Sequence[GaitSequence]) -> list[Floats | SequenceError]:
+    """Embeddings, or for each what was wrong with its stream."""
+    try:
+        return [embedding.vector for embedding in expert.batch(sequences)]
+    except SequenceError as error:
+        if len(sequences) == 1:
+            return [error]
+    return [each(expert, [sequence])[0] for sequence in sequences]
+
+
+def _experts(card: weights.Card) -> Mapping[str, tuple[str, str]]:
+    """(name, contract) by stream."""
+    experts = card.arguments.get("experts")
+    if card.architecture != "fused" or not isinstance(experts, dict) or set(experts) != set(STREAMS):
+        raise WeightsError(
+            f"architecture {card.architecture} with arguments {card.arguments}",
+            "fused, with an expert for silhouette and for skeleton",
+            "use a file made by training.fuse",
+        )
+    return experts
+
+
+def _check_expert(card: weights.Card, expert: Encoder, contract: str) -> None:
+    if expert.contract != contract or card.preprocessing != PREPROCESSING:
+        raise WeightsError(
+            f"{card.name} was made for another {expert.name} (contract {contract[:8]}...)",
+            f"this one has {expert.contract[:8]}...",
+            "use the version of gaitid that made the file, or run training.fuse again",
+        )
+
+
+def _check_golden(tensors: Mapping[str, Floats], golden: weights.Golden) -> None:
+    expert = len(golden.clip[0]) - TRAITS
+    found = {stream: (row[:expert], row[expert:]) for stream, row in zip(STREAMS, golden.clip, strict=True)}
+    gap = float(np.abs(fuse(tensors, found) - golden.vector).max())
+    if not gap <= _TOLERANCE:
+        raise WeightsError(
+            f"the golden example gives another embedding (difference {gap:.3g})",
+            f"at most {_TOLERANCE}",
+            "use the version of gaitid that made the file",
+        )

@@ -1,0 +1,74 @@
+"""Fine-tuning: own people are learned from all but their last walks, and nothing is written blindly."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", reason="torch is not installed: pip install 'gaitid[torch]'")
+
+from gaitid.datasets.base import open_dataset  # noqa: E402
+from gaitid.encoders.base import load_encoder  # noqa: E402
+from gaitid.errors import InputError, UnknownName, WeightsError  # noqa: E402
+from gaitid.modalities import npz  # noqa: E402
+from gaitid.synthetic import Cohort  # noqa: E402
+from training.finetune import Plan, _divide, finetune, save  # noqa: E402
+
+QUICK = Plan(steps=3, company=3, strangers=3)
+
+
+@pytest.fixture(scope="module")
+def own(tmp_path_factory):
+    """Three people, two walks on each of two days, filmed by one camera."""
+    root = tmp_path_factory.mktemp("own")
+    cohort = Cohort(31, "test")
+    for person in range(3):
+        for day in range(2):
+            for number in range(2):
+                folder = root / f"p{person}" / f"nm-{10 * day + number}"
+                folder.mkdir(parents=True)
+                walk = cohort.sequence(person, day, number, view=70, frames=25, fps=12.5)
+                npz.save(folder / "door.npz", walk.sequence(modalities=("silhouette",)))
+    return root
+
+
+def test_own_people_become_a_weight_file(own, tmp_path):
+    encoder = load_encoder("strider")
+    phases = []
+    outcome = finetune(
+        encoder, open_dataset("folder", own), tmp_path / "shards", QUICK, lambda *at: phases.append(at)
+    )
+    assert (outcome.people, outcome.walks) == (3, 9)
+    assert phases[-1] == ("training", 3, 3)
+    assert 0 <= outcome.after.rank_one <= 1
+    save(encoder, outcome, tmp_path / "mine.safetensors", "own")
+    mine = load_encoder(str(tmp_path / "mine.safetensors"))
+    assert (mine.name, mine.dimension) == ("mine", encoder.dimension)
+    assert mine.contract != encoder.contract
+    assert "3 people (own)" in mine.card.training_data
+    walk = npz.load(own / "p0" / "nm-0" / "door.npz")
+    assert not np.allclose(mine(walk).vector, load_encoder("strider")(walk).vector)
+
+
+def test_the_last_quarter_of_each_persons_walks_is_kept_out(own):
+    kept, rest = _divide(open_dataset("folder", own).entries("test"))
+    assert {entry.sequence for entry in kept} == {"nm-11"}
+    assert len(rest) == 9
+
+
+def test_too_few_walks_are_refused(tmp_path):
+    with pytest.raises(InputError, match="two walks or more"):
+        _divide([])
+
+
+def test_skeleton_encoders_are_refused(own, tmp_path):
+    with pytest.raises(InputError, match="silhouettes"):
+        finetune(load_encoder("stickman"), open_dataset("folder", own), tmp_path, QUICK, lambda *at: None)
+
+
+@pytest.mark.parametrize(
+    ("name", "error"), [("strideer", UnknownName), ("nowhere/mine.safetensors", WeightsError)]
+)
+def test_an_encoder_that_is_not_there_is_named(name, error):
+    with pytest.raises(error, match=name.partition("/")[0][:5]):
+        load_encoder(name)

@@ -1,0 +1,183 @@
+"""Training as the papers do it: parts, milestones, data sets in their own layout, several processes."""
+
+from __future__ import annotations
+
+import csv
+import os
+import socket
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", reason="torch is not installed: pip install 'gaitid[torch]'")
+
+from gaitid import settings  # noqa: E402
+from gaitid.encoders.networks import ARCHITECTURES, build  # noqa: E402
+from gaitid.errors import ConfigError, DatasetError  # noqa: E402
+from gaitid.synthetic import Cohort  # noqa: E402
+from gaitid.synthetic.layouts import Walk, write_layout  # noqa: E402
+from training import losses  # noqa: E402
+from training import train as trainer  # noqa: E402
+from training.corpus import recorded  # noqa: E402
+from training.curves import plot  # noqa: E402
+from training.recipe import Batch, Data, Loss, Network, Recipe, Schedule  # noqa: E402
+
+ROOT = Path(__file__).resolve().parents[2]
+RECIPES = sorted((ROOT / "training" / "recipes").rglob("*.toml"))
+TINY = {"channels": [4, 8, 8], "part_dimension": 8}
+
+
+@pytest.fixture(scope="session")
+def casia(tmp_path_factory) -> Path:
+    """CASIA-B in miniature: three training subjects, one of test, two walks from two views."""
+    cohort = Cohort(3)
+    walks = [
+        Walk(subject, "nm", number, view, cohort.sequence(subject, number, view=view, frames=12).clean)
+        for subject in (1, 2, 3, 75)
+        for number in (1, 2)
+        for view in (0, 90)
+    ]
+    return write_layout("casia-b-pkl", tmp_path_factory.mktemp("casia"), walks)
+
+
+def _published(data: Data) -> Recipe:
+    return Recipe(
+        data,
+        Network("gaitset", TINY),
+        Batch(2, 2, (6,), "unordered"),
+        Loss(contrastive=0, projected=0, triplet=1.0, per_part=True, scale=16.0),
+        Schedule(steps=4, warmup=0, rate=0.01, optimiser="sgd", milestones=(2,), check_every=2, save_every=2),
+    )
+
+
+@pytest.mark.parametrize("file", RECIPES, ids=lambda file: file.stem)
+def test_every_recipe_is_one_and_builds_its_network(file):
+    recipe = settings.load(file, Recipe)
+    kind = ARCHITECTURES[recipe.network.name]
+    assert recipe.batch.subjects >= 2
+    if kind.target.endswith(("GaitBaseNet", "DeepGaitV2Net")):
+        with torch.device("meta"):
+            build(recipe.network.name, recipe.network.arguments)
+    else:
+        build(recipe.network.name, recipe.network.arguments)
+    if recipe.data.dataset:
+        assert file.stem == f"{recipe.network.name}_{recipe.data.dataset}"
+        assert (recipe.batch.frames == (30,)) == recipe.loss.per_part
+
+
+def test_a_data_set_is_trained_on_and_its_kept_out_people_are_watched(casia, tmp_path):
+    recipe = _published(Data(train=casia, dataset="casia-b", watched=1))
+    learned, watched = recorded(recipe.data)
+    assert (len(learned.subjects), len(watched.subjects)) == (2, 1)
+    assert not set(learned.subjects) & set(watched.subjects)
+    trainer.train(recipe, tmp_path, workers=0)
+    with (tmp_path / "metrics.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 4
+    assert 0 <= float(rows[-1]["rank_1"]) <= 1
+    assert float(rows[1]["rate"]) == pytest.approx(0.01)
+    assert float(rows[2]["rate"]) == pytest.approx(0.001)
+
+
+def test_the_curves_are_a_picture(tmp_path):
+    pytest.importorskip("matplotlib", reason="matplotlib is not installed: pip install 'gaitid[report]'")
+    (tmp_path / "m.csv").write_text("step,loss,cross_nm,rank_1\n1,3.0,,\n2,2.5,0.4,\n3,2.0,,\n4,1.5,0.6,\n")
+    assert plot(tmp_path / "m.csv", tmp_path / "curves.png")
+    assert (tmp_path / "curves.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_more_people_than_there_are_is_an_error(casia):
+    with pytest.raises(DatasetError, match="3 training subjects"):
+        recorded(Data(train=casia, dataset="casia-b", watched=2))
+
+
+def test_an_unknown_optimiser_is_named(casia, tmp_path):
+    recipe = _published(Data(train=casia, dataset="casia-b"))
+    with pytest.raises(ConfigError, match="lion"):
+        trainer.train(
+            replace(recipe, schedule=replace(recipe.schedule, optimiser="lion")), tmp_path, workers=0
+        )
+
+
+def _after_one_step(recipe: Recipe, chunks: int) -> list[torch.Tensor]:
+    run = trainer.Run(replace(recipe, schedule=replace(recipe.schedule, chunks=chunks)), classes=2)
+    rng = np.random.default_rng(0)
+    clips = (rng.random((4, 6, 64, 44)) > 0.5).astype(np.uint8)
+    run.advance(clips, np.array([0, 0, 1, 1]))
+    return list(run.network.parameters())
+
+
+def test_a_batch_in_chunks_gives_the_same_step(casia):
+    recipe = _published(Data(train=casia, dataset="casia-b"))
+    whole, parts = _after_one_step(recipe, 1), _after_one_step(recipe, 2)
+    for one, two in zip(whole, parts, strict=True):
+        torch.testing.assert_close(one, two, rtol=1e-4, atol=1e-6)
+
+
+def test_two_processes_train_like_one(casia, tmp_path):
+    text = f"""
+[data]
+train = "{casia}"
+dataset = "casia-b"
+[network]
+name = "gaitset"
+arguments = {{ channels = [4, 8, 8], part_dimension = 8 }}
+[batch]
+subjects = 2
+each = 2
+frames = [6]
+order = "unordered"
+[loss]
+per_part = true
+triplet = 1.0
+contrastive = 0.0
+projected = 0.0
+[schedule]
+steps = 3
+warmup = 0
+rate = 0.01
+optimiser = "sgd"
+milestones = [2]
+"""
+    (tmp_path / "recipe.toml").write_text(text)
+    recipe = settings.load(tmp_path / "recipe.toml", Recipe)
+    alone = trainer.train(recipe, tmp_path / "alone", workers=0)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    words = [sys.executable, "-m", "training.train", str(tmp_path / "recipe.toml"), str(tmp_path / "two")]
+    base = {**os.environ, "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+    team = [
+        subprocess.Popen([*words, "--workers", "0"], cwd=ROOT, env={**base, "RANK": str(rank)})
+        for rank in range(2)
+    ]
+    assert [one.wait(timeout=120) for one in team] == [0, 0]
+    state = torch.load(tmp_path / "two" / "checkpoint.pt", weights_only=True)
+    for name, value in alone.network.state_dict().items():
+        torch.testing.assert_close(state["network"][name], value, rtol=1e-4, atol=1e-5)
+
+
+def test_the_open_set_loss_falls_when_strangers_move_away():
+    classes = torch.tensor([0, 0, 1, 1])
+    near = torch.nn.functional.normalize(torch.tensor([[1.0, 0.1], [1, 0.2], [1, 0.3], [1, 0.4]]), dim=1)
+    far = torch.nn.functional.normalize(torch.tensor([[1.0, 0.1], [1, 0.2], [-1, 0.3], [-1, 0.4]]), dim=1)
+    assert losses.open_set(far, classes) < 0.1 * losses.open_set(near, classes)
+
+
+def test_part_classifier_has_a_neck_and_a_direction_for_each_part():
+    torch.manual_seed(0)
+    head = losses.PartClassifier(3, 5, 4, scale=16.0, smoothing=0.0)
+    parts = torch.randn(8, 3, 5)
+    classes = torch.arange(8) % 4
+    optimiser = torch.optim.SGD(head.parameters(), lr=1.0)
+    first = float(head(parts, classes).detach())
+    for _ in range(30):
+        optimiser.zero_grad()
+        loss = head(parts, classes)
+        loss.backward()
+        optimiser.step()
+    assert float(loss.detach()) < 0.3 * first
