@@ -3,45 +3,52 @@
     python benchmarks/encoders.py [--video VIDEO] [--mocap NPZ] [--weights FILE ...] [--repeats 50]
 
 Speed: CPU time of one thread, batch 1, 30 frames of 25 and of 10 fps (at 12.5 Hz that is 15 and 37 frames
-for strider), quartiles; and batch 16. Reference networks see all 30 frames.
+for strider), quartiles; batch 16; the same network by ONNX Runtime; parameters, and 1e9 operations (two for
+a multiplication with addition) for 30 frames of 25 fps. Reference networks see all 30 frames.
 Video: every walk of 24 good frames or more is cut in the middle; first halves are the gallery, second
 halves the probes; rank-1. Camera, clothes and minute are the same in both halves, so this only asks
 whether an encoder survives real, rough silhouettes.
 Motion capture: every trial is filmed from cameras at 0, 45 and 90 degrees to its walking direction;
 each trial is compared with all other trials; rank-1 averaged over the subjects that have two trials or
 more, all subjects in the gallery, at the same and at different views. A trial lasts seconds and all
-trials of a subject are of one day. The rival is limb lengths: what a tape measure would give.
+trials of a subject are of one day. The rival is limb lengths: what a tape measure would give. The same
+trials as sensors in space tell them, exactly and with the usual faults, for encoders of such skeletons.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import platform
 import statistics
-import subprocess
+import tempfile
 import time
 from collections.abc import Callable, Sequence
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnxruntime
 import torch
 from numpy.typing import NDArray
+from torch.utils.flop_counter import FlopCounterMode
 
+from gaitid import registry
 from gaitid.encoders import networks
 from gaitid.encoders.base import Encoder, load_encoder
 from gaitid.encoders.learned import LearnedEncoder
+from gaitid.encoders.onnx import export
 from gaitid.errors import GaitIdError
+from gaitid.evaluation.provenance import provenance
 from gaitid.modalities.skeleton import BONES
 from gaitid.perception.pipeline import watch
 from gaitid.perception.sources import open_source
-from gaitid.records import SILHOUETTE, SKELETON, GaitSequence
+from gaitid.records import SILHOUETTE, SKELETON, SKELETON_3D, GaitSequence
+from gaitid.synthetic import Cohort
 from gaitid.synthetic.camera import Camera
+from gaitid.synthetic.depth import Sensor
 from gaitid.synthetic.detect import detect, visible
 
-ROOT = Path(__file__).resolve().parents[1]
+STREAMS = (SILHOUETTE, SKELETON, SKELETON_3D)
 HALF = 12
 VIEWS = (0.0, 45.0, 90.0)
 
@@ -49,13 +56,9 @@ Embed = Callable[[GaitSequence], NDArray[np.float32]]
 
 
 def encoders(files: Sequence[Path]) -> dict[str, Encoder]:
-    """GEI, every shipped encoder, and those of weight files."""
-    found: dict[str, Encoder] = {"gei": load_encoder("gei")}
-    shipped = sorted((ROOT / "gaitid" / "encoders" / "weights").glob("*.safetensors"))
-    for path in [*shipped, *files]:
-        encoder = LearnedEncoder(path)
-        found[encoder.name] = encoder
-    return found
+    """Every encoder of ours, and those of weight files."""
+    loaded = [load_encoder(name) for name in (*registry.ENCODERS, *map(str, files))]
+    return {encoder.name: encoder for encoder in loaded}
 
 
 def untrained(encoder: Encoder, sequences: Sequence[GaitSequence]) -> Embed:
@@ -75,30 +78,60 @@ def untrained(encoder: Encoder, sequences: Sequence[GaitSequence]) -> Embed:
 
 def speed(encoder: Encoder, repeats: int) -> dict[str, Any]:
     """CPU milliseconds a sequence, median and quartiles; and parameters."""
-    rng = np.random.default_rng(0)
     result: dict[str, Any] = {}
     for fps in (25, 10):
-        walk = _noise(rng, fps)
+        walk = _walk(0, fps)
         spent = [_cpu(lambda walk=walk: encoder(walk)) for _ in range(repeats + 5)][5:]
         result[f"ms at {fps} fps"] = [round(1e3 * q, 2) for q in statistics.quantiles(spent, n=4)]
-    walks = [_noise(rng, 25) for _ in range(16)]
+    walks = [_walk(person, 25) for person in range(16)]
     spent = [_cpu(lambda: encoder.batch(walks)) for _ in range(max(3, repeats // 10))]
     result["sequences a CPU-second, batch 16"] = round(16 / statistics.median(spent), 1)
     if isinstance(encoder, LearnedEncoder):
         network = networks.build(encoder.card.architecture, encoder.card.arguments)
         result["parameters"] = sum(p.numel() for p in network.parameters())
+        result["GFLOP"] = _operations(lambda: encoder(_walk(0, 25)))
+        result["ms at 25 fps, ONNX Runtime"] = _onnx(encoder, repeats)
     return result
+
+
+def _operations(call: Callable[[], object]) -> float:
+    """1e9 floating-point operations of a call."""
+    with FlopCounterMode(display=False) as counter:
+        call()
+    return round(counter.get_total_flops() / 1e9, 3)
+
+
+def _onnx(encoder: LearnedEncoder, repeats: int) -> list[float]:
+    """CPU milliseconds, quartiles, the walk's preparation included."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    walk = _walk(0, 25)
+    stream = walk.streams[encoder.modalities[0]]
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "network.onnx"
+        export(encoder, path)
+        session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+
+    def call() -> None:
+        clips = networks.clips_of(encoder.card.architecture, stream, walk.times)
+        session.run(None, {"clips": np.stack(clips).astype(np.float32)})
+
+    spent = [_cpu(call) for _ in range(repeats + 5)][5:]
+    return [round(1e3 * q, 2) for q in statistics.quantiles(spent, n=4)]
 
 
 def reference_speed(architecture: str, repeats: int) -> dict[str, Any]:
     """CPU milliseconds of a reference network with random weights: 30 frames, batch 1."""
     network = networks.build(architecture, {}).eval()
-    walk = _noise(np.random.default_rng(0), 25)
+    walk = _walk(0, 25)
     clip, times = walk.streams[SILHOUETTE], walk.times
     call = lambda: networks.embed(architecture, network, [clip], [times])  # noqa: E731 - timed as it is
     spent = [_cpu(call) for _ in range(repeats + 2)][2:]
-    parameters = sum(p.numel() for p in network.parameters())
-    return {"ms": [round(1e3 * q, 1) for q in statistics.quantiles(spent, n=4)], "parameters": parameters}
+    return {
+        "ms": [round(1e3 * q, 1) for q in statistics.quantiles(spent, n=4)],
+        "parameters": sum(p.numel() for p in network.parameters()),
+        "GFLOP": _operations(call),
+    }
 
 
 def halves(video: str) -> tuple[list[GaitSequence], list[GaitSequence]]:
@@ -144,16 +177,32 @@ def filmed(mocap: Path, level: float) -> list[tuple[str, int, float, GaitSequenc
     return found
 
 
+def told(mocap: Path, sensor: Sensor) -> list[tuple[str, int, float, GaitSequence]]:
+    """The same as a sensor in space tells it; the course does not matter, so there is one view."""
+    data = np.load(mocap)
+    found = []
+    for trial, (start, length, subject) in enumerate(
+        zip(data["start"], data["length"], data["subject"], strict=True)
+    ):
+        joints = data["xyz"][start : start + length].astype(np.float64)
+        bodies = sensor.tell(joints, np.random.default_rng(trial))
+        sequence = GaitSequence({SKELETON_3D: bodies}, np.arange(length) / 30)
+        found.append((str(subject), trial, 0.0, sequence))
+    return found
+
+
 def trials(embed: Embed, films: list[tuple[str, int, float, GaitSequence]]) -> dict[str, float]:
     """Rank-1 over trials, averaged over subjects, at equal and at different views."""
     subjects = np.array([film[0] for film in films])
     numbers, views = np.array([film[1] for film in films]), np.array([film[2] for film in films])
     vectors = _vectors(embed, [film[3] for film in films])
-    scores = vectors @ vectors.T
+    scores = 2 * vectors @ vectors.T - np.square(vectors).sum(1)  # orders by distance; the cosine for units
     mates = {s for s in set(subjects.tolist()) if len(set(numbers[subjects == s].tolist())) > 1}
     result = {}
     for name, allowed in (("same", views[:, None] == views), ("cross", views[:, None] != views)):
         valid = allowed & (numbers[:, None] != numbers)
+        if not valid.any():
+            continue
         best = np.where(valid, scores, -np.inf).argmax(1)
         right = subjects[best] == subjects
         result[f"{name} view"] = round(
@@ -163,9 +212,14 @@ def trials(embed: Embed, films: list[tuple[str, int, float, GaitSequence]]) -> d
 
 
 def limb_lengths(sequence: GaitSequence) -> NDArray[np.float32]:
-    """Unit vector of segment lengths over their mean, centred on the usual body; a rival."""
-    poses = sequence.streams[SKELETON]
+    """Unit vector of segment lengths over their mean, centred on the usual body; a rival.
+
+    In space they are metres and no unit vector: how tall somebody is counts too.
+    """
     ends = np.array(BONES)
+    if SKELETON_3D in sequence.streams:
+        return _lengths_in_space(sequence.streams[SKELETON_3D], ends)
+    poses = sequence.streams[SKELETON]
     lengths = np.quantile(
         np.linalg.norm(poses[:, ends[:, 0], :2] - poses[:, ends[:, 1], :2], axis=2), 0.9, axis=0
     )
@@ -174,15 +228,21 @@ def limb_lengths(sequence: GaitSequence) -> NDArray[np.float32]:
     return np.asarray(centred / np.linalg.norm(centred), np.float32)
 
 
+def _lengths_in_space(bodies: NDArray[np.float32], ends: NDArray[np.intp]) -> NDArray[np.float32]:
+    """(bones,) metres."""
+    gaps = np.linalg.norm(bodies[:, ends[:, 0], :3] - bodies[:, ends[:, 1], :3], axis=2)
+    seen = (bodies[:, ends[:, 0], 3] > 0) & (bodies[:, ends[:, 1], 3] > 0)
+    lengths = np.ma.median(np.ma.array(gaps, mask=~seen), axis=0).filled(0.0)
+    return np.asarray(lengths, np.float32)
+
+
 def _vectors(embed: Embed, sequences: Sequence[GaitSequence]) -> NDArray[np.float32]:
     return np.stack([embed(sequence) for sequence in sequences])
 
 
-def _noise(rng: np.random.Generator, fps: float) -> GaitSequence:
-    poses = rng.uniform(0, 100, (30, 17, 3)).astype(np.float32)
-    poses[..., 2] = 1
-    masks = rng.integers(0, 2, (30, 64, 44), dtype=np.uint8)
-    return GaitSequence({SILHOUETTE: masks, SKELETON: poses}, np.arange(30) / fps)
+def _walk(person: int, fps: float) -> GaitSequence:
+    """30 frames, every stream."""
+    return Cohort(7, "test").sequence(person, frames=30, fps=fps).sequence(modalities=STREAMS)
 
 
 def _cpu(call: Callable[[], object]) -> float:
@@ -213,14 +273,12 @@ def main() -> None:
     torch.set_num_threads(1)
     found = encoders(options.weights)
     result: dict[str, Any] = {
-        "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        "commit": subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True).stdout.strip(),
-        "machine": platform.processor() or platform.machine(),
+        **provenance("python benchmarks/encoders.py --video vtest.avi --mocap cmu_walk_coco17_30fps.npz"),
         "torch": torch.__version__,
         "contracts": {name: encoder.contract for name, encoder in found.items()},
         "speed": {name: speed(encoder, options.repeats) for name, encoder in found.items()},
     }
-    for name in ("gaitset", "gaitbase"):
+    for name in ("gaitset", "gaitbase", "deepgaitv2"):
         result["speed"][f"{name}, random weights"] = reference_speed(name, max(3, options.repeats // 10))
     if options.video:
         gallery, probes = halves(options.video)
@@ -232,6 +290,15 @@ def main() -> None:
             films = filmed(options.mocap, level)
             rivals = {**_rivals(found, SKELETON, [film[3] for film in films]), "limb lengths": limb_lengths}
             result[f"motion capture, noise {level:g}"] = {
+                name: trials(embed, films) for name, embed in rivals.items()
+            }
+        for words, sensor in (("exact", Sensor.exact()), ("usual", Sensor.usual())):
+            films = told(options.mocap, sensor)
+            rivals = {
+                **_rivals(found, SKELETON_3D, [film[3] for film in films]),
+                "limb lengths": limb_lengths,
+            }
+            result[f"motion capture in space, {words} sensor"] = {
                 name: trials(embed, films) for name, embed in rivals.items()
             }
     text = json.dumps(result, indent=1)

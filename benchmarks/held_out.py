@@ -1,8 +1,8 @@
 """Encoders on held-out synthetic people: rank-1, EER and open-set errors, with intervals over subjects.
 
-    python benchmarks/held_out.py DATA [--weights FILE ...] [--out JSON]
+    python benchmarks/held_out.py [--data FOLDER] [--encoders NAME-OR-FILE ...] [--out JSON]
 
-People of the split ``test`` of the walkers, whom no training saw. Made into DATA when it is empty:
+People of the split ``test`` of the walkers, whom no training saw. Made into FOLDER when it is empty:
 
 - ``laboratory``: 60 people; gallery is day 0 in normal clothes, probes are day 1 in normal clothes, with
   a bag and in a coat; eleven views, one walk of 50 frames each, noise level 1. Rank-1 is the mean over
@@ -20,7 +20,6 @@ import argparse
 import json
 import logging
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,13 +27,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from gaitid import registry
 from gaitid.datasets.protocol import Group, Labels, Pick, Protocol
 from gaitid.encoders.base import Encoder, load_encoder
-from gaitid.encoders.learned import LearnedEncoder
 from gaitid.evaluation.experiment import Plan, evaluate, plain
 from gaitid.evaluation.openset import Split
 from gaitid.evaluation.provenance import provenance
-from gaitid.records import SILHOUETTE, SKELETON, GaitSequence
+from gaitid.records import GaitSequence
 from gaitid.synthetic import CONDITIONS, VIEWS, Cohort, Item, plan_grid
 from training.corpus import Corpus
 from training.shards import synthetic_entries, write_shard
@@ -84,7 +83,7 @@ def vectors(encoder: Encoder, corpus: Corpus) -> NDArray[np.float32]:
     found = []
     for start in range(0, len(corpus), BATCH):
         walks = [
-            GaitSequence({SILHOUETTE: corpus.silhouettes(i), SKELETON: corpus.skeletons(i)}, corpus.times(i))
+            GaitSequence({name: corpus.reader(name)(i) for name in encoder.modalities}, corpus.times(i))
             for i in range(start, min(start + BATCH, len(corpus)))
         ]
         found += [one.vector for one in encoder.batch(walks)]
@@ -173,21 +172,11 @@ def _percent(*rates: float) -> list[float]:
     return [round(100 * rate, 1) for rate in rates]
 
 
-def encoders(names: Sequence[str], files: Sequence[Path]) -> dict[str, Encoder]:
-    """Of the registry, and of weight files."""
-    found = {name: load_encoder(name) for name in names}
-    for path in files:
-        encoder: Encoder = LearnedEncoder(path)
-        found[encoder.name] = encoder
-    return found
-
-
 def main() -> None:
     """Make, embed, measure, print, and write."""
     parser = argparse.ArgumentParser(prog="benchmarks/held_out.py")
-    parser.add_argument("data", type=Path)
-    parser.add_argument("--encoders", nargs="*", default=["gei", "strider", "stickman"])
-    parser.add_argument("--weights", type=Path, nargs="*", default=[])
+    parser.add_argument("--data", type=Path, default=Path("out/held_out"))
+    parser.add_argument("--encoders", nargs="*", default=list(registry.ENCODERS))
     parser.add_argument("--people", type=int, nargs=2, default=(LABORATORY, GATE))
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
@@ -198,14 +187,15 @@ def main() -> None:
         for plan, people in zip((laboratory, gate), options.people, strict=True)
     }
     result: dict[str, Any] = {
-        **provenance("python benchmarks/held_out.py DATA"),
+        **provenance("python benchmarks/held_out.py"),
         "what": "SYNTHETIC held-out people; see benchmarks/held_out.py",
         "people": {name: len(corpus.subjects) for name, corpus in corpora.items()},
         "unit": "percent, with 95 % intervals over subjects",
     }
-    for name, encoder in encoders(options.encoders, options.weights).items():
-        result[name] = plain(row(encoder, corpora))
-        print(name, json.dumps(result[name], indent=1), flush=True)
+    for name in options.encoders:
+        encoder = load_encoder(name)
+        result[encoder.name] = plain(row(encoder, corpora))
+        print(encoder.name, json.dumps(result[encoder.name], indent=1), flush=True)
     if options.out:
         options.out.write_text(json.dumps(result, indent=1) + "\n")
 

@@ -18,6 +18,8 @@ ENCODERS: Mapping[str, str] = {
     "gei": "gaitid.encoders.gei:GEI",
     "strider": "gaitid.encoders.learned:strider",
     "stickman": "gaitid.encoders.learned:stickman",
+    "stickman3d": "gaitid.encoders.learned:stickman3d",
+    "fused": "gaitid.encoders.learned:fused",
 }
 EXTRACTORS: Mapping[str, str] = {"motion": "gaitid.perception.motion:MotionExtractor"}
 INDEXES: Mapping[str, str] = {

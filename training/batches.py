@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import multiprocessing
 from collections.abc import Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import Future
 
 import cv2
 import numpy as np
@@ -14,6 +13,7 @@ from gaitid.encoders.networks import ARCHITECTURES
 from gaitid.errors import InputError
 from gaitid.records import SKELETON, SKELETON_3D
 from gaitid.synthetic.depth import Sensor
+from gaitid.workers import pool
 
 from . import augment, poses
 from .corpus import Corpus, Recorded, Sampler, recorded
@@ -88,11 +88,10 @@ def stream(recipe: Recipe, steps: range, workers: int) -> Iterator[Arrays]:
         maker = BatchMaker(recipe)
         yield from (maker(step) for step in steps)
         return
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, context, _start, (recipe,)) as pool:
+    with pool(workers, _start, recipe) as processes:
         waiting: list[Future[Arrays]] = []
         for step in steps:
-            waiting.append(pool.submit(_work, step))
+            waiting.append(processes.submit(_work, step))
             if len(waiting) >= _AHEAD * workers:
                 yield waiting.pop(0).result()
         while waiting:

@@ -327,16 +327,43 @@ def start_from(run: Run, path: Path) -> None:
         state = {"average": {name: torch.from_numpy(np.array(array)) for name, array in tensors.items()}}
     else:
         state = torch.load(path, weights_only=True)
-    try:
-        for network in (run.network, run.average):
-            network.load_state_dict(state["average"])
-    except RuntimeError as error:
-        raise ConfigError(
-            f"{path} holds another network ({error})", "that of the recipe", "correct network or start"
-        ) from error
+    for network in (run.network, run.average):
+        try:
+            fresh = grow(network, state["average"])
+        except (KeyError, ValueError) as error:
+            raise ConfigError(
+                f"{path} holds another network ({error})", "that of the recipe", "correct network or start"
+            ) from error
+    if fresh:
+        log.info("new beside %s: %s", path, ", ".join(fresh))
     classifier = state.get("classifier", {})
     if "weight" in classifier and classifier["weight"].shape == run.classifier.weight.shape:
         run.classifier.load_state_dict(classifier)
+
+
+def grow(network: nn.Module, tensors: Mapping[str, Tensor]) -> list[str]:
+    """Put tensors into a network that may have more layers and wider ones; what is new keeps its start.
+
+    Returns:
+        Names of tensors that are new or wider.
+
+    Raises:
+        KeyError: The network lacks one.
+        ValueError: One does not fit into the network's.
+    """
+    own = network.state_dict()
+    fresh = sorted(own.keys() - tensors.keys())
+    with torch.no_grad():
+        for name, tensor in tensors.items():
+            target = own[name]
+            if target.dim() != tensor.dim() or any(
+                a < b for a, b in zip(target.shape, tensor.shape, strict=True)
+            ):
+                raise ValueError(f"{name} is {tuple(tensor.shape)}, not {tuple(target.shape)}")
+            if target.shape != tensor.shape:
+                fresh.append(name)
+            target[tuple(slice(size) for size in tensor.shape)] = tensor
+    return fresh
 
 
 def look(network: nn.Module, corpus: Corpus | Recorded, recipe: Recipe) -> dict[str, float]:

@@ -10,13 +10,11 @@ server on this machine.
 from __future__ import annotations
 
 import argparse
-import multiprocessing
 import sys
 import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -37,6 +35,7 @@ from gaitid.server.app import ServerSettings, running
 from gaitid.synthetic.background import draw_place
 from gaitid.synthetic.cohort import Cohort
 from gaitid.synthetic.scenes import Scene, SceneWalker, Truth, crossing, lane_camera
+from gaitid.workers import pool
 
 GALLERY = "demo"
 FPIR = 0.1
@@ -240,8 +239,8 @@ def plan(people: int, strangers: int, seed: int) -> tuple[Scene, Scene]:
 def _film_all(scenes: tuple[Scene, Scene], folder: Path) -> tuple[Filmed, Filmed]:
     """Both days at once, each in a process of its own."""
     videos = [folder / f"{scene.name}.avi" for scene in scenes]
-    with ProcessPoolExecutor(2, multiprocessing.get_context("spawn")) as pool:
-        first, second = (_restored(*parts) for parts in pool.map(_film_apart, scenes, videos))
+    with pool(2) as processes:
+        first, second = (_restored(*parts) for parts in processes.map(_film_apart, scenes, videos))
     return first, second
 
 

@@ -15,10 +15,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Write it, and say how near it is."""
     from gaitid.encoders import onnx
-    from gaitid.encoders.learned import LearnedEncoder, shipped
+    from gaitid.encoders.learned import one_network
 
-    file = Path(options.encoder)
-    encoder = LearnedEncoder(file) if file.suffix == ".safetensors" else shipped(options.encoder)
+    encoder = one_network(options.encoder)
     gap = onnx.export(encoder, options.onnx)
     frame = ", ".join(map(str, encoder.frame_shape))
     print(f"{options.onnx}: clips (n, t, {frame}) float32 at {encoder.card.rate_hz:g} Hz")

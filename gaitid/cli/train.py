@@ -65,12 +65,11 @@ def _finetune(options: argparse.Namespace) -> int:
     from gaitid.datasets.base import open_dataset
 
     tuner = _trainer("finetune")
-    from gaitid.encoders.learned import LearnedEncoder, shipped
+    from gaitid.encoders.learned import one_network
 
     if options.out.suffix != ".safetensors":
         raise InputError(f"--out is {options.out}", "NAME.safetensors", "name the file so")
-    file = Path(options.encoder)
-    encoder = LearnedEncoder(file) if file.suffix == ".safetensors" else shipped(options.encoder)
+    encoder = one_network(options.encoder)
     plan = tuner.Plan(steps=options.steps, rate=options.rate)
     bars: dict[str, Bar] = {}
 

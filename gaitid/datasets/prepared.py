@@ -17,7 +17,6 @@ import os
 import sys
 import zlib
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -41,6 +40,7 @@ from gaitid.datasets.protocol import Protocol as Published
 from gaitid.errors import DatasetError, InputError
 from gaitid.modalities import silhouette, skeleton
 from gaitid.records import JOINTS, SILHOUETTE, SKELETON, SKELETON_3D, GaitSequence
+from gaitid.workers import pool
 
 _FORMAT = 1
 _FRAMES, _LINES, _PLAN = "frames.bin", "sequences.jsonl", "plan.json"
@@ -233,8 +233,8 @@ def _rows(dataset: Dataset, entries: list[Entry], workers: int) -> Iterator[Row]
         for entry in entries:
             yield _row(dataset, entry)
         return
-    with ProcessPoolExecutor(workers, initializer=_adopt, initargs=(dataset,)) as pool:
-        yield from pool.map(_adopted_row, entries, chunksize=16)
+    with pool(workers, _adopt, dataset) as processes:
+        yield from processes.map(_adopted_row, entries, chunksize=16)
 
 
 def _adopt(dataset: Dataset) -> None:

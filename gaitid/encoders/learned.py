@@ -13,9 +13,9 @@ import torch
 from numpy.typing import NDArray
 
 from gaitid.encoders import networks, weights
-from gaitid.encoders.base import PREPROCESSING, Encoder, check_input, contract_id
+from gaitid.encoders.base import PREPROCESSING, Encoder, check_input, contract_id, load_encoder
 from gaitid.encoders.fused import FusedEncoder
-from gaitid.errors import SequenceError, UnknownName, WeightsError
+from gaitid.errors import InputError, SequenceError, UnknownName, WeightsError
 from gaitid.records import SILHOUETTE, Embedding, GaitSequence
 
 _TOLERANCE = 1e-3
@@ -99,7 +99,7 @@ def open_weights(path: Path) -> Encoder:
     return FusedEncoder(path) if fused else LearnedEncoder(path)
 
 
-def shipped(name: str) -> LearnedEncoder:
+def shipped(name: str) -> Encoder:
     """The encoder of a weight file in this package.
 
     Raises:
@@ -112,17 +112,41 @@ def shipped(name: str) -> LearnedEncoder:
             f"no weights of the name {name!r}", "a shipped encoder", "name a weight file instead"
         )
     with as_file(resource) as path:
-        return LearnedEncoder(path)
+        return open_weights(path)
 
 
-def strider() -> LearnedEncoder:
+def one_network(name: str) -> LearnedEncoder:
+    """An encoder by name or weight file that is a single network, so that it can be exported or trained on.
+
+    Raises:
+        InputError: It is another kind of encoder.
+    """
+    encoder = load_encoder(name)
+    if not isinstance(encoder, LearnedEncoder):
+        raise InputError(
+            f"encoder {name}", "a network by itself, such as strider", "choose one of its experts"
+        )
+    return encoder
+
+
+def strider() -> Encoder:
     """The default silhouette encoder; see `strider.StriderNet`."""
     return shipped("strider")
 
 
-def stickman() -> LearnedEncoder:
-    """The default skeleton encoder; see `stickman.StickmanNet`."""
+def stickman() -> Encoder:
+    """The default encoder of skeletons in pictures; see `stickman.StickmanNet`."""
     return shipped("stickman")
+
+
+def stickman3d() -> Encoder:
+    """The default encoder of skeletons in space; see `bodies`."""
+    return shipped("stickman3d")
+
+
+def fused() -> Encoder:
+    """`strider` and `stickman` in one space; see `fused.FusedEncoder`."""
+    return shipped("fused")
 
 
 def _build(held: weights.Weights) -> torch.nn.Module:

@@ -20,7 +20,7 @@ from gaitid.encoders.learned import LearnedEncoder
 from gaitid.errors import InputError, WeightsError
 
 TOLERANCE = 1e-4
-_EXPORTED = ("strider", "stickman")
+_EXPORTED = ("strider", "stickman", "stickman3d")
 """The reference networks take the maximum over time in pieces, a loop that ONNX cannot hold."""
 _SHAPES = ((1, 9), (3, 31))
 """Batch sizes and lengths that are compared with torch; none is the one that was traced."""
@@ -30,7 +30,7 @@ def export(encoder: LearnedEncoder, path: Path) -> float:
     """Write the network of an encoder; gives the largest difference to torch.
 
     Raises:
-        InputError: The encoder is no `strider` or `stickman`.
+        InputError: The encoder is none of ours.
         WeightsError: The file gives other vectors than torch, by more than `TOLERANCE`.
     """
     if encoder.card.architecture not in _EXPORTED:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-import multiprocessing
 import os
 import zipfile
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import Future
 from dataclasses import asdict, dataclass
 from itertools import islice, product
 from pathlib import Path as FilePath
@@ -21,6 +20,7 @@ from gaitid.synthetic.cohort import VIEWS, Cohort, Key, Walk
 from gaitid.synthetic.frames import align_all
 from gaitid.synthetic.outfit import CONDITIONS
 from gaitid.synthetic.path import Pace, Path
+from gaitid.workers import pool
 
 Bytes = NDArray[np.uint8]
 
@@ -197,13 +197,12 @@ class CohortDataset:
         if workers == 0:
             yield from (self[index] for index in wanted)
             return
-        context = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(workers, context, _start_worker, (self,)) as pool:
+        with pool(workers, _start_worker, self) as processes:
             indices = iter(wanted)
-            waiting: list[Future[Sample]] = [pool.submit(_work, i) for i in islice(indices, 4 * workers)]
+            waiting: list[Future[Sample]] = [processes.submit(_work, i) for i in islice(indices, 4 * workers)]
             while waiting:
                 sample = waiting.pop(0).result()
-                waiting += [pool.submit(_work, i) for i in islice(indices, 1)]
+                waiting += [processes.submit(_work, i) for i in islice(indices, 1)]
                 yield sample
 
     def __getstate__(self) -> dict[str, Any]:

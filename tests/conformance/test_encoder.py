@@ -8,8 +8,10 @@ import pytest
 from gaitid import registry
 from gaitid.encoders.base import Encoder, load_encoder
 from gaitid.errors import MissingDependency, SequenceError, SequenceTooShort
-from gaitid.records import GaitSequence
+from gaitid.records import SILHOUETTE, SKELETON, SKELETON_3D, GaitSequence
 from gaitid.synthetic import Cohort
+
+STREAMS = (SILHOUETTE, SKELETON, SKELETON_3D)
 
 
 @pytest.fixture(scope="module", params=registry.names("encoders"))
@@ -22,10 +24,12 @@ def encoder(request) -> Encoder:
 
 @pytest.fixture(scope="module")
 def walks() -> list[GaitSequence]:
-    """Both streams of three people, 12 to 120 frames, 10 to 30 fps."""
+    """All streams of three people, 12 to 120 frames, 10 to 30 fps."""
     cohort = Cohort(9)
     kinds = [(0, 12, 25.0), (1, 40, 10.0), (2, 120, 30.0)]
-    return [cohort.sequence(i, frames=frames, fps=fps).sequence() for i, frames, fps in kinds]
+    return [
+        cohort.sequence(i, frames=frames, fps=fps).sequence(modalities=STREAMS) for i, frames, fps in kinds
+    ]
 
 
 def test_it_says_what_it_is(encoder):

@@ -16,15 +16,15 @@ from gaitid.encoders.base import PREPROCESSING  # noqa: E402
 from gaitid.encoders.learned import LearnedEncoder  # noqa: E402
 from gaitid.synthetic import Cohort  # noqa: E402
 
-STRIDER = {"stem": 4, "frame": 4, "trunk": [8, 8, 8], "part_dimension": 4, "projection": 16}
+STRIDER = {"stem": 4, "frame": 4, "trunk": [8, 8, 8], "part_dimension": 4, "projection": 16, "motion": [4, 4]}
 STICKMAN = {"width": 8, "dilations": [1, 2], "hidden": 16, "projection": 8}
 GAITSET = {"channels": [4, 4, 4], "part_dimension": 2}
 
 
 def _encoder(folder, architecture: str, arguments: dict) -> tuple[LearnedEncoder, object]:
-    walk = Cohort(1).sequence(0, frames=30).sequence()
-    network = networks.build(architecture, arguments).eval()
     kind = networks.ARCHITECTURES[architecture]
+    walk = Cohort(1).sequence(0, frames=30).sequence(modalities=(kind.modality,))
+    network = networks.build(architecture, arguments).eval()
     clip = walk.streams[kind.modality]
     vector = networks.embed(architecture, network, [clip], [walk.times])[0]
     card = weights.Card(
@@ -38,14 +38,17 @@ def _encoder(folder, architecture: str, arguments: dict) -> tuple[LearnedEncoder
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning")
-@pytest.mark.parametrize(("name", "arguments"), [("strider", STRIDER), ("stickman", STICKMAN)])
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [("strider", STRIDER), ("stickman", STICKMAN), ("stickman3d", STICKMAN | {"features": 11})],
+)
 def test_onnx_runtime_gives_the_same_embeddings(tmp_path, capsys, name, arguments):
     encoder, path = _encoder(tmp_path, name, arguments)
     target = tmp_path / "small.onnx"
     assert main(["export", str(path), "--onnx", str(target)]) == 0
     assert "largest difference to torch" in capsys.readouterr().out
     session = onnxruntime.InferenceSession(target, providers=["CPUExecutionProvider"])
-    walk = Cohort(2).sequence(0, frames=40).sequence()
+    walk = Cohort(2).sequence(0, frames=40).sequence(modalities=encoder.modalities)
     stream = walk.streams[encoder.modalities[0]]
     clips = np.stack([np.asarray(c, np.float32) for c in networks.clips_of(name, stream, walk.times)])
     (vectors,) = session.run(None, {"clips": clips})
@@ -56,7 +59,7 @@ def test_onnx_runtime_gives_the_same_embeddings(tmp_path, capsys, name, argument
 def test_a_reference_network_is_refused(tmp_path, capsys):
     _, path = _encoder(tmp_path, "gaitset", GAITSET)
     assert main(["export", str(path), "--onnx", str(tmp_path / "x.onnx")]) == 2
-    assert "one of strider, stickman" in capsys.readouterr().err
+    assert "one of strider, stickman, stickman3d" in capsys.readouterr().err
 
 
 def test_without_the_packages_it_names_the_extra(tmp_path, capsys, monkeypatch):

@@ -12,8 +12,9 @@ torch = pytest.importorskip("torch", reason="torch is not installed: pip install
 from gaitid import registry  # noqa: E402
 from gaitid.encoders import weights  # noqa: E402
 from gaitid.encoders.base import load_encoder  # noqa: E402
+from gaitid.encoders.fused import FusedEncoder  # noqa: E402
 from gaitid.encoders.learned import LearnedEncoder  # noqa: E402
-from gaitid.records import SILHOUETTE, SKELETON  # noqa: E402
+from gaitid.records import SILHOUETTE, SKELETON, SKELETON_3D  # noqa: E402
 from gaitid.synthetic import Cohort  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -32,12 +33,12 @@ def test_it_loads_by_its_registered_name_and_gives_the_golden_vector(file: Path)
     assert held.card.name == file.stem
     assert file.stem in registry.names("encoders")
     encoder = load_encoder(file.stem)
-    assert isinstance(encoder, LearnedEncoder)
+    assert isinstance(encoder, LearnedEncoder | FusedEncoder)
     assert encoder.card == held.card
     assert "synthetic" in held.card.training_data
     assert held.card.licence == "Apache-2.0"
     assert held.card.impostors is not None
-    assert held.golden.vector.shape == (encoder.dimension,)
+    assert held.golden.vector.shape[-1] == encoder.dimension
     assert encoder.dimension <= 256
 
 
@@ -49,12 +50,12 @@ def test_the_model_card_is_fresh():
     assert "synthetic walkers" in text.splitlines()[0]
 
 
-def _walks(modality: str):
+def _walks(*modalities: str):
     """A gallery of 24 strangers from the left, and the same people another day, 36 degrees on."""
     cohort = Cohort(77, "test")
 
     def walk(person: int, day: int, view: float):
-        return cohort.sequence(person, day, view=view, frames=40).sequence(modalities=(modality,))
+        return cohort.sequence(person, day, view=view, frames=40).sequence(modalities=modalities)
 
     return [walk(i, 0, 90.0) for i in range(24)], [walk(i, 1, 54.0) for i in range(24)]
 
@@ -77,3 +78,15 @@ def test_stickman_is_far_above_chance_across_views_and_days():
     gallery, probes = _walks(SKELETON)
     chance = float((1 / np.arange(1, 25)).mean())
     assert _rank(load_encoder("stickman"), gallery, probes) > 2 * chance
+
+
+def test_stickman3d_tells_most_people_across_views_and_days():
+    gallery, probes = _walks(SKELETON_3D)
+    assert _rank(load_encoder("stickman3d"), gallery, probes) > 0.8
+
+
+def test_fused_is_better_with_both_streams_than_its_experts_with_one():
+    gallery, probes = _walks(SILHOUETTE, SKELETON)
+    both = _rank(load_encoder("fused"), gallery, probes)
+    assert both > _rank(load_encoder("strider"), gallery, probes)
+    assert both > _rank(load_encoder("stickman"), gallery, probes)

@@ -10,7 +10,7 @@ import gaitid
 from gaitid import registry
 from gaitid.errors import ConfigError, MissingDependency, UnknownName
 
-NEED_TORCH = {"strider", "stickman"}
+NEED_TORCH = {"strider", "stickman", "stickman3d", "fused"}
 HEAVY = {"torch", "torchvision", "ultralytics", "cv2", "faiss", "scipy", "matplotlib", "grpc"}
 
 DOORS = {
@@ -60,7 +60,7 @@ def test_every_registered_name_resolves(kind):
 def test_an_unknown_name_prints_the_nearest():
     with pytest.raises(UnknownName, match="did you mean 'gei'"):
         registry.resolve("encoders", "gie")
-    with pytest.raises(UnknownName, match="known are gei"):
+    with pytest.raises(UnknownName, match="known are fused, gei"):
         gaitid.load_encoder("")
 
 

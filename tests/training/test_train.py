@@ -142,9 +142,23 @@ def test_a_run_starts_from_another_and_refuses_a_foreign_one(tmp_path: Path, rec
     trainer.start_from(new, Path(next_recipe.start))
     _assert_equal(new.network.state_dict(), old.average.state_dict())
     _assert_equal(new.classifier.state_dict(), old.classifier.state_dict())
-    other = trainer.Run(replace(recipe, network=Network("strider", {**SMALL, "frame": 8})), 4)
-    with pytest.raises(ConfigError, match="another network"):
-        trainer.start_from(other, Path(next_recipe.start))
+    for arguments in ({**SMALL, "parts": 8}, {**SMALL, "frame": 2}):
+        other = trainer.Run(replace(recipe, network=Network("strider", arguments)), 4)
+        with pytest.raises(ConfigError, match="another network"):
+            trainer.start_from(other, Path(next_recipe.start))
+
+
+def test_a_larger_network_starts_from_a_smaller_one(recipe: Recipe):
+    small = trainer.Run(recipe, 4).network
+    large = trainer.Run(replace(recipe, network=Network("strider", {**SMALL, "motion": [4, 4]})), 4).network
+    new = trainer.grow(large, small.state_dict())
+    assert {"norm.weight", "motion.mix.weight"} < set(new)
+    assert "stem.1.weight" not in new
+    clips = torch.rand(2, 5, 64, 44)
+    with torch.inference_mode():
+        start = small.eval().wide(clips)
+        grown = large.eval().wide(clips)[:, : start.shape[1]]
+        torch.testing.assert_close(grown / grown.norm(dim=1, keepdim=True), start)
 
 
 def test_the_held_out_people_are_watched(tmp_path: Path, recipe: Recipe):
