@@ -33,7 +33,7 @@ from numpy.typing import NDArray
 from torch.utils.flop_counter import FlopCounterMode
 
 from gaitid import registry
-from gaitid.encoders import networks
+from gaitid.encoders import architectures, networks
 from gaitid.encoders.base import Encoder, load_encoder
 from gaitid.encoders.learned import LearnedEncoder
 from gaitid.encoders.onnx import export
@@ -113,7 +113,7 @@ def _onnx(encoder: LearnedEncoder, repeats: int) -> list[float]:
         session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
 
     def call() -> None:
-        clips = networks.clips_of(encoder.card.architecture, stream, walk.times)
+        clips = architectures.clips_of(encoder.card.architecture, stream, walk.times)
         session.run(None, {"clips": np.stack(clips).astype(np.float32)})
 
     spent = [_cpu(call) for _ in range(repeats + 5)][5:]
@@ -171,7 +171,7 @@ def filmed(mocap: Path, level: float) -> list[tuple[str, int, float, GaitSequenc
             camera = Camera.beside(heading + view, distance=6.0, height=1.4, focal=700.0)
             pixels, depth = camera.project(centred)
             scale = camera.focal / depth.mean(1)
-            seen = visible(centred, pixels, depth, scale)
+            seen = visible(pixels, depth, scale)
             poses = detect(pixels, seen, scale * 1.7, rng, level)
             found.append((str(subject), trial, view, GaitSequence({SKELETON: poses}, np.arange(length) / 30)))
     return found

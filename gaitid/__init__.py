@@ -42,7 +42,7 @@ _NAMES = {
 __all__ = ["__version__", "connect", *sorted(_NAMES)]
 
 
-def connect(target: str, *, encoder: str = "gei", key_file: Path | None = None) -> Matcher:
+def connect(target: str, *, encoder: str = "strider", key_file: Path | None = None) -> Matcher:
     """The matcher at `target`; the caller cannot tell a local from a remote one.
 
     Args:

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from gaitid.encoders.networks import ARCHITECTURES
+from gaitid.encoders.architectures import ARCHITECTURES
 from gaitid.errors import InputError
 from gaitid.records import SKELETON, SKELETON_3D
 from gaitid.synthetic.depth import Sensor

@@ -23,8 +23,9 @@ from gaitid import __version__
 from gaitid.datasets.base import Dataset
 from gaitid.datasets.base import Entry as Listed
 from gaitid.encoders import weights
+from gaitid.encoders.architectures import ARCHITECTURES
 from gaitid.encoders.learned import LearnedEncoder
-from gaitid.encoders.networks import ARCHITECTURES, embed
+from gaitid.encoders.networks import embed
 from gaitid.errors import InputError
 from gaitid.evaluation.verification import d_prime
 from gaitid.records import SILHOUETTE, GaitSequence

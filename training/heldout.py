@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
-from gaitid.encoders.networks import ARCHITECTURES
+from gaitid.encoders.architectures import ARCHITECTURES
 from gaitid.encoders.networks import embed as embed_walks
 from gaitid.synthetic import CONDITIONS
 

@@ -20,9 +20,10 @@ from numpy.typing import NDArray
 
 from gaitid import settings
 from gaitid.encoders import weights
+from gaitid.encoders.architectures import ARCHITECTURES
 from gaitid.encoders.base import PREPROCESSING
 from gaitid.encoders.gei import embed as gei_embed
-from gaitid.encoders.networks import ARCHITECTURES, build, embed
+from gaitid.encoders.networks import build, embed
 from gaitid.records import SILHOUETTE
 from gaitid.synthetic import VIEWS
 

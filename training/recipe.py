@@ -33,7 +33,7 @@ class Network:
     """Which network; `arguments` go to its constructor.
 
     Attributes:
-        name: Name in `gaitid.encoders.networks.ARCHITECTURES`.
+        name: Name in `gaitid.encoders.architectures.ARCHITECTURES`.
         arguments: Keyword arguments.
     """
 

@@ -38,7 +38,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--video", help="clip of a static camera with people walking; default: a generated scene"
     )
     parser.add_argument("--out", type=Path, default=Path("out/demo"), help="directory (default: out/demo)")
-    parser.add_argument("--encoder", default="gei", help="encoder (default: gei)")
+    parser.add_argument("--encoder", default="strider", help="encoder (default: strider)")
     demo_scene.arguments(parser)
 
 

@@ -90,7 +90,7 @@ def _check_round_trip() -> str:
         from gaitid.server.app import ServerSettings, running
     except ModuleNotFoundError as error:
         raise registry.missing(error, "the server") from error
-    embedding = load_encoder("gei")(_walk())
+    embedding = load_encoder("strider")(_walk())
     with (
         tempfile.TemporaryDirectory() as folder,
         running(ServerSettings(address="127.0.0.1:0", data=Path(folder))) as address,

@@ -23,7 +23,9 @@ def add_matcher_flags(parser: argparse.ArgumentParser) -> None:
     where = parser.add_mutually_exclusive_group(required=True)
     where.add_argument("--server", metavar="HOST:PORT", help="address of a gaitid server")
     where.add_argument("--data", metavar="DIR", help="data directory of galleries on this machine")
-    parser.add_argument("--encoder", default="gei", help="encoder of a local data directory (default: gei)")
+    parser.add_argument(
+        "--encoder", default="strider", help="encoder of a local data directory (default: strider)"
+    )
     parser.add_argument(
         "--key-file", metavar="FILE", type=Path, help="keys of a sealed local directory ('gaitid keygen')"
     )

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gaitid.encoders import networks
+from gaitid.encoders import architectures, networks
 from gaitid.encoders.base import PREPROCESSING
 from gaitid.encoders.weights import Card, Golden, Weights, save
 from gaitid.errors import UnknownName, WeightsError
@@ -121,16 +121,16 @@ def save_imported(path: Path, name: str, architecture: str, imported: Imported, 
         origin: Where the checkpoint came from, for the card.
     """
     rng = np.random.default_rng(0)
-    clip = (rng.random((12, *networks.SILHOUETTE_SIZE)) > 0.5).astype(np.uint8)
+    clip = (rng.random((12, *architectures.SILHOUETTE_SIZE)) > 0.5).astype(np.uint8)
     times = np.arange(12) / 25
     vector = networks.embed(architecture, imported.network, [clip], [times])[0]
     card = Card(
         name=name,
         architecture=architecture,
         arguments=imported.arguments,
-        modalities=(networks.ARCHITECTURES[architecture].modality,),
+        modalities=(architectures.ARCHITECTURES[architecture].modality,),
         min_frames=10,
-        rate_hz=networks.ARCHITECTURES[architecture].rate_hz,
+        rate_hz=architectures.ARCHITECTURES[architecture].rate_hz,
         dimension=len(vector),
         preprocessing=PREPROCESSING,
         threshold=0.9,

@@ -1,22 +1,27 @@
-"""Encoders that are a network and a weight file."""
+"""Encoders that are a network and a weight file: ours by numpy alone, reference networks by torch."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from importlib.resources import as_file, files
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from gaitid.encoders import networks, weights
+from gaitid.encoders import architectures, light, weights
 from gaitid.encoders.base import PREPROCESSING, Encoder, check_input, contract_id, load_encoder
 from gaitid.encoders.fused import FusedEncoder
 from gaitid.errors import InputError, SequenceError, UnknownName, WeightsError
 from gaitid.records import SILHOUETTE, Embedding, GaitSequence
+
+if TYPE_CHECKING:
+    from torch.nn import Module
+
+Forward = Callable[[architectures.Clips], NDArray[np.float32]]
 
 _TOLERANCE = 1e-3
 """Largest difference to the golden vector; other processors differ by 1e-6."""
@@ -32,7 +37,6 @@ class LearnedEncoder:
     Attributes:
         path: The file.
         card: What it says about itself.
-        network: In evaluation mode.
         frame_shape: Of one frame as the network sees it.
 
     Raises:
@@ -55,9 +59,29 @@ class LearnedEncoder:
             dimension=card.dimension,
         )
         _check_versions(card)
-        self.network = _build(held)
-        self.frame_shape = networks.frame_shape(card.architecture)
-        _check_golden(card.architecture, self.network, held.golden)
+        self._tensors = held.tensors
+        self._forward = self._light() if card.architecture in light.NETWORKS else self._heavy()
+        self.frame_shape = architectures.frame_shape(card.architecture)
+        _check_golden(card, self._forward, held.golden)
+
+    @property
+    def network(self) -> Module:
+        """A new torch network of these weights, in evaluation mode."""
+        from gaitid.encoders import networks
+
+        return networks.load(self.card, self._tensors)
+
+    def _light(self) -> Forward:
+        try:
+            alone = light.NETWORKS[self.card.architecture](self._tensors, self.card.arguments)
+        except (KeyError, ValueError) as error:
+            raise weights.misfit(self.card, error) from error
+        return lambda clips: np.stack([alone(clip) for clip in clips])
+
+    def _heavy(self) -> Forward:
+        from gaitid.encoders import networks
+
+        return partial(networks.forward, self.network)
 
     def __call__(self, sequence: GaitSequence) -> Embedding:
         """Embed one sequence; see `Encoder`."""
@@ -72,16 +96,16 @@ class LearnedEncoder:
         made: list[Embedding] = []
         for start in range(0, len(clips), _BATCH):
             part = slice(start, start + _BATCH)
-            vectors = networks.embed(self.card.architecture, self.network, clips[part], times[part])
+            vectors = architectures.embed(self.card.architecture, self._forward, clips[part], times[part])
             made += [Embedding(vector, self.contract) for vector in vectors]
         return made
 
     def _stream(self, sequence: GaitSequence) -> NDArray[Any]:
         stream = sequence.streams[self.modalities[0]]
-        if self.modalities[0] == SILHOUETTE and stream.shape[1:] != networks.SILHOUETTE_SIZE:
+        if self.modalities[0] == SILHOUETTE and stream.shape[1:] != architectures.SILHOUETTE_SIZE:
             raise SequenceError(
                 f"silhouettes are {stream.shape[1]}x{stream.shape[2]}",
-                f"encoder {self.name} needs {networks.SILHOUETTE_SIZE[0]}x{networks.SILHOUETTE_SIZE[1]}",
+                f"encoder {self.name} needs {'x'.join(map(str, architectures.SILHOUETTE_SIZE))}",
                 "align the masks to that size",
             )
         if not stream.any():
@@ -149,23 +173,8 @@ def fused() -> Encoder:
     return shipped("fused")
 
 
-def _build(held: weights.Weights) -> torch.nn.Module:
-    network = networks.build(held.card.architecture, held.card.arguments)
-    state = {name: torch.from_numpy(np.array(array)) for name, array in held.tensors.items()}
-    try:
-        network.load_state_dict(state)
-    except RuntimeError as error:
-        raise WeightsError(
-            f"tensors do not fit architecture {held.card.architecture} ({error})",
-            "the network that the card names",
-            "use the version of gaitid that made the file",
-        ) from error
-    return network.eval()
-
-
 def _check_versions(card: weights.Card) -> None:
-    kind = networks.ARCHITECTURES.get(card.architecture)
-    rate = card.rate_hz if kind is None else kind.rate_hz  # an unknown architecture is refused by name
+    rate = architectures.find(card.architecture).rate_hz
     if (card.preprocessing, card.rate_hz) != (PREPROCESSING, rate):
         raise WeightsError(
             f"{card.name} was made for preprocessing {card.preprocessing} at {card.rate_hz} Hz",
@@ -174,8 +183,11 @@ def _check_versions(card: weights.Card) -> None:
         )
 
 
-def _check_golden(architecture: str, network: torch.nn.Module, golden: weights.Golden) -> None:
-    vector = networks.embed(architecture, network, [golden.clip], [golden.times])[0]
+def _check_golden(card: weights.Card, forward: Forward, golden: weights.Golden) -> None:
+    try:
+        vector = architectures.embed(card.architecture, forward, [golden.clip], [golden.times])[0]
+    except ValueError as error:  # shapes that do not go together
+        raise weights.misfit(card, error) from error
     gap = float(np.abs(vector - golden.vector).max()) if vector.shape == golden.vector.shape else np.inf
     if not gap <= _TOLERANCE:
         raise WeightsError(

@@ -1,9 +1,9 @@
-"""Networks by name, and how a sequence goes through one."""
+"""Networks by name, in torch: for training, export, and the reference networks."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from functools import partial
 from importlib import import_module
 from typing import Any
 
@@ -11,48 +11,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import nn
-from torch.nn import functional as F  # noqa: N812 - the usual name
 
-from gaitid.encoders import bodies, poses
-from gaitid.encoders.clips import CHUNK, RATE_HZ, chunks, resample
-from gaitid.encoders.poses import POSE_RATE_HZ
-from gaitid.errors import UnknownName
-from gaitid.records import JOINTS, MAX_FRAMES, SILHOUETTE, SKELETON, SKELETON_3D
-from gaitid.registry import nearest
-
-
-@dataclass(frozen=True, slots=True)
-class Architecture:
-    """A kind of network.
-
-    Attributes:
-        target: ``module:class``, imported on use.
-        modality: Stream that it reads.
-        rate_hz: Frames a second that it sees; 0 for all frames as they are.
-        chunk: Longest clip that it sees at once, frames.
-    """
-
-    target: str
-    modality: str
-    rate_hz: float
-    chunk: int
-
-
-ARCHITECTURES: Mapping[str, Architecture] = {
-    "strider": Architecture("gaitid.encoders.strider:StriderNet", SILHOUETTE, RATE_HZ, CHUNK),
-    "stickman": Architecture("gaitid.encoders.stickman:StickmanNet", SKELETON, POSE_RATE_HZ, 2 * CHUNK),
-    "stickman3d": Architecture("gaitid.encoders.stickman:StickmanNet", SKELETON_3D, POSE_RATE_HZ, 2 * CHUNK),
-    "gaitset": Architecture("gaitid.encoders.gaitset:GaitSetNet", SILHOUETTE, 0.0, MAX_FRAMES),
-    "gaitbase": Architecture("gaitid.encoders.gaitbase:GaitBaseNet", SILHOUETTE, 0.0, MAX_FRAMES),
-    "deepgaitv2": Architecture("gaitid.encoders.deepgaitv2:DeepGaitV2Net", SILHOUETTE, 0.0, 720),
-}
-SILHOUETTE_SIZE = (64, 44)
-"""Height and width of the silhouettes that networks read."""
-_FRAMES = {
-    SILHOUETTE: SILHOUETTE_SIZE,
-    SKELETON: (JOINTS, poses.FEATURES),
-    SKELETON_3D: (JOINTS, bodies.FEATURES_3D),
-}
+from gaitid.encoders import architectures, weights
 
 
 def build(name: str, arguments: Mapping[str, Any]) -> nn.Module:
@@ -61,20 +21,23 @@ def build(name: str, arguments: Mapping[str, Any]) -> nn.Module:
     Raises:
         UnknownName: No architecture of that name.
     """
-    if name not in ARCHITECTURES:
-        raise UnknownName(
-            f"unknown architecture {name!r}",
-            f"known are {', '.join(ARCHITECTURES)}",
-            nearest(name, ARCHITECTURES),
-        )
-    module, _, attribute = ARCHITECTURES[name].target.partition(":")
+    module, _, attribute = architectures.find(name).target.partition(":")
     network: nn.Module = getattr(import_module(module), attribute)(**arguments)
     return network
 
 
-def frame_shape(architecture: str) -> tuple[int, ...]:
-    """Shape of one frame as that kind of network sees it."""
-    return _FRAMES[ARCHITECTURES[architecture].modality]
+def load(card: weights.Card, tensors: Mapping[str, NDArray[Any]]) -> nn.Module:
+    """The network of a weight file, in evaluation mode.
+
+    Raises:
+        WeightsError: The tensors do not fit the architecture.
+    """
+    network = build(card.architecture, card.arguments)
+    try:
+        network.load_state_dict({name: torch.from_numpy(np.array(array)) for name, array in tensors.items()})
+    except RuntimeError as error:
+        raise weights.misfit(card, error) from error
+    return network.eval()
 
 
 def embed(
@@ -83,43 +46,17 @@ def embed(
     streams: Sequence[NDArray[Any]],
     times: Sequence[NDArray[np.float64]],
 ) -> NDArray[np.float32]:
-    """(N, D) unit embeddings of whole walks; a long one is the mean of its parts, by their length.
+    """(N, D) unit embeddings of whole walks by a network in evaluation mode; see `architectures.embed`."""
+    return architectures.embed(architecture, partial(forward, network), streams, times)
 
-    Args:
-        architecture: Name in `ARCHITECTURES`.
-        network: In evaluation mode.
-        streams: N streams of (T, ...) frames.
-        times: N arrays of (T,) seconds.
 
-    Raises:
-        SequenceError: Skeletons without a body.
-    """
-    parts: list[NDArray[Any]] = []
-    owners: list[int] = []
-    for owner, (stream, moments) in enumerate(zip(streams, times, strict=True)):
-        pieces = clips_of(architecture, stream, moments)
-        parts += pieces
-        owners += [owner] * len(pieces)
-    lengths = torch.tensor([len(part) for part in parts])
-    batch = np.zeros((len(parts), int(lengths.max()), *parts[0].shape[1:]), np.float32)
-    for row, part in zip(batch, parts, strict=True):
-        row[: len(part)] = part
+def forward(network: nn.Module, clips: architectures.Clips) -> NDArray[np.float32]:
+    """(N, D) unit vectors of clips of any lengths, in one batch."""
+    lengths = torch.tensor([len(clip) for clip in clips])
+    batch = np.zeros((len(clips), int(lengths.max()), *clips[0].shape[1:]), np.float32)
+    for row, clip in zip(batch, clips, strict=True):
+        row[: len(clip)] = clip
     device = next(network.parameters()).device
     with torch.inference_mode():
-        vectors = network(torch.from_numpy(batch).to(device), lengths.to(device)).cpu()
-        weighted = vectors * lengths[:, None]
-        total = torch.zeros(len(streams), vectors.shape[1]).index_add_(0, torch.tensor(owners), weighted)
-        return np.asarray(F.normalize(total, dim=1).numpy(), np.float32)
-
-
-def clips_of(
-    architecture: str, stream: NDArray[Any], times: NDArray[np.float64]
-) -> list[NDArray[np.generic]]:
-    """A walk as the clips that the network sees: at its rate, parted at gaps and where it is too long."""
-    kind = ARCHITECTURES[architecture]
-    if kind.modality == SILHOUETTE:
-        stretches: Sequence[NDArray[Any]] = [stream[resample(times)] if kind.rate_hz else stream]
-    else:
-        prepare = bodies.prepare if kind.modality == SKELETON_3D else poses.prepare
-        stretches = prepare(stream, times)
-    return [clip[piece] for clip in stretches for piece in chunks(len(clip), kind.chunk)]
+        vectors = network(torch.from_numpy(batch).to(device), lengths.to(device))
+        return np.asarray(vectors.cpu().numpy(), np.float32)

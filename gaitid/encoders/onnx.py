@@ -39,9 +39,10 @@ def export(encoder: LearnedEncoder, path: Path) -> float:
         )
     partial = path.with_name(f"{path.stem}.part.onnx")
     try:
-        _write(encoder, partial)
+        network = encoder.network
+        _write(network, encoder.frame_shape, partial)
         session = onnxruntime.InferenceSession(partial, providers=["CPUExecutionProvider"])
-        gap = max(_gap(encoder.network, session, shape, encoder.frame_shape) for shape in _SHAPES)
+        gap = max(_gap(network, session, shape, encoder.frame_shape) for shape in _SHAPES)
         if not gap <= TOLERANCE:
             raise WeightsError(
                 f"the ONNX file differs by {gap:.3g}",
@@ -54,10 +55,10 @@ def export(encoder: LearnedEncoder, path: Path) -> float:
     return gap
 
 
-def _write(encoder: LearnedEncoder, path: Path) -> None:
+def _write(network: nn.Module, frame: tuple[int, ...], path: Path) -> None:
     torch.onnx.export(
-        encoder.network,
-        (torch.rand(2, 16, *encoder.frame_shape),),
+        network,
+        (torch.rand(2, 16, *frame),),
         path,
         input_names=["clips"],
         output_names=["vectors"],

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - the usual name
 
+from gaitid.encoders.light import DILATIONS
 from gaitid.encoders.poses import FEATURES
 
 _JOINTS = 17
@@ -38,7 +39,7 @@ class StickmanNet(nn.Module):
         self,
         *,
         width: int = 160,
-        dilations: tuple[int, ...] = (1, 2, 4, 8),
+        dilations: tuple[int, ...] = DILATIONS,
         hidden: int = 512,
         projection: int = 256,
         features: int = FEATURES,

@@ -10,7 +10,7 @@ What differs: two paths share two small layers of each frame. The shape path poo
 wide layers run once a sequence and not once a frame, which makes it about nine times cheaper. The motion
 path goes on frame by frame at half the resolution, where a frame costs little, and pools at the end.
 
-Frames come at a fixed rate (`clips.RATE_HZ`); the motion channels compare frames `LAG` apart.
+Frames come at a fixed rate (`clips.RATE_HZ`). `light.strider` is the same without torch.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - the usual name
 
-LAG = 2
-"""Frames between the two pictures whose difference is a motion channel: 0.16 s, a sixth of a stride."""
+from gaitid.encoders.light import LAG
+
 _EPSILON = 1e-4
 
 

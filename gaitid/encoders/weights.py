@@ -58,7 +58,7 @@ class Card:
 
     Attributes:
         name: Name of the encoder.
-        architecture: Name in `networks.ARCHITECTURES`.
+        architecture: Name in `architectures.ARCHITECTURES`.
         arguments: Of the network's constructor.
         modalities: Streams it reads.
         min_frames: Fewest frames it accepts.
@@ -262,3 +262,12 @@ def _bytes(array: NDArray[Any]) -> bytes:
 
 def _damaged(path: Path, got: str, expected: str) -> WeightsError:
     return WeightsError(f"{path.name} has {got}", f"expected {expected}", "fetch or make the file again")
+
+
+def misfit(card: Card, error: Exception) -> WeightsError:
+    """What to raise where a file's tensors are not those of the architecture that its card names."""
+    return WeightsError(
+        f"tensors do not fit architecture {card.architecture} ({error})",
+        "the network that the card names",
+        "use the version of gaitid that made the file",
+    )

@@ -62,7 +62,7 @@ class ServerSettings:
 
     address: str = "127.0.0.1:7443"
     data: Path = Path("gaitid-data")
-    encoder: str = "gei"
+    encoder: str = "strider"
     index: str = "faiss"
     key_file: Path | None = None
     mark_file: Path | None = None

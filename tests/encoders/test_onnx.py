@@ -11,7 +11,7 @@ torch = pytest.importorskip("torch", reason="torch is not installed: pip install
 onnxruntime = pytest.importorskip("onnxruntime", reason="onnxruntime is not installed: 'gaitid[onnx]'")
 
 from gaitid.cli import main  # noqa: E402
-from gaitid.encoders import networks, weights  # noqa: E402
+from gaitid.encoders import architectures, networks, weights  # noqa: E402
 from gaitid.encoders.base import PREPROCESSING  # noqa: E402
 from gaitid.encoders.learned import LearnedEncoder  # noqa: E402
 from gaitid.synthetic import Cohort  # noqa: E402
@@ -22,7 +22,7 @@ GAITSET = {"channels": [4, 4, 4], "part_dimension": 2}
 
 
 def _encoder(folder, architecture: str, arguments: dict) -> tuple[LearnedEncoder, object]:
-    kind = networks.ARCHITECTURES[architecture]
+    kind = architectures.ARCHITECTURES[architecture]
     walk = Cohort(1).sequence(0, frames=30).sequence(modalities=(kind.modality,))
     network = networks.build(architecture, arguments).eval()
     clip = walk.streams[kind.modality]
@@ -50,7 +50,7 @@ def test_onnx_runtime_gives_the_same_embeddings(tmp_path, capsys, name, argument
     session = onnxruntime.InferenceSession(target, providers=["CPUExecutionProvider"])
     walk = Cohort(2).sequence(0, frames=40).sequence(modalities=encoder.modalities)
     stream = walk.streams[encoder.modalities[0]]
-    clips = np.stack([np.asarray(c, np.float32) for c in networks.clips_of(name, stream, walk.times)])
+    clips = np.stack([np.asarray(c, np.float32) for c in architectures.clips_of(name, stream, walk.times)])
     (vectors,) = session.run(None, {"clips": clips})
     np.testing.assert_allclose(vectors[0], encoder(walk).vector, atol=1e-4)
     assert not list(tmp_path.glob("*.part*"))

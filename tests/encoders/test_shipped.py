@@ -7,15 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-torch = pytest.importorskip("torch", reason="torch is not installed: pip install 'gaitid[torch]'")
-
-from gaitid import registry  # noqa: E402
-from gaitid.encoders import weights  # noqa: E402
-from gaitid.encoders.base import load_encoder  # noqa: E402
-from gaitid.encoders.fused import FusedEncoder  # noqa: E402
-from gaitid.encoders.learned import LearnedEncoder  # noqa: E402
-from gaitid.records import SILHOUETTE, SKELETON, SKELETON_3D  # noqa: E402
-from gaitid.synthetic import Cohort  # noqa: E402
+from gaitid import registry
+from gaitid.encoders import weights
+from gaitid.encoders.base import load_encoder
+from gaitid.encoders.fused import FusedEncoder
+from gaitid.encoders.learned import LearnedEncoder
+from gaitid.records import SILHOUETTE, SKELETON, SKELETON_3D
+from gaitid.synthetic import Cohort
 
 ROOT = Path(__file__).resolve().parents[2]
 FILES = sorted((ROOT / "gaitid" / "encoders" / "weights").glob("*.safetensors"))

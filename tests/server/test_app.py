@@ -180,7 +180,7 @@ SERVER = """
         time.sleep(float(sys.argv[2]))
         return slowly(self, sequence)
     gei.GEI.__call__ = call
-    data = ServerSettings("127.0.0.1:0", data=Path(sys.argv[1]), shutdown_grace_s=5.0)
+    data = ServerSettings("127.0.0.1:0", data=Path(sys.argv[1]), encoder="gei", shutdown_grace_s=5.0)
     asyncio.run(serve(data, lambda address: print(address, flush=True)))
     print("ended", flush=True)
 """

@@ -16,7 +16,8 @@ import pytest
 torch = pytest.importorskip("torch", reason="torch is not installed: pip install 'gaitid[torch]'")
 
 from gaitid import settings  # noqa: E402
-from gaitid.encoders.networks import ARCHITECTURES, build  # noqa: E402
+from gaitid.encoders.architectures import ARCHITECTURES  # noqa: E402
+from gaitid.encoders.networks import build  # noqa: E402
 from gaitid.errors import ConfigError, DatasetError  # noqa: E402
 from gaitid.synthetic import Cohort  # noqa: E402
 from gaitid.synthetic.layouts import Walk, write_layout  # noqa: E402

@@ -1,0 +1,271 @@
+"""Our networks by numpy alone: what a machine that only recognises needs, without torch.
+
+The same arithmetic as `strider.StriderNet` and `stickman.StickmanNet` in evaluation mode, one clip at a time,
+so nothing is padded; normalisation layers are folded into the layers before them. Convolutions are one matrix
+product each over the windows of a map with channels last.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gaitid.records import JOINTS
+
+Floats = NDArray[np.float32]
+Tensors = Mapping[str, NDArray[Any]]
+Forward = Callable[[Floats], Floats]
+
+_SLOPE = np.float32(0.01)
+_BATCH_NORM = 1e-5
+_SPREAD = 1e-4
+"""Added to variances, as both networks do."""
+LAG = 2
+"""Frames between the two pictures whose difference is a motion channel: 0.16 s, a sixth of a stride."""
+DILATIONS = (1, 2, 4, 8)
+"""Of stickman's layers."""
+
+
+def strider(tensors: Tensors, arguments: Mapping[str, Any]) -> Forward:
+    """(T, 64, 44) frames -> (D,) unit vector.
+
+    Raises:
+        KeyError: A tensor is missing.
+        ValueError: The tensors are not those of these arguments.
+    """
+    _check(arguments, _strider_arguments(tensors))
+    stem = _Window(tensors["stem.1.weight"])
+    after = _affine(tensors, "stem.3")
+    frame, enter, middle, leave = (_layer(tensors, name) for name in ("frame", "enter", "middle", "leave"))
+    residual = middle.outputs == enter.outputs
+    part_weights = _floats(tensors["part_weights"])
+    motion = _motion(tensors) if "motion.mix.weight" in tensors else None
+    finish = _finish(tensors)
+
+    def forward(clip: Floats) -> Floats:
+        seen = _leaky(_halved(stem(_unshuffled(clip))) * after[0] + after[1])
+        seen = frame(seen)  # (T, 16, 11, C)
+        x = enter(_statistics(seen)[None])
+        x = x + middle(x) if residual else middle(x)
+        x = leave(x)[0]
+        rows = x.mean(1) + x.max(1)
+        bands = rows.reshape(len(part_weights), -1, rows.shape[1]).mean(1)
+        wide = np.matmul(bands[:, None], part_weights).ravel()
+        return finish(wide if motion is None else np.concatenate([wide, motion(seen)]))
+
+    return forward
+
+
+def stickman(tensors: Tensors, arguments: Mapping[str, Any]) -> Forward:
+    """(T, 17, F) features -> (D,) unit vector; raises as `strider` does."""
+    _check(arguments, _stickman_arguments(tensors, arguments))
+    enter = _taps(tensors, "enter")
+    dilations = arguments.get("dilations", DILATIONS)
+    layers = [_taps(tensors, f"layers.{place}") for place in range(len(dilations))]
+    pooled = _floats(tensors["pooled.weight"]).T
+    finish = _finish(tensors)
+
+    def forward(clip: Floats) -> Floats:
+        x = _in_time(clip.reshape(len(clip), -1), *enter, 1)
+        for layer, dilation in zip(layers, dilations, strict=True):
+            x = x + _in_time(x, *layer, dilation)
+        mean = x.mean(0)
+        spread = np.sqrt(np.square(x - mean).mean(0) + np.float32(_SPREAD))
+        return finish(np.concatenate([mean, spread, x.max(0), x.min(0)]) @ pooled)
+
+    return forward
+
+
+NETWORKS: Mapping[str, Callable[[Tensors, Mapping[str, Any]], Forward]] = {
+    "strider": strider,
+    "stickman": stickman,
+    "stickman3d": stickman,
+}
+"""Makes the forward pass of an architecture from its tensors and the card's arguments."""
+
+
+def _strider_arguments(tensors: Tensors) -> dict[str, Any]:
+    """What `strider.StriderNet` was built with, as its tensors tell."""
+    wide = [tensors[f"{name}.0.weight"].shape[0] for name in ("enter", "middle", "leave")]
+    parts, _, dimension = tensors["part_weights"].shape
+    rows = tensors.get("motion.row_weights", np.zeros((0, 0, 32)))
+    return {
+        "stem": tensors["stem.1.weight"].shape[0],
+        "frame": tensors["frame.0.weight"].shape[0],
+        "trunk": wide,
+        "parts": parts,
+        "part_dimension": dimension,
+        "projection": _projection(tensors),
+        "motion": [tensors[f"motion.layers.{i}.0.weight"].shape[0] for i in range(_motion_layers(tensors))],
+        "motion_dimension": rows.shape[2],
+    }
+
+
+def _stickman_arguments(tensors: Tensors, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """What `stickman.StickmanNet` was built with, as its tensors tell; they do not tell dilations."""
+    width, inputs, _ = tensors["enter.0.weight"].shape
+    return {
+        "width": width,
+        "dilations": list(arguments.get("dilations", DILATIONS)),
+        "hidden": tensors["pooled.weight"].shape[0],
+        "projection": _projection(tensors),
+        "features": inputs // JOINTS,
+    }
+
+
+def _check(arguments: Mapping[str, Any], found: Mapping[str, Any]) -> None:
+    for name, value in arguments.items():
+        told = list(value) if isinstance(value, (list, tuple)) else value
+        if name not in found or found[name] != told:
+            raise ValueError(f"{name} is {found.get(name, 'unknown')}, not {value}")
+
+
+def _projection(tensors: Tensors) -> int:
+    return len(tensors["projection.weight"]) if "projection.weight" in tensors else 0
+
+
+def _motion_layers(tensors: Tensors) -> int:
+    return len({name.split(".")[2] for name in tensors if name.startswith("motion.layers.")})
+
+
+class _Window:
+    """A 3x3 convolution with a border of zeros, (N, H, W, I) -> (N, H', W', O)."""
+
+    def __init__(self, weight: NDArray[Any], bias: Floats | None = None, stride: int = 1) -> None:
+        self.outputs, inputs = weight.shape[:2]
+        self._matrix = np.ascontiguousarray(
+            _floats(weight).transpose(2, 3, 1, 0).reshape(9 * inputs, self.outputs)
+        )
+        self._bias, self._stride = bias, stride
+
+    def __call__(self, x: Floats) -> Floats:
+        count, height, width, channels = x.shape
+        step = self._stride
+        rows, columns = (height - 1) // step + 1, (width - 1) // step + 1
+        padded = np.zeros((count, height + 2, width + 2, channels), np.float32)
+        padded[:, 1:-1, 1:-1] = x
+        windows = np.empty((count, rows, columns, 9, channels), np.float32)
+        for place in range(9):
+            y, left = divmod(place, 3)
+            windows[..., place, :] = padded[:, y : y + height : step, left : left + width : step]
+        made: Floats = windows.reshape(-1, len(self._matrix)) @ self._matrix
+        if self._bias is not None:
+            made += self._bias
+        return made.reshape(count, rows, columns, self.outputs)
+
+
+class _Layer(_Window):
+    """Convolution, normalisation and leaky rectifier."""
+
+    def __call__(self, x: Floats) -> Floats:
+        return _leaky(super().__call__(x))
+
+
+def _layer(tensors: Tensors, name: str, stride: int = 1) -> _Layer:
+    scale, shift = _affine(tensors, f"{name}.1")
+    return _Layer(_floats(tensors[f"{name}.0.weight"]) * scale[:, None, None, None], shift, stride)
+
+
+def _affine(tensors: Tensors, name: str) -> tuple[Floats, Floats]:
+    """A normalisation layer as scale and shift."""
+    spread = np.sqrt(tensors[f"{name}.running_var"].astype(np.float64) + _BATCH_NORM)
+    scale = tensors[f"{name}.weight"] / spread
+    return _floats(scale), _floats(tensors[f"{name}.bias"] - tensors[f"{name}.running_mean"] * scale)
+
+
+def _finish(tensors: Tensors) -> Forward:
+    """Normalisation, unit length, and the projection where there is one."""
+    scale, shift = _affine(tensors, "norm")
+    projection = _floats(tensors["projection.weight"]).T if "projection.weight" in tensors else None
+
+    def finish(wide: Floats) -> Floats:
+        vector = _unit(wide * scale + shift)
+        return vector if projection is None else _unit(vector @ projection)
+
+    return finish
+
+
+def _motion(tensors: Tensors) -> Forward:
+    """`strider`'s motion path: (T, 16, 11, C) -> (8 D,)."""
+    layers = [_layer(tensors, f"motion.layers.{i}", 1 if i else 2) for i in range(_motion_layers(tensors))]
+    mix, bias = _floats(tensors["motion.mix.weight"]).T, _floats(tensors["motion.mix.bias"])
+    row_weights = _floats(tensors["motion.row_weights"])
+
+    def forward(seen: Floats) -> Floats:
+        x = layers[0](seen)
+        for layer in layers[1:]:
+            x = layer(_exchanged(x))
+        rows = x.mean(2) + x.max(2)  # (T, 8, C)
+        none = np.zeros_like(rows[:1])
+        around = np.concatenate(
+            [np.concatenate([none, rows[:-1]]), rows, np.concatenate([rows[1:], none])], axis=2
+        )
+        rows = rows + _leaky(around @ mix + bias)
+        mean = rows.mean(0)
+        spread = np.sqrt((np.square(rows).mean(0) - np.square(mean)).clip(0) + np.float32(_SPREAD))
+        moments = np.concatenate([rows.max(0), mean, spread], axis=1)
+        return _floats(np.matmul(moments[:, None], row_weights).ravel())
+
+    return forward
+
+
+def _exchanged(x: Floats) -> Floats:
+    """See `strider._exchange`; channels last."""
+    quarter = x.shape[3] // 4
+    made = x.copy()
+    made[1:, ..., :quarter], made[0, ..., :quarter] = x[:-1, ..., :quarter], 0
+    both = slice(quarter, 2 * quarter)
+    made[:-1, ..., both], made[-1, ..., both] = x[1:, ..., both], 0
+    return made
+
+
+def _taps(tensors: Tensors, name: str) -> tuple[Floats, Floats]:
+    """A layer of three taps over time, as a (3 I, O) matrix and its shift."""
+    scale, shift = _affine(tensors, f"{name}.1")
+    weight = _floats(tensors[f"{name}.0.weight"]) * scale[:, None, None]  # (O, I, 3)
+    return np.ascontiguousarray(weight.transpose(2, 1, 0).reshape(-1, len(weight))), shift
+
+
+def _in_time(x: Floats, matrix: Floats, shift: Floats, dilation: int) -> Floats:
+    """Three frames `dilation` apart, zeros outside. (T, I) -> (T, O)."""
+    frames, inputs = x.shape
+    padded = np.zeros((frames + 2 * dilation, inputs), np.float32)
+    padded[dilation : dilation + frames] = x
+    around = np.concatenate([padded[k * dilation : k * dilation + frames] for k in range(3)], axis=1)
+    return _leaky(around @ matrix + shift)
+
+
+def _unshuffled(clip: Floats) -> Floats:
+    """(T, H, W) -> (T, H/2, W/2, 4): blocks of 2x2 pixels as channels."""
+    frames, height, width = clip.shape
+    blocks = clip.reshape(frames, height // 2, 2, width // 2, 2)
+    return _floats(blocks.transpose(0, 1, 3, 2, 4).reshape(frames, height // 2, width // 2, 4))
+
+
+def _halved(x: Floats) -> Floats:
+    """Largest of 2x2."""
+    tall = np.maximum(x[:, 0::2], x[:, 1::2])
+    return np.maximum(tall[:, :, 0::2], tall[:, :, 1::2])
+
+
+def _statistics(x: Floats) -> Floats:
+    """See `strider._pool`: (T, H, W, C) -> (H, W, 5 C)."""
+    mean = x.mean(0)
+    spread = np.sqrt((np.square(x).mean(0) - np.square(mean)).clip(0) + np.float32(_SPREAD))
+    motion = np.abs(x[LAG:] - x[:-LAG]) if len(x) > LAG else np.zeros_like(x[:1])
+    return np.concatenate([x.max(0), mean, spread, motion.max(0), motion.mean(0)], axis=2)
+
+
+def _leaky(x: Floats) -> Floats:
+    return np.asarray(np.maximum(x, x * _SLOPE))
+
+
+def _unit(x: Floats) -> Floats:
+    return np.asarray(x / max(float(np.linalg.norm(x)), 1e-12), np.float32)
+
+
+def _floats(x: NDArray[Any]) -> Floats:
+    return np.ascontiguousarray(x, np.float32)
