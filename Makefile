@@ -8,7 +8,7 @@ PIP_FLAGS ?= --disable-pip-version-check --quiet
 VIDEO ?=
 OUT ?= out/demo
 
-.PHONY: help setup demo test test-fast check format protos bench clean
+.PHONY: help setup demo test test-fast test-learn check format protos bench clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -41,10 +41,13 @@ demo: $(VENV)/.all  ## people in a video, enrolled and identified (VIDEO=path)
 	$(VENV)/bin/gaitid demo $(if $(VIDEO),--video '$(VIDEO)') --out '$(OUT)'
 
 test: $(VENV)/.dev  ## the test suite
-	$(VENV)/bin/python -m pytest -n 2 --dist loadgroup
+	$(VENV)/bin/python -m pytest -n 2 --dist loadgroup -m 'not long'
 
 test-fast: $(VENV)/.dev  ## the tests that take a minute in all
-	$(VENV)/bin/python -m pytest -n 2 --dist loadgroup -m 'not slow and not real'
+	$(VENV)/bin/python -m pytest -n 2 --dist loadgroup -m 'not slow and not real and not long'
+
+test-learn: $(VENV)/.dev  ## five minutes of training beat the gait energy image (ten minutes)
+	$(VENV)/bin/python -m pytest -s -m long tests/training/test_learns.py
 
 check: $(VENV)/.dev $(VENV)-protos/.ready  ## format, lint, types, import contracts, protos
 	$(VENV)/bin/ruff format --check .

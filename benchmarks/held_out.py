@@ -24,7 +24,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from gaitid import registry
@@ -181,7 +180,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    torch.set_num_threads(1)
+
     corpora = {
         plan.__name__: make(options.data / plan.__name__, plan, people)
         for plan, people in zip((laboratory, gate), options.people, strict=True)
