@@ -8,12 +8,17 @@ compared with torch before the file gets its name.
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnxruntime
 import torch
+from numpy.typing import NDArray
+from onnxruntime.quantization import CalibrationDataReader, quantize_static
+from onnxruntime.quantization.shape_inference import quant_pre_process
 from torch import nn
 
 from gaitid.encoders.learned import LearnedEncoder
@@ -53,6 +58,45 @@ def export(encoder: LearnedEncoder, path: Path) -> float:
     finally:
         partial.unlink(missing_ok=True)
     return gap
+
+
+def quantise(source: Path, path: Path, clips: Sequence[NDArray[np.float32]]) -> None:
+    """An exported file with 8-bit weights and activations, their ranges taken from real inputs.
+
+    Args:
+        source: File written by `export`.
+        path: File to write.
+        clips: (T, ...) float32 each, as the network sees them; some dozens of usual ones.
+    """
+    partial = path.with_name(f"{path.stem}.part.onnx")
+    prepared = path.with_name(f"{path.stem}.shapes.onnx")
+    logging.disable(logging.WARNING)  # it warns of layers that have no channels to tell apart
+    try:
+        quant_pre_process(source, prepared, skip_symbolic_shape=True)
+        quantize_static(prepared, partial, _Clips(clips), per_channel=True)
+        partial.replace(path)
+    finally:
+        logging.disable(logging.NOTSET)
+        partial.unlink(missing_ok=True)
+        prepared.unlink(missing_ok=True)
+
+
+class _Clips(CalibrationDataReader):  # type: ignore[misc]
+    """Inputs one by one, as the quantiser wants them."""
+
+    def __init__(self, clips: Sequence[NDArray[np.float32]]) -> None:
+        self._clips = iter(clips)
+
+    def get_next(self) -> dict[str, NDArray[np.float32]] | None:
+        """The next input, None at the end."""
+        clip = next(self._clips, None)
+        return None if clip is None else {"clips": clip[None]}
+
+
+def run(path: Path, clips: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
+    """(N, D) vectors that ONNX Runtime gives for clips, one at a time."""
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    return np.concatenate([session.run(None, {"clips": clip[None]})[0] for clip in clips])
 
 
 def _write(network: nn.Module, frame: tuple[int, ...], path: Path) -> None:

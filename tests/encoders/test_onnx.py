@@ -9,6 +9,7 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="torch is not installed: pip install 'gaitid[torch]'")
 onnxruntime = pytest.importorskip("onnxruntime", reason="onnxruntime is not installed: 'gaitid[onnx]'")
+onnx = pytest.importorskip("onnx", reason="onnx is not installed: 'gaitid[onnx]'")
 
 from gaitid.cli import main  # noqa: E402
 from gaitid.encoders import architectures, networks, weights  # noqa: E402
@@ -54,6 +55,22 @@ def test_onnx_runtime_gives_the_same_embeddings(tmp_path, capsys, name, argument
     (vectors,) = session.run(None, {"clips": clips})
     np.testing.assert_allclose(vectors[0], encoder(walk).vector, atol=1e-4)
     assert not list(tmp_path.glob("*.part*"))
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning")
+def test_eight_bits_say_what_they_cost(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("gaitid.cli.export.PEOPLE", 4)
+    monkeypatch.setattr("gaitid.cli.export.RANGES", 3)
+    _, path = _encoder(tmp_path, "strider", STRIDER)
+    whole, small = tmp_path / "whole.onnx", tmp_path / "small.onnx"
+    assert main(["export", str(path), "--onnx", str(whole)]) == 0
+    assert main(["export", str(path), "--onnx", str(small), "--int8"]) == 0
+    said = capsys.readouterr().out
+    assert "on 4 SYNTHETIC people" in said
+    assert float(said.split("worst ")[1].split(")")[0]) > 0.8
+    weights_of = [item.data_type for item in onnx.load(small).graph.initializer]
+    assert weights_of.count(onnx.TensorProto.INT8) >= 5  # the convolutions
+    assert sorted(file.name for file in tmp_path.glob("*.onnx")) == ["small.onnx", "whole.onnx"]
 
 
 def test_a_reference_network_is_refused(tmp_path, capsys):
