@@ -11,12 +11,13 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 import gaitid
 from gaitid import registry
 from gaitid.encoders.base import load_encoder
 from gaitid.errors import GaitIdError, MissingDependency, StoreReadOnly
-from gaitid.records import SILHOUETTE, SKELETON, GaitSequence
+from gaitid.records import SILHOUETTE, SKELETON, SKELETON_3D, GaitSequence
 
 _PACKAGES = {
     "client": ("numpy", "grpcio", "protobuf", "googleapis-common-protos", "grpcio-health-checking"),
@@ -139,4 +140,13 @@ def _walk() -> GaitSequence:
         frame[36:60, 19 + swing : 23 + swing] = 1
         frame[36:60, 21 - swing : 25 - swing] = 1
         joints[index, 13:17, 0] += np.array([1, -1, 2, -2]) * swing / 2
-    return GaitSequence({SILHOUETTE: frames, SKELETON: joints}, np.arange(30) / 25)
+    streams = {SILHOUETTE: frames, SKELETON: joints, SKELETON_3D: _in_space(joints)}
+    return GaitSequence(streams, np.arange(30) / 25)
+
+
+def _in_space(joints: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The drawn walker in metres, 1.7 m tall: legs swing along x, left is +y."""
+    still, metres = np.array(_JOINTS, np.float32), np.float32(0.033)
+    ahead, aside, up = joints[..., 0] - still[:, 0], still[:, 0] - 22, 60 - joints[..., 1]
+    places = [ahead, np.broadcast_to(aside, ahead.shape), up]
+    return np.stack([*(metres * place for place in places), joints[..., 2]], axis=2)

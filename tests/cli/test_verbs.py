@@ -6,7 +6,7 @@ import sys
 import numpy as np
 import pytest
 
-from gaitid import connect
+from gaitid import connect, load_encoder
 from gaitid.cli import VERBS
 from gaitid.client import RemoteMatcher
 from gaitid.modalities import npz
@@ -92,7 +92,7 @@ def test_a_gallery_learns_what_its_scores_mean(gaitid, extracted, tmp_path):
     matcher.create_gallery("main", fusion=Fusion.MEAN)
     random = np.random.default_rng(0)
     for n in range(50):
-        vector = random.standard_normal(1408)
+        vector = random.standard_normal(matcher.info().dimension)
         vector = (vector / np.linalg.norm(vector)).astype(np.float32)
         matcher.enrol("main", f"s{n}", [Embedding(vector, matcher.info().contract)])
     matcher.close()
@@ -140,7 +140,7 @@ def test_a_subject_gets_her_data_and_a_receipt(gaitid, extracted, tmp_path):
     assert gaitid("export-subject", "slim", *target, "--out", tmp_path / "slim")[0] == 0
     described = json.loads((tmp_path / "slim" / "subject.json").read_text())
     with np.load(tmp_path / "slim" / "templates.npz") as file:
-        assert file["vectors"].shape == (2, 1408)
+        assert file["vectors"].shape == (2, load_encoder("strider").dimension)
     assert [template["camera"] for template in described["templates"]] == ["gate", "gate"]
     assert described["templates"][0]["quality"]["frames"] > 10
     for path in (tmp_path / "slim", tmp_path / "none" / "receipt"):

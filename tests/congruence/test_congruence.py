@@ -286,7 +286,7 @@ def test_a_calibrated_gallery_agrees(pair):
 
 def test_keys_are_rotated_behind_a_server(tmp_path):
     append_key(tmp_path / "keys", "one")
-    settings = ServerSettings("127.0.0.1:0", tmp_path / "data", key_file=tmp_path / "keys")
+    settings = ServerSettings("127.0.0.1:0", tmp_path / "data", encoder="gei", key_file=tmp_path / "keys")
     with running(settings) as address, contextlib.closing(RemoteMatcher(address)) as remote:
         remote.create_gallery("home")
         remote.enrol("home", "ada", [vector(0)])
