@@ -140,8 +140,9 @@ def _walk() -> GaitSequence:
         frame[36:60, 19 + swing : 23 + swing] = 1
         frame[36:60, 21 - swing : 25 - swing] = 1
         joints[index, 13:17, 0] += np.array([1, -1, 2, -2]) * swing / 2
-    streams = {SILHOUETTE: frames, SKELETON: joints, SKELETON_3D: _in_space(joints)}
-    return GaitSequence(streams, np.arange(30) / 25)
+    return GaitSequence(
+        {SILHOUETTE: frames, SKELETON: joints, SKELETON_3D: _in_space(joints)}, np.arange(30) / 25
+    )
 
 
 def _in_space(joints: NDArray[np.float32]) -> NDArray[np.float32]:

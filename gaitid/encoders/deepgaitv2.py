@@ -86,7 +86,7 @@ class DeepGaitV2Net(nn.Module):
     def _pooled(self, silhouettes: Tensor) -> Tensor:
         """(N, C, h, w) maxima over time."""
         count, frames, height, width = silhouettes.shape
-        x = self.frame(self.stem(silhouettes.reshape(-1, 1, height, width)))
+        x: Tensor = self.frame(self.stem(silhouettes.reshape(-1, 1, height, width)))
         x = self.stages(x.reshape(count, frames, *x.shape[1:]))
         return x.amax(1)
 

@@ -140,7 +140,8 @@ class _MotionPath(nn.Module):
         x = self.layers[0](x)
         for layer in list(self.layers)[1:]:
             x = layer(_exchange(x, count, valid))
-        rows = (x.mean(3) + x.amax(3)).transpose(1, 2).unflatten(0, (count, -1))  # (N, T, rows, C)
+        rows = (x.mean(3) + x.amax(3)).transpose(1, 2)
+        rows = rows.reshape(count, frames, *rows.shape[1:])  # (N, T, rows, C)
         if valid is not None:
             rows = rows * valid[:, :, None, None]
         around = torch.cat([_later(rows), rows, _earlier(rows)], 3)
@@ -161,7 +162,7 @@ def _earlier(x: Tensor) -> Tensor:
 def _exchange(x: Tensor, count: int, valid: Tensor | None) -> Tensor:
     """A quarter of the channels comes from the frame before, a quarter from the one after (TSM, sec. 3)."""
     quarter = x.shape[1] // 4
-    x = x.unflatten(0, (count, -1))  # (N, T, C, H, W)
+    x = x.reshape(count, -1, *x.shape[1:])  # (N, T, C, H, W)
     if valid is not None:
         x = x * valid[:, :, None, None, None]
     parts = [_later(x[:, :, :quarter]), _earlier(x[:, :, quarter : 2 * quarter]), x[:, :, 2 * quarter :]]
