@@ -106,6 +106,28 @@ class CosineClassifier(nn.Module):
         return F.cross_entropy(logits, classes, label_smoothing=self.smoothing)
 
 
+class TraitReader(nn.Module):
+    """Mean square error of linear guesses of people's traits; see `traits.trait_table`.
+
+    Args:
+        dimension: Numbers of an embedding.
+        traits: (C, K) of each class.
+        weights: (K,) of each trait.
+    """
+
+    def __init__(self, dimension: int, traits: Tensor, weights: Tensor) -> None:
+        super().__init__()
+        self.guess = nn.Linear(dimension, traits.shape[1])
+        self.scale = dimension**0.5  # a unit vector's numbers are small
+        self.register_buffer("traits", traits, persistent=False)
+        self.register_buffer("weights", weights, persistent=False)
+
+    def forward(self, embeddings: Tensor, classes: Tensor) -> Tensor:
+        """The weighted mean square error; 1 for guesses that know nothing."""
+        errors = self.guess(self.scale * embeddings) - self.traits[classes]
+        return (errors.square() * self.weights).mean()
+
+
 def _distances(embeddings: Tensor) -> Tensor:
     squares = embeddings.square().sum(1)
     between = squares[:, None] + squares[None, :] - 2 * embeddings @ embeddings.T

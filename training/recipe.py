@@ -74,6 +74,7 @@ class Loss:
         smoothing: Of its labels.
         margin: Of the triplets.
         open_set: Of the open-set loss; see `losses.open_set`.
+        traits: Of the error of guesses at what makes a synthetic person; see `traits`.
         per_part: Triplets for each horizontal part apart, and cross-entropy on its BNNeck, as published
             recipes have it; for networks with parts, without the contrastive losses.
     """
@@ -88,6 +89,7 @@ class Loss:
     smoothing: float = 0.05
     margin: float = 0.2
     open_set: float = 0.0
+    traits: float = 0.0
     per_part: bool = False
 
 
@@ -101,7 +103,10 @@ class Schedule:
         rate: Peak learning rate.
         optimiser: ``adamw``, ``adam`` or ``sgd`` (momentum 0.9).
         milestones: Steps after which the rate falls to a tenth, instead of the cosine.
-        amp: Half precision where the device is a GPU.
+        amp: Half precision: float16 on a GPU, bfloat16 on a CPU (faster where the processor has
+            instructions for it, as AVX512-BF16).
+        compiled: Let torch compile the network; needs a C++ compiler, a minute at the start, and saves a
+            quarter of each step on a CPU.
         chunks: Parts in which a batch goes through the network, to save memory. Losses still see the whole
             batch: embeddings come first, then gradients part by part (Gao et al. 2021, GradCache).
         decay: Weight decay, on weights of two and more dimensions.
@@ -117,6 +122,7 @@ class Schedule:
     optimiser: str = "adamw"
     milestones: tuple[int, ...] = ()
     amp: bool = False
+    compiled: bool = False
     chunks: int = 1
     decay: float = 5e-4
     clip: float = 5.0

@@ -38,6 +38,7 @@ from .curves import plot
 from .heldout import embedder, measure, measure_recorded
 from .recipe import Loss, Recipe, Schedule
 from .team import Team
+from .traits import Traits, trait_table
 
 log = logging.getLogger("training")
 
@@ -57,23 +58,34 @@ class Run:
         recipe: What to train.
         classes: Number of training subjects.
         team: The processes that train together, and the device of this one.
+        traits: Of the training subjects, for `Loss.traits`; see `traits.trait_table`.
     """
 
-    def __init__(self, recipe: Recipe, classes: int, team: Team | None = None) -> None:
+    def __init__(
+        self, recipe: Recipe, classes: int, team: Team | None = None, traits: Traits | None = None
+    ) -> None:
         torch.manual_seed(recipe.seed)
         self.recipe, self.team = recipe, team or Team()
         device = self.team.device
         self.network = build(recipe.network.name, recipe.network.arguments).to(device)
         self.classifier = _classifier(recipe, self.network, classes).to(device)
+        self.reader = None if traits is None else _reader(recipe, self.network, traits).to(device)
         self.average = build(recipe.network.name, recipe.network.arguments).to(device)
         self.average.load_state_dict(self.network.state_dict())
         self.average.eval()
-        self.optimiser = _optimiser([self.network, self.classifier], recipe.schedule)
+        self.optimiser = _optimiser(self._learners, recipe.schedule)
+        make = self.network.parts if recipe.loss.per_part else self.network.wide
+        self._make = torch.compile(make, dynamic=False) if recipe.schedule.compiled else make
         self.scaler = torch.amp.GradScaler(device.type, enabled=self._half)
         self.step = 0
 
     @property
+    def _learners(self) -> list[nn.Module]:
+        return [m for m in (self.network, self.classifier, self.reader) if m is not None]
+
+    @property
     def _half(self) -> bool:
+        """Whether gradients are scaled; bfloat16 needs no scaling."""
         return self.recipe.schedule.amp and self.team.device.type == "cuda"
 
     def advance(self, clips: np.ndarray[Any, Any], classes: np.ndarray[Any, Any]) -> dict[str, float]:
@@ -92,7 +104,7 @@ class Run:
         wide, terms = self._backward(mine, targets)
         self.team.average_gradients(self.network)
         self.scaler.unscale_(self.optimiser)
-        parameters = [*self.network.parameters(), *self.classifier.parameters()]
+        parameters = [p for module in self._learners for p in module.parameters()]
         norm = float(nn.utils.clip_grad_norm_(parameters, schedule.clip))
         alike = _likeness(wide, targets)
         values = {name: float(term.detach()) for name, term in terms.items()}
@@ -128,17 +140,19 @@ class Run:
     def _features(self, clips: Tensor) -> Tensor:
         """(n, D) wide embeddings, or (n, P, D') parts."""
         batch = clips.to(self.team.device).float()
-        lengths = torch.full((len(batch),), batch.shape[1], device=batch.device)
-        make = self.network.parts if self.recipe.loss.per_part else self.network.wide
-        with torch.autocast(self.team.device.type, enabled=self._half):
-            made: Tensor = make(batch, lengths)  # type: ignore[operator]
+        lengths = [torch.full((len(batch),), batch.shape[1])] if self.recipe.loss.per_part else []
+        with torch.autocast(self.team.device.type, enabled=self.recipe.schedule.amp):
+            made: Tensor = self._make(batch, *lengths)
         return made.float()
 
     def _terms(self, features: Tensor, targets: Tensor) -> dict[str, Tensor]:
         how = self.recipe.loss
         if how.per_part:
             return part_terms(how, self.classifier, features, targets)
-        return loss_terms(how, self.network, self.classifier, features, targets)
+        terms = loss_terms(how, self.network, self.classifier, features, targets)
+        if self.reader is not None:
+            terms["traits"] = how.traits * self.reader(features, targets)
+        return terms
 
     def state(self) -> dict[str, Any]:
         """All that the next step depends on."""
@@ -147,6 +161,7 @@ class Run:
             "recipe": fingerprint(self.recipe),
             "network": self.network.state_dict(),
             "classifier": self.classifier.state_dict(),
+            **({} if self.reader is None else {"reader": self.reader.state_dict()}),
             "average": self.average.state_dict(),
             "optimiser": self.optimiser.state_dict(),
             "scaler": self.scaler.state_dict(),
@@ -163,7 +178,7 @@ class Run:
                 "the checkpoint was made with another recipe", "the same recipe", "choose a new folder"
             )
         self.step = state["step"]
-        for name in ("network", "classifier", "average", "optimiser", "scaler"):
+        for name in ("network", "classifier", "reader", "average", "optimiser", "scaler"):
             if name in state:
                 getattr(self, name).load_state_dict(state[name])
 
@@ -240,7 +255,7 @@ def fingerprint(recipe: Recipe) -> str:
     table["data"] = {"identities": recipe.data.identities}
     if recipe.data.dataset:
         table["data"] |= {"dataset": recipe.data.dataset, "watched": recipe.data.watched}
-    for name in ("check_every", "save_every", "amp", "chunks"):
+    for name in ("check_every", "save_every", "amp", "compiled", "chunks"):
         table["schedule"].pop(name)
     for group, name, usual in _LATER:
         if table[group][name] == usual:
@@ -252,6 +267,7 @@ _LATER = (
     ("batch", "order", "resampled"),
     ("loss", "open_set", 0.0),
     ("loss", "per_part", False),
+    ("loss", "traits", 0.0),
     ("schedule", "optimiser", "adamw"),
     ("schedule", "milestones", ()),
     ("augmentation", "widen", 0.0),
@@ -274,7 +290,8 @@ def train(recipe: Recipe, folder: Path, *, workers: int = 1, device: str = "cpu"
 
 def _train(recipe: Recipe, folder: Path, workers: int, team: Team) -> Run:
     learned, heldout = corpora(recipe)
-    run = Run(recipe, len(learned.subjects), team)
+    traits = trait_table(learned.subjects) if recipe.loss.traits else None
+    run = Run(recipe, len(learned.subjects), team, traits)
     checkpoint = folder / "checkpoint.pt"
     if checkpoint.exists():
         run.restore(torch.load(checkpoint, weights_only=True, map_location=team.device))
@@ -393,7 +410,7 @@ class Metrics:
 
     _COLUMNS = (
         *["step", "loss", "contrastive", "cross_entropy", "triplet", "hard_triplet", "projected"],
-        *["open_set", "gradient", "strangers", "rate", "seconds"],
+        *["open_set", "traits", "gradient", "strangers", "rate", "seconds"],
         *HELD_OUT,
     )
 
@@ -476,6 +493,13 @@ def _classifier(recipe: Recipe, network: nn.Module, classes: int) -> nn.Module:
         )
     parts, _, dimension = network.head.weight.shape  # type: ignore[union-attr]
     return losses.PartClassifier(parts, dimension, classes, scale=loss.scale, smoothing=loss.smoothing)
+
+
+def _reader(recipe: Recipe, network: nn.Module, traits: Traits) -> losses.TraitReader:
+    if recipe.loss.per_part:
+        raise ConfigError("loss.traits with loss.per_part", "one of them", "set loss.traits to 0")
+    width = int(network.wide_dimension)  # type: ignore[arg-type]
+    return losses.TraitReader(width, *map(torch.from_numpy, traits))
 
 
 def _likeness(vectors: Tensor, classes: Tensor) -> float:

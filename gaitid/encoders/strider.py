@@ -104,7 +104,7 @@ class StriderNet(nn.Module):
         return F.normalize(self.norm(wide), dim=1)
 
     def _read_parts(self, x: Tensor) -> Tensor:
-        rows = x.mean(3) + x.amax(3)  # (N, C, rows)
+        rows = x.mean(3) + x.max(3).values  # (N, C, rows)
         bands = rows.reshape(*rows.shape[:2], self.parts, -1).mean(3)  # (N, C, P)
         return torch.einsum("ncp,pcd->npd", bands, self.part_weights).flatten(1)
 
@@ -207,4 +207,4 @@ def _pool(x: Tensor) -> Tensor:
     mean = x.mean(1)
     deviation = (x.square().mean(1) - mean.square()).clamp(min=0).add(_EPSILON).sqrt()
     motion = (x[:, LAG:] - x[:, :-LAG]).abs() if x.shape[1] > LAG else torch.zeros_like(x[:, :1])
-    return torch.cat([x.amax(1), mean, deviation, motion.amax(1), motion.mean(1)], 1)
+    return torch.cat([x.max(1).values, mean, deviation, motion.max(1).values, motion.mean(1)], 1)

@@ -6,6 +6,7 @@ any sequence can be made alone, in any order, in any process, and is always the 
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 
@@ -181,7 +182,7 @@ class Cohort:
         if self.shape == 0:
             hair = ("short", 0.5)
         figure = body.figure(scores, sex, age)
-        subject = f"{self.split[:2]}{self.seed}-{identity:05d}"
+        subject = f"{self.split[:2]}{self.seed}-{identity:05d}"  # see `person_of`
         return Person(subject, sex, age, figure, draw_style(rng, figure, self.motion), hair)
 
     def _draw_day(self, identity: int, session: int) -> Day:
@@ -348,6 +349,26 @@ class Walk:
         return GaitSequence(
             streams, self.times[good], boxes, {}, Origin(f"view-{self.key.view:g}", self.key.number)
         )
+
+
+def person_of(subject: str) -> Person:
+    """The person whom a cohort gave that name; of cohorts without factors on shape and motion.
+
+    Raises:
+        InputError: No cohort gives such a name.
+    """
+    found = re.fullmatch(r"([a-z]{2})(\d+)-(\d{5,})", subject)
+    splits = {split[:2]: split for split in SPLITS}
+    if found is None or found[1] not in splits:
+        raise InputError(
+            f"subject {subject!r}", "a name such as 'tr1-00042'", "use names of synthetic people"
+        )
+    return _cohort(int(found[2]), splits[found[1]]).identity(int(found[3]))
+
+
+@lru_cache(maxsize=8)
+def _cohort(seed: int, split: str) -> Cohort:
+    return Cohort(seed, split)
 
 
 def _film(actor: Actor, camera: Camera, key: Key, subject: str) -> Walk:

@@ -1,0 +1,94 @@
+"""What makes synthetic people who they are, and networks that are asked to tell it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", reason="torch is not installed: pip install 'gaitid[torch]'")
+
+from gaitid.errors import ConfigError, InputError  # noqa: E402
+from gaitid.synthetic import Cohort  # noqa: E402
+from gaitid.synthetic.cohort import person_of  # noqa: E402
+from training import train as trainer  # noqa: E402
+from training.batches import stream  # noqa: E402
+from training.losses import TraitReader  # noqa: E402
+from training.recipe import Batch, Data, Loss, Network, Recipe, Schedule  # noqa: E402
+from training.traits import trait_table  # noqa: E402
+
+SMALL = {"stem": 4, "frame": 4, "trunk": [8, 8, 8], "part_dimension": 4, "projection": 16}
+
+
+@pytest.mark.parametrize("split", ["train", "validation", "test"])
+def test_a_person_is_found_by_name(split):
+    person = Cohort(3, split).identity(12)
+    again = person_of(person.subject)
+    assert again.subject == person.subject
+    np.testing.assert_array_equal(again.figure.vertices, person.figure.vertices)
+    np.testing.assert_array_equal(again.style.values, person.style.values)
+
+
+@pytest.mark.parametrize("name", ["", "alice", "xx1-00001", "tr1-1", "tr-00001"])
+def test_other_names_are_refused(name):
+    with pytest.raises(InputError, match="names of synthetic people"):
+        person_of(name)
+
+
+def test_traits_are_standardised_and_differ_between_people():
+    traits, weights = trait_table([f"tr1-{n:05d}" for n in range(40)])
+    assert traits.shape == (40, len(weights))
+    np.testing.assert_allclose(traits.mean(0), 0, atol=0.1)
+    np.testing.assert_allclose(traits.std(0), 1, atol=0.1)
+    assert weights.mean() == pytest.approx(1)
+    assert len(np.unique(traits, axis=0)) == 40
+
+
+def test_guesses_that_know_nothing_cost_one():
+    traits, weights = map(torch.from_numpy, trait_table([f"tr1-{n:05d}" for n in range(60)]))
+    reader = TraitReader(8, traits, weights)
+    for parameter in reader.parameters():
+        torch.nn.init.zeros_(parameter)
+    error = reader(torch.ones(60, 8), torch.arange(60)).detach()
+    assert float(error) == pytest.approx(1, abs=0.1)
+
+
+@pytest.fixture
+def recipe(shards, heldout):
+    return Recipe(
+        Data(shards, heldout),
+        Network("strider", SMALL),
+        Batch(3, 2, (6,)),
+        loss=Loss(contrastive=0, cross_entropy=0, projected=0, traits=1.0),
+        schedule=Schedule(steps=60, warmup=3, rate=5e-3, check_every=60, save_every=20),
+    )
+
+
+def test_a_network_learns_to_tell_traits_and_resumes(recipe, tmp_path):
+    whole = trainer.train(recipe, tmp_path / "whole", workers=0)
+    names = trainer.corpora(recipe)[0].subjects
+    run = trainer.Run(recipe, len(names), traits=trait_table(names))
+    errors = [run.advance(*batch)["traits"] for batch in stream(recipe, range(60), 0)]
+    assert np.mean(errors[-10:]) < 0.7 * np.mean(errors[:10])
+    state = torch.load(tmp_path / "whole" / "checkpoint.pt", weights_only=True)
+    for name, value in run.reader.state_dict().items():
+        assert torch.equal(value, state["reader"][name])
+    resumed = trainer.train(recipe, tmp_path / "whole", workers=0)
+    assert resumed.step == whole.step
+
+
+def test_parts_and_traits_do_not_go_together(recipe):
+    per_part = replace(recipe, loss=replace(recipe.loss, per_part=True, contrastive=0, projected=0))
+    with pytest.raises(ConfigError):
+        trainer.Run(per_part, 4, traits=trait_table(["tr1-00000", "tr1-00001"]))
+
+
+def test_half_precision_on_a_processor_trains(recipe):
+    whole = replace(recipe, loss=Loss())
+    half = replace(whole, schedule=replace(whole.schedule, amp=True))
+    batch = next(stream(whole, range(1), 0))
+    one, other = (trainer.Run(how, 4).advance(*batch) for how in (whole, half))
+    assert one["loss"] != other["loss"]
+    assert other["loss"] == pytest.approx(one["loss"], rel=0.03)
+    assert other["gradient"] == pytest.approx(one["gradient"], rel=0.3)
