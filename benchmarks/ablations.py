@@ -1,6 +1,6 @@
 """What each choice in the default silhouette encoder is worth: short trainings that differ in one thing.
 
-    python benchmarks/ablations.py [--data FOLDER] [--steps 250] [--only NAME ...] [--out JSON]
+    python benchmarks/ablations.py [--data FOLDER] [--steps 400] [--only NAME ...] [--out JSON]
 
 Each run is the recipe of `strider`, cut to a few hundred steps from nothing, with one change; all see the
 same people with the same seeds. Judged on people of the split ``test`` by the laboratory plan: rank-1 of
@@ -39,7 +39,7 @@ from training.shards import synthetic_entries, write_shard
 log = logging.getLogger("benchmarks")
 
 ROOT = Path(__file__).resolve().parents[1]
-PEOPLE, MANY, FEW, JUDGED = 500, 2000, 125, 60
+PEOPLE, MANY, FEW, JUDGED = 2000, 8000, 500, 60
 SHARD = 25
 Change = Callable[[Recipe], Recipe]
 PLAIN = dict.fromkeys(Augmentation.__dataclass_fields__, 0.0) | {"speed": 1.0}
@@ -75,9 +75,12 @@ CHANGES: dict[str, Change] = {
     "pooling: maximum and mean": lambda recipe: recipe,
     "pooling: no motion channels": lambda recipe: recipe,
     "with the motion path": network(motion=[48, 64, 64]),
-    "loss: cross-entropy only": loss(contrastive=0.0),
-    "loss: contrastive only": loss(cross_entropy=0.0),
-    "loss: batch-all triplet, cross-entropy": loss(contrastive=0.0, triplet=1.0),
+    "loss: no traits": loss(traits=0.0),
+    "loss: traits at a quarter": loss(traits=5.0),
+    "loss: traits and projection only": loss(contrastive=0.0, cross_entropy=0.0),
+    "loss: no traits, cross-entropy only": loss(traits=0.0, contrastive=0.0),
+    "loss: no traits, contrastive only": loss(traits=0.0, cross_entropy=0.0),
+    "loss: no traits, batch-all triplet, cross-entropy": loss(traits=0.0, contrastive=0.0, triplet=1.0),
     "loss: open-set added": loss(open_set=0.5),
     "projection: 128": network(projection=128),
     "projection: 64": network(projection=64),
@@ -137,7 +140,7 @@ def run(name: str, folder: Path, steps: int) -> dict[str, float]:
     recipe = replace(
         recipe,
         data=Data(folder / "train", folder / "judged", PEOPLE),
-        schedule=replace(recipe.schedule, steps=steps, check_every=steps),
+        schedule=replace(recipe.schedule, steps=steps, check_every=steps, compiled=False),
     )
     recipe = CHANGES[name](recipe)
     judged = Corpus(folder / "judged")
@@ -153,7 +156,7 @@ def main() -> None:
     """Make, train, judge, print, and write."""
     parser = argparse.ArgumentParser(prog="benchmarks/ablations.py")
     parser.add_argument("--data", type=Path, default=Path("out/ablations"))
-    parser.add_argument("--steps", type=int, default=250)
+    parser.add_argument("--steps", type=int, default=400)
     parser.add_argument("--only", nargs="*", choices=CHANGES, default=list(CHANGES))
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
