@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import csv
 import hashlib
+import inspect
 import json
 import logging
 import math
@@ -74,8 +75,9 @@ class Run:
         self.average.load_state_dict(self.network.state_dict())
         self.average.eval()
         self.optimiser = _optimiser(self._learners, recipe.schedule)
-        make = self.network.parts if recipe.loss.per_part else self.network.wide
-        self._make = torch.compile(make, dynamic=False) if recipe.schedule.compiled else make
+        self._make = self.network.parts if recipe.loss.per_part else self.network.wide
+        if recipe.schedule.compiled:
+            self._make = torch.compile(_without_padding(recipe, self._make), dynamic=False)
         self.scaler = torch.amp.GradScaler(device.type, enabled=self._half)
         self.step = 0
 
@@ -140,7 +142,8 @@ class Run:
     def _features(self, clips: Tensor) -> Tensor:
         """(n, D) wide embeddings, or (n, P, D') parts."""
         batch = clips.to(self.team.device).float()
-        lengths = [torch.full((len(batch),), batch.shape[1])] if self.recipe.loss.per_part else []
+        # Nothing is padding; but a compiled network must not look whether that is so.
+        lengths = [] if self.recipe.schedule.compiled else [torch.full((len(batch),), batch.shape[1])]
         with torch.autocast(self.team.device.type, enabled=self.recipe.schedule.amp):
             made: Tensor = self._make(batch, *lengths)
         return made.float()
@@ -493,6 +496,16 @@ def _classifier(recipe: Recipe, network: nn.Module, classes: int) -> nn.Module:
         )
     parts, _, dimension = network.head.weight.shape  # type: ignore[union-attr]
     return losses.PartClassifier(parts, dimension, classes, scale=loss.scale, smoothing=loss.smoothing)
+
+
+def _without_padding(recipe: Recipe, make: Any) -> Any:
+    if inspect.signature(make).parameters["lengths"].default is inspect.Parameter.empty:
+        raise ConfigError(
+            f"schedule.compiled with network {recipe.network.name}",
+            "one that may be told of no padding, such as strider or stickman",
+            "set schedule.compiled to false",
+        )
+    return make
 
 
 def _reader(recipe: Recipe, network: nn.Module, traits: Traits) -> losses.TraitReader:

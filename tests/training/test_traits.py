@@ -92,3 +92,14 @@ def test_half_precision_on_a_processor_trains(recipe):
     assert one["loss"] != other["loss"]
     assert other["loss"] == pytest.approx(one["loss"], rel=0.03)
     assert other["gradient"] == pytest.approx(one["gradient"], rel=0.3)
+
+
+def test_only_networks_that_need_no_lengths_are_compiled(recipe):
+    compiled = replace(
+        recipe,
+        network=Network("gaitset"),
+        loss=Loss(projected=0),
+        schedule=replace(recipe.schedule, compiled=True),
+    )
+    with pytest.raises(ConfigError, match="gaitset"):
+        trainer.Run(compiled, 4)
