@@ -68,6 +68,20 @@ def test_one_foot_is_on_the_ground_at_any_time():
     assert 0.05 < motion.planted.all(1).mean() < 0.45  # double support: walking, not running
 
 
+def test_who_stands_on_one_foot_stands_on_it():
+    """While one foot swings the other carries the body, also of those whose swinging foot would drag."""
+    floats = []
+    for seed in range(12):
+        figure, style, rng = somebody(seed)
+        motion = walk(BODY, figure, style, rng, frames=100)
+        cycle = np.stack([motion.phase, motion.phase + 0.5], 1) % 1.0
+        lowest = soles(figure, motion)[..., 2].min(2)
+        floats.append(lowest[(cycle > 0.2) & (cycle < 0.3)].max())
+    assert (
+        max(floats) < 0.015
+    )  # metres of heel and ball, the toes are lower; 0.03 if a swinging foot may carry
+
+
 def test_pace_changes_speed_and_cadence_together():
     figure, style, _ = somebody(5)
     speeds, cadences = [], []
