@@ -1,6 +1,9 @@
 """Contact sheets of synthetic walkers, to be looked at.
 
-PYTHONPATH=. python benchmarks/walker_sheets.py out/
+    PYTHONPATH=. python benchmarks/walker_sheets.py out/ [vtest.avi]
+
+With a video, masks of its people by our own extractor stand beside synthetic ones in `beside.png`; that sheet
+shows real people and stays where it was made.
 """
 
 from __future__ import annotations
@@ -9,10 +12,12 @@ import sys
 from pathlib import Path
 
 import cv2
+import mask_statistics
 import numpy as np
 
 from gaitid.synthetic import CONDITIONS, VIEWS, Camera, Cohort
 from gaitid.synthetic.occlude import OCCLUSIONS
+from gaitid.synthetic.scenes import Sighting, named_scene
 
 COHORT = Cohort(11, "validation")
 
@@ -96,8 +101,47 @@ def painted() -> np.ndarray:
     return np.concatenate([np.concatenate(cells[:6], 1), np.concatenate(cells[6:], 1)])
 
 
+def scene() -> np.ndarray:
+    """Two moments of four scenes, the lower rows with the true boxes, masks and keypoints drawn in."""
+    rows = []
+    for name, moments in (
+        ("crossing", (150, 170)),
+        ("crowd", (190, 240)),
+        ("shadows", (150,)),
+        ("posts", (170,)),
+    ):
+        for k, (frame, truth) in enumerate(named_scene(name, 2)):
+            if k in moments:
+                drawn = frame.image.copy()
+                for sighting in truth.sightings:
+                    _draw_truth(drawn, sighting)
+                rows.append(np.concatenate([frame.image, drawn], 1))
+            if k == max(moments):
+                break
+    left, right = (np.concatenate(rows[k::2]) for k in (0, 1))
+    return cv2.resize(np.concatenate([left, right], 1), None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
+
+
+def _draw_truth(image: np.ndarray, sighting: Sighting) -> None:
+    x, y, right, bottom = sighting.box.astype(int)
+    part = image[y:bottom, x:right]
+    outline, _ = cv2.findContours(sighting.mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    cv2.drawContours(part, outline, -1, (60, 220, 255), 1)
+    for u, v, seen in sighting.keypoints:
+        cv2.circle(image, (round(float(u)), round(float(v))), 2, (80, 255, 80) if seen else (80, 80, 255), -1)
+
+
+def beside(video: Path) -> np.ndarray:
+    """Rows of the extractor's masks of a video, each above one of synthetic masks as tall and as frequent."""
+    real = sorted(mask_statistics.real(video), key=len)[-40::4]
+    made = mask_statistics.synthetic(len(real))
+    return tile([spread(sequence, 16) for pair in zip(real, made, strict=True) for sequence in pair], 1)
+
+
 if __name__ == "__main__":
     folder = Path(sys.argv[1])
     folder.mkdir(parents=True, exist_ok=True)
-    for draw in (views, conditions, sessions, occlusions, clean, painted):
+    for draw in (views, conditions, sessions, occlusions, clean, painted, scene):
         cv2.imwrite(str(folder / f"{draw.__name__}.png"), draw())
+    if len(sys.argv) > 2:
+        cv2.imwrite(str(folder / "beside.png"), beside(Path(sys.argv[2])))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -46,7 +47,10 @@ _NOTE = (
     "to check the answers. A few walks of generated people say how the chain works, not how accurate it is "
     "on real people."
 )
-_PEOPLE = "Left: day one, picture and mean silhouette; right: day two, with the answer."
+_PEOPLE = (
+    "Left: day one, picture and mean silhouette; right: day two, with the answer. Strangers come on day two "
+    "only."
+)
 _DAY_ONE = "Green: walks from which people were enrolled; grey: refused frames, with the reason."
 _DAY_TWO = (
     "Green: right, also for a stranger called unknown; red: wrong; amber: an enrolled person not recognised, "
@@ -98,6 +102,7 @@ def summary(story: Story) -> dict[str, Any]:
         "enrolled": len(story.enrolled),
         "not_enrolled": story.failed,
         "strangers": len(story.strangers),
+        "people_recognised": len({p.subject for p in matched if p.decision.subject == p.subject}),
         "walks_of_day_two": len(story.probes),
         "insufficient_quality": len(story.probes) - len(asked),
         "walks_of_nobody": story.unowned,
@@ -109,10 +114,23 @@ def summary(story: Story) -> dict[str, Any]:
         "nonmated_searches": len(strangers),
         "strangers_matched": false,
         "fnir": 1 - right / len(mated) if mated else None,
+        "fnir_interval": interval(len(mated) - right, len(mated)),
         "fpir": false / len(strangers) if strangers else None,
+        "fpir_interval": interval(false, len(strangers)),
         "frames": [day.frames for day in story.days],
         "seconds": {step: round(value, 1) for step, value in story.seconds.items()},
     }
+
+
+def interval(count: int, total: int) -> tuple[float, float]:
+    """95 % interval of a share of which `count` of `total` were seen; Wilson 1927, eq. 5."""
+    if total == 0:
+        return 0.0, 1.0
+    z, share = 1.96, count / total
+    middle = share + z * z / (2 * total)
+    reach = z * math.sqrt(share * (1 - share) / total + z * z / (4 * total * total))
+    low, high = ((middle + sign * reach) / (1 + z * z / total) for sign in (-1, 1))
+    return max(0.0, low), min(1.0, high)
 
 
 def rank(probe: Probe) -> int | None:
@@ -126,18 +144,24 @@ def lines(story: Story) -> list[str]:
     facts = summary(story)
     return [
         f"SYNTHETIC scene, seed {facts['seed']}, encoder {facts['encoder']}: {facts['enrolled']} people "
-        f"enrolled on day one, seen again on day two among {facts['strangers']} strangers",
+        f"enrolled on day one, {facts['people_recognised']} of them recognised on day two among "
+        f"{facts['strangers']} strangers",
         f"  of {facts['mated_searches']} walks of enrolled people: rank-1 {facts['rank1']}, matched right "
         f"{facts['match_right']}, matched wrong {facts['match_wrong']}, not matched {facts['missed']}",
         f"  of {facts['nonmated_searches']} walks of strangers: called unknown "
         f"{facts['nonmated_searches'] - facts['strangers_matched']}, matched {facts['strangers_matched']}",
-        f"  at threshold {facts['threshold']:.3f}: FNIR {_share(facts['fnir'])}, "
-        f"FPIR {_share(facts['fpir'])}; so few walks show how the chain works, not its accuracy",
+        f"  at threshold {facts['threshold']:.3f}: FNIR {_rate(facts, 'fnir')}, FPIR {_rate(facts, 'fpir')}",
+        "  (95 % intervals): so few walks show how the chain works, not its accuracy",
     ]
 
 
 def _share(value: float | None) -> str:
     return "-" if value is None else f"{value:.2f}"
+
+
+def _rate(facts: dict[str, Any], name: str) -> str:
+    low, high = facts[f"{name}_interval"]
+    return f"{_share(facts[name])} ({low:.2f} to {high:.2f})"
 
 
 def _write_video(path: Path, day: Filmed, answers: dict[int, tuple[str, tuple[int, int, int]]]) -> None:
@@ -184,10 +208,17 @@ def _people(story: Story) -> Bytes:
     return np.vstack([np.hstack(tiles[k : k + 2]) for k in range(0, len(tiles), 2)])
 
 
+def _weight(probe: Probe) -> tuple[bool, int]:
+    """What makes a walk the one to show: that it was answered, and its length."""
+    answered = probe.decision.outcome is not Outcome.INSUFFICIENT_QUALITY
+    return answered, len(_silhouettes(probe.walk))
+
+
 def _pair(story: Story, subject: str, before: Walk | None, probes: list[Probe]) -> Bytes:
     width, height = _TILE
+    best = max(probes, key=_weight, default=None)
     pictures = []
-    for day, walk in zip(story.days, (before, probes[0].walk if probes else None), strict=True):
+    for day, walk in zip(story.days, (before, best.walk if best else None), strict=True):
         seen = subject in day.portraits
         pictures.append(_fit(day.portraits[subject]) if seen else np.full((height, width, 3), 236, np.uint8))
         pictures.append(_mean(walk))
@@ -195,7 +226,6 @@ def _pair(story: Story, subject: str, before: Walk | None, probes: list[Probe]) 
     for k, picture in enumerate(pictures):
         left = 8 + k * (width + 4) + (18 if k > 1 else 0)
         canvas[24 : 24 + height, left : left + width] = picture
-    best = max(probes, key=lambda probe: len(_silhouettes(probe.walk)), default=None)
     text, color = "not seen whole", AMBER
     if best is not None:
         text, color = f"-> {_answer(best)} ({verdict(best)[0]})", verdict(best)[1]
@@ -253,11 +283,11 @@ def _own(probe: Probe) -> float | None:
 def _page(out: Path, facts: dict[str, Any], story: Story) -> str:
     unknown = facts["nonmated_searches"] - facts["strangers_matched"]
     shown = [
-        (f"{facts['rank1']} of {facts['mated_searches']}", "rank-1 of enrolled people"),
-        (str(facts["match_right"]), "recognised"),
-        (str(facts["match_wrong"]), "taken for another"),
-        (str(facts["missed"]), "not recognised"),
-        (f"{unknown} of {facts['nonmated_searches']}", "strangers called unknown"),
+        (f"{facts['people_recognised']} of {facts['enrolled']}", "people recognised"),
+        (f"{facts['rank1']} of {facts['mated_searches']}", "of their walks with rank-1"),
+        (str(facts["match_wrong"]), "of their walks taken for another"),
+        (str(facts["missed"]), "of their walks called unknown"),
+        (f"{unknown} of {facts['nonmated_searches']}", "walks of strangers called unknown"),
         (_share(facts["fnir"]), "FNIR"),
         (_share(facts["fpir"]), "FPIR"),
     ]  # fmt: skip
@@ -306,7 +336,9 @@ def _told(facts: dict[str, Any], story: Story) -> str:
         f"{facts['walks_of_day_two']} walks were sent to the server; {facts['insufficient_quality']} of "
         f"them it called too poor to answer. {nobody if facts['walks_of_nobody'] else ''}"
         "FNIR is the share of walks of enrolled people that were not given their name, FPIR the share of "
-        "walks of strangers that were given any name, at this threshold, of the walks that were answered."
+        "walks of strangers that were given any name, at this threshold, of the walks that were answered. "
+        f"So few walks leave both wide open: FNIR {_rate(facts, 'fnir')}, FPIR {_rate(facts, 'fpir')} "
+        "(95 % intervals)."
     )
 
 

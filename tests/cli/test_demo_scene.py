@@ -7,7 +7,7 @@ import pytest
 
 from gaitid.cli import demo_scene
 from gaitid.cli.demo_scene import Filmed, calibrate, owner, plan
-from gaitid.cli.demo_scene_report import FILES
+from gaitid.cli.demo_scene_report import FILES, interval
 from gaitid.encoders.gei import GEI
 from gaitid.perception.pipeline import Walk
 from gaitid.records import GaitSequence
@@ -25,6 +25,8 @@ def test_a_short_demo_from_end_to_end(gaitid, tmp_path, monkeypatch):
     assert facts["strangers"] == 1
     assert facts["mated_searches"] >= 1
     assert facts["nonmated_searches"] >= 1
+    assert facts["people_recognised"] <= facts["match_right"]
+    assert facts["fnir_interval"][0] <= facts["fnir"] <= facts["fnir_interval"][1]
     assert facts["match_right"] + facts["match_wrong"] + facts["missed"] == facts["mated_searches"]
     page = (out / "report.html").read_text()
     assert "SYNTHETIC" in page
@@ -47,6 +49,24 @@ def test_day_two_has_the_same_people_in_other_clothes_and_strangers():
     assert {walker.session for walker in second.walkers} == {1}
     assert {walker.condition for walker in second.walkers} == {"nm", "cl"}
     assert not np.allclose(first.camera.position, second.camera.position)
+
+
+def test_nobody_overtakes():
+    for scene in plan(8, 4, 3):
+        assert [walker.identity for walker in scene.walkers] != list(range(len(scene.walkers)))
+        starts, ends = np.array([(w.start_s, w.start_s + w.seconds) for w in scene.walkers]).T
+        assert (np.diff(starts) > 2).all()
+        assert (np.diff(ends) > 2).all()
+        assert scene.seconds >= ends.max()
+
+
+@pytest.mark.parametrize(
+    ("count", "total", "expected"),
+    [(0, 0, (0.0, 1.0)), (0, 10, (0.0, 0.278)), (5, 10, (0.237, 0.763)), (10, 10, (0.722, 1.0))],
+)
+def test_intervals_of_few_walks_are_wide(count, total, expected):
+    """Worked by hand: 5 of 10 is 0.5 +- 1.96 * sqrt(0.025 + 0.0096) / 1.384."""
+    assert interval(count, total) == pytest.approx(expected, abs=1e-3)
 
 
 def _walk(boxes):
