@@ -82,7 +82,8 @@ def main() -> None:
     parser.add_argument("--rival", type=Path)
     parser.add_argument("--people", type=int, default=500, help="identities of the spread table")
     parser.add_argument("--identities", type=int, default=100, help="identities of the controls")
-    parser.add_argument("--days", type=int, default=3, help="days of the controls' probes")
+    parser.add_argument("--groups", type=int, default=4, help="times as many of the controls, disjoint")
+    parser.add_argument("--workers", type=int, default=1, help="processes for the controls")
     parser.add_argument("--only", choices=("throughput", "spreads", "controls", "masks"), nargs="*")
     arguments = parser.parse_args()
     cv2.setNumThreads(1)
@@ -97,12 +98,7 @@ def main() -> None:
         result["spreads"] = {"people": arguments.people, "days": 3, "walks": 3}
         result["spreads"] |= spreads.table(Cohort(0, "train"), arguments.people)
     if "controls" in wanted:
-        found = controls.table(arguments.identities, arguments.days, 1)
-        result["controls"] = {
-            "people": arguments.identities,
-            "probes of each": arguments.days,
-            **controls.summary(found),
-        }
+        result["controls"] = controls.described(arguments.identities, arguments.groups, arguments.workers)
     if "masks" in wanted and arguments.video:
         result["masks"] = mask_statistics.table(arguments.video)
     file.parent.mkdir(exist_ok=True)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from gaitid.quality import QualityPolicy, analyse, assess
 from gaitid.records import GaitSequence, Reason
 from gaitid.settings import build
-from gaitid.synthetic import Cohort
+from gaitid.synthetic import Cohort, Pace
 from gaitid.synthetic.depth import Sensor
 from tests.drawn import phases, silhouettes, skeletons, walk
 
@@ -52,6 +52,22 @@ def test_cadence_survives_lost_frames(stream):
     draw = silhouettes if stream == "silhouette" else skeletons
     quality = assess(GaitSequence({stream: draw(phases(kept, 105))}, kept))
     assert quality.cadence == pytest.approx(105, rel=0.06)
+
+
+@pytest.mark.parametrize(
+    ("pace", "usable", "reasons"),
+    [
+        (Pace.steady(0.0), False, {Reason.STANDING}),
+        (Pace.start_and_stop(3.0, 5.0), False, {Reason.STANDING}),  # three of four seconds
+        (Pace.start_and_stop(1.0, 5.0), True, set()),
+        (Pace.steady(), True, set()),
+    ],
+    ids=["stands", "starts late", "starts", "walks"],
+)
+def test_a_synthetic_walker_who_stands_is_told_from_one_who_walks(pace, usable, reasons):
+    quality = assess(Cohort(0, "test").sequence(0, frames=100, pace=pace).sequence())
+    assert quality.usable == usable
+    assert set(quality.reasons) == reasons
 
 
 def test_a_long_gap_is_no_walking_time():
