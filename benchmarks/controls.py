@@ -1,18 +1,19 @@
 """How hard the synthetic task is: GEI nearest neighbour across days, with shape or motion taken away.
 
-    PYTHONPATH=. python benchmarks/controls.py [--people 100] [--groups 4] [--workers 1] [--out JSON]
+    PYTHONPATH=. python benchmarks/controls.py [--people 100] [--groups 4] [--workers 1] [--encoder NAME]
 
 Gallery: two walks of day 0 in normal clothes at 90 degrees. Probes: walks of later days in other clothes, one
 a day, at 90, 72 and 54 degrees. "Shape only": everybody has the same style. "Motion only": everybody has the
-same body; clothes vary in all. Groups are disjoint people of the test split, each searched in its own
-gallery. Intervals are a bootstrap over people, ratios to the full score included; a ratio above chance has
-1 / people taken off both scores.
+same body. "Neither": both; clothes vary in all, and what they tell of sex stays. Groups are disjoint people
+of the test split, each searched in its own gallery. Intervals are a bootstrap over people, ratios to the full
+score included; a ratio above chance has 1 / people taken off both scores.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import sys
 from collections.abc import Sequence
 from itertools import product
 from pathlib import Path
@@ -21,28 +22,41 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from gaitid.encoders.base import load_encoder
 from gaitid.evaluation.provenance import provenance
 from gaitid.synthetic import CONDITIONS, Camera, Cohort
 from gaitid.workers import pool
 
-KINDS = {"full": (1.0, 1.0), "shape only": (1.0, 0.0), "motion only": (0.0, 1.0)}
+KINDS = {"full": (1.0, 1.0), "shape only": (1.0, 0.0), "motion only": (0.0, 1.0), "neither": (0.0, 0.0)}
 DAYS = {0: 3, 18: 3, 36: 9}
 """Degrees apart, and days of probes: the fewer are found, the more it takes to tell how many."""
-CELLS = tuple(product(CONDITIONS, DAYS))
 SAME_DAY = "nm 0, same day"
 VIEW, GALLERY, RESAMPLES = 90.0, 2, 2000
 
 Hits = NDArray[np.float64]
 
 
-def energy(
-    cohort: Cohort, identity: int, session: int, number: int, condition: str, view: float
-) -> NDArray[np.float32]:
-    """Mean silhouette of one noisy walk."""
-    camera = Camera.beside(view, distance=6.0, height=1.5, focal=330.0)
-    walk = cohort.sequence(identity, session, number, condition=condition, view=view, camera=camera)
-    good = walk.silhouettes[walk.silhouettes.any((1, 2))]
-    return np.asarray(good.mean(0).ravel(), np.float32)
+class Seen:
+    """A cohort as one recogniser sees it: by mean silhouettes, or by the vectors of an encoder."""
+
+    def __init__(self, kind: str, encoder: str | None) -> None:
+        shape, motion = KINDS[kind]
+        self._cohort = Cohort(0, "test", shape=shape, motion=motion)
+        self._encoder = None if encoder is None else load_encoder(encoder)
+
+    def walks(
+        self, people: Sequence[int], turns: Sequence[tuple[int, int]], condition: str, view: float
+    ) -> NDArray[np.float32]:
+        """(turns, people, D); a turn is a day and the number of the walk on it."""
+        return np.stack([[self._one(i, *turn, condition, view) for i in people] for turn in turns])
+
+    def _one(self, identity: int, day: int, number: int, condition: str, view: float) -> NDArray[np.float32]:
+        camera = Camera.beside(view, distance=6.0, height=1.5, focal=330.0)
+        walk = self._cohort.sequence(identity, day, number, condition=condition, view=view, camera=camera)
+        if self._encoder is not None:
+            return self._encoder(walk.sequence(modalities=tuple(self._encoder.modalities))).vector
+        good = walk.silhouettes[walk.silhouettes.any((1, 2))]
+        return np.asarray(good.mean(0).ravel(), np.float32)
 
 
 def hits(gallery: NDArray[np.float32], probe: NDArray[np.float32]) -> Hits:
@@ -54,34 +68,34 @@ def hits(gallery: NDArray[np.float32], probe: NDArray[np.float32]) -> Hits:
     return np.asarray(right.reshape(len(probe), people).mean(0))
 
 
-def walks(
-    cohort: Cohort, people: Sequence[int], turns: Sequence[tuple[int, int]], condition: str, view: float
-) -> NDArray[np.float32]:
-    """(turns, people, D) energies; a turn is a day and the number of the walk on it."""
-    return np.stack([[energy(cohort, i, *turn, condition, view) for i in people] for turn in turns])
-
-
-def measure(kind: str, people: range) -> dict[str, Hits]:
+def measure(kind: str, people: range, encoder: str | None, apart: Sequence[int]) -> dict[str, Hits]:
     """By cell, the share of each person's probes that found the person among these people."""
     cv2.setNumThreads(1)
-    shape, motion = KINDS[kind]
-    cohort = Cohort(0, "test", shape=shape, motion=motion)
-    gallery = walks(cohort, people, [(0, n) for n in range(GALLERY)], "nm", VIEW)
-    found = {SAME_DAY: hits(gallery, walks(cohort, people, [(0, GALLERY)], "nm", VIEW))}
-    for condition, apart in CELLS:
-        days = [(day, 0) for day in range(1, 1 + DAYS[apart])]
-        found[f"{condition} {apart}"] = hits(gallery, walks(cohort, people, days, condition, VIEW - apart))
+    seen = Seen(kind, encoder)
+    gallery = seen.walks(people, [(0, n) for n in range(GALLERY)], "nm", VIEW)
+    found = {SAME_DAY: hits(gallery, seen.walks(people, [(0, GALLERY)], "nm", VIEW))}
+    for condition, angle in product(CONDITIONS, apart):
+        days = [(day, 0) for day in range(1, 1 + DAYS[angle])]
+        found[f"{condition} {angle}"] = hits(gallery, seen.walks(people, days, condition, VIEW - angle))
     return found
 
 
-def table(people: int, groups: int, workers: int = 1) -> dict[str, dict[str, Hits]]:
+def table(
+    people: int,
+    groups: int,
+    workers: int = 1,
+    encoder: str | None = None,
+    kinds: Sequence[str] = tuple(KINDS),
+    apart: Sequence[int] = tuple(DAYS),
+) -> dict[str, dict[str, Hits]]:
     """By kind and cell, the share of each person's probes that found the person."""
-    parts = list(product(KINDS, [range(k * people, (k + 1) * people) for k in range(groups)]))
+    galleries = [range(k * people, (k + 1) * people) for k in range(groups)]
+    parts = list(product(kinds, galleries, [encoder], [apart]))
     with pool(workers) as processes:
         done = list(processes.map(measure, *zip(*parts, strict=True)))
     found: dict[str, dict[str, Hits]] = {}
-    for kind in KINDS:
-        own = [cells for (name, _), cells in zip(parts, done, strict=True) if name == kind]
+    for kind in kinds:
+        own = [cells for (name, *_), cells in zip(parts, done, strict=True) if name == kind]
         found[kind] = {cell: np.concatenate([cells[cell] for cells in own]) for cell in own[0]}
     return found
 
@@ -98,9 +112,10 @@ def summary(found: dict[str, dict[str, Hits]], people: int) -> dict[str, dict[st
             if kind != "full":
                 rows[cell][f"{kind} / full"] = _ratio(cells[cell], full, drawn, 0.0)
                 rows[cell][f"{kind} / full, above chance"] = _ratio(cells[cell], full, drawn, 1 / people)
-    rows["nm 0, same day less other day"] = {
-        kind: _interval(cells[SAME_DAY] - cells["nm 0"], drawn) for kind, cells in found.items()
-    }
+    if "nm 0" in found["full"]:
+        rows["nm 0, same day less other day"] = {
+            kind: _interval(cells[SAME_DAY] - cells["nm 0"], drawn) for kind, cells in found.items()
+        }
     return rows
 
 
@@ -118,10 +133,11 @@ def _rounded(value: float, drawn: NDArray[np.float64]) -> list[float]:
     return [round(float(v), 3) for v in (value, *np.nanquantile(drawn, (0.025, 0.975)))]
 
 
-def described(people: int, groups: int, workers: int = 1) -> dict[str, object]:
-    """The table with what it was made of."""
-    cells = summary(table(people, groups, workers), people)
-    return {"people": people, "groups": groups, "probes of each by degrees apart": DAYS, "cells": cells}
+def described(people: int, found: dict[str, dict[str, Hits]], recogniser: str) -> dict[str, object]:
+    """The summary with what it was made of."""
+    groups = len(found["full"][SAME_DAY]) // people
+    made_of = {"recogniser": recogniser, "people": people, "groups": groups}
+    return {**made_of, "probes of each by degrees apart": DAYS, "cells": summary(found, people)}
 
 
 def main() -> None:
@@ -130,13 +146,20 @@ def main() -> None:
     parser.add_argument("--people", type=int, default=100)
     parser.add_argument("--groups", type=int, default=4)
     parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--encoder", help="search by its vectors instead of mean silhouettes")
+    parser.add_argument("--kinds", nargs="*", choices=KINDS, default=list(KINDS))
+    parser.add_argument("--apart", nargs="*", type=int, choices=DAYS, default=list(DAYS))
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
-    found = described(options.people, options.groups, options.workers)
-    for cell, row in found["cells"].items():
+    found = table(
+        options.people, options.groups, options.workers, options.encoder, options.kinds, options.apart
+    )
+    told = described(options.people, found, options.encoder or "mean silhouette")
+    for cell, row in told["cells"].items():
         print(f"{cell:15s}", *(f"{name} {v:.2f} ({a:.2f}-{b:.2f})" for name, (v, a, b) in row.items()))
     if options.out:
-        text = json.dumps({**provenance("python benchmarks/controls.py"), **found}, indent=1)
+        origin = provenance(" ".join(["python benchmarks/controls.py", *sys.argv[1:]]))
+        text = json.dumps({**origin, **told}, indent=1)
         options.out.write_text(text + "\n")
 
 

@@ -98,7 +98,8 @@ def main() -> None:
         result["spreads"] = {"people": arguments.people, "days": 3, "walks": 3}
         result["spreads"] |= spreads.table(Cohort(0, "train"), arguments.people)
     if "controls" in wanted:
-        result["controls"] = controls.described(arguments.identities, arguments.groups, arguments.workers)
+        found = controls.table(arguments.identities, arguments.groups, arguments.workers)
+        result["controls"] = controls.described(arguments.identities, found, "mean silhouette")
     if "masks" in wanted and arguments.video:
         result["masks"] = mask_statistics.table(arguments.video)
     file.parent.mkdir(exist_ok=True)

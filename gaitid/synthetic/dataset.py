@@ -24,6 +24,9 @@ from gaitid.workers import pool
 
 Bytes = NDArray[np.uint8]
 
+GENERATION = 2
+"""Rises with every change of the golden hashes of clean masks, so that no cache mixes old walks with new."""
+
 
 @dataclass(frozen=True, slots=True)
 class Item:
@@ -218,7 +221,7 @@ class CohortDataset:
 
     def _name(self, item: Item) -> str:
         cohort = self.cohort
-        words = repr((cohort.seed, cohort.split, cohort.shape, cohort.motion, asdict(item)))
+        words = repr((GENERATION, cohort.seed, cohort.split, cohort.shape, cohort.motion, asdict(item)))
         return hashlib.sha256(words.encode()).hexdigest()[:32]
 
 

@@ -10,7 +10,7 @@ from gaitid.records import SILHOUETTE, SKELETON
 from gaitid.synthetic import CONDITIONS, VIEWS, Camera, Cohort, Pace, Path
 
 COHORT = Cohort(0, "test")
-GOLDEN = {  # sha256 of shape, window corners and bit-packed clean masks, first 16 digits
+GOLDEN = {  # sha256 of shape, window corners and bit-packed clean masks, first 16 digits; see `GENERATION`
     "nm": ((0, 0, 0, "nm", 90.0), "e36ab22a1c227d1e"),
     "bg": ((1, 1, 0, "bg", 36.0), "8caeec2157ec332d"),
     "cl": ((2, 0, 1, "cl", 180.0), "ebdcd0372e775b24"),

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from gaitid.errors import InputError
-from gaitid.synthetic import Cohort, CohortDataset, Item, plan_grid, plan_varied
+from gaitid.synthetic import Cohort, CohortDataset, Item, dataset, plan_grid, plan_varied
 
 COHORT = Cohort(2, "train")
 
@@ -62,6 +62,13 @@ def test_the_cache_changes_nothing(tmp_path):
     damaged = next((tmp_path / "new").iterdir())
     damaged.write_bytes(b"not an archive")
     assert all(same(cached[i], first[i]) for i in range(len(items)))
+
+
+def test_a_cache_of_another_generator_is_not_read(tmp_path, monkeypatch):
+    CohortDataset(COHORT, [Item(0, frames=4)], cache=tmp_path).walk(0)
+    monkeypatch.setattr(dataset, "GENERATION", dataset.GENERATION + 1)
+    CohortDataset(COHORT, [Item(0, frames=4)], cache=tmp_path).walk(0)
+    assert len(list(tmp_path.iterdir())) == 2
 
 
 def test_an_epoch_brings_new_noise_on_the_same_walk():
