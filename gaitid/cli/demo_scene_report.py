@@ -123,7 +123,7 @@ def summary(story: Story) -> dict[str, Any]:
 
 
 def interval(count: int, total: int) -> tuple[float, float]:
-    """95 % interval of a share of which `count` of `total` were seen; Wilson 1927, eq. 5."""
+    """95 % interval of a share of which `count` of `total` were seen (Wilson 1927)."""
     if total == 0:
         return 0.0, 1.0
     z, share = 1.96, count / total
