@@ -15,9 +15,11 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from gaitid.errors import InputError, StoreCorrupt, StoreError
+from gaitid.gallery import failpoints
+from gaitid.gallery.store import IDENTITY
 from gaitid.records import ErasureReceipt
 
-FILE = "gaitid.identity"
+FILE = IDENTITY
 """Name of the key's file in the data directory: 32 bytes."""
 
 
@@ -27,7 +29,7 @@ def sign(receipt: ErasureReceipt, directory: Path) -> ErasureReceipt:
     Raises:
         StoreError: The key cannot be made or read.
     """
-    key = _key(directory / FILE)
+    key = load(directory / FILE)
     named = replace(receipt, public_key=key.public_key().public_bytes_raw())
     return replace(named, signature=key.sign(named.statement()))
 
@@ -46,7 +48,13 @@ def check(receipt: ErasureReceipt) -> None:
         ) from error
 
 
-def _key(path: Path) -> Ed25519PrivateKey:
+def load(path: Path) -> Ed25519PrivateKey:
+    """The key in a file; made when there is none.
+
+    Raises:
+        StoreCorrupt: The file holds something else.
+        StoreError: It cannot be made or read.
+    """
     try:
         if not path.exists():
             _make(path)
@@ -68,10 +76,12 @@ def _make(path: Path) -> None:
             file.write(Ed25519PrivateKey.generate().private_bytes_raw())
             file.flush()
             os.fsync(file.fileno())
+        failpoints.reached("before identity link")
         try:
             os.link(fresh, path)
         except FileExistsError:
             return
+        failpoints.reached("after identity link")
         folder = os.open(path.parent, os.O_RDONLY)
         try:
             os.fsync(folder)

@@ -135,7 +135,7 @@ class KeyRing:
             )
         try:
             return AESGCM(keys[name]).decrypt(wrapped[:_NONCE], wrapped[_NONCE:], b"key\0" + bound)
-        except (InvalidTag, ValueError) as error:
+        except (InvalidTag, ValueError, TypeError) as error:  # TypeError: there is no data key
             raise KeyMissing(
                 f"key {name!r} does not open a data key",
                 "the key that wrapped it, and the row unchanged",

@@ -9,9 +9,12 @@ import sqlite3
 from pathlib import Path
 
 from gaitid.errors import StoreCorrupt, StoreError, StoreLocked, StoreReadOnly
+from gaitid.gallery import checksums
 
 DENIED = (errno.EACCES, errno.EPERM, errno.EROFS)
 """Error numbers of a file system that may not be written."""
+FAILURES = (OSError, sqlite3.Error, UnicodeDecodeError)
+"""What the file system and SQLite raise; the last when a damaged text is part of an error's message."""
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 # The n-th entry brings a database from schema version n to n + 1; entries are never changed.
@@ -73,6 +76,15 @@ _MIGRATIONS: tuple[tuple[str, ...], ...] = (
         "CREATE TABLE state (name BLOB NOT NULL, secret BLOB NOT NULL, changes INTEGER NOT NULL) STRICT",
         "INSERT INTO state VALUES (randomblob(16), randomblob(32), 0)",
     ),
+    (
+        "ALTER TABLE galleries ADD COLUMN checksum INTEGER NOT NULL DEFAULT 4611686018427387904",
+        "ALTER TABLE subjects ADD COLUMN checksum INTEGER NOT NULL DEFAULT 4611686018427387904",
+        "ALTER TABLE templates ADD COLUMN checksum INTEGER NOT NULL DEFAULT 4611686018427387904",
+        "ALTER TABLE calibrations ADD COLUMN checksum INTEGER NOT NULL DEFAULT 4611686018427387904",
+        "ALTER TABLE state ADD COLUMN marked INTEGER NOT NULL DEFAULT 0",  # changes last told to a mark
+        "ALTER TABLE state ADD COLUMN checksum INTEGER NOT NULL DEFAULT 4611686018427387904",
+        "UPDATE state SET marked = changes",
+    ),
 )
 SCHEMA = len(_MIGRATIONS)
 """Version of the database layout, kept in ``PRAGMA user_version``."""
@@ -118,7 +130,7 @@ def open_database(path: Path) -> sqlite3.Connection:
     try:
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
         db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-        _check_health(db, path)
+        check_health(db, path)
         mode = db.execute("PRAGMA journal_mode = WAL").fetchone()[0]
         if mode != "wal":
             raise StoreError(f"{path} has journal mode {mode}", "WAL", "use a local file system")
@@ -127,49 +139,93 @@ def open_database(path: Path) -> sqlite3.Connection:
         db.execute("PRAGMA foreign_keys = ON")
         db.execute("PRAGMA temp_store = MEMORY")  # no template in the system's temporary directory
         _migrate(db)
+        checksums.install(db)
         db.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # a deletion cut short is finished here
         return db
     except BaseException as error:
         if db is not None:
             db.close()
-        if isinstance(error, OSError | sqlite3.Error):
+        if isinstance(error, FAILURES):
             raise typed(error, path) from error
         raise
 
 
-def _check_health(db: sqlite3.Connection, path: Path) -> None:
-    found = db.execute("PRAGMA quick_check(1)").fetchone()[0]
+def check_health(db: sqlite3.Connection, path: Path) -> int:
+    """Check pages, layout and rows of a database of any version (4 CPU s a million templates).
+
+    Returns:
+        Its schema version; 0 = it is empty.
+
+    Raises:
+        StoreCorrupt: It is damaged, of a newer gaitid, or of another program.
+    """
+    found = db.execute("PRAGMA integrity_check(1)").fetchone()[0]
     if found != "ok":
         raise corrupt(path, found)
-    version = db.execute("PRAGMA user_version").fetchone()[0]
+    version = int(db.execute("PRAGMA user_version").fetchone()[0])
     if version > SCHEMA:
         raise StoreCorrupt(
             f"{path} has schema version {version}", f"{SCHEMA} or older", "open it with a newer gaitid"
         )
     if version == 0 and db.execute("SELECT 1 FROM sqlite_master").fetchone():
         raise corrupt(path, "it belongs to another program")
+    if _layout(db) != _layout_of(version):
+        raise corrupt(path, f"its tables are not those of schema version {version}")
+    if row := checksums.damaged(db) or _stray(db):
+        raise corrupt(path, row)
+    return version
+
+
+def _stray(db: sqlite3.Connection) -> str:
+    found = db.execute("PRAGMA foreign_key_check").fetchone()
+    return f"row {found[1]} of {found[0]} belongs to nothing" if found else ""
+
+
+def _layout(db: sqlite3.Connection) -> list[tuple[object, ...]]:
+    """Tables with their columns, indexes and references; not their text, which SQLite may write anew."""
+    found: list[tuple[object, ...]] = []
+    for (table,) in db.execute("SELECT name FROM main.sqlite_master WHERE type = 'table' ORDER BY name"):
+        for what in ("table_xinfo", "index_list", "foreign_key_list"):
+            rows = db.execute(f"SELECT * FROM pragma_{what}(?)", (table,))  # noqa: S608
+            found.extend((table, what, *row) for row in rows)
+    return found
+
+
+def _layout_of(version: int) -> list[tuple[object, ...]]:
+    db = sqlite3.connect(":memory:")
+    try:
+        _run_migrations(db, 0, version)
+        return _layout(db)
+    finally:
+        db.close()
 
 
 def _migrate(db: sqlite3.Connection) -> None:
     db.execute("BEGIN IMMEDIATE")  # also finds out here that the database cannot be written
     version = db.execute("PRAGMA user_version").fetchone()[0]
-    for statements in _MIGRATIONS[version:]:
-        for statement in statements:
-            db.execute(statement)
+    _run_migrations(db, version, SCHEMA)
+    if version < SCHEMA:
+        checksums.renew(db)
     db.execute(f"PRAGMA user_version = {SCHEMA}")
     db.execute("COMMIT")
 
 
+def _run_migrations(db: sqlite3.Connection, start: int, end: int) -> None:
+    for statements in _MIGRATIONS[start:end]:
+        for statement in statements:
+            db.execute(statement)
+
+
 def typed(error: BaseException, path: Path) -> BaseException:
     """The gaitid error of a failure of SQLite or of the file system; others stay what they are."""
-    if not isinstance(error, OSError | sqlite3.Error):
+    if not isinstance(error, FAILURES):
         return error
     text = str(error)
     if "readonly" in text or (isinstance(error, OSError) and error.errno in DENIED):
         return StoreReadOnly(
             f"{path} cannot be written ({text})", "a writable file", "correct its permissions"
         )
-    if "malformed" in text or "not a database" in text:
+    if isinstance(error, UnicodeDecodeError) or "malformed" in text or "not a database" in text:
         return corrupt(path, text)
     return StoreError(f"{path}: {text}", "nothing was changed", "free disk space or repair the disk")
 

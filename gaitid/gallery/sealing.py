@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from gaitid.errors import KeyMissing
+from gaitid.gallery import failpoints
 
 if TYPE_CHECKING:  # cryptography is imported by those who use keys
     from gaitid.gallery.keys import DataKey, KeyRing
@@ -95,6 +96,7 @@ class Sealing:
                 self._seal_templates(subject, self.new_key(gallery, contract, subject))
             else:
                 self._keep(subject, *self._ring.rewrap(name, wrapped, _bound(gallery, contract, subject)))
+            failpoints.reached("subject under new key")
         return [row[0] for row in rows]
 
     def _seal_templates(self, subject: int, key: DataKey | None) -> None:

@@ -2,6 +2,7 @@
 
     <directory>/gaitid.db      galleries, subjects, templates (WAL, synchronous=FULL)
     <directory>/gaitid.lock    held by the one process that may open the directory
+    <directory>/gaitid.identity    signs receipts, see `identity`
 
 A change is acknowledged after its commit has reached the disk. Changes that arrive while a commit
 is under way share the next one (group commit). A deletion overwrites what it frees
@@ -19,7 +20,7 @@ import os
 import sqlite3
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, astuple, dataclass, field
 from functools import partial
@@ -40,13 +41,15 @@ from gaitid.errors import (
     SubjectHeld,
     SubjectNotFound,
 )
+from gaitid.gallery import failpoints
 from gaitid.gallery.calibration import ScoreLaw
 from gaitid.gallery.mark import Mark
+from gaitid.gallery.mark import check as check_mark
 from gaitid.gallery.policy import Policy
 from gaitid.gallery.rows import Change, Contents, GalleryRow, Sample
 from gaitid.gallery.schema import corrupt, open_database, take_lock, typed
 from gaitid.gallery.sealing import Sealing, sealed
-from gaitid.gallery.traces import scan, windows
+from gaitid.gallery.traces import name_traces, scan, windows
 from gaitid.records import (
     Embedding,
     Fusion,
@@ -64,12 +67,18 @@ if TYPE_CHECKING:  # cryptography is imported by those who use keys
 
 T = TypeVar("T")
 
-DATABASE, LOCK = "gaitid.db", "gaitid.lock"
+DATABASE, LOCK, IDENTITY = "gaitid.db", "gaitid.lock", "gaitid.identity"
 
+_PAGES, _PAUSE_S = 256, 0.001
+"""Pages (of 4 KiB) copied while changes wait, and how long the copy then waits for them, seconds."""
+
+_COUNT = "UPDATE state SET changes = changes + 1 RETURNING changes"
+_COUNT_MARKED = "UPDATE state SET changes = changes + 1, marked = changes + 1 RETURNING changes"
 _TEMPLATES = (
     "SELECT t.id, s.name, s.enrolled_at, t.vector, s.key_name, s.data_key, s.id"
     " FROM templates t JOIN subjects s ON s.id = t.subject WHERE "
 )
+_NAMED = "SELECT gallery, id, name, enrolled_at FROM subjects WHERE "
 _DRAWN = (  # by Knuth's multiplicative hash of their keys
     "s.id IN (SELECT id FROM subjects WHERE gallery = ? ORDER BY id * 2654435761 % 4294967296 LIMIT ?)"
 )
@@ -148,7 +157,9 @@ class Store:
             self._mark.close()
 
     def _marked(self, path: Path) -> Mark:
-        name, secret, changes = self._db.execute("SELECT name, secret, changes FROM state").fetchone()
+        name, secret, marked = self._db.execute("SELECT name, secret, marked FROM state").fetchone()
+        check_mark(path, name, secret, marked)
+        (changes,) = self._db.execute("UPDATE state SET marked = changes RETURNING changes").fetchone()
         return Mark(path, name, secret, changes)
 
     def check_open(self) -> None:
@@ -204,7 +215,7 @@ class Store:
             [row[1] for row in rows],
             [row[2] for row in rows],
             vectors.reshape(-1, gallery.dimension),
-            {row[0]: _terms(row[1:]) for row in terms},
+            {row[0]: terms_of(row[1:]) for row in terms},
             revision,
             Policy(OperatingPoint(*rule), None if law is None else ScoreLaw.loads(law)),
         )
@@ -306,14 +317,7 @@ class Store:
         def change() -> Change:
             revision = self._grow(gallery)
             now = time.time()
-            if self._subject(gallery, name) is not None:
-                raise subject_exists(gallery.name, name)
-            subject = self._insert(
-                "INSERT INTO subjects (gallery, name, enrolled_at) VALUES (?, ?, ?)",
-                (gallery.key, name, now),
-            )
-            key = self._sealing.new_key(gallery.key, gallery.contract, subject)
-            return Change(self._insert_templates(subject, key, samples, now), revision, now)
+            return Change(self._insert_subject(gallery, name, samples, now), revision, now)
 
         return self._commit(_Task(change, then, erases=False))
 
@@ -335,6 +339,27 @@ class Store:
                 raise subject_not_found(gallery.name, name)
             key = self._sealing.key(gallery.key, gallery.contract, subject)
             return Change(self._insert_templates(subject, key, samples, now), revision, now)
+
+        return self._commit(_Task(change, then, erases=False))
+
+    def add_subjects(
+        self,
+        gallery: GalleryRow,
+        people: Mapping[str, Sequence[Sample]],
+        then: Callable[[Change], None],
+    ) -> Change:
+        """Add many new subjects in one change, all or nothing; ids in the order of the samples.
+
+        Raises:
+            GalleryNotFound: The gallery was deleted.
+            SubjectExists: The gallery has one of them.
+        """
+
+        def change() -> Change:
+            revision = self._grow(gallery)
+            now = time.time()
+            ids = [self._insert_subject(gallery, name, samples, now) for name, samples in people.items()]
+            return Change(np.concatenate([np.empty(0, np.int64), *ids]), revision, now)
 
         return self._commit(_Task(change, then, erases=False))
 
@@ -380,12 +405,13 @@ class Store:
             rows = self._db.execute(
                 "SELECT id, vector FROM templates WHERE subject = ?", (subject,)
             ).fetchall()
-            key, is_held = self._db.execute(
-                "DELETE FROM subjects WHERE id = ? RETURNING data_key, legal_hold", (subject,)
+            key, is_held, enrolled_at = self._db.execute(
+                "DELETE FROM subjects WHERE id = ? RETURNING data_key, legal_hold, enrolled_at", (subject,)
             ).fetchone()
             if is_held:
                 raise subject_held(name)
             traces = windows([key or b"", *(row[1] for row in rows)])
+            traces += name_traces(gallery.key, subject, name, enrolled_at)
             return Change(np.array([row[0] for row in rows], np.int64), revision, time.time(), traces)
 
         return self._commit(_Task(change, then, erases=True))
@@ -417,27 +443,70 @@ class Store:
                     str(row[4]),
                     name,
                     Embedding(np.frombuffer(vector, "<f4").astype(np.float32), gallery.contract),
-                    None if row[5] is None else _quality(row[5]),
+                    None if row[5] is None else quality_of(row[5]),
                     row[6],
                     Origin(*row[7:9]),
                 )
                 for vector, row in zip(plain, rows, strict=True)
             ),
-            _terms(rows[0][10:]),
+            terms_of(rows[0][10:]),
         )
+
+    def copy(self, path: Path) -> None:
+        """Copy the database into a new file; it becomes what the database is when the copy is done.
+
+        Changes go on meanwhile, and erasures reach what is copied already.
+
+        Raises:
+            StoreError: The copy cannot be written, or the store was closed meanwhile.
+        """
+
+        def pause(*_: int) -> None:
+            failpoints.reached("within backup copy")
+            self._mutex.release()
+            time.sleep(_PAUSE_S)
+            self._mutex.acquire()
+            self.check_open()
+
+        try:
+            target = sqlite3.connect(path)
+            try:
+                with self._mutex:
+                    self.check_open()
+                    self._db.backup(target, pages=_PAGES, progress=pause)
+                target.execute("PRAGMA journal_mode = DELETE")  # one file, without a log
+            finally:
+                target.close()
+        except sqlite3.Error as error:
+            raise typed(error, path) from error
 
     def scan(self, traces: tuple[bytes, ...]) -> int:
         """Look for traces of what was erased in all files; gives the bytes read.
 
-        The same vector in a template of another subject is no trace.
+        The same vector in a template of another subject, or the same subject enrolled again, is none.
+        SQLite overwrites what it frees, but leaves copies of rows in pages that it has rearranged (3
+        erasures of 1,000 found one). Then the whole database is written anew, which takes memory for all
+        of it; other changes wait.
 
         Raises:
-            StoreError: There is one.
+            StoreError: There is one still.
         """
-        return scan(self.directory, traces, self._is_alive)
+        try:
+            return scan(self.directory, traces, self._is_alive)
+        except StoreError:
+            self._write_anew()
+            return scan(self.directory, traces, self._is_alive)
+
+    def _write_anew(self) -> None:
+        with self._mutex:
+            self._read("VACUUM")
+        self._commit(_Task(lambda: None, lambda _: None, erases=True))
 
     def _is_alive(self, trace: bytes) -> bool:
         with self._mutex:
+            named = self._read(_NAMED + "instr(?, CAST(name AS BLOB))", trace)
+            if any(trace in name_traces(*row) for row in named):
+                return True
             return bool(self._read("SELECT 1 FROM templates WHERE instr(vector, ?) LIMIT 1", trace))
 
     # -- sealing -----------------------------------------------------------------------------------
@@ -461,6 +530,7 @@ class Store:
             _Task(partial(self._sealing.update_some, last), lambda _: None, erases=False)
         ):
             count, last = count + len(done), done[-1]
+            failpoints.reached("between rotation commits")
         if count:  # log and free pages still hold what was plain, and what older keys wrapped
             self._commit(_Task(lambda: None, lambda _: None, erases=True))
         return count
@@ -480,6 +550,17 @@ class Store:
             "SELECT id FROM subjects WHERE gallery = ? AND name = ?", (gallery.key, name)
         ).fetchone()
         return None if row is None else int(row[0])
+
+    def _insert_subject(
+        self, gallery: GalleryRow, name: str, samples: Sequence[Sample], now: float
+    ) -> NDArray[np.int64]:
+        if self._subject(gallery, name) is not None:
+            raise subject_exists(gallery.name, name)
+        subject = self._insert(
+            "INSERT INTO subjects (gallery, name, enrolled_at) VALUES (?, ?, ?)", (gallery.key, name, now)
+        )
+        key = self._sealing.new_key(gallery.key, gallery.contract, subject)
+        return self._insert_templates(subject, key, samples, now)
 
     def _insert_templates(
         self, subject: int, key: DataKey | None, samples: Sequence[Sample], now: float
@@ -521,9 +602,11 @@ class Store:
         tasks = [self._waiting.popleft() for _ in range(len(self._waiting))]
         try:
             self._transact(tasks)
+            failpoints.reached("before index apply")
             for task in tasks:
                 if task.error is None:
                     task.then(task.result[0])
+            failpoints.reached("after index apply")
             self._empty_log([task for task in tasks if task.erases and task.error is None])
         except BaseException as error:
             for task in tasks:
@@ -540,14 +623,17 @@ class Store:
             self._db.execute("BEGIN IMMEDIATE")
             for task in tasks:
                 self._attempt(task)
-            changes = self._db.execute("UPDATE state SET changes = changes + 1 RETURNING changes").fetchone()
+            (changes,) = self._db.execute(_COUNT if self._mark is None else _COUNT_MARKED).fetchone()
+            failpoints.reached("before commit")
             self._db.execute("COMMIT")
         except BaseException:
             with suppress(sqlite3.Error):  # a full disk has rolled back already
                 self._db.execute("ROLLBACK")
             raise
+        failpoints.reached("after commit")
         if self._mark is not None:
-            self._mark.move(changes[0])
+            self._mark.move(changes)
+            failpoints.reached("after mark")
 
     def _attempt(self, task: _Task[Any]) -> None:
         """Run one task of a transaction; one refused by its own check does not harm the others."""
@@ -563,11 +649,13 @@ class Store:
         """Finish committed erasures; on failure only they are told, for they alone ask for it."""
         if not erasures:
             return
+        failpoints.reached("before log emptied")
         try:
             busy, _, _ = self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
             cause = "another program reads the database" if busy else ""
         except sqlite3.Error as error:
             cause = str(error)
+        failpoints.reached("after log emptied")
         for task in erasures:
             if cause:
                 task.error = StoreError(
@@ -584,12 +672,14 @@ class Store:
             raise typed(error, self._path) from error
 
 
-def _quality(text: str) -> Quality:
+def quality_of(text: str) -> Quality:
+    """The quality of a stored text."""
     fields = json.loads(text)
     return Quality(**{**fields, "reasons": tuple(map(Reason, fields.get("reasons", ())))})
 
 
-def _terms(row: Sequence[Any]) -> Terms:
+def terms_of(row: Sequence[Any]) -> Terms:
+    """The terms of legal_basis, purpose, reference, expires_at, legal_hold as stored."""
     legal_basis, purpose, reference, expires_at, legal_hold = row
     return Terms(legal_basis, purpose, reference, expires_at, bool(legal_hold))
 

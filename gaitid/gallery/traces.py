@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
@@ -11,12 +12,28 @@ _WINDOW, _STEP, _MOST, _DISTINCT = 16, 512, 64, 8
 """A trace is 16 bytes with 8 different ones at least (not a run of zeros, which is in every file),
 taken every 512 bytes, 64 of them at most."""
 _BLOCK = 2**20
+_SIZES = (1, 2, 3, 4, 6, 8)
+"""Bytes of an integer of a record's type 1, 2, ... 6."""
 
 
 def windows(blobs: Iterable[bytes]) -> tuple[bytes, ...]:
     """Short pieces of all blobs that would be found if a part of one was left."""
     found = [window for blob in blobs for window in _windows(blob)]
     return tuple(found[:: -(-len(found) // _MOST)]) if found else ()
+
+
+def name_traces(gallery: int, subject: int, name: str, enrolled_at: float) -> tuple[bytes, ...]:
+    """What SQLite writes of a subject's name, in its row and in the index of names.
+
+    Other columns go along, so that nobody of a like name is meant.
+
+    Source: "Database File Format", sqlite.org, sec. 2.1 (records).
+    """
+    text = name.encode()
+    (gallery_type, gallery_bytes), (subject_type, subject_bytes) = _integer(gallery), _integer(subject)
+    types = bytes([gallery_type, *_varint(2 * len(text) + 13), subject_type])
+    entry = bytes([len(types) + 1]) + types + gallery_bytes + text + subject_bytes
+    return text + struct.pack(">d", enrolled_at), entry
 
 
 def scan(directory: Path, traces: tuple[bytes, ...], is_alive: Callable[[bytes], bool]) -> int:
@@ -41,6 +58,19 @@ def scan(directory: Path, traces: tuple[bytes, ...], is_alive: Callable[[bytes],
     return total
 
 
+def _integer(value: int) -> tuple[int, bytes]:
+    """Type and bytes of an integer >= 0 in a record."""
+    if value < 2:
+        return 8 + value, b""
+    kind, size = next((n + 1, size) for n, size in enumerate(_SIZES) if value < 2 ** (8 * size - 1))
+    return kind, value.to_bytes(size, "big")
+
+
+def _varint(value: int) -> bytes:
+    """A number below 2**14 as records have it."""
+    return bytes([value]) if value < 128 else bytes([0x80 | value >> 7, value & 0x7F])
+
+
 def _windows(blob: bytes) -> Iterator[bytes]:
     for block in range(0, len(blob), _STEP):
         for at in range(block, min(block + _STEP, len(blob) - _WINDOW + 1), _WINDOW):
@@ -50,6 +80,7 @@ def _windows(blob: bytes) -> Iterator[bytes]:
 
 
 def _search(path: Path, traces: tuple[bytes, ...]) -> tuple[int, list[bytes]]:
+    overlap = max(map(len, traces), default=1) - 1
     try:
         with path.open("rb") as file:
             found: set[bytes] = set()
@@ -58,7 +89,7 @@ def _search(path: Path, traces: tuple[bytes, ...]) -> tuple[int, list[bytes]]:
                 size += len(block)
                 content = rest + block
                 found.update(trace for trace in traces if trace in content)
-                rest = content[1 - _WINDOW :]
+                rest = content[len(content) - overlap :]
             return size, list(found)
     except FileNotFoundError:  # a temporary file that went meanwhile
         return 0, []

@@ -354,6 +354,48 @@ def test_nothing_of_a_deleted_subject_stays_in_any_file(tmp_path, dimension):
     store.close()
 
 
+def test_a_copy_of_a_row_that_was_moved_is_removed_when_a_scan_finds_it(tmp_path):
+    """SQLite leaves some where it rearranges pages; here one is put there."""
+    store = Store(tmp_path)
+    row = make_gallery(store)
+    store.add_subject(row, "zebra", [sample(1)], ignore)
+    store.add_subject(row, "ann", [sample(2)], ignore)
+    before = everything(tmp_path)
+    traces = store.delete_subject(row, "zebra", ignore).traces
+    assert len(traces) == 3
+    assert all(trace in before for trace in traces)  # a piece of the vector, the row, the index of names
+    size = store.scan(traces)
+    for trace in traces:
+        with (tmp_path / DATABASE).open("r+b") as file:
+            file.seek(file.read().rindex(bytes(64)) + 24)
+            file.write(trace)
+        assert trace in everything(tmp_path)
+        assert 0 < store.scan(traces) <= size
+        assert trace not in everything(tmp_path)
+    assert store.contents(row).subjects == ["ann"]
+    store.close()
+    Store(tmp_path).close()
+
+
+@pytest.mark.parametrize("name", ["a", "ann", "n" * 57, "n" * 58, "n" * 128])
+@pytest.mark.parametrize("subject", [1, 2, 127, 128, 40_000, 2**23, 2**31, 2**40, 2**60])
+def test_a_name_is_looked_for_as_sqlite_writes_it(tmp_path, name, subject):
+    store = Store(tmp_path)
+    row = make_gallery(store)
+    if subject > 1:
+        first = "INSERT INTO subjects (id, gallery, name, enrolled_at) VALUES (?, 1, 'first', 0)"
+        store._db.execute(first, (subject - 1,))
+    store.add_subject(row, name, [sample(2)], ignore)
+    store._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    before = everything(tmp_path)
+    traces = store.delete_subject(row, name, ignore).traces[-2:]
+    assert all(trace in before for trace in traces)
+    assert store.scan(traces) > 0
+    store.add_subject(row, name, [sample(2)], ignore)  # takes the same id, and is no trace of herself
+    store.scan(traces)
+    store.close()
+
+
 def test_a_deletion_cut_short_is_finished_at_the_next_start(tmp_path):
     """Killed after the commit, before the log was emptied."""
     store = Store(tmp_path / "one")
