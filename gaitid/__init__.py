@@ -42,7 +42,9 @@ _NAMES = {
 __all__ = ["__version__", "connect", *sorted(_NAMES)]
 
 
-def connect(target: str, *, encoder: str = "strider", key_file: Path | None = None) -> Matcher:
+def connect(
+    target: str, *, encoder: str = "strider", key_file: Path | None = None, backups: Path | None = None
+) -> Matcher:
     """The matcher at `target`; the caller cannot tell a local from a remote one.
 
     Args:
@@ -50,6 +52,7 @@ def connect(target: str, *, encoder: str = "strider", key_file: Path | None = No
         encoder: Name of the encoder of a local matcher; a server has its own.
         key_file: Keys that seal the templates of a local matcher; None = those of the environment
             variable GAITID_KEYS, and without it they are not sealed. A server has its own.
+        backups: Folder for the backups of a local matcher. A server has its own.
 
     Raises:
         GaitIdError: The directory cannot be used, or the address is malformed.
@@ -58,7 +61,7 @@ def connect(target: str, *, encoder: str = "strider", key_file: Path | None = No
     if target.startswith("local:"):
         local = import_module("gaitid.matcher")
         loaded = import_module("gaitid.encoders.base").load_encoder(encoder)
-        matcher = local.LocalMatcher(loaded, target[6:], keys=local.find_keys(key_file))
+        matcher = local.LocalMatcher(loaded, target[6:], keys=local.find_keys(key_file), backups=backups)
     else:
         matcher = import_module("gaitid.client").RemoteMatcher(target)
     return matcher

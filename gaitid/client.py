@@ -32,6 +32,7 @@ from gaitid.errors import (
     Unauthenticated,
 )
 from gaitid.records import (
+    Backup,
     Calibration,
     Decision,
     Embedding,
@@ -281,6 +282,11 @@ class RemoteMatcher:
         request = _request(match.ExtractTemplateRequest, sequence=wire.pack_sequence(sequence))
         answer = self._call(self._match.ExtractTemplate, request)
         return wire.unpack_embedding(answer.embedding), wire.unpack_quality(answer.quality)
+
+    def back_up(self) -> Backup:
+        """Write a backup of all galleries into the server's folder for backups."""
+        request = admin.CreateBackupRequest(request_id=_request_id())
+        return wire.unpack_backup(self._call(self._admin.CreateBackup, request).backup)
 
     def rotate_keys(self) -> int:
         """Read the keys of the galleries again, and bring every subject under the one in use."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
@@ -12,18 +12,21 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 from gaitid import __version__, registry
 from gaitid.encoders.base import Encoder, check_input
 from gaitid.errors import (
+    ConfigError,
     ContractMismatch,
     EnrolmentRejected,
     EnrolmentSuspect,
     InputError,
     SequenceTooShort,
 )
+from gaitid.gallery.backup import back_up
 from gaitid.gallery.gallery import Gallery
 from gaitid.gallery.policy import Policy, decide
 from gaitid.gallery.rows import GalleryRow, Sample
 from gaitid.gallery.store import Store, gallery_not_found
 from gaitid.quality import assess
 from gaitid.records import (
+    Backup,
     Calibration,
     Decision,
     Embedding,
@@ -222,6 +225,18 @@ class Matcher(Protocol):
         """
         ...
 
+    def back_up(self) -> Backup:
+        """Write a backup of all galleries into the folder for backups; calls go on meanwhile.
+
+        It is what they are when it is done. `gallery.backup.restore` makes a data directory of it.
+
+        Raises:
+            ConfigError: No folder for backups was named.
+            StoreError: It cannot be written.
+            StoreCorrupt: The galleries are damaged.
+        """
+        ...
+
     def rotate_keys(self) -> int:
         """Read the keys of the galleries again, and bring every subject under the one in use.
 
@@ -256,6 +271,7 @@ class LocalMatcher:
         index: Name in `registry.INDEXES`.
         keys: Seal templates on disk; None = they are not sealed. See `find_keys`.
         mark: File that tells a data directory that was rolled back; best on another disk. None = no mark.
+        backups: Folder for backups, outside of `data`; None = `back_up` is refused.
         assess: Gives the quality of a sequence; one that is not usable is not embedded. Another policy
             is ``functools.partial(quality.assess, policy=...)``.
 
@@ -273,10 +289,12 @@ class LocalMatcher:
         index: str = "faiss",
         keys: KeyRing | None = None,
         mark: Path | None = None,
+        backups: Path | None = None,
         assess: Callable[[GaitSequence], Quality] = assess,
     ) -> None:
         self._encoder = encoder
         self._assess = assess
+        self._backups = backups
         self._index = registry.resolve("indexes", index)
         self._store = Store(data, keys, mark=mark)
         try:
@@ -372,6 +390,34 @@ class LocalMatcher:
         change = held.add_templates(subject, [sample for _, sample in accepted])
         return Enrolment(subject, tuple(map(str, change.ids)), refused, change.revision, warnings)
 
+    def enrol_many(self, gallery: str, people: Mapping[str, Sequence[Embedding]]) -> int:
+        """Add many new subjects with their templates in one change, all or nothing, without any check.
+
+        For moving people from elsewhere; no duplicate is looked for, and quality counts as unknown.
+
+        Args:
+            gallery: Name of the gallery.
+            people: At least one embedding of each new subject.
+
+        Returns:
+            The new revision.
+
+        Raises:
+            SubjectExists: One of them is enrolled.
+        """
+        held = self._find(gallery)
+        for subject, embeddings in people.items():
+            check_name(subject, "subject")
+            if not embeddings:
+                raise InputError(f"subject {subject!r} has no embedding", "one or more", "leave it out")
+            for embedding in embeddings:
+                _check_probe(embedding, (Embedding,))
+                self._prepare(held, embedding)
+        if not people:
+            return held.describe().revision
+        vectors = {name: [one.vector for one in embeddings] for name, embeddings in people.items()}
+        return held.add_subjects(vectors).revision
+
     def list_subjects(self, gallery: str) -> list[SubjectInfo]:
         """See `Matcher.list_subjects`."""
         return self._find(gallery).subjects()
@@ -417,7 +463,7 @@ class LocalMatcher:
         return decide(found.candidates, quality, found.rule, found.revision)
 
     def delete_subject(self, gallery: str, subject: str) -> int:
-        """See `Matcher.delete_subject`; no file of the data directory keeps a trace of it."""
+        """See `Matcher.delete_subject`; its bytes are overwritten, `erase_subject` also looks for copies."""
         check_name(subject, "subject")
         return self._find(gallery).delete_subject(subject).revision
 
@@ -450,6 +496,12 @@ class LocalMatcher:
         _check_probe(sequence, (GaitSequence,))
         check_input(self._encoder, sequence)
         return self._encoder(sequence), self._assess(sequence)
+
+    def back_up(self) -> Backup:
+        """See `Matcher.back_up`."""
+        if self._backups is None:
+            raise ConfigError("no folder for backups was named", "one", "set backup_dir in server.toml")
+        return back_up(self._store, self._backups)
 
     def rotate_keys(self) -> int:
         """See `Matcher.rotate_keys`."""

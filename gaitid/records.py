@@ -626,6 +626,29 @@ class ErasureReceipt:
 
 
 @dataclass(frozen=True, slots=True)
+class Backup:
+    """A backup of all galleries; `gallery.backup.verify` tells whether it is whole.
+
+    Attributes:
+        name: Of its folder.
+        created_at: Unix seconds.
+        changes: How many changes the galleries had seen, as the mark counts them.
+        subjects: Number of subjects.
+        templates: Number of templates.
+        size_bytes: Size of its files together.
+        sha256: Of the database in it, 64 hexadecimal digits.
+    """
+
+    name: str
+    created_at: float
+    changes: int
+    subjects: int
+    templates: int
+    size_bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
 class ServerInfo:
     """A matcher's version, encoder, contract and wanted input.
 

@@ -34,6 +34,7 @@ from gaitid.records import (
     SILHOUETTE_SIZES,
     SKELETON,
     SKELETON_3D,
+    Backup,
     Calibration,
     CalibrationSource,
     Candidate,
@@ -585,6 +586,32 @@ def unpack_export(message: subject_service_pb2.ExportSubjectResponse) -> Subject
     )
     enrolled_at, terms = _unpack_time(message.enrolled_at), unpack_terms(message.terms)
     return SubjectExport(message.gallery, message.subject, enrolled_at, templates, terms)
+
+
+def pack_backup(backup: Backup) -> admin_service_pb2.Backup:
+    """The message of a backup."""
+    return admin_service_pb2.Backup(
+        name=backup.name,
+        created_at=_pack_time(backup.created_at),
+        changes=backup.changes,
+        subjects=backup.subjects,
+        templates=backup.templates,
+        size_bytes=backup.size_bytes,
+        sha256=backup.sha256,
+    )
+
+
+def unpack_backup(message: admin_service_pb2.Backup) -> Backup:
+    """The backup of a message."""
+    return Backup(
+        message.name,
+        _unpack_time(message.created_at),
+        message.changes,
+        message.subjects,
+        message.templates,
+        message.size_bytes,
+        message.sha256,
+    )
 
 
 def pack_info(info: ServerInfo) -> admin_service_pb2.GetServerInfoResponse:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 import gaitid
 from gaitid import registry
 from gaitid.encoders.base import load_encoder
-from gaitid.errors import GaitIdError, MissingDependency, StoreReadOnly
+from gaitid.errors import GaitIdError, InputError, MissingDependency, StoreReadOnly
 from gaitid.records import SILHOUETTE, SKELETON, SKELETON_3D, GaitSequence
 
 _PACKAGES = {
@@ -39,14 +39,22 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """Add the flags of ``gaitid doctor``."""
     parser.add_argument("--data", metavar="DIR", type=Path, help="also check this data directory")
     parser.add_argument("--key-file", metavar="FILE", type=Path, help="keys of that directory")
+    parser.add_argument("--mark-file", metavar="FILE", type=Path, help="mark of that directory")
+    parser.add_argument(
+        "--repair", action="store_true", help="first make anew what follows from the truth in that directory"
+    )
 
 
 def run(options: argparse.Namespace) -> int:
     """Print one line a check; 1 when one failed."""
+    if options.data is None and (options.repair or options.mark_file or options.key_file):
+        raise InputError("--repair, --key-file or --mark-file alone", "with --data", "name the directory")
     print(f"gaitid {gaitid.__version__}, Python {platform.python_version()}, {platform.platform()}")
     for extra, packages in _PACKAGES.items():
         print(f"  {extra:8} {', '.join(f'{name} {_version(name)}' for name in packages)}")
-    failed = sum(not _passes(name, check) for name, check in _checks(options.data, options.key_file))
+    failed = sum(not _passes(name, check) for name, check in _checks())
+    if options.data is not None:
+        failed += _data_failures(options.data, options.key_file, options.mark_file, repairs=options.repair)
     print("all is well" if not failed else f"{failed} check(s) failed")
     return 1 if failed else 0
 
@@ -69,13 +77,11 @@ def _passes(name: str, check: Callable[[], str]) -> bool:
     return True
 
 
-def _checks(data: Path | None, key_file: Path | None) -> Iterator[tuple[str, Callable[[], str]]]:
+def _checks() -> Iterator[tuple[str, Callable[[], str]]]:
     for name in registry.names("encoders"):
         yield f"encoder {name}", lambda name=name: _check_encoder(name)  # type: ignore[misc]
     yield "round trip", _check_round_trip
     yield "temporary directory", lambda: _check_writable(Path(tempfile.gettempdir()))
-    if data is not None:
-        yield f"data {data}", lambda: _check_data(data, key_file)
 
 
 def _check_encoder(name: str) -> str:
@@ -117,17 +123,19 @@ def _check_writable(folder: Path) -> str:
     return f"{folder} is writable, SQLite {sqlite3.sqlite_version} journal {mode}"
 
 
-def _check_data(folder: Path, key_file: Path | None) -> str:
-    """Open every gallery of a data directory; the store checks its own integrity."""
-    if not folder.is_dir():
-        raise StoreReadOnly(f"{folder} is no directory", "a data directory of gaitid", "check the path")
-    matcher = gaitid.connect(f"local:{folder}", key_file=key_file)
+def _data_failures(data: Path, key_file: Path | None, mark: Path | None, *, repairs: bool) -> int:
+    """Examine a data directory, one line a check; gives how many failed."""
     try:
-        galleries = matcher.list_galleries()
-    finally:
-        matcher.close()
-    subjects, templates = sum(g.subjects for g in galleries), sum(g.templates for g in galleries)
-    return f"{len(galleries)} galleries, {subjects} subjects, {templates} templates"
+        from gaitid.gallery.examination import examining, repair
+        from gaitid.matcher import find_keys
+
+        for done in repair(data) if repairs else ():
+            print(f"  repaired {data}: {done}")
+        with examining(data, find_keys(key_file), mark) as checks:
+            return sum(not _passes(f"{data}: {name}", check) for name, check in checks)
+    except GaitIdError as error:
+        print(f"  FAILED   {data}: {error}")
+        return 1
 
 
 def _walk() -> GaitSequence:

@@ -20,6 +20,12 @@ if TYPE_CHECKING:
 
 def add_matcher_flags(parser: argparse.ArgumentParser) -> None:
     """Flags that choose a server or a local data directory, and a gallery."""
+    add_place_flags(parser)
+    parser.add_argument("--gallery", default="main", help="gallery name (default: main)")
+
+
+def add_place_flags(parser: argparse.ArgumentParser) -> None:
+    """Flags that choose a server or a local data directory."""
     where = parser.add_mutually_exclusive_group(required=True)
     where.add_argument("--server", metavar="HOST:PORT", help="address of a gaitid server")
     where.add_argument("--data", metavar="DIR", help="data directory of galleries on this machine")
@@ -29,7 +35,6 @@ def add_matcher_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--key-file", metavar="FILE", type=Path, help="keys of a sealed local directory ('gaitid keygen')"
     )
-    parser.add_argument("--gallery", default="main", help="gallery name (default: main)")
     add_tls_flags(parser)
 
 

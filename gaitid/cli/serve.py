@@ -18,6 +18,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", metavar="DIR", type=Path, help="data directory")
     parser.add_argument("--encoder", help="encoder of all galleries")
     parser.add_argument("--key-file", metavar="FILE", type=Path, help="keys that seal templates on disk")
+    parser.add_argument("--backup-dir", metavar="DIR", type=Path, help="where 'gaitid backup' writes")
     parser.add_argument(
         "--mark-file",
         metavar="FILE",
@@ -29,7 +30,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Serve until told to stop."""
     base = settings.load(options.config, ServerSettings) if options.config else ServerSettings()
-    flags = {key: getattr(options, key) for key in ("address", "data", "encoder", "key_file", "mark_file")}
+    names = ("address", "data", "encoder", "key_file", "mark_file", "backup_dir")
+    flags = {key: getattr(options, key) for key in names}
     chosen = dataclasses.replace(base, **{key: value for key, value in flags.items() if value is not None})
     asyncio.run(serve(chosen, ready=lambda address: print(f"gaitid serves on {address}", flush=True)))
     return 0

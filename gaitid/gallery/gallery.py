@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import NamedTuple
@@ -27,6 +27,7 @@ from gaitid.records import (
     Fusion,
     GalleryInfo,
     OperatingPoint,
+    Origin,
     SubjectExport,
     SubjectInfo,
     Suspicion,
@@ -39,6 +40,7 @@ _TEMPLATES_A_SUBJECT = 4
 """Templates fetched at first for each wanted subject; more are fetched while subjects are missing."""
 
 _NO_TERMS = Terms()
+_NOWHERE = Origin()
 _STRANGE = 0.05
 """A sample that strangers surpass this often is not like the subject's others."""
 
@@ -147,6 +149,16 @@ class Gallery:
         samples = [replace(sample, vector=_unit(sample.vector)) for sample in samples]
         return self._store.add_templates(
             self.row, subject, samples, self._following(lambda change: self._add(change, subject, samples))
+        )
+
+    def add_subjects(self, people: Mapping[str, Sequence[NDArray[np.float32]]]) -> Change:
+        """Enrol many new subjects of vectors (D,) float32 in one change; see `Store.add_subjects`."""
+        samples = {
+            name: [Sample(_unit(vector), None, _NOWHERE) for vector in vectors]
+            for name, vectors in people.items()
+        }
+        return self._store.add_subjects(
+            self.row, samples, self._following(lambda change: self._add_all(change, samples))
         )
 
     def delete_subject(self, subject: str) -> Change:
@@ -375,6 +387,22 @@ class Gallery:
             self._subjects[name] = subject
             self._owners[int(row[0])] = name
         subject.templates.extend(keys)
+
+    def _add_all(self, change: Change, people: Mapping[str, Sequence[Sample]]) -> None:
+        ids = np.split(change.ids, np.cumsum([len(samples) for samples in people.values()])[:-1])
+        fresh = [self._new_subject(change.at) for _ in people]
+        for subject, keys, samples in zip(fresh, ids, people.values(), strict=True):
+            subject.templates.extend(keys.tolist())
+            if subject.pool is not None:
+                subject.pool.add([sample.vector for sample in samples])
+        if self.row.fusion is Fusion.MAX:
+            self._index.add(
+                change.ids, np.stack([one.vector for samples in people.values() for one in samples])
+            )
+        else:
+            self._index.add(np.array([keys[0] for keys in ids], np.int64), self._pooled(fresh))
+        self._subjects.update(zip(people, fresh, strict=True))
+        self._owners.update((key, name) for name in people for key in self._subjects[name].rows)
 
     def _remove(self, name: str) -> None:
         rows = self._subjects[name].rows

@@ -48,6 +48,7 @@ class ServerSettings:
             GAITID_KEYS, and without it they are not sealed.
         mark_file: Tells a data directory that was replaced by an older copy of itself; keep it on another
             disk. None = no such check.
+        backup_dir: Folder into which `CreateBackup` writes; None = it is refused.
         max_message_bytes: Largest request and answer, bytes; requests in work or waiting take at most
             `max_concurrent` times that much memory.
         workers: Threads that embed and search.
@@ -66,6 +67,7 @@ class ServerSettings:
     index: str = "faiss"
     key_file: Path | None = None
     mark_file: Path | None = None
+    backup_dir: Path | None = None
     max_message_bytes: int = wire.MAX_MESSAGE_BYTES
     workers: int = 2
     max_concurrent: int = 64
@@ -203,7 +205,13 @@ def _open(settings: ServerSettings) -> Matcher:
     judge = partial(assess, policy=settings.quality)
     keys = find_keys(settings.key_file)
     return LocalMatcher(
-        encoder, settings.data, index=settings.index, keys=keys, mark=settings.mark_file, assess=judge
+        encoder,
+        settings.data,
+        index=settings.index,
+        keys=keys,
+        mark=settings.mark_file,
+        backups=settings.backup_dir,
+        assess=judge,
     )
 
 

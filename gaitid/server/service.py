@@ -191,6 +191,14 @@ class Service:
         """Show all that is held of a subject."""
         return wire.pack_export(self._matcher.export_subject(request.gallery, request.subject))
 
+    def CreateBackup(self, request: admin.CreateBackupRequest) -> Message:  # noqa: N802
+        """Write a backup into the server's folder for them."""
+
+        def work() -> Message:
+            return admin.CreateBackupResponse(backup=wire.pack_backup(self._matcher.back_up()))
+
+        return self._replay(request.request_id, request, work)
+
     def RotateKeys(self, request: admin.RotateKeysRequest) -> Message:  # noqa: N802
         """Bring every subject under the key in use."""
 

@@ -22,23 +22,30 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dgaitid/v1/admin_service.proto\x12\tgaitid.v1\"\x16\n\x14GetServerInfoRequest\"\x86\x01\n\x15GetServerInfoResponse\x12\x0f\n\x07version\x18\x01 \x01(\t\x12\x0f\n\x07\x65ncoder\x18\x02 \x01(\t\x12\x10\n\x08\x63ontract\x18\x03 \x01(\t\x12\x11\n\tdimension\x18\x04 \x01(\r\x12\x12\n\nmodalities\x18\x05 \x03(\t\x12\x12\n\nmin_frames\x18\x06 \x01(\r\"\'\n\x11RotateKeysRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\"&\n\x12RotateKeysResponse\x12\x10\n\x08subjects\x18\x01 \x01(\x04\x32\xad\x01\n\x0c\x41\x64minService\x12R\n\rGetServerInfo\x12\x1f.gaitid.v1.GetServerInfoRequest\x1a .gaitid.v1.GetServerInfoResponse\x12I\n\nRotateKeys\x12\x1c.gaitid.v1.RotateKeysRequest\x1a\x1d.gaitid.v1.RotateKeysResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dgaitid/v1/admin_service.proto\x12\tgaitid.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x16\n\x14GetServerInfoRequest\"\x86\x01\n\x15GetServerInfoResponse\x12\x0f\n\x07version\x18\x01 \x01(\t\x12\x0f\n\x07\x65ncoder\x18\x02 \x01(\t\x12\x10\n\x08\x63ontract\x18\x03 \x01(\t\x12\x11\n\tdimension\x18\x04 \x01(\r\x12\x12\n\nmodalities\x18\x05 \x03(\t\x12\x12\n\nmin_frames\x18\x06 \x01(\r\")\n\x13\x43reateBackupRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\"9\n\x14\x43reateBackupResponse\x12!\n\x06\x62\x61\x63kup\x18\x01 \x01(\x0b\x32\x11.gaitid.v1.Backup\"\xa0\x01\n\x06\x42\x61\x63kup\x12\x0c\n\x04name\x18\x01 \x01(\t\x12.\n\ncreated_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07\x63hanges\x18\x03 \x01(\x04\x12\x10\n\x08subjects\x18\x04 \x01(\x04\x12\x11\n\ttemplates\x18\x05 \x01(\x04\x12\x12\n\nsize_bytes\x18\x06 \x01(\x04\x12\x0e\n\x06sha256\x18\x07 \x01(\t\"\'\n\x11RotateKeysRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\"&\n\x12RotateKeysResponse\x12\x10\n\x08subjects\x18\x01 \x01(\x04\x32\xfe\x01\n\x0c\x41\x64minService\x12R\n\rGetServerInfo\x12\x1f.gaitid.v1.GetServerInfoRequest\x1a .gaitid.v1.GetServerInfoResponse\x12O\n\x0c\x43reateBackup\x12\x1e.gaitid.v1.CreateBackupRequest\x1a\x1f.gaitid.v1.CreateBackupResponse\x12I\n\nRotateKeys\x12\x1c.gaitid.v1.RotateKeysRequest\x1a\x1d.gaitid.v1.RotateKeysResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'gaitid.v1.admin_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_GETSERVERINFOREQUEST']._serialized_start=44
-  _globals['_GETSERVERINFOREQUEST']._serialized_end=66
-  _globals['_GETSERVERINFORESPONSE']._serialized_start=69
-  _globals['_GETSERVERINFORESPONSE']._serialized_end=203
-  _globals['_ROTATEKEYSREQUEST']._serialized_start=205
-  _globals['_ROTATEKEYSREQUEST']._serialized_end=244
-  _globals['_ROTATEKEYSRESPONSE']._serialized_start=246
-  _globals['_ROTATEKEYSRESPONSE']._serialized_end=284
-  _globals['_ADMINSERVICE']._serialized_start=287
-  _globals['_ADMINSERVICE']._serialized_end=460
+  _globals['_GETSERVERINFOREQUEST']._serialized_start=77
+  _globals['_GETSERVERINFOREQUEST']._serialized_end=99
+  _globals['_GETSERVERINFORESPONSE']._serialized_start=102
+  _globals['_GETSERVERINFORESPONSE']._serialized_end=236
+  _globals['_CREATEBACKUPREQUEST']._serialized_start=238
+  _globals['_CREATEBACKUPREQUEST']._serialized_end=279
+  _globals['_CREATEBACKUPRESPONSE']._serialized_start=281
+  _globals['_CREATEBACKUPRESPONSE']._serialized_end=338
+  _globals['_BACKUP']._serialized_start=341
+  _globals['_BACKUP']._serialized_end=501
+  _globals['_ROTATEKEYSREQUEST']._serialized_start=503
+  _globals['_ROTATEKEYSREQUEST']._serialized_end=542
+  _globals['_ROTATEKEYSRESPONSE']._serialized_start=544
+  _globals['_ROTATEKEYSRESPONSE']._serialized_end=582
+  _globals['_ADMINSERVICE']._serialized_start=585
+  _globals['_ADMINSERVICE']._serialized_end=839
 # @@protoc_insertion_point(module_scope)

@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class AdminServiceStub(object):
-    """Shows what the server is, and keeps its keys.
+    """Shows what the server is, backs it up, and keeps its keys.
     """
 
     def __init__(self, channel):
@@ -40,6 +40,11 @@ class AdminServiceStub(object):
                 request_serializer=gaitid_dot_v1_dot_admin__service__pb2.GetServerInfoRequest.SerializeToString,
                 response_deserializer=gaitid_dot_v1_dot_admin__service__pb2.GetServerInfoResponse.FromString,
                 _registered_method=True)
+        self.CreateBackup = channel.unary_unary(
+                '/gaitid.v1.AdminService/CreateBackup',
+                request_serializer=gaitid_dot_v1_dot_admin__service__pb2.CreateBackupRequest.SerializeToString,
+                response_deserializer=gaitid_dot_v1_dot_admin__service__pb2.CreateBackupResponse.FromString,
+                _registered_method=True)
         self.RotateKeys = channel.unary_unary(
                 '/gaitid.v1.AdminService/RotateKeys',
                 request_serializer=gaitid_dot_v1_dot_admin__service__pb2.RotateKeysRequest.SerializeToString,
@@ -48,11 +53,19 @@ class AdminServiceStub(object):
 
 
 class AdminServiceServicer(object):
-    """Shows what the server is, and keeps its keys.
+    """Shows what the server is, backs it up, and keeps its keys.
     """
 
     def GetServerInfo(self, request, context):
         """Version, encoder and wanted input.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CreateBackup(self, request, context):
+        """Writes a backup of all galleries into the folder that the server's owner has chosen for them; other
+        calls go on meanwhile. It is what the galleries are when it is done.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -74,6 +87,11 @@ def add_AdminServiceServicer_to_server(servicer, server):
                     request_deserializer=gaitid_dot_v1_dot_admin__service__pb2.GetServerInfoRequest.FromString,
                     response_serializer=gaitid_dot_v1_dot_admin__service__pb2.GetServerInfoResponse.SerializeToString,
             ),
+            'CreateBackup': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreateBackup,
+                    request_deserializer=gaitid_dot_v1_dot_admin__service__pb2.CreateBackupRequest.FromString,
+                    response_serializer=gaitid_dot_v1_dot_admin__service__pb2.CreateBackupResponse.SerializeToString,
+            ),
             'RotateKeys': grpc.unary_unary_rpc_method_handler(
                     servicer.RotateKeys,
                     request_deserializer=gaitid_dot_v1_dot_admin__service__pb2.RotateKeysRequest.FromString,
@@ -88,7 +106,7 @@ def add_AdminServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class AdminService(object):
-    """Shows what the server is, and keeps its keys.
+    """Shows what the server is, backs it up, and keeps its keys.
     """
 
     @staticmethod
@@ -108,6 +126,33 @@ class AdminService(object):
             '/gaitid.v1.AdminService/GetServerInfo',
             gaitid_dot_v1_dot_admin__service__pb2.GetServerInfoRequest.SerializeToString,
             gaitid_dot_v1_dot_admin__service__pb2.GetServerInfoResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreateBackup(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/gaitid.v1.AdminService/CreateBackup',
+            gaitid_dot_v1_dot_admin__service__pb2.CreateBackupRequest.SerializeToString,
+            gaitid_dot_v1_dot_admin__service__pb2.CreateBackupResponse.FromString,
             options,
             channel_credentials,
             insecure,

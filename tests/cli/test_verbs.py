@@ -125,13 +125,55 @@ def test_a_sealed_directory_needs_its_key(gaitid, extracted, tmp_path, monkeypat
     assert gaitid("doctor", *target)[0] == 1
     status, out, _ = gaitid("keygen", tmp_path / "keys", "--name", "two")
     assert (status, "key two added" in out) == (0, True)
-    assert gaitid("doctor", *target, *keys)[0] == 0  # opening brings it under the newest key
+    assert gaitid("doctor", *target, *keys)[0] == 0
     status, out, _ = gaitid("rotate", *target, *keys)
     assert (status, out) == (0, "0 subject(s) brought under the newest key\n")
     monkeypatch.setenv("GAITID_KEYS", (tmp_path / "keys").read_text().splitlines()[1])
     assert gaitid("identify", extracted[0], *target)[1].startswith("match: slim")
     status, _, err = gaitid("rotate", "--data", tmp_path / "data", "--key-file", tmp_path / "none")
     assert (status, "cannot be read" in err) == (2, True)
+
+
+def test_a_backup_of_a_directory_and_of_a_server_is_restored(gaitid, extracted, tmp_path):
+    gaitid("enrol", "slim", extracted[0], "--data", tmp_path / "data", "--create-gallery")
+    assert gaitid("backup", "--data", tmp_path / "data")[0] == 2
+    status, out, _ = gaitid("backup", "--data", tmp_path / "data", "--out", tmp_path / "one")
+    assert (status, "1 subjects, 1 templates" in out) == (0, True)
+    chosen = ServerSettings("127.0.0.1:0", tmp_path / "data", backup_dir=tmp_path / "two")
+    with running(chosen) as address:
+        assert gaitid("backup", "--server", address, "--out", tmp_path / "three")[0] == 2
+        assert gaitid("backup", "--server", address)[0] == 0
+        assert gaitid("doctor", "--data", tmp_path / "data")[0] == 1  # it is in use
+    for folder in ("one", "two"):
+        (backup,) = (tmp_path / folder).iterdir()
+        assert gaitid("restore", backup, "--check")[1].startswith("whole: gaitid-")
+        status, out, _ = gaitid("restore", backup, "--data", tmp_path / f"again-{folder}")
+        assert (status, "mark file" in out) == (0, True)
+        assert gaitid("identify", extracted[0], "--data", tmp_path / f"again-{folder}")[0] == 0
+        assert gaitid("restore", backup, "--data", tmp_path / f"again-{folder}")[0] == 1
+    (backup / "gaitid.db").write_bytes(b"garbage")
+    assert gaitid("restore", backup, "--check")[0] == 1
+
+
+def test_many_are_imported_or_none(gaitid, tmp_path):
+    encoder = load_encoder("gei")
+    vectors = np.random.default_rng(0).standard_normal((6, encoder.dimension)).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    arrays = {"subjects": np.array(list("aabbcc")), "vectors": vectors, "contract": encoder.contract}
+    target = ["--data", tmp_path / "data", "--encoder", "gei"]
+    np.savez(tmp_path / "all.npz", **arrays)
+    assert gaitid("import", tmp_path / "all.npz", *target)[0] == 1
+    status, out, _ = gaitid("import", tmp_path / "all.npz", *target, "--create-gallery")
+    assert (status, out) == (0, "3 subjects, 6 templates imported into main; revision 1\n")
+    status, _, err = gaitid("import", tmp_path / "all.npz", *target)
+    assert (status, "subject 'a' is in gallery" in err) == (1, True)
+    np.savez(tmp_path / "bad.npz", **arrays | {"contract": "another"})
+    assert gaitid("import", tmp_path / "bad.npz", *target)[0] == 1
+    np.savez(tmp_path / "bad.npz", **arrays | {"subjects": np.array(list("ab"))})
+    assert gaitid("import", tmp_path / "bad.npz", *target)[0] == 2
+    (tmp_path / "bad.npz").write_bytes(b"no archive")
+    assert gaitid("import", tmp_path / "bad.npz", *target)[0] == 2
+    assert "      3         6" in gaitid("list", *target)[1]
 
 
 def test_a_subject_gets_her_data_and_a_receipt(gaitid, extracted, tmp_path):
@@ -234,7 +276,16 @@ def test_doctor(gaitid, extracted, tmp_path):
     gaitid("enrol", "slim", extracted[0], "--data", tmp_path / "data", "--create-gallery")
     status, out, _ = gaitid("doctor", "--data", tmp_path / "data")
     assert status == 0
-    assert "1 galleries, 1 subjects, 1 templates" in out
+    assert "galleries: 1, 0 of them calibrated" in out
+    assert "templates: 1, 0 of them sealed" in out
+    (tmp_path / "data" / "gaitid.identity.1.2").write_bytes(b"left by a crash")
+    status, out, _ = gaitid("doctor", "--data", tmp_path / "data", "--mark-file", tmp_path / "mark")
+    assert status == 1
+    assert f"FAILED   {tmp_path / 'data'}: left-over files: a crash left gaitid.identity.1.2" in out
+    assert "mark: there is none" in out
+    status, out, _ = gaitid("doctor", "--data", tmp_path / "data", "--repair")
+    assert status == 0
+    assert f"repaired {tmp_path / 'data'}: removed gaitid.identity.1.2" in out
     (tmp_path / "data" / "gaitid.db").write_bytes(b"garbage" * 999)
     status, out, _ = gaitid("doctor", "--data", tmp_path / "data")
     assert status == 1

@@ -221,6 +221,7 @@ ERRORS = {
     "export nobody": ("export_subject", ("home", ""), errors.InputError),
     "terms of unknown": ("set_terms", ("home", "eve", Terms()), errors.SubjectNotFound),
     "rotate without keys": ("rotate_keys", (), errors.KeyMissing),
+    "back up without a folder": ("back_up", (), errors.ConfigError),
     "extract short": ("extract", (walk(1, frames=3),), errors.SequenceTooShort),
     "extract skeletons": ("extract", (SKELETONS,), errors.SequenceError),
 }

@@ -12,8 +12,10 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from gaitid import wire
 from gaitid.encoders.gei import GEI
+from gaitid.gallery.backup import verify
 from gaitid.gallery.identity import check as check_receipt
-from gaitid.server.service import SERVICES
+from gaitid.matcher import LocalMatcher
+from gaitid.server.service import SERVICES, Service
 from gaitid.v1 import admin_service_pb2 as admin
 from gaitid.v1 import decision_pb2 as decision
 from gaitid.v1 import gallery_service_pb2 as gallery
@@ -65,7 +67,7 @@ def home(call, vector):
 
 def test_all_rpcs_of_the_protos_are_tested():
     here = Path(__file__).read_text()
-    assert len(RPCS) == 18
+    assert len(RPCS) == 19
     assert not [name for name in RPCS if f'"{name}"' not in here]
 
 
@@ -156,6 +158,23 @@ def test_a_subject_is_exported_and_erased_with_a_receipt(call, vector):
 
 def test_a_server_without_keys_has_none_to_rotate(call):
     assert refused(call, "RotateKeys", admin.RotateKeysRequest()) == ("FAILED_PRECONDITION", "KEY_MISSING")
+
+
+def test_a_server_without_a_folder_for_backups_makes_none(call):
+    request = admin.CreateBackupRequest()
+    assert refused(call, "CreateBackup", request) == ("INVALID_ARGUMENT", "CONFIG_ERROR")
+
+
+def test_a_repeated_request_makes_no_second_backup(tmp_path, vector):
+    matcher = LocalMatcher(GEI(), tmp_path / "data", index="exact", backups=tmp_path / "backups")
+    matcher.create_gallery("home")
+    matcher.enrol("home", "ada", [vector(0)])
+    service, request = Service(matcher), admin.CreateBackupRequest(request_id=str(uuid.uuid4()))
+    made = wire.unpack_backup(service.CreateBackup(request).backup)
+    assert wire.unpack_backup(service.CreateBackup(request).backup) == made
+    assert [path.name for path in (tmp_path / "backups").iterdir()] == [made.name]
+    assert verify(tmp_path / "backups" / made.name) == made
+    matcher.close()
 
 
 def test_the_server_says_what_it_is(call, local):

@@ -17,6 +17,7 @@ from gaitid import errors, wire
 from gaitid.errors import MessageError
 from gaitid.records import (
     MAX_FRAMES,
+    Backup,
     Calibration,
     CalibrationSource,
     Candidate,
@@ -174,6 +175,8 @@ def test_other_answers_survive():
     assert wire.unpack_enrolment(wire.pack_enrolment(enrolment)) == enrolment
     info = ServerInfo("0.1.0", "gei", "c0", 1408, ("silhouette",), 10)
     assert wire.unpack_info(wire.pack_info(info)) == info
+    backup = Backup("gaitid-1", 1_795_388_466.25, 7, 2, 3, 81920, "ab" * 32)
+    assert wire.unpack_backup(wire.pack_backup(backup)) == backup
 
 
 def _error(kind):
