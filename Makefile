@@ -7,8 +7,11 @@ PIP_FLAGS ?= --disable-pip-version-check --quiet
 # Sources of the demo and where it writes.
 VIDEO ?=
 OUT ?= out/demo
+# Kills of `make test-crash`, and the seed of its chance.
+CYCLES ?= 200
+SEED ?= 0
 
-.PHONY: help setup demo test test-fast test-learn check format protos bench clean
+.PHONY: help setup demo test test-fast test-crash test-state test-learn check format protos bench clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -45,6 +48,12 @@ test: $(VENV)/.dev  ## the test suite
 
 test-fast: $(VENV)/.dev  ## the tests that take a minute in all
 	$(VENV)/bin/python -m pytest -n 2 --dist loadgroup -m 'not slow and not real and not long'
+
+test-crash: $(VENV)/.dev  ## killed processes lose nothing, flipped bits are told (minutes; CYCLES=200 SEED=0)
+	CYCLES=$(CYCLES) SEED=$(SEED) $(VENV)/bin/python -m pytest -s -m long tests/crash tests/gallery/test_damage.py
+
+test-state: $(VENV)/.dev  ## 10,000 random steps answer as a dict and brute force do (a minute)
+	$(VENV)/bin/python -m pytest -s -m long tests/gallery/test_state_machine.py
 
 test-learn: $(VENV)/.dev  ## five minutes of training beat the gait energy image (ten minutes)
 	$(VENV)/bin/python -m pytest -s -m long tests/training/test_learns.py

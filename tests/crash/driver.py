@@ -1,0 +1,575 @@
+"""Kills processes that change galleries, over and over, and compares what is left with their journal.
+
+    OMP_NUM_THREADS=1 PYTHONPATH=. python -m tests.crash.driver --cycles 200 --folder /dev/shm
+
+A cycle forks a child. It opens the galleries, changes them at random from one to three threads, and
+writes each operation to a journal before it begins and after it was acknowledged. At a random
+failpoint, or at a random time, it is killed (SIGKILL). Some cycles kill a second child while it opens
+what the first has left. Then the galleries are opened and compared with the journal: an acknowledged
+operation must be there, an operation under way must be there as a whole or not at all.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import copy
+import json
+import os
+import random
+import shutil
+import signal
+import tempfile
+import threading
+import time
+import traceback
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from gaitid.errors import NotCalibrated
+from gaitid.evaluation.provenance import provenance
+from gaitid.gallery import backup, failpoints
+from gaitid.gallery.examination import examining, repair
+from gaitid.gallery.keys import KeyRing, append_key, ring_from_file
+from gaitid.gallery.store import DATABASE
+from gaitid.matcher import LocalMatcher
+from gaitid.records import Embedding, EnrolmentCheck, Fusion, OperatingPoint, Terms
+
+D, OPERATIONS, LINEAGE = 32, 40, 10
+"""Dimension; operations of a thread of a child at most; cycles until a fresh directory."""
+WEIGHTS = {
+    "enrol": 30,
+    "many": 6,
+    "add": 15,
+    "delete": 14,
+    "erase": 10,
+    "terms": 10,
+    "rule": 6,
+    "calibrate": 2,
+    "rotate": 3,
+    "backup": 3,
+    "restore": 1,
+}
+ALONE = {"many", "rule", "calibrate", "rotate", "backup", "restore"}
+"""Operations that the first thread alone does."""
+KEEPS_STATE = {"rotate", "backup", "restore"}
+"""Operations after which the galleries hold what they held."""
+FOCUS = {
+    "log emptied": ("delete", "erase"),
+    "identity": ("erase",),
+    "new key": ("rotate",),
+    "rotation": ("rotate",),
+    "backup": ("backup",),
+    "restore": ("restore",),
+}
+"""What is done more often when the child is to die at a point of that name."""
+
+
+class Ready:
+    """Stands for an encoder; all samples are ready embeddings."""
+
+    name, modalities, min_frames, dimension, threshold, contract = "ready", ("silhouette",), 1, D, 0.5, "c"
+
+
+def vector(seed: int) -> np.ndarray:
+    made = np.random.default_rng(seed).standard_normal(D)
+    return (made / np.linalg.norm(made)).astype(np.float32)
+
+
+def embedding(seed: int) -> Embedding:
+    return Embedding(vector(seed), Ready.contract)
+
+
+@dataclass
+class Place:
+    """Where the galleries of a lineage and all that belongs to them lie."""
+
+    root: Path
+    sealed: bool
+
+    def keys(self) -> KeyRing | None:
+        return ring_from_file(self.root / "keys") if self.sealed else None
+
+    def open(self) -> LocalMatcher:
+        data, mark, backups = (self.root / name for name in ("data", "mark", "backups"))
+        return LocalMatcher(Ready(), data, index="exact", keys=self.keys(), mark=mark, backups=backups)
+
+    def content(self) -> bytes:
+        return b"".join(path.read_bytes() for path in sorted((self.root / "data").iterdir()))
+
+
+# -- the child -------------------------------------------------------------------------------------
+
+
+@dataclass
+class Plan:
+    """What one child is to do, and where it is to die; no point = at a time of the parent's choice."""
+
+    seed: int
+    threads: int
+    point: str = ""
+    passes: int = 1
+    has_work: bool = True
+
+    def weights(self) -> dict[str, int]:
+        favoured = [op for part, ops in FOCUS.items() if part in self.point for op in ops]
+        return {op: weight * 12 if op in favoured else weight for op, weight in WEIGHTS.items()}
+
+
+class Child:
+    """Changes the galleries and keeps the journal."""
+
+    def __init__(self, place: Place, plan: Plan, subjects: dict[str, list[int]]) -> None:
+        self.place, self.plan = place, plan
+        self.subjects = subjects
+        self.left = plan.passes
+        self.journal = os.open(place.root / "journal", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+
+    def run(self) -> None:
+        failpoints.armed = self.reached
+        self.matcher = self.place.open()
+        if self.plan.has_work:
+            threads = [threading.Thread(target=self.work, args=(n,)) for n in range(self.plan.threads)]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+        self.die("when all was done")
+
+    def reached(self, point: str) -> None:
+        if point == self.plan.point:
+            self.left -= 1
+            if self.left == 0:
+                self.die(point)
+
+    def die(self, where: str) -> None:
+        self.say({"died": where})
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    def say(self, said: dict) -> None:
+        os.write(self.journal, json.dumps(said).encode() + b"\n")  # as a whole, whoever else writes
+
+    def work(self, number: int) -> None:
+        try:
+            chance = random.Random(self.plan.seed * 4 + number)
+            mine = {name: [] for name in self.subjects if name.startswith(f"zebra-{number}-")}
+            weights = self.plan.weights()
+            names = [op for op in weights if number == 0 or op not in ALONE]
+            for _ in range(OPERATIONS):
+                (op,) = chance.choices(names, [weights[op] for op in names])
+                self.operate(op, number, chance, mine)
+        except BaseException:
+            (self.place.root / "failure").write_text(traceback.format_exc())
+            os._exit(1)
+
+    def operate(self, op: str, thread: int, chance: random.Random, mine: dict) -> None:
+        said = {"thread": thread, "op": op, **self.choose(op, thread, chance, mine)}
+        if said.get("subject", "") is None or (op == "rotate" and not self.place.sealed):
+            return
+        self.say(said)
+        try:
+            answer = getattr(self, op)(said)
+        except NotCalibrated:
+            answer = "refused"
+        self.say({"thread": thread, "ack": answer})
+        if op in ("delete", "erase"):
+            mine.pop(said["subject"])
+        elif op == "enrol":
+            mine[said["subject"]] = []
+
+    def choose(self, op: str, thread: int, chance: random.Random, mine: dict) -> dict:
+        """What the operation is about, as the journal says it."""
+        fresh = f"zebra-{thread}-{chance.getrandbits(64):016x}"
+        seeds = [chance.getrandbits(40) for _ in range(chance.randint(1, 3))]
+        old = chance.choice(sorted(mine)) if mine else None
+        numbers = range(chance.randint(1, 30))
+        many = {f"{fresh}-{n:02}": [chance.getrandbits(40), chance.getrandbits(40)] for n in numbers}
+        return {
+            "enrol": {"subject": fresh, "seeds": seeds},
+            "many": {"people": many},
+            "add": {"subject": old, "seeds": seeds},
+            "delete": {"subject": old},
+            "erase": {"subject": old},
+            "terms": {"subject": old, "terms": ["consent", f"p{chance.random()}", "", 4e9, False]},
+            "rule": {"threshold": chance.random()},
+            "calibrate": {"seeds": [chance.getrandbits(40) for _ in range(60)]},
+            "rotate": {"key": f"k{chance.getrandbits(40):x}"},
+            "backup": {},
+            "restore": {},
+        }[op]
+
+    def enrol(self, said: dict) -> int:
+        samples = [embedding(seed) for seed in said["seeds"]]
+        return self.matcher.enrol("g", said["subject"], samples, check=EnrolmentCheck.OFF).revision
+
+    def many(self, said: dict) -> int:
+        people = {name: [embedding(seed) for seed in seeds] for name, seeds in said["people"].items()}
+        return self.matcher.enrol_many("g", people)
+
+    def add(self, said: dict) -> int:
+        return self.matcher.add_samples("g", said["subject"], [embedding(s) for s in said["seeds"]]).revision
+
+    def delete(self, said: dict) -> int:
+        return self.matcher.delete_subject("g", said["subject"])
+
+    def erase(self, said: dict) -> int:
+        return self.matcher.erase_subject("g", said["subject"]).revision
+
+    def terms(self, said: dict) -> int:
+        return self.matcher.set_terms("g", said["subject"], Terms(*said["terms"]))
+
+    def rule(self, said: dict) -> int:
+        return self.matcher.set_operating_point("g", OperatingPoint(said["threshold"])).revision
+
+    def calibrate(self, said: dict) -> float:
+        return self.matcher.calibrate("g", [embedding(seed) for seed in said["seeds"]]).made_at
+
+    def rotate(self, said: dict) -> int:
+        append_key(self.place.root / "keys", said["key"])
+        return self.matcher.rotate_keys()
+
+    def backup(self, _: dict) -> str:
+        return self.matcher.back_up().name
+
+    def restore(self, _: dict) -> str:
+        made = self.matcher.back_up().name
+        backup.restore(self.place.root / "backups" / made, self.place.root / "half")
+        shutil.rmtree(self.place.root / "half")
+        return made
+
+
+# -- the model -------------------------------------------------------------------------------------
+
+
+@dataclass
+class Model:
+    """What the galleries hold, by the journal."""
+
+    subjects: dict[str, list[int]] = field(default_factory=dict)
+    terms: dict[str, list] = field(default_factory=dict)
+    threshold: float = 0.5
+    calibrated_at: float | None = None
+    revision: int = 0
+
+    def apply(self, said: dict, answer: object = None) -> None:
+        """Do one operation; `answer` is what was acknowledged."""
+        if answer == "refused" or said["op"] in KEEPS_STATE:
+            return
+        self.revision += 1
+        if said["op"] == "enrol":
+            self.subjects[said["subject"]] = list(said["seeds"])
+        elif said["op"] == "many":
+            self.subjects.update(said["people"])
+        elif said["op"] == "add":
+            self.subjects[said["subject"]].extend(said["seeds"])
+        elif said["op"] in ("delete", "erase"):
+            del self.subjects[said["subject"]]
+            self.terms.pop(said["subject"], None)
+        elif said["op"] == "terms":
+            self.terms[said["subject"]] = said["terms"]
+        elif said["op"] == "rule":
+            self.threshold = said["threshold"]
+        else:
+            self.calibrated_at = answer
+
+
+@dataclass
+class Story:
+    """What a journal tells: acknowledged operations in their order, those under way, where it ended."""
+
+    done: list[tuple[dict, object]] = field(default_factory=list)
+    under_way: list[dict] = field(default_factory=list)
+    died: str = "at a random time"
+
+
+def read_story(path: Path) -> Story:
+    story, begun = Story(), {}
+    for line in path.read_text().splitlines() if path.exists() else ():
+        said = json.loads(line)
+        if "died" in said:
+            story.died = said["died"]
+        elif "ack" in said:
+            story.done.append((begun.pop(said["thread"]), said["ack"]))
+        else:
+            begun[said["thread"]] = said
+    story.under_way = list(begun.values())
+    return story
+
+
+class Wrong(Exception):
+    """The galleries are not what the journal says."""
+
+
+def expect(claim: bool, what: str) -> None:
+    if not claim:
+        raise Wrong(what)
+
+
+# -- the parent ------------------------------------------------------------------------------------
+
+
+class Lineage:
+    """Cycles in one directory."""
+
+    def __init__(self, root: Path, chance: random.Random, counts: Counter) -> None:
+        self.place = Place(root, sealed=chance.random() < 0.5)
+        self.chance, self.counts = chance, counts
+        self.model = Model()
+        if self.place.sealed:
+            append_key(root / "keys", "first")
+        matcher = self.place.open()
+        matcher.create_gallery("g", fusion=chance.choice(list(Fusion)))
+        matcher.close()
+
+    def cycle(self, number: int) -> None:
+        plan = self.plan(number)
+        (self.place.root / "journal").unlink(missing_ok=True)
+        self.kill(plan)
+        story = read_story(self.place.root / "journal")
+        self.counts[f"died {story.died}"] += 1
+        self.counts["acknowledged"] += len(story.done)
+        self.counts["under way"] += len(story.under_way)
+        self.look_for_erased(said["subject"] for said, _ in story.done if said["op"] == "erase")
+        if self.chance.random() < 0.2:
+            self.counts["second kills, while opening"] += 1
+            self.kill(Plan(plan.seed, 1, self.chance.choice(("", *failpoints.POINTS[:2])), has_work=False))
+        self.check(story, alone=plan.threads == 1)
+        if number == LINEAGE - 1:
+            self.examine(self.place.root / "data", self.place.root / "mark")
+            self.counts["examinations"] += 1
+
+    def plan(self, number: int) -> Plan:
+        points = [
+            p for p in failpoints.POINTS if self.place.sealed or ("rotation" not in p and "new key" not in p)
+        ]
+        if number == 0 and self.chance.random() < 0.4:  # the key of receipts is made once
+            points = [point for point in points if "identity" in point]
+        point = self.chance.choice(points) if self.chance.random() < 0.85 else ""
+        rare = any(word in point for word in ("identity", "backup", "rotation", "restore"))
+        passes = 1 if rare else self.chance.randint(1, 20)
+        return Plan(self.chance.getrandbits(40), self.chance.randint(1, 3), point, passes)
+
+    def kill(self, plan: Plan) -> None:
+        """Fork a child and see it killed."""
+        pid = os.fork()
+        if pid == 0:
+            try:
+                Child(self.place, plan, self.model.subjects).run()
+            except BaseException:
+                (self.place.root / "failure").write_text(traceback.format_exc())
+            os._exit(1)
+        if not plan.point:
+            time.sleep(self.chance.random() * 0.1)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        _, status = os.waitpid(pid, 0)
+        failure = self.place.root / "failure"
+        expect(not failure.exists(), f"child failed: {failure.read_text() if failure.exists() else ''}")
+        expect(os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL, f"child ended by {status}")
+
+    def look_for_erased(self, names: Iterable[str]) -> None:
+        content = self.place.content()
+        for name in names:
+            self.counts["erasures looked for"] += 1
+            traces = [name.encode()]
+            if not self.place.sealed:
+                traces += [vector(seed).tobytes()[:16] for seed in self.model.subjects.get(name, ())]
+            if any(trace in content for trace in traces):
+                self.counts["traces of erased"] += 1
+                raise Wrong(f"{name} was erased, and a trace of it is left")
+
+    def check(self, story: Story, *, alone: bool) -> None:
+        for said, answer in story.done:
+            if said["op"] in ("backup", "restore"):
+                self.check_backup(answer, alone=alone)
+            self.model.apply(said, answer)
+        matcher = self.place.open()  # finishes what was cut short, and passes the mark
+        try:
+            for said in story.under_way:
+                self.settle(said, matcher)
+            self.compare(matcher)
+            self.compare_index(matcher)
+        finally:
+            matcher.close()
+        self.finish_restoration()
+        self.check_backups()
+        repair(self.place.root / "data")
+
+    def settle(self, said: dict, matcher: LocalMatcher) -> None:
+        """Find out whether an operation under way took place; what it left must be all or nothing."""
+        if said["op"] in KEEPS_STATE:
+            return
+        info = matcher.describe("g")
+        before, after = self.model, copy.deepcopy(self.model)
+        after.apply(said, info.calibration and info.calibration.made_at)
+        found = observed(matcher, said)
+        took_place = found == touched(after, said) != touched(before, said)
+        expect(took_place or found == touched(before, said), f"a half of {said} is there")
+        if took_place:
+            self.counts["under way, done"] += 1
+            self.model = after
+
+    def compare(self, matcher: LocalMatcher) -> None:
+        held, wanted = state(matcher), {name: stored(self.model, name) for name in self.model.subjects}
+        lost = [name for name in wanted if held.get(name) != wanted[name]]
+        resurrected = [name for name in held if name not in wanted]
+        self.counts["lost"] += len(lost)
+        self.counts["resurrected"] += len(resurrected)
+        expect(not lost, f"lost: {lost}")
+        expect(not resurrected, f"resurrected: {resurrected}")
+        info = matcher.describe("g")
+        made_at = info.calibration and info.calibration.made_at
+        for what, got, right in (
+            ("threshold", info.operating_point.threshold, self.model.threshold),
+            ("calibration", made_at, self.model.calibrated_at),
+            ("revision", info.revision, self.model.revision),
+        ):
+            self.counts["lost"] += got != right
+            expect(got == right, f"{what} is {got}, acknowledged was {right}")
+
+    def compare_index(self, matcher: LocalMatcher) -> None:
+        """The projection holds what the tables hold, and answers by it."""
+        gallery = matcher._galleries["g"]
+        contents = matcher._store.contents(gallery.row)
+        self.counts["index not equal to SQL"] += 1
+        expect(gallery._revision == contents.revision, "the index is of another revision")
+        owners = dict(zip(contents.ids.tolist(), contents.subjects, strict=True))
+        expect({k: n for n, s in gallery._subjects.items() for k in s.templates} == owners, "owners differ")
+        if gallery.row.fusion is Fusion.MAX:
+            expect(len(gallery._index) == len(contents.ids), "the index has another size")
+            expect(np.array_equal(gallery._index.vectors(contents.ids), contents.vectors), "vectors differ")
+        self.counts["index not equal to SQL"] -= 1
+        keys = {name for (name,) in matcher._store._read("SELECT DISTINCT key_name FROM subjects")}
+        ring = self.place.keys()
+        expect(keys <= {ring.current if ring else None}, f"subjects are under the keys {keys}")
+
+    def check_backup(self, name: str, *, alone: bool) -> None:
+        """It is there, and has all that was acknowledged before it and nothing else."""
+        made = backup.verify(self.place.root / "backups" / name)
+        self.counts["backups acknowledged"] += 1
+        if alone:
+            seeds = self.model.subjects.values()
+            expect(made.subjects == len(seeds), f"the backup has {made.subjects} subjects")
+            expect(made.templates == sum(map(len, seeds)), f"the backup has {made.templates} templates")
+
+    def finish_restoration(self) -> None:
+        """One that was cut short is done again, over what it left."""
+        half, folder = self.place.root / "half", self.place.root / "backups"
+        if not half.exists():
+            return
+        if not (half / DATABASE).exists():
+            whole = [path for path in folder.iterdir() if not path.name.startswith(backup.UNFINISHED)]
+            backup.restore(max(whole, key=lambda path: path.stat().st_mtime), half)
+            self.counts["restorations done again"] += 1
+        self.examine(half)
+        shutil.rmtree(half)
+
+    def check_backups(self) -> None:
+        """All that has a name is whole; what has none yet is thrown away. One is restored."""
+        folder = self.place.root / "backups"
+        for path in sorted(folder.iterdir()) if folder.exists() else ():
+            if path.name.startswith(backup.UNFINISHED):
+                self.counts["unfinished backups"] += 1
+            else:
+                restored = self.place.root / "restored"
+                backup.restore(path, restored)
+                self.examine(restored)
+                shutil.rmtree(restored)
+                self.counts["backups restored"] += 1
+            shutil.rmtree(path)
+
+    def examine(self, directory: Path, mark: Path | None = None) -> None:
+        with examining(directory, self.place.keys(), mark) as checks:
+            for _, check in checks:
+                check()
+
+
+def state(matcher: LocalMatcher) -> dict[str, tuple]:
+    """Vectors and terms of each subject, from the tables."""
+    contents = matcher._store.contents(matcher._galleries["g"].row)
+    vectors: dict[str, list[bytes]] = {}
+    for name, row in zip(contents.subjects, contents.vectors, strict=True):
+        vectors.setdefault(name, []).append(row.tobytes())
+    return {name: (rows, contents.terms.get(name, Terms())) for name, rows in vectors.items()}
+
+
+def stored(model: Model, name: str) -> tuple | None:
+    if name not in model.subjects:
+        return None
+    terms = model.terms.get(name)
+    rows = [unit(vector(seed)).tobytes() for seed in model.subjects[name]]
+    return rows, Terms() if terms is None else Terms(*terms)
+
+
+def unit(made: np.ndarray) -> np.ndarray:
+    wide = made.astype(np.float64)
+    return (wide / np.linalg.norm(wide)).astype(np.float32)
+
+
+def touched(model: Model, said: dict) -> object:
+    """The part of a model that an operation changes."""
+    if said["op"] in ("rule", "calibrate"):
+        return model.threshold if said["op"] == "rule" else model.calibrated_at
+    names = [said["subject"]] if "subject" in said else said["people"]
+    return [stored(model, name) for name in names]
+
+
+def observed(matcher: LocalMatcher, said: dict) -> object:
+    """The same part of the galleries."""
+    info = matcher.describe("g")
+    if said["op"] == "rule":
+        return info.operating_point.threshold
+    if said["op"] == "calibrate":
+        return info.calibration and info.calibration.made_at
+    held = state(matcher)
+    return [held.get(name) for name in ([said["subject"]] if "subject" in said else said["people"])]
+
+
+def run_cycles(cycles: int, seed: int, folder: Path) -> Counter:
+    """Run so many cycles below `folder`; raises `Wrong` at the first that is."""
+    chance, counts = random.Random(seed), Counter()
+    for name in ("lost", "resurrected", "traces of erased", "index not equal to SQL"):
+        counts[name] = 0
+    for first in range(0, cycles, LINEAGE):
+        root = Path(tempfile.mkdtemp(dir=folder))
+        lineage = Lineage(root, chance, counts)
+        for number in range(min(LINEAGE, cycles - first)):
+            try:
+                lineage.cycle(number)
+            except Exception as error:
+                raise Wrong(f"cycle {first + number} of seed {seed}, kept in {root}: {error}") from error
+            counts["cycles"] += 1
+        shutil.rmtree(root)
+    return counts
+
+
+def main() -> None:
+    """Run, print, and keep the result."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--cycles", type=int, default=200)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--folder", type=Path, default=tempfile.gettempdir(), help="where to work")
+    parser.add_argument("--out", type=Path, help="JSON file for the result")
+    options = parser.parse_args()
+    begin = time.perf_counter()
+    folder = Path(tempfile.mkdtemp(prefix="gaitid-crash-", dir=options.folder))
+    counts = run_cycles(options.cycles, options.seed, folder)
+    shutil.rmtree(folder)  # unless something is wrong: then it can be looked at
+    chosen = f"--cycles {options.cycles} --seed {options.seed} --folder {options.folder}"
+    report = {
+        **provenance(f"python -m tests.crash.driver {chosen}"),
+        "wall_s": round(time.perf_counter() - begin, 1),
+        "counts": dict(sorted(counts.items())),
+    }
+    text = json.dumps(report, indent=1)
+    print(text)
+    if options.out:
+        options.out.write_text(text + "\n")
+
+
+if __name__ == "__main__":
+    main()
