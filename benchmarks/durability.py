@@ -1,0 +1,215 @@
+"""What does it cost that nothing is lost: enrolling, importing, opening, backing up?
+
+Run from the repository root, on a quiet machine:
+
+    OMP_NUM_THREADS=1 PYTHONPATH=. python benchmarks/durability.py
+
+Rivals, in the same run and in turns, on the same disk (WAL, synchronous FULL, one enrolment a commit):
+bare SQLite with one insert into one unindexed table, and bare SQLite with the same rows and indexes as
+ours. Vectors are random unit vectors of 256 dimensions.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import resource
+import sqlite3
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gaitid.evaluation.provenance import processor, provenance
+from gaitid.gallery.backup import back_up, restore, verify
+from gaitid.gallery.examination import examining
+from gaitid.gallery.keys import KeyRing
+from gaitid.matcher import LocalMatcher
+from gaitid.records import Embedding, EnrolmentCheck, GaitSequence
+
+D, TEMPLATES = 256, 4
+RESULTS = Path(__file__).with_name("results")
+
+
+class Ready:
+    """Stands for an encoder; only ready embeddings are used here."""
+
+    name, modalities, min_frames, dimension, threshold, contract = "ready", ("silhouette",), 1, D, 0.5, "b"
+
+    def __call__(self, sequence: GaitSequence) -> Embedding:
+        """Not needed here."""
+        raise NotImplementedError
+
+    def batch(self, sequences: object) -> list[Embedding]:
+        """Not needed here."""
+        raise NotImplementedError
+
+
+def unit_vectors(count: int) -> NDArray[np.float32]:
+    """(count, D) float32, norm 1."""
+    made = np.random.default_rng(0).standard_normal((count, D), dtype=np.float32)
+    return made / np.linalg.norm(made, axis=1, keepdims=True)
+
+
+def summary(values: list[float]) -> dict[str, float]:
+    """Median and quartiles."""
+    low, middle, high = statistics.quantiles(values, n=4)
+    return {"median": round(middle, 4), "q1": round(low, 4), "q3": round(high, 4), "repeats": len(values)}
+
+
+def bare(folder: str) -> sqlite3.Connection:
+    """A database as a careful program opens it."""
+    db = sqlite3.connect(Path(folder) / "bare.db", isolation_level=None)
+    db.execute("PRAGMA journal_mode = WAL")
+    db.execute("PRAGMA synchronous = FULL")
+    return db
+
+
+def one_table(folder: str, vectors: NDArray[np.float32]) -> Callable[[int], object]:
+    """Inserts the n-th vector into one table."""
+    db = bare(folder)
+    db.execute("CREATE TABLE t (id INTEGER PRIMARY KEY, name TEXT, vector BLOB)")
+    insert = "INSERT INTO t (name, vector) VALUES (?, ?)"
+    return lambda n: db.execute(insert, (f"s{n}", vectors[n].tobytes()))
+
+
+def same_rows(folder: str, vectors: NDArray[np.float32]) -> Callable[[int], object]:
+    """Writes the rows and indexes that an enrolment of ours writes."""
+    db = bare(folder)
+    db.execute("CREATE TABLE g (id INTEGER PRIMARY KEY, revision INTEGER)")
+    db.execute("INSERT INTO g VALUES (1, 0)")
+    db.execute("CREATE TABLE s (id INTEGER PRIMARY KEY, g INTEGER, name TEXT, at REAL, UNIQUE (g, name))")
+    db.execute("CREATE TABLE t (id INTEGER PRIMARY KEY AUTOINCREMENT, s INTEGER, vector BLOB, at REAL)")
+    db.execute("CREATE INDEX ts ON t (s)")
+
+    def act(n: int) -> None:
+        db.execute("BEGIN IMMEDIATE")
+        db.execute("UPDATE g SET revision = revision + 1 WHERE id = 1")
+        key = db.execute("INSERT INTO s (g, name, at) VALUES (1, ?, ?)", (f"s{n}", 1.5)).lastrowid
+        db.execute("INSERT INTO t (s, vector, at) VALUES (?, ?, ?)", (key, vectors[n].tobytes(), 1.5))
+        db.execute("COMMIT")
+
+    return act
+
+
+def ours(folder: str, vectors: NDArray[np.float32], check: EnrolmentCheck) -> Callable[[int], object]:
+    """Enrols the n-th vector."""
+    matcher = LocalMatcher(Ready(), folder)
+    matcher.create_gallery("g")
+    probes = [Embedding(vector, "b") for vector in vectors]
+    return lambda n: matcher.enrol("g", f"s{n}", [probes[n]], check=check)
+
+
+def enrol_rates(count: int, rounds: int, base: str) -> dict[str, object]:
+    """Enrolments a second and CPU microseconds of one, in turns; ratios of the same turn."""
+    vectors = unit_vectors(count * rounds)
+    with tempfile.TemporaryDirectory(dir=base) as folder:
+        places = [tempfile.mkdtemp(dir=folder) for _ in range(4)]
+        acts = {
+            "bare_one_table": one_table(places[0], vectors),
+            "bare_same_rows": same_rows(places[1], vectors),
+            "ours_unchecked": ours(places[2], vectors, EnrolmentCheck.OFF),
+            "ours": ours(places[3], vectors, EnrolmentCheck.WARN),
+        }
+        rates: dict[str, list[float]] = {name: [] for name in acts}
+        costs: dict[str, list[float]] = {name: [] for name in acts}
+        for turn in range(rounds):
+            for name, act in acts.items():
+                wall, cpu = time.perf_counter(), time.process_time()
+                for n in range(turn * count, (turn + 1) * count):
+                    act(n)
+                rates[name].append(count / (time.perf_counter() - wall))
+                costs[name].append((time.process_time() - cpu) / count * 1e6)
+    ratios = {
+        f"{name}_over_{rival}": summary([a / b for a, b in zip(rates[name], rates[rival], strict=True)])
+        for name in ("ours", "ours_unchecked")
+        for rival in ("bare_one_table", "bare_same_rows")
+    }
+    return {
+        "per_s": {name: summary(values) for name, values in rates.items()},
+        "cpu_us": {name: summary(values) for name, values in costs.items()},
+        "per_s_by_turn": {name: [round(value) for value in values] for name, values in rates.items()},
+        **ratios,
+    }
+
+
+def timed(act: Callable[[], object]) -> dict[str, float]:
+    """Wall and CPU seconds of one call."""
+    wall, cpu = time.perf_counter(), time.process_time()
+    act()
+    return {
+        "wall_s": round(time.perf_counter() - wall, 3),
+        "cpu_s": round(time.process_time() - cpu, 3),
+    }
+
+
+def bulk(templates: int, base: str, *, seals: bool) -> dict[str, object]:
+    """Import so many templates in one change; then open, back up, verify, restore and examine them."""
+    vectors = unit_vectors(templates)
+    keys = KeyRing(lambda: {"a": bytes(32)}) if seals else None
+    with tempfile.TemporaryDirectory(dir=base) as folder:
+        data, backups = Path(folder) / "data", Path(folder) / "backups"
+        matcher = LocalMatcher(Ready(), data, keys=keys)
+        matcher.create_gallery("g")
+        people = {
+            f"s{n}": [Embedding(vector, "b") for vector in vectors[n : n + TEMPLATES]]
+            for n in range(0, templates, TEMPLATES)
+        }
+        took = {"import": timed(lambda: matcher.enrol_many("g", people))}
+        matcher.close()
+        took["open"] = timed(lambda: LocalMatcher(Ready(), data, keys=keys).close())
+        matcher = LocalMatcher(Ready(), data, keys=keys)
+        took["back_up"] = timed(lambda: back_up(matcher._store, backups))
+        matcher.close()
+        (backup,) = backups.iterdir()
+        took["verify"] = timed(lambda: verify(backup))
+        took["restore"] = timed(lambda: restore(backup, Path(folder) / "again"))
+        took["examine"] = timed(lambda: examine(data, keys))
+        size = (data / "gaitid.db").stat().st_size
+    return {
+        "templates": templates,
+        "sealed": seals,
+        **took,
+        "imported_templates_per_wall_s": round(templates / took["import"]["wall_s"]),
+        "imported_templates_per_cpu_s": round(templates / took["import"]["cpu_s"]),
+        "database_bytes_per_template": round(size / templates),
+        "peak_rss_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+    }
+
+
+def examine(data: Path, keys: KeyRing | None) -> None:
+    """All checks of ``gaitid doctor --data``."""
+    with examining(data, keys) as checks:
+        for _, check in checks:
+            check()
+
+
+def main() -> None:
+    """Measure, print and save."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--enrolments", type=int, default=100)
+    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--templates", type=int, default=100_000)
+    parser.add_argument("--folder", default=".", help="on the disk to measure")
+    options = parser.parse_args()
+    report = {
+        **provenance("OMP_NUM_THREADS=1 PYTHONPATH=. python benchmarks/durability.py"),
+        "cores": os.cpu_count(),
+        "load": os.getloadavg(),
+        "sqlite": sqlite3.sqlite_version,
+        "enrol": enrol_rates(options.enrolments, options.rounds, options.folder),
+        "bulk": [bulk(options.templates, options.folder, seals=seals) for seals in (False, True)],
+    }
+    print(json.dumps(report, indent=1))
+    RESULTS.mkdir(exist_ok=True)
+    name = f"durability-{time.strftime('%Y-%m-%d')}-{processor().replace(' ', '-').lower()}.json"
+    (RESULTS / name).write_text(json.dumps(report, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
