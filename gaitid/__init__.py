@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from gaitid.caller import calling as calling
     from gaitid.client import RemoteMatcher as RemoteMatcher
     from gaitid.encoders.base import load_encoder as load_encoder
     from gaitid.errors import GaitIdError as GaitIdError
@@ -36,6 +37,7 @@ _NAMES = {
     "Outcome": "gaitid.records",
     "RemoteMatcher": "gaitid.client",
     "assess": "gaitid.quality",
+    "calling": "gaitid.caller",
     "load_encoder": "gaitid.encoders.base",
 }
 

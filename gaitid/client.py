@@ -19,6 +19,7 @@ from google.protobuf.message import DecodeError
 from google.rpc import status_pb2
 
 from gaitid import wire
+from gaitid.caller import current
 from gaitid.errors import (
     ConfigError,
     DeadlineExceeded,
@@ -32,6 +33,8 @@ from gaitid.errors import (
     Unauthenticated,
 )
 from gaitid.records import (
+    AuditEntry,
+    AuditHead,
     Backup,
     Calibration,
     Decision,
@@ -49,6 +52,7 @@ from gaitid.records import (
     SubjectExport,
     SubjectInfo,
     Terms,
+    Verdict,
 )
 from gaitid.settings import split_address
 from gaitid.v1 import admin_service_pb2 as admin
@@ -93,6 +97,7 @@ class Tls:
 class RemoteMatcher:
     """Galleries of the server at an address; see `matcher.Matcher` for what each call does.
 
+    What `caller.calling` says of the purpose is sent along; who calls is for the server to say.
     Safe to use from several threads. A change carries a fresh `request_id`, so a retry after a
     broken connection does it once.
 
@@ -293,6 +298,30 @@ class RemoteMatcher:
         request = admin.RotateKeysRequest(request_id=_request_id())
         return int(self._call(self._admin.RotateKeys, request).subjects)
 
+    def review(self, gallery: str, audit_id: str, verdict: Verdict) -> int:
+        """Record what a human says of a decision; gives the number of the entry in the audit trail."""
+        request = _request(
+            match.ReviewDecisionRequest,
+            gallery=gallery,
+            audit_id=audit_id,
+            verdict=wire.pack_verdict(verdict),
+            request_id=_request_id(),
+        )
+        return int(self._call(self._match.ReviewDecision, request).number)
+
+    def list_audit(
+        self, after: int = 0, *, count: int = 1000, gallery: str = "", subject: str = ""
+    ) -> list[AuditEntry]:
+        """The entries of the audit trail that follow the entry of number `after`, by number."""
+        request = _request(admin.ListAuditRequest, after=after, count=count, gallery=gallery, subject=subject)
+        answer = self._call(self._admin.ListAudit, request)
+        return [wire.unpack_audit_entry(entry) for entry in answer.entries]
+
+    def verify_audit(self) -> AuditHead:
+        """Check that nothing in the audit trail was changed, taken out or cut off; 6 s a million entries."""
+        answer = self._call(self._admin.VerifyAudit, admin.VerifyAuditRequest())
+        return wire.unpack_audit_head(answer.head)
+
     def info(self) -> ServerInfo:
         """Version, encoder and wanted input."""
         return wire.unpack_info(self._call(self._admin.GetServerInfo, admin.GetServerInfoRequest()))
@@ -303,9 +332,11 @@ class RemoteMatcher:
 
     def _call(self, method: Any, request: Any) -> Any:
         deadline = time.monotonic() + self._timeout_s
+        purpose = current().purpose
+        metadata = ((wire.PURPOSE, wire.pack_purpose(purpose)),) if purpose else ()
         for attempt in range(1, ATTEMPTS + 1):
             try:
-                return method(request, timeout=max(deadline - time.monotonic(), 0.001))
+                return method(request, timeout=max(deadline - time.monotonic(), 0.001), metadata=metadata)
             except grpc.RpcError as error:
                 pause = BACKOFF_S * 2 ** (attempt - 1) * random.uniform(0.5, 1.0)  # noqa: S311
                 is_last = attempt == ATTEMPTS or time.monotonic() + pause >= deadline

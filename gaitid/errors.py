@@ -18,7 +18,8 @@
     ├── NotFound
     │   ├── GalleryNotFound
     │   ├── SubjectNotFound
-    │   └── TemplateNotFound
+    │   ├── TemplateNotFound
+    │   └── DecisionNotFound       the audit trail has no such search
     ├── AlreadyExists
     │   ├── GalleryExists
     │   └── SubjectExists
@@ -31,6 +32,7 @@
     │   ├── StoreLocked            another process owns it
     │   ├── StoreReadOnly          it cannot be written
     │   ├── StoreCorrupt           it fails its integrity check
+    │   │   └── AuditBroken        its audit trail was changed or cut
     │   ├── StoreRolledBack        it is an older copy of itself
     │   └── KeyMissing             its templates are sealed, and the key was not given
     ├── MissingDependency          an optional package is not installed
@@ -148,6 +150,10 @@ class TemplateNotFound(NotFound):
     """The gallery has no such template."""
 
 
+class DecisionNotFound(NotFound):
+    """The gallery's audit trail has no search of that reference."""
+
+
 class AlreadyExists(GaitIdError):
     """A thing of that name exists already."""
 
@@ -218,6 +224,10 @@ class StoreCorrupt(StoreError):
     """The data directory fails its integrity check."""
 
     status = "DATA_LOSS"
+
+
+class AuditBroken(StoreCorrupt):
+    """The audit trail was changed, cut or reordered."""
 
 
 class StoreRolledBack(StoreError):

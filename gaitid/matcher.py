@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -19,13 +21,17 @@ from gaitid.errors import (
     InputError,
     SequenceTooShort,
 )
+from gaitid.gallery.audit import Note
 from gaitid.gallery.backup import back_up
 from gaitid.gallery.gallery import Gallery
-from gaitid.gallery.policy import Policy, decide
+from gaitid.gallery.policy import Policy, decide, described
 from gaitid.gallery.rows import GalleryRow, Sample
 from gaitid.gallery.store import Store, gallery_not_found
 from gaitid.quality import assess
 from gaitid.records import (
+    AuditAction,
+    AuditEntry,
+    AuditHead,
     Backup,
     Calibration,
     Decision,
@@ -39,6 +45,7 @@ from gaitid.records import (
     GalleryInfo,
     OperatingPoint,
     Origin,
+    Outcome,
     Probe,
     Quality,
     Reason,
@@ -47,12 +54,18 @@ from gaitid.records import (
     SubjectInfo,
     Suspicion,
     Terms,
+    Verdict,
     check_choice,
     check_name,
 )
 
 if TYPE_CHECKING:
+    from gaitid.gallery.identity import Signer
     from gaitid.gallery.keys import KeyRing
+
+MAX_AUDIT = 1000
+"""Entries of the audit trail that are given at once, at most."""
+_AUDIT_ID = re.compile("[0-9a-f]{16}")
 
 
 @runtime_checkable
@@ -250,6 +263,49 @@ class Matcher(Protocol):
         """
         ...
 
+    def review(self, gallery: str, audit_id: str, verdict: Verdict) -> int:
+        """Record what a human says of a decision; each verdict stays on record, and there may be several.
+
+        Args:
+            gallery: Name of the gallery that was searched.
+            audit_id: Of the decision.
+            verdict: Whether it is the first candidate.
+
+        Returns:
+            Number of the new entry of the audit trail.
+
+        Raises:
+            DecisionNotFound: No such search of that gallery is on record.
+        """
+        ...
+
+    def list_audit(
+        self, after: int = 0, *, count: int = 1000, gallery: str = "", subject: str = ""
+    ) -> list[AuditEntry]:
+        """The entries of the audit trail that follow the entry of number `after`, by number.
+
+        Args:
+            after: Number of an entry; 0 = from the first on.
+            count: Most entries wanted, 1 to 1000.
+            gallery: Of this gallery only; empty = of all.
+            subject: Of this subject of the gallery only; empty = of all.
+
+        Raises:
+            SubjectNotFound: It is not enrolled.
+        """
+        ...
+
+    def verify_audit(self) -> AuditHead:
+        """Check that nothing in the audit trail was changed, taken out or cut off; 6 s a million entries.
+
+        Returns:
+            How far it has come, signed: kept elsewhere, it will tell whether these entries are still there.
+
+        Raises:
+            AuditBroken: Something was.
+        """
+        ...
+
     def info(self) -> ServerInfo:
         """Version, encoder and wanted input."""
         ...
@@ -272,6 +328,8 @@ class LocalMatcher:
         keys: Seal templates on disk; None = they are not sealed. See `find_keys`.
         mark: File that tells a data directory that was rolled back; best on another disk. None = no mark.
         backups: Folder for backups, outside of `data`; None = `back_up` is refused.
+        audit_within_s: Searches are in the audit trail so long after they were answered, seconds (a killed
+            process loses those that are not); 0 = before they are answered. Changes always are.
         assess: Gives the quality of a sequence; one that is not usable is not embedded. Another policy
             is ``functools.partial(quality.assess, policy=...)``.
 
@@ -290,13 +348,14 @@ class LocalMatcher:
         keys: KeyRing | None = None,
         mark: Path | None = None,
         backups: Path | None = None,
+        audit_within_s: float = 1.0,
         assess: Callable[[GaitSequence], Quality] = assess,
     ) -> None:
         self._encoder = encoder
         self._assess = assess
         self._backups = backups
         self._index = registry.resolve("indexes", index)
-        self._store = Store(data, keys, mark=mark)
+        self._store = Store(data, keys, mark=mark, audit_within_s=audit_within_s)
         try:
             self._galleries = {
                 row.name: Gallery(self._store, row, self._index) for row in self._store.galleries()
@@ -439,7 +498,7 @@ class LocalMatcher:
             found = held.without_search(operating_point)
         else:
             found = held.search(embedding.vector, max_candidates, operating_point)
-        return decide(
+        decision = decide(
             found.candidates,
             quality,
             found.rule,
@@ -447,6 +506,8 @@ class LocalMatcher:
             empty=found.is_empty,
             shown=max_candidates,
         )
+        is_named = decision.outcome in (Outcome.MATCH, Outcome.REVIEW)
+        return self._recorded(AuditAction.IDENTIFY, gallery, found.best if is_named else b"", decision)
 
     def verify(
         self, gallery: str, subject: str, probe: Probe, *, operating_point: OperatingPoint | None = None
@@ -454,13 +515,14 @@ class LocalMatcher:
         """See `Matcher.verify`."""
         check_name(subject, "subject")
         held = self._find(gallery)
-        held.require(subject)
+        pseudonym = held.require(subject)
         embedding, quality = self._prepare(held, probe)
         if embedding is None:
             found = held.without_search(operating_point)
         else:
             found = held.compare(subject, embedding.vector, operating_point)
-        return decide(found.candidates, quality, found.rule, found.revision)
+        decision = decide(found.candidates, quality, found.rule, found.revision)
+        return self._recorded(AuditAction.VERIFY, gallery, pseudonym, decision)
 
     def delete_subject(self, gallery: str, subject: str) -> int:
         """See `Matcher.delete_subject`; its bytes are overwritten, `erase_subject` also looks for copies."""
@@ -481,7 +543,7 @@ class LocalMatcher:
         held = self._find(gallery)
         held.require(subject)
         sign = _signer()  # before anything is deleted
-        change = held.delete_subject(subject)
+        change = held.delete_subject(subject, AuditAction.ERASE_SUBJECT)
         scanned = self._store.scan(change.traces)
         receipt = ErasureReceipt(gallery, subject, len(change.ids), change.revision, change.at, scanned)
         return sign(receipt, self._store.directory)
@@ -501,11 +563,40 @@ class LocalMatcher:
         """See `Matcher.back_up`."""
         if self._backups is None:
             raise ConfigError("no folder for backups was named", "one", "set backup_dir in server.toml")
-        return back_up(self._store, self._backups)
+        made = back_up(self._store, self._backups)
+        self._store.record(Note(AuditAction.BACK_UP, count=made.subjects))
+        return made
 
     def rotate_keys(self) -> int:
         """See `Matcher.rotate_keys`."""
         return self._store.rotate_keys()
+
+    def review(self, gallery: str, audit_id: str, verdict: Verdict) -> int:
+        """See `Matcher.review`."""
+        row = self._find(gallery).row
+        if not isinstance(audit_id, str) or not _AUDIT_ID.fullmatch(audit_id):
+            raise InputError(f"audit_id is {audit_id!r:.60}", "16 of 0-9 a-f", "pass Decision.audit_id")
+        return self._store.review(row, audit_id, check_choice(Verdict, verdict))
+
+    def list_audit(
+        self, after: int = 0, *, count: int = 1000, gallery: str = "", subject: str = ""
+    ) -> list[AuditEntry]:
+        """See `Matcher.list_audit`."""
+        for name, value, least in (("after", after, 0), ("count", count, 1)):
+            if type(value) is not int or not least <= value < 2**63:
+                raise InputError(f"{name} is {value!r:.60}", f"an int from {least} to 2^63 - 1", "correct it")
+        if gallery:  # may have been deleted: its entries are still there
+            check_name(gallery, "gallery")
+        pseudonym = b""
+        if subject:
+            pseudonym = self._find(gallery).require(check_name(subject, "subject"))
+        return self._store.audit_entries(after, min(count, MAX_AUDIT), gallery, pseudonym)
+
+    def verify_audit(self) -> AuditHead:
+        """See `Matcher.verify_audit`."""
+        sign = _signer()
+        number, digest = self._store.verify_audit()
+        return sign(AuditHead(number, digest, time.time()), self._store.directory)
 
     def info(self) -> ServerInfo:
         """See `Matcher.info`."""
@@ -531,6 +622,23 @@ class LocalMatcher:
             raise gallery_not_found(gallery)
         held.expire(time.time())
         return held
+
+    def _recorded(self, action: AuditAction, gallery: str, subject: bytes, decision: Decision) -> Decision:
+        """The decision with its reference in the audit trail."""
+        reference = secrets.token_hex(8)
+        self._store.record(
+            Note(
+                action,
+                gallery,
+                subject,
+                decision.outcome.value,
+                decision.revision,
+                len(decision.candidates),
+                described(decision.operating_point),
+                reference,
+            )
+        )
+        return replace(decision, audit_id=reference)
 
     def _forget(self, row: GalleryRow) -> None:
         del self._galleries[row.name]
@@ -602,7 +710,7 @@ def find_keys(file: Path | None = None) -> KeyRing | None:
     return ring_from_environment() if file is None else ring_from_file(file)
 
 
-def _signer() -> Callable[[ErasureReceipt, Path], ErasureReceipt]:
+def _signer() -> Signer:
     try:
         from gaitid.gallery.identity import sign
     except ModuleNotFoundError as error:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from enum import Enum
 from typing import Any, TypeVar
+from urllib.parse import quote, unquote
 
 import numpy as np
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -34,6 +35,8 @@ from gaitid.records import (
     SILHOUETTE_SIZES,
     SKELETON,
     SKELETON_3D,
+    AuditEntry,
+    AuditHead,
     Backup,
     Calibration,
     CalibrationSource,
@@ -59,12 +62,14 @@ from gaitid.records import (
     Suspicion,
     Template,
     Terms,
+    Verdict,
     check_choice,
 )
 from gaitid.v1 import (
     admin_service_pb2,
     decision_pb2,
     gallery_service_pb2,
+    match_service_pb2,
     sequence_pb2,
     subject_service_pb2,
 )
@@ -73,6 +78,8 @@ MAX_MESSAGE_BYTES = 8 * 2**20
 """Largest message either side accepts by default: 60 silhouettes of 64x44 deflate to about 4 KB."""
 RETRY_AFTER_S = 0.5
 """What an overloaded server asks its callers to wait, seconds."""
+PURPOSE = "gaitid-purpose"
+"""Name of the metadata that says what a call is for."""
 MAX_TEXT = 500
 """Letters of each part of an error that travel; trailing metadata is limited by gRPC."""
 
@@ -97,6 +104,7 @@ _OUTCOMES = _values(decision_pb2.Outcome, Outcome, "OUTCOME")
 _FUSIONS = _values(gallery_service_pb2.Fusion, Fusion, "FUSION")
 _SOURCES = _values(gallery_service_pb2.CalibrationSource, CalibrationSource, "CALIBRATION_SOURCE")
 _CHECKS = _values(subject_service_pb2.EnrolmentCheck, EnrolmentCheck, "ENROLMENT_CHECK")
+_VERDICTS = _values(match_service_pb2.Verdict, Verdict, "VERDICT")
 _SUSPICIONS = _values(subject_service_pb2.Suspicion, Suspicion, "SUSPICION")
 
 
@@ -290,6 +298,7 @@ def pack_decision(decision: Decision) -> decision_pb2.Decision:
         ],
         operating_point=pack_operating_point(decision.operating_point),
         revision=decision.revision,
+        audit_id=decision.audit_id,
     )
     if decision.quality is not None:
         message.quality.CopyFrom(pack_quality(decision.quality))
@@ -317,6 +326,7 @@ def unpack_decision(message: decision_pb2.Decision) -> Decision:
         unpack_quality(message.quality) if message.HasField("quality") else None,
         unpack_operating_point(message.operating_point),
         message.revision,
+        message.audit_id,
     )
 
 
@@ -612,6 +622,95 @@ def unpack_backup(message: admin_service_pb2.Backup) -> Backup:
         message.size_bytes,
         message.sha256,
     )
+
+
+def pack_verdict(verdict: Verdict) -> str:
+    """The name of a verdict's enum value.
+
+    Raises:
+        InputError: It is none.
+    """
+    return f"VERDICT_{check_choice(Verdict, verdict).name}"
+
+
+def unpack_verdict(value: int) -> Verdict:
+    """The verdict of an enum value.
+
+    Raises:
+        MessageError: The value is unknown.
+    """
+    return _choice(_VERDICTS, value, "verdict")
+
+
+def pack_audit_entry(entry: AuditEntry) -> admin_service_pb2.AuditEntry:
+    """The message of an entry of the audit trail."""
+    return admin_service_pb2.AuditEntry(
+        number=entry.number,
+        at_s=entry.at,
+        actor=entry.actor,
+        purpose=entry.purpose,
+        action=entry.action,
+        gallery=entry.gallery,
+        subject=entry.subject,
+        outcome=entry.outcome,
+        revision=entry.revision,
+        count=entry.count,
+        detail=entry.detail,
+        reference=entry.reference,
+        hash=entry.hash,
+    )
+
+
+def unpack_audit_entry(message: admin_service_pb2.AuditEntry) -> AuditEntry:
+    """The entry of the audit trail of a message."""
+    return AuditEntry(
+        message.number,
+        message.at_s,
+        message.actor,
+        message.purpose,
+        message.action,
+        message.gallery,
+        message.subject,
+        message.outcome,
+        message.revision,
+        message.count,
+        message.detail,
+        message.reference,
+        message.hash,
+    )
+
+
+def pack_audit_head(head: AuditHead) -> admin_service_pb2.AuditHead:
+    """The message of the head of an audit trail."""
+    return admin_service_pb2.AuditHead(
+        number=head.number,
+        hash=head.hash,
+        signed_at_s=head.signed_at,
+        public_key=head.public_key,
+        signature=head.signature,
+    )
+
+
+def unpack_audit_head(message: admin_service_pb2.AuditHead) -> AuditHead:
+    """The head of an audit trail of a message."""
+    return AuditHead(message.number, message.hash, message.signed_at_s, message.public_key, message.signature)
+
+
+def pack_purpose(purpose: str) -> str:
+    """A purpose as metadata: percent-encoded UTF-8."""
+    return quote(purpose, safe=" ")
+
+
+def unpack_purpose(text: str) -> str:
+    """The purpose of metadata.
+
+    Raises:
+        MessageError: It is no percent-encoded UTF-8.
+    """
+    try:
+        return unquote(text, errors="strict")
+    except UnicodeDecodeError as error:
+        raise MessageError(f"{PURPOSE} is {text!r:.60}", "percent-encoded UTF-8", _README) from error
 
 
 def pack_info(info: ServerInfo) -> admin_service_pb2.GetServerInfoResponse:

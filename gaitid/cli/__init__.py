@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from importlib import import_module
 
 import gaitid
+from gaitid.caller import calling
 from gaitid.errors import GaitIdError, InputError
 from gaitid.registry import missing
 
@@ -28,6 +29,8 @@ VERBS = {
     "erase": ("gaitid.cli.subject", "delete a subject, with a signed receipt"),
     "export-subject": ("gaitid.cli.subject", "all that a gallery holds of a subject, as JSON and npz"),
     "receipt": ("gaitid.cli.subject", "check a receipt of 'gaitid erase'"),
+    "review": ("gaitid.cli.match", "record what a human says of a decision"),
+    "audit": ("gaitid.cli.audit", "list, verify or export the record of who did what, and what for"),
     "list": ("gaitid.cli.match", "list galleries, or the subjects of one"),
     "calibrate": ("gaitid.cli.match", "learn what the scores of a gallery mean"),
     "rule": ("gaitid.cli.match", "set a gallery's threshold, or the error rate that it is to keep"),
@@ -59,7 +62,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",
     )
     try:
-        return int(options.run(options) or 0)
+        with calling(getattr(options, "audit_purpose", ""), actor=f"uid:{os.getuid()}"):
+            return int(options.run(options) or 0)
     except GaitIdError as error:
         print(f"gaitid: {error}", file=sys.stderr)
         return 2 if isinstance(error, InputError) else 1

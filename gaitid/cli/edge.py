@@ -8,6 +8,7 @@ import json
 from datetime import datetime, timezone
 
 from gaitid import settings
+from gaitid.caller import calling
 from gaitid.cli import inputs
 from gaitid.client import RemoteMatcher
 from gaitid.edge.node import EdgeSettings, Sighting, sightings
@@ -16,7 +17,7 @@ from gaitid.perception.pipeline import watch
 from gaitid.perception.sources import open_source
 from gaitid.records import Outcome, check_name
 
-_FLAGS = ("source", "server", "camera", "gallery", "tls", "tls_ca", "tls_certificate", "tls_key")
+_FLAGS = ("source", "server", "camera", "gallery", "tls", "tls_ca", "tls_certificate", "tls_key", "purpose")
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -26,6 +27,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--server", metavar="HOST:PORT", help="address of the server")
     parser.add_argument("--camera", help="name of this camera")
     parser.add_argument("--gallery", help="gallery to search")
+    parser.add_argument("--purpose", help="what for, to be kept in the server's audit trail")
     inputs.add_tls_flags(parser)
     parser.add_argument("--json", action="store_true", help="one JSON object a line")
 
@@ -37,7 +39,7 @@ def run(options: argparse.Namespace) -> int:
     unanswered = 0
     try:
         matcher.describe(chosen.gallery)  # a wrong address or gallery shows now, not after the first walk
-        with open_source(chosen.source, camera=chosen.camera) as source:
+        with calling(chosen.purpose), open_source(chosen.source, camera=chosen.camera) as source:
             views = watch(source, settings=chosen.perception)
             for sighting in sightings(views, matcher, chosen.gallery, chosen.quality):
                 unanswered += sighting.error is not None
@@ -92,6 +94,7 @@ def _json(sighting: Sighting) -> str:
             "quality": round(quality.score, 1) if quality else 0,
             "reasons": list(quality.reasons) if quality else list(_seen(sighting)),
             "error": sighting.error.code if sighting.error else None,
+            "audit_id": decision.audit_id if decision else None,
         }
     )
 

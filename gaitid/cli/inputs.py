@@ -18,15 +18,15 @@ if TYPE_CHECKING:
     from gaitid.matcher import Matcher
 
 
-def add_matcher_flags(parser: argparse.ArgumentParser) -> None:
+def add_matcher_flags(parser: argparse.ArgumentParser, *, required: bool = True) -> None:
     """Flags that choose a server or a local data directory, and a gallery."""
-    add_place_flags(parser)
+    add_place_flags(parser, required=required)
     parser.add_argument("--gallery", default="main", help="gallery name (default: main)")
 
 
-def add_place_flags(parser: argparse.ArgumentParser) -> None:
-    """Flags that choose a server or a local data directory."""
-    where = parser.add_mutually_exclusive_group(required=True)
+def add_place_flags(parser: argparse.ArgumentParser, *, required: bool = True) -> None:
+    """Flags that choose a server or a local data directory, and say what for."""
+    where = parser.add_mutually_exclusive_group(required=required)
     where.add_argument("--server", metavar="HOST:PORT", help="address of a gaitid server")
     where.add_argument("--data", metavar="DIR", help="data directory of galleries on this machine")
     parser.add_argument(
@@ -34,6 +34,9 @@ def add_place_flags(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--key-file", metavar="FILE", type=Path, help="keys of a sealed local directory ('gaitid keygen')"
+    )
+    parser.add_argument(
+        "--audit-purpose", default="", metavar="TEXT", help="what this is for, to be kept in the audit trail"
     )
     add_tls_flags(parser)
 
@@ -56,11 +59,11 @@ def tls_of(options: Any) -> Tls | None:
     return Tls(options.tls_ca, options.tls_certificate, options.tls_key)
 
 
-def open_matcher(options: argparse.Namespace) -> Matcher:
-    """The matcher that the flags name."""
+def open_matcher(options: argparse.Namespace, *, timeout_s: float = 5.0) -> Matcher:
+    """The matcher that the flags name; a server's calls may take so long."""
     if options.data:
         return gaitid.connect(f"local:{options.data}", encoder=options.encoder, key_file=options.key_file)
-    return RemoteMatcher(options.server, tls=tls_of(options))
+    return RemoteMatcher(options.server, timeout_s=timeout_s, tls=tls_of(options))
 
 
 def add_sequence_arguments(parser: argparse.ArgumentParser, count: int | str) -> None:

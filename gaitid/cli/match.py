@@ -1,4 +1,4 @@
-"""``gaitid enrol identify verify delete list calibrate rule rotate``: the matcher on the command line."""
+"""``gaitid enrol identify verify review delete list calibrate rule rotate``: the matcher by command."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from datetime import datetime, timezone
 from gaitid.cli import inputs
 from gaitid.errors import GalleryNotFound, InputError, SubjectNotFound
 from gaitid.matcher import Matcher
-from gaitid.records import Decision, EnrolmentCheck, Fusion, OperatingPoint, Outcome, Suspicion
+from gaitid.records import Decision, EnrolmentCheck, Fusion, OperatingPoint, Outcome, Suspicion, Verdict
 
 _NO_MATCH = 3
 """Exit status of identify and verify when the answer is not MATCH."""
@@ -21,6 +21,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     inputs.add_matcher_flags(parser)
     if verb in ("enrol", "verify"):
         parser.add_argument("subject", help="subject id")
+    if verb == "review":
+        parser.add_argument(
+            "audit_id", metavar="AUDIT-ID", help="of the decision, as 'gaitid identify' says it"
+        )
+        parser.add_argument(
+            "verdict", choices=[verdict.value for verdict in Verdict], help="what you say of it"
+        )
     if verb == "delete":
         parser.add_argument("subject", nargs="?", help="subject id; without it the whole gallery, with --all")
         parser.add_argument("--all", action="store_true", help="delete the gallery and all its subjects")
@@ -108,6 +115,12 @@ def _verify(matcher: Matcher, options: argparse.Namespace) -> int:
     return _print_decision(decision)
 
 
+def _review(matcher: Matcher, options: argparse.Namespace) -> int:
+    number = matcher.review(options.gallery, options.audit_id, Verdict(options.verdict))
+    print(f"{options.audit_id} {options.verdict}; entry {number} of the audit trail")
+    return 0
+
+
 def _delete(matcher: Matcher, options: argparse.Namespace) -> int:
     if options.subject:
         revision = matcher.delete_subject(options.gallery, options.subject)
@@ -183,6 +196,11 @@ def _print_decision(decision: Decision) -> int:
         rate = candidate.fpir_at_score
         meaning = "" if rate is None else f"  strangers reach it in {100 * rate:.2g} % of searches"
         print(f"  {candidate.score:7.4f}  {candidate.subject}{meaning}")
+    if decision.outcome is Outcome.REVIEW:
+        print(
+            f"  for a human: gaitid review {decision.audit_id} {Verdict.CONFIRMED.value} (or"
+            f" {Verdict.REJECTED.value})"
+        )
     return 0 if decision.outcome is Outcome.MATCH else _NO_MATCH
 
 
@@ -190,6 +208,7 @@ _VERBS = {
     "enrol": _enrol,
     "identify": _identify,
     "verify": _verify,
+    "review": _review,
     "delete": _delete,
     "list": _list,
     "calibrate": _calibrate,

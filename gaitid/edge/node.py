@@ -28,6 +28,7 @@ class EdgeSettings:
         server: ``host:port`` of the server.
         camera: Name of the camera, sent with each sequence.
         gallery: Gallery to search.
+        purpose: What it is searched for; the server keeps it in its audit trail.
         timeout_s: Deadline of one call, seconds.
         tls: Connect with TLS; implied by the files below.
         tls_ca: PEM file of the authority of the server's certificate; None = the system's.
@@ -41,6 +42,7 @@ class EdgeSettings:
     server: str = "127.0.0.1:7443"
     camera: str = "camera"
     gallery: str = "main"
+    purpose: str = ""
     timeout_s: float = 5.0
     tls: bool = False
     tls_ca: Path | None = None

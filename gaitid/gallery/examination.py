@@ -18,6 +18,7 @@ import numpy as np
 
 from gaitid.errors import GaitIdError, StoreCorrupt, StoreError
 from gaitid.gallery import mark as marks
+from gaitid.gallery.audit import Audit, broken, check_chain
 from gaitid.gallery.backup import RESTORING
 from gaitid.gallery.calibration import ScoreLaw
 from gaitid.gallery.schema import FAILURES, SCHEMA, check_health, corrupt, take_lock, typed
@@ -112,6 +113,7 @@ def _checks(
         yield "galleries", lambda: _check_galleries(db, path)
         yield "subjects", lambda: _check_subjects(db, path)
         yield "templates", lambda: _check_templates(db, path, keys)
+        yield "audit trail", lambda: _check_audit(db)
     if version == SCHEMA and mark is not None:
         yield "mark", lambda: _check_mark(db, mark)
     if (directory / IDENTITY).exists():
@@ -197,12 +199,22 @@ def _check_vector(plain: bytes, dimension: int) -> None:
         raise ValueError(f"{len(vector)} numbers of norm {norm:.6f}")
 
 
+def _check_audit(db: sqlite3.Connection) -> str:
+    trail = Audit(db)
+    end = check_chain(
+        entry for after in range(0, trail.head.number, _AT_ONCE) for entry in trail.page(after, _AT_ONCE)
+    )
+    if end != trail.head:
+        raise broken(f"the trail ends with entry {end.number}, not {trail.head.number}")
+    return f"{end.number} entries, unbroken"
+
+
 def _check_mark(db: sqlite3.Connection, path: Path) -> str:
     name, secret, changes, told = db.execute("SELECT name, secret, changes, marked FROM state").fetchone()
-    marked = marks.check(path, name, secret, told)
+    marked = marks.check(path, name, secret, told, Audit(db).hash_at)
     if marked is None:
         return f"there is none at {path} yet"
-    return f"it has seen {marked} changes, the database {changes}"
+    return f"it has seen {marked.changes} changes, the database {changes}"
 
 
 def _check_identity(path: Path) -> str:

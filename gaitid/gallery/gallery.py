@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from gaitid.caller import calling
 from gaitid.errors import SubjectHeld, SubjectNotFound
 from gaitid.gallery.calibration import MOST_SUBJECTS, ScoreLaw, learn
 from gaitid.gallery.fusion import Pool
@@ -21,6 +22,7 @@ from gaitid.gallery.policy import Policy, depth
 from gaitid.gallery.rows import Change, GalleryRow, Sample
 from gaitid.gallery.store import Store, subject_exists, subject_not_found
 from gaitid.records import (
+    AuditAction,
     Calibration,
     Candidate,
     EnrolmentWarning,
@@ -53,18 +55,21 @@ class Found(NamedTuple):
         revision: The state that was searched.
         rule: The operating point to apply, resolved for that state.
         is_empty: The gallery has no template.
+        best: Pseudonym of the first candidate; empty when there is none.
     """
 
     candidates: tuple[Candidate, ...]
     revision: int
     rule: OperatingPoint
     is_empty: bool
+    best: bytes
 
 
 @dataclass(slots=True)
 class _Subject:
     templates: list[int]
     enrolled_at: float
+    pseudonym: bytes
     terms: Terms = _NO_TERMS
     pool: Pool | None = None  # for the fusions that need one row a subject
 
@@ -125,11 +130,16 @@ class Gallery:
                 for name, subject in sorted(self._subjects.items())
             ]
 
-    def require(self, subject: str) -> None:
-        """Raise `SubjectNotFound` unless the subject is enrolled."""
+    def require(self, subject: str) -> bytes:
+        """The pseudonym of a subject.
+
+        Raises:
+            SubjectNotFound: It is not enrolled.
+        """
         with self._reading():
             if subject not in self._subjects:
                 raise subject_not_found(self.row.name, subject)
+            return self._subjects[subject].pseudonym
 
     def require_new(self, subject: str) -> None:
         """Raise `SubjectExists` if the subject is enrolled."""
@@ -161,9 +171,10 @@ class Gallery:
             self.row, samples, self._following(lambda change: self._add_all(change, samples))
         )
 
-    def delete_subject(self, subject: str) -> Change:
+    def delete_subject(self, subject: str, action: AuditAction = AuditAction.DELETE_SUBJECT) -> Change:
         """Erase a subject; see `Store.delete_subject`."""
-        return self._store.delete_subject(self.row, subject, self._following(lambda _: self._remove(subject)))
+        then = self._following(lambda _: self._remove(subject))
+        return self._store.delete_subject(self.row, subject, then, action)
 
     def set_terms(self, subject: str, terms: Terms) -> Change:
         """Hold a subject on other terms; see `Store.set_terms`."""
@@ -182,8 +193,8 @@ class Gallery:
         with self._reading():
             over = [name for name, subject in self._subjects.items() if _expiry(subject.terms) <= now]
         for name in over:
-            with suppress(SubjectNotFound, SubjectHeld):  # somebody was quicker
-                self.delete_subject(name)
+            with suppress(SubjectNotFound, SubjectHeld), calling(actor="gaitid"):  # somebody was quicker
+                self.delete_subject(name, AuditAction.EXPIRE_SUBJECT)
         with self._lock.writing():
             self._next_expiry = self._first_expiry()
 
@@ -232,7 +243,8 @@ class Gallery:
             count = min(depth(found.rule, max_candidates), len(self._subjects))
             candidates = self._score(self._nearest_subjects(vector, count), vector)
             explained = self._policy.explained(candidates, len(self._subjects))
-            return found._replace(candidates=explained)
+            best = self._subjects[explained[0].subject].pseudonym if explained else b""
+            return found._replace(candidates=explained, best=best)
 
     def compare(self, subject: str, vector: NDArray[np.float32], rule: OperatingPoint | None = None) -> Found:
         """The claimed subject alone, scored over all its templates.
@@ -244,7 +256,8 @@ class Gallery:
         with self._reading():
             if subject not in self._subjects:
                 raise subject_not_found(self.row.name, subject)
-            return self._found(self._policy.explained(self._score([subject], _unit(vector)), 1), rule)
+            explained = self._policy.explained(self._score([subject], _unit(vector)), 1)
+            return self._found(explained, rule)
 
     def without_search(self, rule: OperatingPoint | None = None) -> Found:
         """What is to be said of a probe too poor to search for.
@@ -294,7 +307,7 @@ class Gallery:
 
     def _found(self, candidates: tuple[Candidate, ...], rule: OperatingPoint | None) -> Found:
         count = len(self._subjects)
-        return Found(candidates, self._revision, self._policy.resolve(rule, count), not count)
+        return Found(candidates, self._revision, self._policy.resolve(rule, count), not count, b"")
 
     def _nearest_subjects(self, vector: NDArray[np.float32], count: int) -> list[str]:
         """The `count` subjects of the nearest rows, however many rows one of them has."""
@@ -329,10 +342,16 @@ class Gallery:
         subjects: dict[str, _Subject] = {}
         owners: dict[int, str] = {}
         agreed = contents.terms
-        rows = zip(contents.ids.tolist(), contents.subjects, contents.enrolled_at, strict=True)
-        for key, name, enrolled_at in rows:
+        rows = zip(
+            contents.ids.tolist(),
+            contents.subjects,
+            contents.enrolled_at,
+            contents.pseudonyms,
+            strict=True,
+        )
+        for key, name, enrolled_at, pseudonym in rows:
             if name not in subjects:
-                subjects[name] = self._new_subject(enrolled_at, agreed.get(name, _NO_TERMS))
+                subjects[name] = self._new_subject(enrolled_at, pseudonym, agreed.get(name, _NO_TERMS))
             subjects[name].templates.append(key)
             owners[key] = name
         if self.row.fusion is Fusion.MAX:
@@ -376,9 +395,9 @@ class Gallery:
         if self.row.fusion is Fusion.MAX:
             self._index.add(change.ids, vectors)
             self._owners.update(dict.fromkeys(keys, name))
-            subject = self._subjects.setdefault(name, self._new_subject(change.at))
+            subject = self._subjects.setdefault(name, self._new_subject(change.at, change.pseudonyms[0]))
         else:
-            subject = self._subjects.get(name) or self._new_subject(change.at)
+            subject = self._subjects.get(name) or self._new_subject(change.at, change.pseudonyms[0])
             _pool(subject).add(vectors)
             row = np.array([*subject.templates, *keys][:1], np.int64)
             if subject.templates:
@@ -390,7 +409,7 @@ class Gallery:
 
     def _add_all(self, change: Change, people: Mapping[str, Sequence[Sample]]) -> None:
         ids = np.split(change.ids, np.cumsum([len(samples) for samples in people.values()])[:-1])
-        fresh = [self._new_subject(change.at) for _ in people]
+        fresh = [self._new_subject(change.at, pseudonym) for pseudonym in change.pseudonyms]
         for subject, keys, samples in zip(fresh, ids, people.values(), strict=True):
             subject.templates.extend(keys.tolist())
             if subject.pool is not None:
@@ -421,9 +440,9 @@ class Gallery:
     def _first_expiry(self) -> float:
         return min((_expiry(subject.terms) for subject in self._subjects.values()), default=math.inf)
 
-    def _new_subject(self, enrolled_at: float, terms: Terms = _NO_TERMS) -> _Subject:
+    def _new_subject(self, enrolled_at: float, pseudonym: bytes, terms: Terms = _NO_TERMS) -> _Subject:
         pool = None if self.row.fusion is Fusion.MAX else Pool(self.row.dimension)
-        return _Subject([], enrolled_at, terms, pool)
+        return _Subject([], enrolled_at, pseudonym, terms, pool)
 
     def _pooled(self, subjects: list[_Subject]) -> NDArray[np.float32]:
         rows = [_pool(subject).row(self.row.fusion) for subject in subjects]

@@ -1,4 +1,4 @@
-"""The signing key of a data directory, and the receipts it signs (Ed25519, RFC 8032).
+"""The signing key of a data directory, and what it signs: receipts and audit heads (Ed25519, RFC 8032).
 
 The key is made when it is first needed and kept in the directory (mode 600). Whoever gets a receipt
 compares its public key with the one that the site has published; a signature alone only says that
@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from dataclasses import replace
 from pathlib import Path
+from typing import Protocol, TypeVar
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
@@ -17,34 +18,45 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from gaitid.errors import InputError, StoreCorrupt, StoreError
 from gaitid.gallery import failpoints
 from gaitid.gallery.store import IDENTITY
-from gaitid.records import ErasureReceipt
+from gaitid.records import AuditHead, ErasureReceipt
+
+Signed = TypeVar("Signed", ErasureReceipt, AuditHead)
 
 FILE = IDENTITY
 """Name of the key's file in the data directory: 32 bytes."""
 
 
-def sign(receipt: ErasureReceipt, directory: Path) -> ErasureReceipt:
-    """The receipt with the directory's public key and signature.
+class Signer(Protocol):
+    """The type of `sign`."""
+
+    def __call__(self, document: Signed, directory: Path) -> Signed:
+        """See `sign`."""
+        ...
+
+
+def sign(document: Signed, directory: Path) -> Signed:
+    """A receipt or head with the directory's public key and signature.
 
     Raises:
         StoreError: The key cannot be made or read.
     """
     key = load(directory / FILE)
-    named = replace(receipt, public_key=key.public_key().public_bytes_raw())
+    named = replace(document, public_key=key.public_key().public_bytes_raw())
     return replace(named, signature=key.sign(named.statement()))
 
 
-def check(receipt: ErasureReceipt) -> None:
-    """Return if the receipt is signed by the key it names.
+def check(document: ErasureReceipt | AuditHead) -> None:
+    """Return if the receipt or head is signed by the key it names.
 
     Raises:
         InputError: It is not: something in it was changed.
     """
     try:
-        Ed25519PublicKey.from_public_bytes(receipt.public_key).verify(receipt.signature, receipt.statement())
+        key = Ed25519PublicKey.from_public_bytes(document.public_key)
+        key.verify(document.signature, document.statement())
     except (InvalidSignature, ValueError) as error:
         raise InputError(
-            "the signature does not fit the receipt", "one as it was issued", "ask for it again"
+            "the signature does not fit what it signs", "a document as it was issued", "ask for it again"
         ) from error
 
 

@@ -71,6 +71,15 @@ def decide(
     return Decision(outcome, candidates[:shown], quality, rule, revision)
 
 
+def described(rule: OperatingPoint) -> str:
+    """An operating point in a few words, what is not used left out."""
+    parts = [f"threshold {rule.threshold:.4f}"]
+    for name in ("fmr", "fpir", "review_band", "margin", "max_matches"):
+        if getattr(rule, name):
+            parts.append(f"{name.replace('_', ' ')} {getattr(rule, name):g}")
+    return ", ".join(parts)
+
+
 def not_calibrated() -> NotCalibrated:
     """The error for a target rate in a gallery that is not calibrated."""
     return NotCalibrated(

@@ -32,6 +32,7 @@ class Contents:
         ids: (N,) int64.
         subjects: N subject names.
         enrolled_at: When each of those subjects was first enrolled, Unix seconds.
+        pseudonyms: What those subjects are called in the audit trail, 16 bytes each.
         vectors: (N, D) float32.
         terms: Of the subjects that have other than `Terms()`, by name.
         revision: State of the gallery that this is.
@@ -41,6 +42,7 @@ class Contents:
     ids: NDArray[np.int64]
     subjects: list[str]
     enrolled_at: list[float]
+    pseudonyms: list[bytes]
     vectors: NDArray[np.float32]
     terms: dict[str, Terms]
     revision: int
@@ -64,10 +66,12 @@ class Change:
         ids: (M,) int64 of the templates it added or removed.
         revision: The gallery's, after it.
         at: Unix seconds.
+        pseudonyms: What its subjects are called in the audit trail, one by one.
         traces: Pieces of the bytes it erased.
     """
 
     ids: NDArray[np.int64]
     revision: int
     at: float
+    pseudonyms: tuple[bytes, ...] = ()
     traces: tuple[bytes, ...] = ()

@@ -85,6 +85,38 @@ _MIGRATIONS: tuple[tuple[str, ...], ...] = (
         "ALTER TABLE state ADD COLUMN checksum INTEGER NOT NULL DEFAULT 4611686018427387904",
         "UPDATE state SET marked = changes",
     ),
+    (
+        """CREATE TABLE callers (
+            id INTEGER PRIMARY KEY,
+            actor TEXT NOT NULL,
+            purpose TEXT NOT NULL,
+            UNIQUE (actor, purpose)
+        ) STRICT""",
+        "INSERT INTO callers (actor, purpose) VALUES ('local', ''), ('anonymous', ''), ('gaitid', '')",
+        """CREATE TABLE audit (
+            number INTEGER PRIMARY KEY,
+            at REAL NOT NULL,
+            caller INTEGER NOT NULL,
+            action TEXT NOT NULL,
+            gallery TEXT NOT NULL,
+            subject BLOB NOT NULL,
+            outcome TEXT NOT NULL,
+            revision INTEGER NOT NULL,
+            count INTEGER NOT NULL,
+            detail TEXT NOT NULL,
+            reference BLOB,
+            hash BLOB NOT NULL
+        ) STRICT""",
+        "CREATE INDEX audit_by_reference ON audit (reference) WHERE reference IS NOT NULL",
+        *(
+            f"CREATE TRIGGER no_{act}_of_{table} BEFORE {act} ON {table}"
+            " BEGIN SELECT RAISE(ABORT, 'the audit trail is append-only'); END"
+            for table in ("audit", "callers")
+            for act in ("UPDATE", "DELETE")
+        ),
+        "ALTER TABLE subjects ADD COLUMN pseudonym BLOB",
+        "UPDATE subjects SET pseudonym = randomblob(16)",
+    ),
 )
 SCHEMA = len(_MIGRATIONS)
 """Version of the database layout, kept in ``PRAGMA user_version``."""

@@ -9,6 +9,9 @@ is under way share the next one (group commit). A deletion overwrites what it fr
 (`secure_delete`) and empties the write-ahead log before it is acknowledged, so the deleted bytes
 are in no file of the directory; what the disk below keeps of overwritten blocks is out of reach.
 
+Every change is on record in the audit trail (`gallery.audit`) by the same transaction; searches are
+within the time that is asked for.
+
 With a `keys.KeyRing` all vectors are sealed, and all data keys wrapped by the key in use, from the
 opening on; what was plain or under an older key is brought up to date first. Names stay readable.
 """
@@ -17,11 +20,13 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import sqlite3
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from contextvars import Context, copy_context
 from dataclasses import asdict, astuple, dataclass, field
 from functools import partial
 from pathlib import Path
@@ -31,7 +36,9 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from gaitid.caller import current
 from gaitid.errors import (
+    DecisionNotFound,
     GaitIdError,
     GalleryExists,
     GalleryNotFound,
@@ -42,15 +49,18 @@ from gaitid.errors import (
     SubjectNotFound,
 )
 from gaitid.gallery import failpoints
+from gaitid.gallery.audit import MOST_WAITING, Audit, Flusher, Head, Note, broken, check_chain
 from gaitid.gallery.calibration import ScoreLaw
-from gaitid.gallery.mark import Mark
+from gaitid.gallery.mark import Mark, Seen
 from gaitid.gallery.mark import check as check_mark
-from gaitid.gallery.policy import Policy
+from gaitid.gallery.policy import Policy, described
 from gaitid.gallery.rows import Change, Contents, GalleryRow, Sample
 from gaitid.gallery.schema import corrupt, open_database, take_lock, typed
 from gaitid.gallery.sealing import Sealing, sealed
-from gaitid.gallery.traces import name_traces, scan, windows
+from gaitid.gallery.traces import SHORTEST_NAME, name_traces, scan, windows
 from gaitid.records import (
+    AuditAction,
+    AuditEntry,
     Embedding,
     Fusion,
     OperatingPoint,
@@ -60,6 +70,7 @@ from gaitid.records import (
     SubjectExport,
     Template,
     Terms,
+    Verdict,
 )
 
 if TYPE_CHECKING:  # cryptography is imported by those who use keys
@@ -68,6 +79,8 @@ if TYPE_CHECKING:  # cryptography is imported by those who use keys
 T = TypeVar("T")
 
 DATABASE, LOCK, IDENTITY = "gaitid.db", "gaitid.lock", "gaitid.identity"
+_PAGE = 10_000
+"""Entries of the audit trail read at once; changes go on in between."""
 
 _PAGES, _PAUSE_S = 256, 0.001
 """Pages (of 4 KiB) copied while changes wait, and how long the copy then waits for them, seconds."""
@@ -75,10 +88,22 @@ _PAGES, _PAUSE_S = 256, 0.001
 _COUNT = "UPDATE state SET changes = changes + 1 RETURNING changes"
 _COUNT_MARKED = "UPDATE state SET changes = changes + 1, marked = changes + 1 RETURNING changes"
 _TEMPLATES = (
-    "SELECT t.id, s.name, s.enrolled_at, t.vector, s.key_name, s.data_key, s.id"
+    "SELECT t.id, s.name, s.enrolled_at, t.vector, s.key_name, s.data_key, s.id, s.pseudonym"
     " FROM templates t JOIN subjects s ON s.id = t.subject WHERE "
 )
 _NAMED = "SELECT gallery, id, name, enrolled_at FROM subjects WHERE "
+_TEXTS = tuple(
+    f"SELECT 1 FROM {table} WHERE instr({' || char(10) || '.join(columns)}, ?) LIMIT 1"  # noqa: S608
+    for table, columns in (
+        ("sqlite_master", ("name", "coalesce(sql, '')")),
+        ("galleries", ("name", "encoder", "contract", "fusion")),
+        ("calibrations", ("contract", "law")),
+        ("subjects", ("name", "coalesce(key_name, '')", "legal_basis", "purpose", "reference")),
+        ("templates", ("coalesce(quality, '')", "camera")),
+        ("audit", ("action", "outcome", "detail")),
+    )
+)
+"""All texts of the database that may contain a subject's name; words that are kept for ever may not."""
 _DRAWN = (  # by Knuth's multiplicative hash of their keys
     "s.id IN (SELECT id FROM subjects WHERE gallery = ? ORDER BY id * 2654435761 % 4294967296 LIMIT ?)"
 )
@@ -89,6 +114,7 @@ class _Task(Generic[T]):
     change: Callable[[], T]
     then: Callable[[T], None]
     erases: bool
+    context: Context = field(default_factory=copy_context)  # the audit trail asks who called
     result: list[T] = field(default_factory=list)
     error: BaseException | None = None
     done: bool = False
@@ -105,10 +131,12 @@ class Store:
         directory: Data directory; made when it does not exist.
         keys: Seal the templates; None = they are not sealed.
         mark: File that tells a database that was rolled back; best on another disk. None = no mark.
+        audit_within_s: Searches are on record so long after they were answered, seconds; 0 = before.
 
     Raises:
         KeyMissing: Templates are sealed, and their key is not among `keys`.
         StoreRolledBack: The database is older than its mark.
+        AuditBroken: The audit trail is not the one that the mark has seen.
         StoreLocked: Another process, or another store of this process, has it open.
         StoreReadOnly: It cannot be made or written.
         StoreCorrupt: The database is damaged, of a newer gaitid, or of another program.
@@ -116,7 +144,12 @@ class Store:
     """
 
     def __init__(
-        self, directory: str | Path, keys: KeyRing | None = None, *, mark: Path | None = None
+        self,
+        directory: str | Path,
+        keys: KeyRing | None = None,
+        *,
+        mark: Path | None = None,
+        audit_within_s: float = 1.0,
     ) -> None:
         if sqlite3.sqlite_version_info < (3, 37):
             raise MissingDependency(
@@ -128,13 +161,15 @@ class Store:
         self._waiting: deque[_Task[Any]] = deque()
         self._closed = False
         self._mark: Mark | None = None
+        self._flusher = Flusher(self._flush, audit_within_s) if audit_within_s > 0 else None
         self._lock_file = take_lock(self.directory / LOCK)
         try:
             self._db = open_database(self._path)
             try:
+                self._audit = Audit(self._db)
                 self._mark = None if mark is None else self._marked(mark)
                 self._sealing = Sealing(self._db, keys)
-                self._update_keys()
+                self._update_keys(always=False)
             except BaseException:
                 self._close_files()
                 raise
@@ -143,13 +178,22 @@ class Store:
             raise
 
     def close(self) -> None:
-        """Release the directory; closing twice is harmless."""
-        with self._mutex:
-            if self._closed:
-                return
-            self._closed = True
-            self._close_files()
-            os.close(self._lock_file)
+        """Record what waits and release the directory; closing twice is harmless.
+
+        Raises:
+            StoreError: Searches could not be recorded; the directory is released.
+        """
+        if self._flusher is not None:
+            self._flusher.close()
+        try:
+            if not self._closed:
+                self._flush()
+        finally:
+            with self._mutex:
+                if not self._closed:
+                    self._closed = True
+                    self._close_files()
+                    os.close(self._lock_file)
 
     def _close_files(self) -> None:
         self._db.close()
@@ -158,9 +202,9 @@ class Store:
 
     def _marked(self, path: Path) -> Mark:
         name, secret, marked = self._db.execute("SELECT name, secret, marked FROM state").fetchone()
-        check_mark(path, name, secret, marked)
+        check_mark(path, name, secret, marked, self._audit.hash_at)
         (changes,) = self._db.execute("UPDATE state SET marked = changes RETURNING changes").fetchone()
-        return Mark(path, name, secret, changes)
+        return Mark(path, name, secret, Seen(changes, self._audit.head))
 
     def check_open(self) -> None:
         """Raise `StoreError` after `close`."""
@@ -205,7 +249,7 @@ class Store:
             )
         if not states:
             raise gallery_not_found(gallery.name)
-        plain = self._sealing.unsealed(gallery.key, gallery.contract, [row[3:] for row in rows])
+        plain = self._sealing.unsealed(gallery.key, gallery.contract, [row[3:7] for row in rows])
         if any(len(vector) != 4 * gallery.dimension for vector in plain):
             raise corrupt(self._path, f"a vector of gallery {gallery.name} has a wrong length")
         vectors = np.frombuffer(b"".join(plain), "<f4").astype(np.float32, copy=False)
@@ -214,6 +258,7 @@ class Store:
             np.array([row[0] for row in rows], np.int64),
             [row[1] for row in rows],
             [row[2] for row in rows],
+            [row[7] for row in rows],
             vectors.reshape(-1, gallery.dimension),
             {row[0]: terms_of(row[1:]) for row in terms},
             revision,
@@ -234,11 +279,13 @@ class Store:
 
         Raises:
             GalleryExists: The name is taken.
+            InputError: It contains the id of a subject.
         """
 
         def change() -> GalleryRow:
             if self._db.execute("SELECT 1 FROM galleries WHERE name = ?", (name,)).fetchone():
                 raise GalleryExists(f"gallery {name!r} exists", "a new name", "delete it or choose another")
+            self._audit.admit_words(name, "gallery")
             now = time.time()
             key = self._insert(
                 "INSERT INTO galleries (name, encoder, contract, dimension, fusion, threshold, review_band,"
@@ -246,6 +293,7 @@ class Store:
                 " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?)",
                 (name, encoder, contract, dimension, fusion.value, *astuple(rule), now),
             )
+            self._audit.append(Note(AuditAction.CREATE_GALLERY, name, detail=f"{encoder}, {described(rule)}"))
             return GalleryRow(key, name, encoder, contract, dimension, fusion, now)
 
         return self._commit(_Task(change, lambda _: None, erases=False))
@@ -264,6 +312,7 @@ class Store:
                 " margin = ?, max_matches = ? WHERE id = ?",
                 (*astuple(rule), gallery.key),
             )
+            self._note(AuditAction.SET_OPERATING_POINT, gallery, revision, detail=described(rule))
             return Change(np.empty(0, np.int64), revision, time.time())
 
         return self._commit(_Task(change, then, erases=False))
@@ -280,6 +329,10 @@ class Store:
             self._db.execute(
                 "INSERT OR REPLACE INTO calibrations (gallery, contract, law) VALUES (?, ?, ?)",
                 (gallery.key, gallery.contract, law.dumps()),
+            )
+            info = law.info
+            self._note(
+                AuditAction.CALIBRATE, gallery, revision, count=info.comparisons, detail=info.source.value
             )
             return Change(np.empty(0, np.int64), revision, time.time())
 
@@ -299,8 +352,12 @@ class Store:
             ).fetchone()
             if held:
                 raise subject_held(held[0])
-            if not self._db.execute("DELETE FROM galleries WHERE id = ?", (gallery.key,)).rowcount:
-                raise gallery_not_found(gallery.name)
+            count = self._db.execute(
+                "SELECT count(*) FROM subjects WHERE gallery = ?", (gallery.key,)
+            ).fetchone()[0]
+            revision = self._grow(gallery)
+            self._db.execute("DELETE FROM galleries WHERE id = ?", (gallery.key,))
+            self._note(AuditAction.DELETE_GALLERY, gallery, revision, count=count)
 
         self._commit(_Task(change, then, erases=True))
 
@@ -312,12 +369,14 @@ class Store:
         Raises:
             GalleryNotFound: The gallery was deleted.
             SubjectExists: The gallery has that subject.
+            InputError: The audit trail holds words that contain the name, which could never be erased.
         """
 
         def change() -> Change:
             revision = self._grow(gallery)
             now = time.time()
-            return Change(self._insert_subject(gallery, name, samples, now), revision, now)
+            ids, pseudonym = self._insert_subject(gallery, name, samples, now, revision)
+            return Change(ids, revision, now, (pseudonym,))
 
         return self._commit(_Task(change, then, erases=False))
 
@@ -338,7 +397,10 @@ class Store:
             if subject is None:
                 raise subject_not_found(gallery.name, name)
             key = self._sealing.key(gallery.key, gallery.contract, subject)
-            return Change(self._insert_templates(subject, key, samples, now), revision, now)
+            ids = self._insert_templates(subject, key, samples, now)
+            pseudonym = self._pseudonym(subject)
+            self._note(AuditAction.ADD_SAMPLES, gallery, revision, pseudonym, len(ids))
+            return Change(ids, revision, now, (pseudonym,))
 
         return self._commit(_Task(change, then, erases=False))
 
@@ -353,13 +415,18 @@ class Store:
         Raises:
             GalleryNotFound: The gallery was deleted.
             SubjectExists: The gallery has one of them.
+            InputError: See `add_subject`.
         """
 
         def change() -> Change:
             revision = self._grow(gallery)
             now = time.time()
-            ids = [self._insert_subject(gallery, name, samples, now) for name, samples in people.items()]
-            return Change(np.concatenate([np.empty(0, np.int64), *ids]), revision, now)
+            made = [
+                self._insert_subject(gallery, name, samples, now, revision)
+                for name, samples in people.items()
+            ]
+            ids = np.concatenate([np.empty(0, np.int64), *(ids for ids, _ in made)])
+            return Change(ids, revision, now, tuple(pseudonym for _, pseudonym in made))
 
         return self._commit(_Task(change, then, erases=False))
 
@@ -383,12 +450,21 @@ class Store:
                 " legal_hold = ? WHERE id = ?",
                 (*astuple(terms), subject),
             )
+            expiry = "never expires" if terms.expires_at is None else f"expires at {terms.expires_at:.0f}"
+            detail = expiry + ", held" * terms.legal_hold
+            self._note(AuditAction.SET_TERMS, gallery, revision, self._pseudonym(subject), detail=detail)
             return Change(np.empty(0, np.int64), revision, time.time())
 
         return self._commit(_Task(change, then, erases=False))
 
-    def delete_subject(self, gallery: GalleryRow, name: str, then: Callable[[Change], None]) -> Change:
-        """Erase a subject and its templates.
+    def delete_subject(
+        self,
+        gallery: GalleryRow,
+        name: str,
+        then: Callable[[Change], None],
+        action: AuditAction = AuditAction.DELETE_SUBJECT,
+    ) -> Change:
+        """Erase a subject and its templates; recorded as `action`.
 
         Raises:
             GalleryNotFound: The gallery was deleted.
@@ -405,14 +481,19 @@ class Store:
             rows = self._db.execute(
                 "SELECT id, vector FROM templates WHERE subject = ?", (subject,)
             ).fetchall()
-            key, is_held, enrolled_at = self._db.execute(
-                "DELETE FROM subjects WHERE id = ? RETURNING data_key, legal_hold, enrolled_at", (subject,)
+            key, is_held, enrolled_at, pseudonym = self._db.execute(
+                "DELETE FROM subjects WHERE id = ? RETURNING data_key, legal_hold, enrolled_at, pseudonym",
+                (subject,),
             ).fetchone()
             if is_held:
                 raise subject_held(name)
+            self._note(action, gallery, revision, pseudonym, len(rows))
             traces = windows([key or b"", *(row[1] for row in rows)])
+            if len(name) >= SHORTEST_NAME:
+                traces += (name.encode(),)
             traces += name_traces(gallery.key, subject, name, enrolled_at)
-            return Change(np.array([row[0] for row in rows], np.int64), revision, time.time(), traces)
+            ids = np.array([row[0] for row in rows], np.int64)
+            return Change(ids, revision, time.time(), (pseudonym,), traces)
 
         return self._commit(_Task(change, then, erases=True))
 
@@ -422,17 +503,23 @@ class Store:
         Raises:
             SubjectNotFound: The gallery has no such subject.
         """
-        with self._mutex:
-            rows = self._read(
+
+        def read() -> list[Any]:
+            rows = self._db.execute(
                 "SELECT t.vector, s.key_name, s.data_key, s.id, t.id, t.quality, t.enrolled_at, t.camera,"
-                " t.track, s.enrolled_at, s.legal_basis, s.purpose, s.reference, s.expires_at, s.legal_hold"
+                " t.track, s.enrolled_at, s.legal_basis, s.purpose, s.reference, s.expires_at, s.legal_hold,"
+                " (SELECT revision FROM galleries WHERE id = s.gallery)"
                 " FROM templates t JOIN subjects s ON s.id = t.subject"
                 " WHERE s.gallery = ? AND s.name = ? ORDER BY t.id",
-                gallery.key,
-                name,
-            )
-        if not rows:
-            raise subject_not_found(gallery.name, name)
+                (gallery.key, name),
+            ).fetchall()
+            if not rows:
+                raise subject_not_found(gallery.name, name)
+            pseudonym = self._pseudonym(rows[0][3])
+            self._note(AuditAction.EXPORT_SUBJECT, gallery, rows[0][15], pseudonym, len(rows))
+            return rows
+
+        rows = self._commit(_Task(read, lambda _: None, erases=False))
         plain = self._sealing.unsealed(gallery.key, gallery.contract, [row[:4] for row in rows])
         return SubjectExport(
             gallery.name,
@@ -449,7 +536,7 @@ class Store:
                 )
                 for vector, row in zip(plain, rows, strict=True)
             ),
-            terms_of(rows[0][10:]),
+            terms_of(rows[0][10:15]),
         )
 
     def copy(self, path: Path) -> None:
@@ -483,10 +570,10 @@ class Store:
     def scan(self, traces: tuple[bytes, ...]) -> int:
         """Look for traces of what was erased in all files; gives the bytes read.
 
-        The same vector in a template of another subject, or the same subject enrolled again, is none.
-        SQLite overwrites what it frees, but leaves copies of rows in pages that it has rearranged (3
-        erasures of 1,000 found one). Then the whole database is written anew, which takes memory for all
-        of it; other changes wait.
+        The same vector in a template of another subject is none, nor is the same subject enrolled again,
+        nor a name within another text that is still there. SQLite overwrites what it frees, but leaves
+        copies of rows in pages that it has rearranged (3 erasures of 1,000 found one). Then the whole
+        database is written anew, which takes memory for all of it; other changes wait.
 
         Raises:
             StoreError: There is one still.
@@ -507,7 +594,10 @@ class Store:
             named = self._read(_NAMED + "instr(?, CAST(name AS BLOB))", trace)
             if any(trace in name_traces(*row) for row in named):
                 return True
-            return bool(self._read("SELECT 1 FROM templates WHERE instr(vector, ?) LIMIT 1", trace))
+            if self._read("SELECT 1 FROM templates WHERE instr(vector, ?) LIMIT 1", trace):
+                return True
+            text = trace.decode("latin-1")
+            return any(self._read(statement, text) for statement in _TEXTS)
 
     # -- sealing -----------------------------------------------------------------------------------
 
@@ -522,18 +612,111 @@ class Store:
             ConfigError: The keys cannot be read.
         """
         self._sealing.reload()
-        return self._update_keys()
+        return self._update_keys(always=True)
 
-    def _update_keys(self) -> int:
+    def _update_keys(self, *, always: bool) -> int:
         count = last = 0
         while done := self._commit(
             _Task(partial(self._sealing.update_some, last), lambda _: None, erases=False)
         ):
             count, last = count + len(done), done[-1]
             failpoints.reached("between rotation commits")
-        if count:  # log and free pages still hold what was plain, and what older keys wrapped
-            self._commit(_Task(lambda: None, lambda _: None, erases=True))
+        if count or always:  # log and free pages still hold what was plain, and what older keys wrapped
+            note = Note(AuditAction.ROTATE_KEYS, count=count)
+            self._commit(_Task(partial(self._audit.append, note), lambda _: None, erases=bool(count)))
         return count
+
+    # -- audit trail -------------------------------------------------------------------------------
+
+    def record(self, note: Note) -> None:
+        """Put a search on record, within the time that the store was opened for.
+
+        Raises:
+            InputError: Actor or purpose contain the id of a subject.
+            StoreError: The store is closed, or earlier searches cannot be recorded.
+        """
+        self.check_open()
+        if self._flusher is None:
+            self._commit(_Task(partial(self._audit.append, note), lambda _: None, erases=False))
+            return
+        caller = current()
+        if not self._audit.knows(caller):
+            with self._mutex:
+                self._audit.admit(caller)
+        if self._audit.queue(note, caller) >= MOST_WAITING:
+            self._flush()
+        else:
+            self._flusher.wake()
+
+    def review(self, gallery: GalleryRow, reference: str, verdict: Verdict) -> int:
+        """Put a verdict about a search on record; gives the number of its entry.
+
+        Raises:
+            DecisionNotFound: The gallery's trail has no such search.
+        """
+
+        def change() -> int:
+            search = self._audit.search(gallery.name, reference)
+            if search is None:
+                raise DecisionNotFound(
+                    f"no decision {reference!r} in gallery {gallery.name!r}", "its audit_id", "check it"
+                )
+            subject, revision = bytes.fromhex(search.subject), search.revision
+            self._note(
+                AuditAction.REVIEW, gallery, revision, subject, outcome=verdict.value, reference=reference
+            )
+            return self._audit.head.number
+
+        return self._commit(_Task(change, lambda _: None, erases=False))
+
+    def audit_entries(
+        self, after: int, count: int, gallery: str = "", pseudonym: bytes = b""
+    ) -> list[AuditEntry]:
+        """Up to `count` entries of the trail after a number; of one gallery or pseudonym, if given."""
+        self.check_open()
+        self._flush()
+        with self._mutex:
+            return self._audit.page(after, count, gallery, pseudonym)
+
+    def verify_audit(self) -> Head:
+        """Follow the whole trail; gives its end.
+
+        Raises:
+            AuditBroken: It is not what was recorded.
+        """
+        self._flush()
+        with self._mutex:
+            end = self._audit.head
+        found = check_chain(self._entries(end.number))
+        if found != end:
+            raise broken(f"the trail ends with entry {found.number}, not {end.number}")
+        return end
+
+    def _entries(self, last: int) -> Iterator[AuditEntry]:
+        for after in range(0, last, _PAGE):
+            with self._mutex:
+                self.check_open()
+                page = self._audit.page(after, min(_PAGE, last - after))
+            yield from page
+
+    def _flush(self) -> None:
+        if self._audit.waiting():
+            self._commit(_Task(lambda: None, lambda _: None, erases=False))
+
+    def _note(
+        self,
+        action: AuditAction,
+        gallery: GalleryRow,
+        revision: int,
+        subject: bytes = b"",
+        count: int = 0,
+        **more: str,
+    ) -> None:
+        self._audit.append(Note(action, gallery.name, subject, revision=revision, count=count, **more))
+
+    def _pseudonym(self, subject: int) -> bytes:
+        row = self._db.execute("SELECT pseudonym FROM subjects WHERE id = ?", (subject,)).fetchone()
+        return bytes(row[0])
 
     # -- within a change ---------------------------------------------------------------------------
 
@@ -552,15 +735,21 @@ class Store:
         return None if row is None else int(row[0])
 
     def _insert_subject(
-        self, gallery: GalleryRow, name: str, samples: Sequence[Sample], now: float
-    ) -> NDArray[np.int64]:
+        self, gallery: GalleryRow, name: str, samples: Sequence[Sample], now: float, revision: int
+    ) -> tuple[NDArray[np.int64], bytes]:
+        """Ids of its templates, and its pseudonym."""
         if self._subject(gallery, name) is not None:
             raise subject_exists(gallery.name, name)
+        self._audit.admit_subject(name)
+        pseudonym = secrets.token_bytes(16)
         subject = self._insert(
-            "INSERT INTO subjects (gallery, name, enrolled_at) VALUES (?, ?, ?)", (gallery.key, name, now)
+            "INSERT INTO subjects (gallery, name, enrolled_at, pseudonym) VALUES (?, ?, ?, ?)",
+            (gallery.key, name, now, pseudonym),
         )
         key = self._sealing.new_key(gallery.key, gallery.contract, subject)
-        return self._insert_templates(subject, key, samples, now)
+        ids = self._insert_templates(subject, key, samples, now)
+        self._note(AuditAction.ENROL, gallery, revision, pseudonym, len(ids))
+        return ids, pseudonym
 
     def _insert_templates(
         self, subject: int, key: DataKey | None, samples: Sequence[Sample], now: float
@@ -621,6 +810,7 @@ class Store:
         self.check_open()
         try:
             self._db.execute("BEGIN IMMEDIATE")
+            self._audit.begin()
             for task in tasks:
                 self._attempt(task)
             (changes,) = self._db.execute(_COUNT if self._mark is None else _COUNT_MARKED).fetchone()
@@ -629,20 +819,24 @@ class Store:
         except BaseException:
             with suppress(sqlite3.Error):  # a full disk has rolled back already
                 self._db.execute("ROLLBACK")
+            self._audit.end(committed=False)
             raise
+        self._audit.end(committed=True)
         failpoints.reached("after commit")
         if self._mark is not None:
-            self._mark.move(changes)
+            self._mark.move(Seen(changes, self._audit.head))
             failpoints.reached("after mark")
 
     def _attempt(self, task: _Task[Any]) -> None:
         """Run one task of a transaction; one refused by its own check does not harm the others."""
         self._db.execute("SAVEPOINT task")
+        head = self._audit.head
         try:
-            task.result.append(task.change())
+            task.result.append(task.context.run(task.change))
         except GaitIdError as error:
             task.error = error
             self._db.execute("ROLLBACK TO task")
+            self._audit.undo(head)
         self._db.execute("RELEASE task")
 
     def _empty_log(self, erasures: list[_Task[Any]]) -> None:

@@ -14,6 +14,8 @@ taken every 512 bytes, 64 of them at most."""
 _BLOCK = 2**20
 _SIZES = (1, 2, 3, 4, 6, 8)
 """Bytes of an integer of a record's type 1, 2, ... 6."""
+SHORTEST_NAME = 6
+"""Names of fewer letters are found in any large file by chance; only rows are looked through for them."""
 
 
 def windows(blobs: Iterable[bytes]) -> tuple[bytes, ...]:

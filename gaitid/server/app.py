@@ -49,6 +49,8 @@ class ServerSettings:
         mark_file: Tells a data directory that was replaced by an older copy of itself; keep it on another
             disk. None = no such check.
         backup_dir: Folder into which `CreateBackup` writes; None = it is refused.
+        audit_within_s: Searches are in the audit trail so long after they were answered, seconds, at most
+            60; 0 = before they are answered.
         max_message_bytes: Largest request and answer, bytes; requests in work or waiting take at most
             `max_concurrent` times that much memory.
         workers: Threads that embed and search.
@@ -68,6 +70,7 @@ class ServerSettings:
     key_file: Path | None = None
     mark_file: Path | None = None
     backup_dir: Path | None = None
+    audit_within_s: float = 1.0
     max_message_bytes: int = wire.MAX_MESSAGE_BYTES
     workers: int = 2
     max_concurrent: int = 64
@@ -85,6 +88,8 @@ class ServerSettings:
                 raise ConfigError(f"{key} is {getattr(self, key)}", "1 or more", "correct it")
         if not 0 <= self.shutdown_grace_s < float("inf"):
             raise ConfigError(f"shutdown_grace_s is {self.shutdown_grace_s}", "0 or more", "correct it")
+        if not 0 <= self.audit_within_s <= 60:
+            raise ConfigError(f"audit_within_s is {self.audit_within_s}", "0 to 60", "correct it")
         if (self.tls_certificate is None) != (self.tls_key is None):
             raise ConfigError("one of tls_certificate and tls_key is set", "both or neither", "add the other")
         if self.tls_client_ca and not self.tls_certificate:
@@ -211,6 +216,7 @@ def _open(settings: ServerSettings) -> Matcher:
         keys=keys,
         mark=settings.mark_file,
         backups=settings.backup_dir,
+        audit_within_s=settings.audit_within_s,
         assess=judge,
     )
 

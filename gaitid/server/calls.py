@@ -15,6 +15,7 @@ import grpc
 from google.protobuf.message import DecodeError, Message
 
 from gaitid import wire
+from gaitid.caller import Caller, calling
 from gaitid.errors import GaitIdError, InternalError, MessageError, Overloaded, ServerUnreachable
 
 _log = logging.getLogger(__name__)
@@ -74,7 +75,7 @@ class Calls:
                 await _abort(context, self._overloaded())
             self._running += 1
             try:
-                return await self._work(work, request)
+                return await self._work(_as(_caller(context), work), request)
             except GaitIdError as error:
                 await _abort(context, error)
             except Exception as error:
@@ -118,6 +119,25 @@ class Calls:
             f"fewer than {self._limit}",
             f"try again in {wire.RETRY_AFTER_S} s",
         )
+
+
+def _caller(context: Any) -> Caller:
+    """Who calls: the common name of a verified certificate, else its first other name, else nobody."""
+    identity = context.auth_context()
+    names = (*identity.get("x509_common_name", ()), *identity.get("x509_subject_alternative_name", ()))
+    actor = names[0].decode(errors="replace") if names else "anonymous"
+    purpose = dict(context.invocation_metadata() or ()).get(wire.PURPOSE, "")
+    return Caller(actor, wire.unpack_purpose(purpose))
+
+
+def _as(caller: Caller, work: Callable[[Any], Message]) -> Callable[[Any], Message]:
+    """`work` done for a caller."""
+
+    def act(request: Any) -> Message:
+        with calling(caller.purpose, actor=caller.actor):
+            return work(request)
+
+    return act
 
 
 def _stopping() -> ServerUnreachable:

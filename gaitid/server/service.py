@@ -24,7 +24,7 @@ from gaitid.v1 import subject_service_pb2 as subject
 SERVICES = (match, gallery, subject, admin)
 """Generated modules whose services are served."""
 MAX_PAGE = 1000
-"""Subjects of a page at most."""
+"""Subjects or entries of a page at most."""
 DEFAULT_CANDIDATES = 5
 
 
@@ -68,6 +68,16 @@ class Service:
             operating_point=_operating_point(request),
         )
         return match.IdentifyResponse(decision=wire.pack_decision(decision))
+
+    def ReviewDecision(self, request: match.ReviewDecisionRequest) -> Message:  # noqa: N802
+        """Record what a human says of a decision."""
+
+        def work() -> Message:
+            verdict = wire.unpack_verdict(request.verdict)
+            number = self._matcher.review(request.gallery, request.audit_id, verdict)
+            return match.ReviewDecisionResponse(number=number)
+
+        return self._replay(request.request_id, request, work)
 
     def CreateGallery(self, request: gallery.CreateGalleryRequest) -> Message:  # noqa: N802
         """Make a gallery."""
@@ -206,6 +216,20 @@ class Service:
             return admin.RotateKeysResponse(subjects=self._matcher.rotate_keys())
 
         return self._replay(request.request_id, request, work)
+
+    def ListAudit(self, request: admin.ListAuditRequest) -> Message:  # noqa: N802
+        """Show entries of the audit trail."""
+        entries = self._matcher.list_audit(
+            request.after,
+            count=request.count if request.HasField("count") else MAX_PAGE,
+            gallery=request.gallery,
+            subject=request.subject,
+        )
+        return admin.ListAuditResponse(entries=[wire.pack_audit_entry(entry) for entry in entries])
+
+    def VerifyAudit(self, request: admin.VerifyAuditRequest) -> Message:  # noqa: N802
+        """Follow the audit trail."""
+        return admin.VerifyAuditResponse(head=wire.pack_audit_head(self._matcher.verify_audit()))
 
     def GetServerInfo(self, request: admin.GetServerInfoRequest) -> Message:  # noqa: N802
         """Show version, encoder and wanted input."""

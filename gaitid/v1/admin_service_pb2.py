@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dgaitid/v1/admin_service.proto\x12\tgaitid.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x16\n\x14GetServerInfoRequest\"\x86\x01\n\x15GetServerInfoResponse\x12\x0f\n\x07version\x18\x01 \x01(\t\x12\x0f\n\x07\x65ncoder\x18\x02 \x01(\t\x12\x10\n\x08\x63ontract\x18\x03 \x01(\t\x12\x11\n\tdimension\x18\x04 \x01(\r\x12\x12\n\nmodalities\x18\x05 \x03(\t\x12\x12\n\nmin_frames\x18\x06 \x01(\r\")\n\x13\x43reateBackupRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\"9\n\x14\x43reateBackupResponse\x12!\n\x06\x62\x61\x63kup\x18\x01 \x01(\x0b\x32\x11.gaitid.v1.Backup\"\xa0\x01\n\x06\x42\x61\x63kup\x12\x0c\n\x04name\x18\x01 \x01(\t\x12.\n\ncreated_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07\x63hanges\x18\x03 \x01(\x04\x12\x10\n\x08subjects\x18\x04 \x01(\x04\x12\x11\n\ttemplates\x18\x05 \x01(\x04\x12\x12\n\nsize_bytes\x18\x06 \x01(\x04\x12\x0e\n\x06sha256\x18\x07 \x01(\t\"\'\n\x11RotateKeysRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\"&\n\x12RotateKeysResponse\x12\x10\n\x08subjects\x18\x01 \x01(\x04\x32\xfe\x01\n\x0c\x41\x64minService\x12R\n\rGetServerInfo\x12\x1f.gaitid.v1.GetServerInfoRequest\x1a .gaitid.v1.GetServerInfoResponse\x12O\n\x0c\x43reateBackup\x12\x1e.gaitid.v1.CreateBackupRequest\x1a\x1f.gaitid.v1.CreateBackupResponse\x12I\n\nRotateKeys\x12\x1c.gaitid.v1.RotateKeysRequest\x1a\x1d.gaitid.v1.RotateKeysResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dgaitid/v1/admin_service.proto\x12\tgaitid.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x16\n\x14GetServerInfoRequest\"\x86\x01\n\x15GetServerInfoResponse\x12\x0f\n\x07version\x18\x01 \x01(\t\x12\x0f\n\x07\x65ncoder\x18\x02 \x01(\t\x12\x10\n\x08\x63ontract\x18\x03 \x01(\t\x12\x11\n\tdimension\x18\x04 \x01(\r\x12\x12\n\nmodalities\x18\x05 \x03(\t\x12\x12\n\nmin_frames\x18\x06 \x01(\r\")\n\x13\x43reateBackupRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\"9\n\x14\x43reateBackupResponse\x12!\n\x06\x62\x61\x63kup\x18\x01 \x01(\x0b\x32\x11.gaitid.v1.Backup\"\xa0\x01\n\x06\x42\x61\x63kup\x12\x0c\n\x04name\x18\x01 \x01(\t\x12.\n\ncreated_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07\x63hanges\x18\x03 \x01(\x04\x12\x10\n\x08subjects\x18\x04 \x01(\x04\x12\x11\n\ttemplates\x18\x05 \x01(\x04\x12\x12\n\nsize_bytes\x18\x06 \x01(\x04\x12\x0e\n\x06sha256\x18\x07 \x01(\t\"\'\n\x11RotateKeysRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\"&\n\x12RotateKeysResponse\x12\x10\n\x08subjects\x18\x01 \x01(\x04\"\xdf\x01\n\nAuditEntry\x12\x0e\n\x06number\x18\x01 \x01(\x03\x12\x0c\n\x04\x61t_s\x18\x02 \x01(\x01\x12\r\n\x05\x61\x63tor\x18\x03 \x01(\t\x12\x0f\n\x07purpose\x18\x04 \x01(\t\x12\x0e\n\x06\x61\x63tion\x18\x05 \x01(\t\x12\x0f\n\x07gallery\x18\x06 \x01(\t\x12\x0f\n\x07subject\x18\x07 \x01(\t\x12\x0f\n\x07outcome\x18\x08 \x01(\t\x12\x10\n\x08revision\x18\t \x01(\x03\x12\r\n\x05\x63ount\x18\n \x01(\x03\x12\x0e\n\x06\x64\x65tail\x18\x0b \x01(\t\x12\x11\n\treference\x18\x0c \x01(\t\x12\x0c\n\x04hash\x18\r \x01(\x0c\"e\n\tAuditHead\x12\x0e\n\x06number\x18\x01 \x01(\x03\x12\x0c\n\x04hash\x18\x02 \x01(\x0c\x12\x13\n\x0bsigned_at_s\x18\x03 \x01(\x01\x12\x12\n\npublic_key\x18\x04 \x01(\x0c\x12\x11\n\tsignature\x18\x05 \x01(\x0c\"a\n\x10ListAuditRequest\x12\r\n\x05\x61\x66ter\x18\x01 \x01(\x03\x12\x12\n\x05\x63ount\x18\x02 \x01(\x03H\x00\x88\x01\x01\x12\x0f\n\x07gallery\x18\x03 \x01(\t\x12\x0f\n\x07subject\x18\x04 \x01(\tB\x08\n\x06_count\";\n\x11ListAuditResponse\x12&\n\x07\x65ntries\x18\x01 \x03(\x0b\x32\x15.gaitid.v1.AuditEntry\"\x14\n\x12VerifyAuditRequest\"9\n\x13VerifyAuditResponse\x12\"\n\x04head\x18\x01 \x01(\x0b\x32\x14.gaitid.v1.AuditHead2\x94\x03\n\x0c\x41\x64minService\x12R\n\rGetServerInfo\x12\x1f.gaitid.v1.GetServerInfoRequest\x1a .gaitid.v1.GetServerInfoResponse\x12O\n\x0c\x43reateBackup\x12\x1e.gaitid.v1.CreateBackupRequest\x1a\x1f.gaitid.v1.CreateBackupResponse\x12I\n\nRotateKeys\x12\x1c.gaitid.v1.RotateKeysRequest\x1a\x1d.gaitid.v1.RotateKeysResponse\x12\x46\n\tListAudit\x12\x1b.gaitid.v1.ListAuditRequest\x1a\x1c.gaitid.v1.ListAuditResponse\x12L\n\x0bVerifyAudit\x12\x1d.gaitid.v1.VerifyAuditRequest\x1a\x1e.gaitid.v1.VerifyAuditResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -46,6 +46,18 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ROTATEKEYSREQUEST']._serialized_end=542
   _globals['_ROTATEKEYSRESPONSE']._serialized_start=544
   _globals['_ROTATEKEYSRESPONSE']._serialized_end=582
-  _globals['_ADMINSERVICE']._serialized_start=585
-  _globals['_ADMINSERVICE']._serialized_end=839
+  _globals['_AUDITENTRY']._serialized_start=585
+  _globals['_AUDITENTRY']._serialized_end=808
+  _globals['_AUDITHEAD']._serialized_start=810
+  _globals['_AUDITHEAD']._serialized_end=911
+  _globals['_LISTAUDITREQUEST']._serialized_start=913
+  _globals['_LISTAUDITREQUEST']._serialized_end=1010
+  _globals['_LISTAUDITRESPONSE']._serialized_start=1012
+  _globals['_LISTAUDITRESPONSE']._serialized_end=1071
+  _globals['_VERIFYAUDITREQUEST']._serialized_start=1073
+  _globals['_VERIFYAUDITREQUEST']._serialized_end=1093
+  _globals['_VERIFYAUDITRESPONSE']._serialized_start=1095
+  _globals['_VERIFYAUDITRESPONSE']._serialized_end=1152
+  _globals['_ADMINSERVICE']._serialized_start=1155
+  _globals['_ADMINSERVICE']._serialized_end=1559
 # @@protoc_insertion_point(module_scope)

@@ -70,3 +70,75 @@ class RotateKeysResponse(_message.Message):
     SUBJECTS_FIELD_NUMBER: _ClassVar[int]
     subjects: int
     def __init__(self, subjects: _Optional[int] = ...) -> None: ...
+
+class AuditEntry(_message.Message):
+    __slots__ = ("number", "at_s", "actor", "purpose", "action", "gallery", "subject", "outcome", "revision", "count", "detail", "reference", "hash")
+    NUMBER_FIELD_NUMBER: _ClassVar[int]
+    AT_S_FIELD_NUMBER: _ClassVar[int]
+    ACTOR_FIELD_NUMBER: _ClassVar[int]
+    PURPOSE_FIELD_NUMBER: _ClassVar[int]
+    ACTION_FIELD_NUMBER: _ClassVar[int]
+    GALLERY_FIELD_NUMBER: _ClassVar[int]
+    SUBJECT_FIELD_NUMBER: _ClassVar[int]
+    OUTCOME_FIELD_NUMBER: _ClassVar[int]
+    REVISION_FIELD_NUMBER: _ClassVar[int]
+    COUNT_FIELD_NUMBER: _ClassVar[int]
+    DETAIL_FIELD_NUMBER: _ClassVar[int]
+    REFERENCE_FIELD_NUMBER: _ClassVar[int]
+    HASH_FIELD_NUMBER: _ClassVar[int]
+    number: int
+    at_s: float
+    actor: str
+    purpose: str
+    action: str
+    gallery: str
+    subject: str
+    outcome: str
+    revision: int
+    count: int
+    detail: str
+    reference: str
+    hash: bytes
+    def __init__(self, number: _Optional[int] = ..., at_s: _Optional[float] = ..., actor: _Optional[str] = ..., purpose: _Optional[str] = ..., action: _Optional[str] = ..., gallery: _Optional[str] = ..., subject: _Optional[str] = ..., outcome: _Optional[str] = ..., revision: _Optional[int] = ..., count: _Optional[int] = ..., detail: _Optional[str] = ..., reference: _Optional[str] = ..., hash: _Optional[bytes] = ...) -> None: ...
+
+class AuditHead(_message.Message):
+    __slots__ = ("number", "hash", "signed_at_s", "public_key", "signature")
+    NUMBER_FIELD_NUMBER: _ClassVar[int]
+    HASH_FIELD_NUMBER: _ClassVar[int]
+    SIGNED_AT_S_FIELD_NUMBER: _ClassVar[int]
+    PUBLIC_KEY_FIELD_NUMBER: _ClassVar[int]
+    SIGNATURE_FIELD_NUMBER: _ClassVar[int]
+    number: int
+    hash: bytes
+    signed_at_s: float
+    public_key: bytes
+    signature: bytes
+    def __init__(self, number: _Optional[int] = ..., hash: _Optional[bytes] = ..., signed_at_s: _Optional[float] = ..., public_key: _Optional[bytes] = ..., signature: _Optional[bytes] = ...) -> None: ...
+
+class ListAuditRequest(_message.Message):
+    __slots__ = ("after", "count", "gallery", "subject")
+    AFTER_FIELD_NUMBER: _ClassVar[int]
+    COUNT_FIELD_NUMBER: _ClassVar[int]
+    GALLERY_FIELD_NUMBER: _ClassVar[int]
+    SUBJECT_FIELD_NUMBER: _ClassVar[int]
+    after: int
+    count: int
+    gallery: str
+    subject: str
+    def __init__(self, after: _Optional[int] = ..., count: _Optional[int] = ..., gallery: _Optional[str] = ..., subject: _Optional[str] = ...) -> None: ...
+
+class ListAuditResponse(_message.Message):
+    __slots__ = ("entries",)
+    ENTRIES_FIELD_NUMBER: _ClassVar[int]
+    entries: _containers.RepeatedCompositeFieldContainer[AuditEntry]
+    def __init__(self, entries: _Optional[_Iterable[_Union[AuditEntry, _Mapping]]] = ...) -> None: ...
+
+class VerifyAuditRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class VerifyAuditResponse(_message.Message):
+    __slots__ = ("head",)
+    HEAD_FIELD_NUMBER: _ClassVar[int]
+    head: AuditHead
+    def __init__(self, head: _Optional[_Union[AuditHead, _Mapping]] = ...) -> None: ...

@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class AdminServiceStub(object):
-    """Shows what the server is, backs it up, and keeps its keys.
+    """Shows what the server is, backs it up, keeps its keys, and shows its audit trail.
     """
 
     def __init__(self, channel):
@@ -50,10 +50,20 @@ class AdminServiceStub(object):
                 request_serializer=gaitid_dot_v1_dot_admin__service__pb2.RotateKeysRequest.SerializeToString,
                 response_deserializer=gaitid_dot_v1_dot_admin__service__pb2.RotateKeysResponse.FromString,
                 _registered_method=True)
+        self.ListAudit = channel.unary_unary(
+                '/gaitid.v1.AdminService/ListAudit',
+                request_serializer=gaitid_dot_v1_dot_admin__service__pb2.ListAuditRequest.SerializeToString,
+                response_deserializer=gaitid_dot_v1_dot_admin__service__pb2.ListAuditResponse.FromString,
+                _registered_method=True)
+        self.VerifyAudit = channel.unary_unary(
+                '/gaitid.v1.AdminService/VerifyAudit',
+                request_serializer=gaitid_dot_v1_dot_admin__service__pb2.VerifyAuditRequest.SerializeToString,
+                response_deserializer=gaitid_dot_v1_dot_admin__service__pb2.VerifyAuditResponse.FromString,
+                _registered_method=True)
 
 
 class AdminServiceServicer(object):
-    """Shows what the server is, backs it up, and keeps its keys.
+    """Shows what the server is, backs it up, keeps its keys, and shows its audit trail.
     """
 
     def GetServerInfo(self, request, context):
@@ -79,6 +89,21 @@ class AdminServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListAudit(self, request, context):
+        """Shows entries of the audit trail, by number, those included that this call found waiting.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def VerifyAudit(self, request, context):
+        """Follows the whole audit trail and signs how far it has come; takes 6 s a million entries. Error
+        AUDIT_BROKEN: something was changed, taken out or cut off.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_AdminServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -97,6 +122,16 @@ def add_AdminServiceServicer_to_server(servicer, server):
                     request_deserializer=gaitid_dot_v1_dot_admin__service__pb2.RotateKeysRequest.FromString,
                     response_serializer=gaitid_dot_v1_dot_admin__service__pb2.RotateKeysResponse.SerializeToString,
             ),
+            'ListAudit': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListAudit,
+                    request_deserializer=gaitid_dot_v1_dot_admin__service__pb2.ListAuditRequest.FromString,
+                    response_serializer=gaitid_dot_v1_dot_admin__service__pb2.ListAuditResponse.SerializeToString,
+            ),
+            'VerifyAudit': grpc.unary_unary_rpc_method_handler(
+                    servicer.VerifyAudit,
+                    request_deserializer=gaitid_dot_v1_dot_admin__service__pb2.VerifyAuditRequest.FromString,
+                    response_serializer=gaitid_dot_v1_dot_admin__service__pb2.VerifyAuditResponse.SerializeToString,
+            ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
             'gaitid.v1.AdminService', rpc_method_handlers)
@@ -106,7 +141,7 @@ def add_AdminServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class AdminService(object):
-    """Shows what the server is, backs it up, and keeps its keys.
+    """Shows what the server is, backs it up, keeps its keys, and shows its audit trail.
     """
 
     @staticmethod
@@ -180,6 +215,60 @@ class AdminService(object):
             '/gaitid.v1.AdminService/RotateKeys',
             gaitid_dot_v1_dot_admin__service__pb2.RotateKeysRequest.SerializeToString,
             gaitid_dot_v1_dot_admin__service__pb2.RotateKeysResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListAudit(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/gaitid.v1.AdminService/ListAudit',
+            gaitid_dot_v1_dot_admin__service__pb2.ListAuditRequest.SerializeToString,
+            gaitid_dot_v1_dot_admin__service__pb2.ListAuditResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def VerifyAudit(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/gaitid.v1.AdminService/VerifyAudit',
+            gaitid_dot_v1_dot_admin__service__pb2.VerifyAuditRequest.SerializeToString,
+            gaitid_dot_v1_dot_admin__service__pb2.VerifyAuditResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -1,11 +1,21 @@
 from gaitid.v1 import decision_pb2 as _decision_pb2
 from gaitid.v1 import sequence_pb2 as _sequence_pb2
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from collections.abc import Mapping as _Mapping
 from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class Verdict(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    VERDICT_UNSPECIFIED: _ClassVar[Verdict]
+    VERDICT_CONFIRMED: _ClassVar[Verdict]
+    VERDICT_REJECTED: _ClassVar[Verdict]
+VERDICT_UNSPECIFIED: Verdict
+VERDICT_CONFIRMED: Verdict
+VERDICT_REJECTED: Verdict
 
 class ExtractTemplateRequest(_message.Message):
     __slots__ = ("sequence",)
@@ -56,3 +66,21 @@ class IdentifyResponse(_message.Message):
     DECISION_FIELD_NUMBER: _ClassVar[int]
     decision: _decision_pb2.Decision
     def __init__(self, decision: _Optional[_Union[_decision_pb2.Decision, _Mapping]] = ...) -> None: ...
+
+class ReviewDecisionRequest(_message.Message):
+    __slots__ = ("gallery", "audit_id", "verdict", "request_id")
+    GALLERY_FIELD_NUMBER: _ClassVar[int]
+    AUDIT_ID_FIELD_NUMBER: _ClassVar[int]
+    VERDICT_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    gallery: str
+    audit_id: str
+    verdict: Verdict
+    request_id: str
+    def __init__(self, gallery: _Optional[str] = ..., audit_id: _Optional[str] = ..., verdict: _Optional[_Union[Verdict, str]] = ..., request_id: _Optional[str] = ...) -> None: ...
+
+class ReviewDecisionResponse(_message.Message):
+    __slots__ = ("number",)
+    NUMBER_FIELD_NUMBER: _ClassVar[int]
+    number: int
+    def __init__(self, number: _Optional[int] = ...) -> None: ...

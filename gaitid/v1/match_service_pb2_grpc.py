@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class MatchServiceStub(object):
-    """Embeds, verifies and identifies.
+    """Embeds, verifies and identifies, and records what humans say of the answers.
     """
 
     def __init__(self, channel):
@@ -50,10 +50,15 @@ class MatchServiceStub(object):
                 request_serializer=gaitid_dot_v1_dot_match__service__pb2.IdentifyRequest.SerializeToString,
                 response_deserializer=gaitid_dot_v1_dot_match__service__pb2.IdentifyResponse.FromString,
                 _registered_method=True)
+        self.ReviewDecision = channel.unary_unary(
+                '/gaitid.v1.MatchService/ReviewDecision',
+                request_serializer=gaitid_dot_v1_dot_match__service__pb2.ReviewDecisionRequest.SerializeToString,
+                response_deserializer=gaitid_dot_v1_dot_match__service__pb2.ReviewDecisionResponse.FromString,
+                _registered_method=True)
 
 
 class MatchServiceServicer(object):
-    """Embeds, verifies and identifies.
+    """Embeds, verifies and identifies, and records what humans say of the answers.
     """
 
     def ExtractTemplate(self, request, context):
@@ -77,6 +82,13 @@ class MatchServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ReviewDecision(self, request, context):
+        """Records what a human says of a decision; each verdict stays on record, and there may be several.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_MatchServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -95,6 +107,11 @@ def add_MatchServiceServicer_to_server(servicer, server):
                     request_deserializer=gaitid_dot_v1_dot_match__service__pb2.IdentifyRequest.FromString,
                     response_serializer=gaitid_dot_v1_dot_match__service__pb2.IdentifyResponse.SerializeToString,
             ),
+            'ReviewDecision': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReviewDecision,
+                    request_deserializer=gaitid_dot_v1_dot_match__service__pb2.ReviewDecisionRequest.FromString,
+                    response_serializer=gaitid_dot_v1_dot_match__service__pb2.ReviewDecisionResponse.SerializeToString,
+            ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
             'gaitid.v1.MatchService', rpc_method_handlers)
@@ -104,7 +121,7 @@ def add_MatchServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class MatchService(object):
-    """Embeds, verifies and identifies.
+    """Embeds, verifies and identifies, and records what humans say of the answers.
     """
 
     @staticmethod
@@ -178,6 +195,33 @@ class MatchService(object):
             '/gaitid.v1.MatchService/Identify',
             gaitid_dot_v1_dot_match__service__pb2.IdentifyRequest.SerializeToString,
             gaitid_dot_v1_dot_match__service__pb2.IdentifyResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReviewDecision(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/gaitid.v1.MatchService/ReviewDecision',
+            gaitid_dot_v1_dot_match__service__pb2.ReviewDecisionRequest.SerializeToString,
+            gaitid_dot_v1_dot_match__service__pb2.ReviewDecisionResponse.FromString,
             options,
             channel_credentials,
             insecure,

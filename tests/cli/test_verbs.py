@@ -206,6 +206,67 @@ def test_a_subject_gets_her_data_and_a_receipt(gaitid, extracted, tmp_path):
     assert gaitid("receipt", receipt)[0] == 2
 
 
+def test_what_was_done_is_listed_verified_and_exported(gaitid, halves, target, tmp_path):
+    gaitid("enrol", "slim", halves["a1"], *target, "--create-gallery", "--audit-purpose", "tests")
+    status, out, _ = gaitid("identify", halves["b1"], *target, "--threshold", 1, "--review-band", 2)
+    assert (status, "for a human: gaitid review" in out) == (3, True)
+    audit_id = out.split()[-4]
+    status, out, _ = gaitid("review", audit_id, "rejected", *target)
+    assert (status, out) == (0, f"{audit_id} rejected; entry 4 of the audit trail\n")
+    assert gaitid("review", "0" * 16, "rejected", *target)[0] == 1
+    status, out, _ = gaitid("audit", "list", *target)
+    lines = out.splitlines()
+    assert [line.split()[3] for line in lines] == ["create_gallery", "enrol", "identify", "review"]
+    assert lines[1].endswith(" for tests")
+    assert "slim" not in out
+    status, out, _ = gaitid("audit", "list", *target, "--gallery", "main", "--subject", "slim", "--after", 3)
+    assert [line.split()[3] for line in out.splitlines()] == ["review"]
+
+    old, new = tmp_path / "old.jsonl", tmp_path / "new.jsonl"
+    assert gaitid("audit", "export", *target, "--out", old)[:2] == (0, f"4 entries in {old}\n")
+    assert gaitid("audit", "export", *target, "--out", old)[0] == 2  # nothing is overwritten
+    gaitid("identify", halves["a2"], *target)
+    status, out, _ = gaitid("audit", "verify", *target, "--anchor", old, "--out", tmp_path / "head.json")
+    assert (status, out.startswith("5 entries, unbroken; signed by ")) == (0, True)
+    key = out.split()[-1]
+    gaitid("audit", "export", *target, "--out", new)
+    for anchor in (old, new, tmp_path / "head.json"):
+        verify = ("audit", "verify", new, "--anchor", anchor, "--public-key", key)
+        assert gaitid(*verify)[:2] == (0, out)
+    status, _, err = gaitid("audit", "verify", old, "--anchor", new)
+    assert (status, "entry 5 is not the one of" in err) == (1, True)
+
+
+def test_an_export_that_was_changed_is_told(gaitid, extracted, tmp_path):
+    target = ["--data", tmp_path / "data"]
+    gaitid("enrol", "slim", extracted[0], *target, "--create-gallery")
+    gaitid("enrol", "stout", extracted[1], *target)
+    file = tmp_path / "audit.jsonl"
+    gaitid("audit", "export", *target, "--out", file)
+    lines = file.read_text().splitlines()
+    assert len(lines) == 4
+    for name, harmed, expected in (
+        ("an entry", [lines[0].replace("main", "mine"), *lines[1:]], 1),
+        ("one taken out", [lines[0], *lines[2:]], 1),
+        ("cut off at the end", [*lines[:2], lines[3]], 1),
+        ("the head", [*lines[:3], lines[3].replace('"number": 3', '"number": 2')], 1),
+        ("the signature", [*lines[:3], lines[3].replace('"signed_at": 1', '"signed_at": 2')], 2),
+        ("no head", lines[:3], 2),
+        ("nothing", [], 2),
+        ("no JSON", ["hello"], 2),
+        ("another list", ["[1]"], 2),
+    ):
+        file.write_text("\n".join(harmed))
+        assert gaitid("audit", "verify", file)[0] == expected, name
+    file.write_text("\n".join(lines))
+    assert gaitid("audit", "verify", file)[0] == 0
+    assert gaitid("audit", "verify", file, "--public-key", "00")[0] == 2
+    assert gaitid("audit", "verify")[0] == 2
+    assert gaitid("audit", "verify", file, *target)[0] == 2
+    assert gaitid("audit", "verify", tmp_path / "none")[0] == 2
+    assert gaitid("audit", "verify", file, "--out", tmp_path / "none" / "head")[0] == 2
+
+
 def test_a_video_of_several_people_needs_a_track(gaitid, video, tmp_path):
     enrol = ["enrol", "somebody", video, "--data", tmp_path / "data", "--create-gallery"]
     status, _, err = gaitid(*enrol)

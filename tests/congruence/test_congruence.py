@@ -10,20 +10,24 @@ import numpy as np
 import pytest
 
 from gaitid import errors
+from gaitid.caller import calling
 from gaitid.client import RemoteMatcher
 from gaitid.encoders.gei import GEI
 from gaitid.gallery.keys import append_key
 from gaitid.matcher import LocalMatcher, Matcher
 from gaitid.records import (
+    AuditEntry,
     Embedding,
     EnrolmentCheck,
     Fusion,
     GaitSequence,
     OperatingPoint,
     Origin,
+    Outcome,
     Quality,
     Reason,
     Terms,
+    Verdict,
 )
 from gaitid.server.app import ServerSettings, running
 
@@ -84,6 +88,9 @@ def _plain(value):
     if is_dataclass(value):
         moments = {"created_at", "enrolled_at", "made_at", "erased_at"}
         moments |= {"scanned_bytes", "public_key", "signature"}  # of another directory
+        moments |= {"at", "signed_at", "hash", "audit_id", "reference", "actor"}
+        if isinstance(value, AuditEntry) and value.subject:
+            value = replace(value, subject="a pseudonym")  # random
         return type(value), [
             (f.name, _plain(getattr(value, f.name))) for f in fields(value) if f.name not in moments
         ]
@@ -167,9 +174,15 @@ def test_random_histories_agree(pair, seed):
         shares = [0.1, 0.05, 0.05, 0.05, 0.25, 0.1, 0.05, 0.12, 0.05, 0.03, 0.05, 0.03, 0.04, 0.01, 0.02]
         name = str(rng.choice(list(steps), p=shares))
         arguments, options = steps[name]
-        check(pair, name, *arguments, **options)
+        with calling(purpose=str(rng.choice(["", "door 4", "100 % Haust\u00fcr"]))):
+            check(pair, name, *arguments, **options)
         seen.add(name)
     assert len(seen) > 6
+    assert check(pair, "list_audit")
+    for gallery in galleries:
+        check(pair, "list_audit", 3, count=4, gallery=gallery)
+        check(pair, "list_audit", gallery=gallery, subject="ada")
+    assert check(pair, "verify_audit")[1][0][1] > 10
     for gallery in galleries:
         check(pair, "describe", gallery)
         check(pair, "list_subjects", gallery)
@@ -222,6 +235,12 @@ ERRORS = {
     "terms of unknown": ("set_terms", ("home", "eve", Terms()), errors.SubjectNotFound),
     "rotate without keys": ("rotate_keys", (), errors.KeyMissing),
     "back up without a folder": ("back_up", (), errors.ConfigError),
+    "review in unknown": ("review", ("none", "0" * 16, Verdict.CONFIRMED), errors.GalleryNotFound),
+    "review of nothing": ("review", ("home", "0" * 16, Verdict.REJECTED), errors.DecisionNotFound),
+    "review of an empty id": ("review", ("home", "", Verdict.REJECTED), errors.InputError),
+    "review of a long id": ("review", ("home", "0" * 999, Verdict.REJECTED), errors.InputError),
+    "review without a verdict": ("review", ("home", "0" * 16, "perhaps"), errors.InputError),
+    "audit before the first": ("list_audit", (-1,), errors.InputError),
     "extract short": ("extract", (walk(1, frames=3),), errors.SequenceTooShort),
     "extract skeletons": ("extract", (SKELETONS,), errors.SequenceError),
 }
@@ -242,6 +261,14 @@ def test_each_error_is_the_same(pair):
         ("enrol", ("home", "eve", [vector(0)]), {"check": "refuse"}, errors.EnrolmentSuspect),
     ):
         assert check(pair, call, *arguments, **options)[0] is kind
+    for options, kind in (
+        ({"gallery": "a/b"}, errors.InputError),
+        ({"subject": "ada"}, errors.InputError),
+        ({"gallery": "none", "subject": "ada"}, errors.GalleryNotFound),
+        ({"gallery": "home", "subject": "eve"}, errors.SubjectNotFound),
+        ({"count": 0}, errors.InputError),
+    ):
+        assert check(pair, "list_audit", **options)[0] is kind
     for count in (0, -1):
         assert check(pair, "identify", "home", vector(0), max_candidates=count)[0] is errors.InputError
 
@@ -296,6 +323,31 @@ def test_keys_are_rotated_behind_a_server(tmp_path):
         assert remote.identify("home", vector(0)).subject == "ada"
     with pytest.raises(errors.KeyMissing, match="'two'"):
         LocalMatcher(GEI(), tmp_path / "data")
+
+
+def test_a_decision_is_reviewed_by_both(pair):
+    check(pair, "create_gallery", "home", operating_point=OperatingPoint(1.0, 2.0))
+    check(pair, "enrol", "home", "ada", [vector(0)])
+    numbers = []
+    for matcher in pair:
+        decision = matcher.identify("home", vector(1))
+        assert decision.outcome is Outcome.REVIEW
+        numbers += [matcher.review("home", decision.audit_id, verdict) for verdict in Verdict]
+        found = matcher.list_audit(2)
+        assert {entry.reference for entry in found} == {decision.audit_id}
+        assert len({entry.subject for entry in found}) == 1
+    assert numbers == [4, 5, 4, 5]
+    check(pair, "list_audit")
+
+
+def test_what_names_a_subject_is_no_purpose(pair):
+    check(pair, "create_gallery", "home")
+    check(pair, "enrol", "home", "zebra-1", [vector(0)])
+    with calling("look for zebra-1"):
+        assert check(pair, "identify", "home", vector(0))[0] is errors.InputError
+    with calling("look for zebra-2"):
+        check(pair, "identify", "home", vector(0))
+    assert check(pair, "enrol", "home", "zebra-2", [vector(1)])[0] is errors.InputError
 
 
 def test_moments_survive(pair):

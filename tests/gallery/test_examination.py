@@ -52,7 +52,8 @@ def test_a_sound_directory_passes_all_checks_and_is_not_written(place):
     assert {path.name: path.read_bytes() for path in (folder / "data").iterdir()} == before
     assert not [error for error in found.values() if isinstance(error, GaitIdError)]
     assert list(found) == [
-        "database", "galleries", "subjects", "templates", "mark", "signing key", "left-over files"
+        "database", "galleries", "subjects", "templates", "audit trail", "mark", "signing key",
+        "left-over files",
     ]  # fmt: skip
     assert found["galleries"].startswith("1, 1 of them calibrated")
     assert found["templates"].startswith(f"6, {0 if keys is None else 6} of them sealed")
@@ -62,7 +63,7 @@ def test_an_empty_directory_passes_without_mark_and_key(tmp_path):
     opened(tmp_path).close()
     with examining(tmp_path / "data") as checks:
         assert [name for name, check in checks if check()] == [
-            "database", "galleries", "subjects", "templates", "left-over files"
+            "database", "galleries", "subjects", "templates", "audit trail", "left-over files"
         ]  # fmt: skip
 
 
@@ -93,6 +94,22 @@ def consistently(statement: str):
     return change
 
 
+def audited(statement: str):
+    """Change the audit trail as somebody does who takes its triggers away for a while."""
+
+    def change(folder: Path) -> None:
+        db = sqlite3.connect(folder / "data" / DATABASE, isolation_level=None)
+        triggers = db.execute("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'").fetchall()
+        for name, _ in triggers:
+            db.execute(f"DROP TRIGGER {name}")
+        assert db.execute(statement).rowcount
+        for _, text in triggers:
+            db.execute(text)
+        db.close()
+
+    return change
+
+
 HARMS = {
     "a checksum": ("database", lambda folder: sqlite_change(folder, "UPDATE templates SET track = 5")),
     "a fusion": ("galleries", consistently("UPDATE galleries SET fusion = 'sum'")),
@@ -104,6 +121,9 @@ HARMS = {
     "half a key": ("subjects", consistently("UPDATE subjects SET key_name = 'a', data_key = NULL")),
     "no template": ("subjects", consistently("DELETE FROM templates WHERE subject = 2")),
     "a length": ("templates", consistently("UPDATE templates SET vector = x'00' WHERE id = 1")),
+    "an entry": ("audit trail", audited("UPDATE audit SET outcome = 'none' WHERE number = 2")),
+    "a missing entry": ("audit trail", audited("DELETE FROM audit WHERE number = 2")),
+    "the last entries": ("mark", audited("DELETE FROM audit WHERE number > 2")),
     "a norm": ("templates", consistently("UPDATE templates SET vector = zeroblob(192) WHERE id = 1")),
     "a quality": ("templates", consistently("UPDATE templates SET quality = '{' WHERE id = 1")),
     "a key": ("signing key", lambda folder: (folder / "data" / FILE).write_bytes(b"short")),

@@ -8,11 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from gaitid.caller import calling
 from gaitid.errors import StoreError, SubjectNotFound
 from gaitid.gallery.identity import check
 from gaitid.gallery.keys import KeyRing
 from gaitid.matcher import LocalMatcher
-from gaitid.records import Embedding, GaitSequence, Origin, Quality, Reason
+from gaitid.records import Embedding, GaitSequence, Origin, Quality, Reason, Terms, Verdict
 from tests.strangers import DIMENSION, people
 
 
@@ -36,20 +37,29 @@ QUALITY = Quality(71.5, 20, 2.5, 110.0, 200.0, 25.0, 0.5, 0.25)
 @pytest.fixture(params=[None, {"a": bytes(32)}], ids=["plain", "sealed"])
 def matcher(tmp_path, request):
     keys = None if request.param is None else KeyRing(lambda: request.param)
-    made = LocalMatcher(Flat(), tmp_path, keys=keys, assess=lambda _: QUALITY)
+    made = LocalMatcher(
+        Flat(), tmp_path / "data", keys=keys, mark=tmp_path / "mark", assess=lambda _: QUALITY
+    )
     made.create_gallery("g")
     yield made
     made.close()
 
 
 def everything(directory: Path) -> bytes:
-    return b"".join(path.read_bytes() for path in sorted(directory.iterdir()))
+    return b"".join(path.read_bytes() for path in sorted(directory.rglob("*")) if path.is_file())
 
 
 def test_an_erased_subject_is_in_no_file_within_a_second_of_the_receipt(matcher, tmp_path):
     names = [f"zebra-{n:08x}" for n in range(40)]
     for n, name in enumerate(names):
         matcher.enrol("g", name, [embedding(n), embedding(100 + n)], check="off")
+        matcher.set_terms("g", name, Terms("consent", "door", f"form of {name}"))
+        with calling("tests", actor="operator"):  # leaves entries of all kinds in the audit trail
+            matcher.add_samples("g", name, [embedding(200 + n)], check="off")
+            found = matcher.identify("g", embedding(n))
+            matcher.verify("g", name, embedding(n))
+            matcher.review("g", found.audit_id, Verdict.CONFIRMED)
+            matcher.export_subject("g", name)
     for n, name in enumerate(names[::4]):
         db = matcher._store._db
         blobs = [row[0] for row in db.execute("SELECT vector FROM templates WHERE subject = ?", (4 * n + 1,))]
@@ -57,7 +67,7 @@ def test_an_erased_subject_is_in_no_file_within_a_second_of_the_receipt(matcher,
         receipt = matcher.erase_subject("g", name)
         since = time.time() - receipt.erased_at
         content = everything(tmp_path)
-        vectors = [embedding(4 * n).vector.tobytes(), embedding(100 + 4 * n).vector.tobytes()]
+        vectors = [embedding(4 * n + more).vector.tobytes() for more in (0, 100, 200)]
         assert name.encode() not in content
         for piece in (*blobs, *vectors, *([key] if key else [])):
             pieces = [piece[at : at + 12] for at in range(0, len(piece) - 11, 12)]
@@ -65,10 +75,28 @@ def test_an_erased_subject_is_in_no_file_within_a_second_of_the_receipt(matcher,
             assert not any(part in content for part in pieces)
         assert since < 1.0
         check(receipt)
-        assert (receipt.gallery, receipt.subject, receipt.templates) == ("g", name, 2)
-        assert receipt.revision == 41 + n
+        assert (receipt.gallery, receipt.subject, receipt.templates) == ("g", name, 3)
+        assert receipt.revision == 121 + n
         assert receipt.scanned_bytes >= len(content) // 2
     assert matcher.describe("g").subjects == 30
+    assert names[1].encode() in content
+    assert matcher.verify_audit().number == 1 + 40 * 7 + 10
+
+
+def test_a_name_that_stays_is_told_and_gives_no_receipt(matcher, tmp_path):
+    matcher.enrol("g", "zebra-ann", [embedding(1)])
+    matcher.enrol("g", "zebra-ann-2", [embedding(2)], check="off")
+    assert matcher.erase_subject("g", "zebra-ann").templates == 1  # within a name that is still there
+    (tmp_path / "data" / "notes").write_text("zebra-ann-2 called today")
+    with pytest.raises(StoreError, match="notes still holds"):
+        matcher.erase_subject("g", "zebra-ann-2")
+
+
+@pytest.mark.parametrize("name", ["galleries", "silhouette", "identify", "threshold", "reasons", "a"])
+def test_a_name_that_is_a_word_of_the_database_is_no_trace(matcher, name):
+    matcher.enrol("g", name, [embedding(1)])
+    matcher.identify("g", embedding(1))
+    assert matcher.erase_subject("g", name).templates == 1
 
 
 def test_the_same_vector_of_somebody_else_is_no_trace(matcher):
@@ -81,7 +109,7 @@ def test_the_same_vector_of_somebody_else_is_no_trace(matcher):
 def test_a_trace_that_stays_is_told_and_gives_no_receipt(matcher, tmp_path):
     matcher.enrol("g", "ann", [embedding(1)])
     (blob,) = matcher._store._db.execute("SELECT vector FROM templates").fetchone()
-    (tmp_path / "copy").write_bytes(b"somebody's backup" + blob)
+    (tmp_path / "data" / "copy").write_bytes(b"somebody's backup" + blob)
     with pytest.raises(StoreError, match="copy still holds"):
         matcher.erase_subject("g", "ann")
     assert matcher.list_subjects("g") == []

@@ -23,6 +23,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from gaitid import settings
+from gaitid.caller import calling
 from gaitid.client import RemoteMatcher, Tls
 from gaitid.errors import ConfigError, ServerUnreachable, StoreLocked, UnknownName
 from gaitid.server.app import ServerSettings, running
@@ -161,12 +162,15 @@ def test_mutual_tls_lets_in_only_known_clients(pki, local):
         for name, (tls, is_let_in) in cases.items():
             client = RemoteMatcher(address, tls=tls, timeout_s=3.0)
             try:
-                assert client.info().encoder == "gei"
+                with calling("tests", actor="somebody else"):
+                    client.create_gallery("g")
                 assert is_let_in, name
             except ServerUnreachable:
                 assert not is_let_in, name
             finally:
                 client.close()
+        (entry,) = local.list_audit()
+        assert (entry.actor, entry.purpose) == ("client", "tests")
 
 
 SERVER = """

@@ -67,7 +67,7 @@ def home(call, vector):
 
 def test_all_rpcs_of_the_protos_are_tested():
     here = Path(__file__).read_text()
-    assert len(RPCS) == 19
+    assert len(RPCS) == 22
     assert not [name for name in RPCS if f'"{name}"' not in here]
 
 
@@ -154,6 +154,29 @@ def test_a_subject_is_exported_and_erased_with_a_receipt(call, vector):
     check_receipt(wire.unpack_receipt(receipt))
     export = subject.ExportSubjectRequest(gallery="home", subject="ada")
     assert refused(call, "ExportSubject", export) == ("NOT_FOUND", "SUBJECT_NOT_FOUND")
+
+
+@pytest.mark.usefixtures("home")
+def test_a_decision_is_reviewed_and_all_of_it_is_on_record(call, vector):
+    probe = wire.pack_probe(vector(0))
+    found = call("Identify", match.IdentifyRequest(gallery="home", probe=probe)).decision
+    assert len(found.audit_id) == 16
+    request = match.ReviewDecisionRequest(gallery="home", audit_id=found.audit_id, verdict=1, request_id="r")
+    assert [call("ReviewDecision", request).number for _ in range(2)] == [
+        5,
+        5,
+    ]  # a retry is no second verdict
+    entries = call("ListAudit", admin.ListAuditRequest(after=3, gallery="home")).entries
+    assert [(e.number, e.action, e.outcome) for e in entries] == [
+        (4, "identify", "match"),
+        (5, "review", "confirmed"),
+    ]
+    assert [e.reference for e in entries] == [found.audit_id] * 2
+    assert {e.actor for e in entries} == {"anonymous"}
+    assert len(call("ListAudit", admin.ListAuditRequest(count=2)).entries) == 2
+    head = wire.unpack_audit_head(call("VerifyAudit", admin.VerifyAuditRequest()).head)
+    check_receipt(head)
+    assert (head.number, head.hash) == (5, entries[-1].hash)
 
 
 def test_a_server_without_keys_has_none_to_rotate(call):
@@ -255,6 +278,24 @@ BAD = {
         "NOT_FOUND",
         "SUBJECT_NOT_FOUND",
     ),
+    "no verdict": (
+        "ReviewDecision",
+        match.ReviewDecisionRequest(gallery="home", audit_id="0" * 16),
+        "INVALID_ARGUMENT",
+        "MESSAGE_ERROR",
+    ),
+    "unknown decision": (
+        "ReviewDecision",
+        match.ReviewDecisionRequest(gallery="home", audit_id="0" * 16, verdict=1),
+        "NOT_FOUND",
+        "DECISION_NOT_FOUND",
+    ),
+    "no entries wanted": (
+        "ListAudit",
+        admin.ListAuditRequest(count=0),
+        "INVALID_ARGUMENT",
+        "INPUT_ERROR",
+    ),
     "negative page": (
         "ListSubjects",
         subject.ListSubjectsRequest(gallery="home", page_size=-1),
@@ -338,6 +379,33 @@ def test_a_failed_request_may_be_tried_again(call):
     assert refused(call, "DeleteGallery", request) == ("NOT_FOUND", "GALLERY_NOT_FOUND")
     call("CreateGallery", gallery.CreateGalleryRequest(gallery="late"))
     call("DeleteGallery", request)
+
+
+# name: (metadata, purpose on record; None = refused)
+PURPOSES = {
+    "none": ((), ""),
+    "plain": ((("gaitid-purpose", "door of house 4"),), "door of house 4"),
+    "encoded": ((("gaitid-purpose", "Haust%C3%BCr 100%25"),), "Haust\u00fcr 100%"),
+    "no UTF-8": ((("gaitid-purpose", "%ff"),), None),
+    "two lines": ((("gaitid-purpose", "a%0Ab"),), None),
+    "too long": ((("gaitid-purpose", "x" * 257),), None),
+}
+
+
+@pytest.mark.parametrize(("metadata", "purpose"), PURPOSES.values(), ids=PURPOSES)
+def test_a_purpose_is_taken_from_the_metadata(address, local, metadata, purpose):
+    path, answer = RPCS["CreateGallery"]
+    with grpc.insecure_channel(address) as channel:
+        rpc = channel.unary_unary(path, response_deserializer=answer.FromString)
+        data = gallery.CreateGalleryRequest(gallery="home").SerializeToString()
+        if purpose is None:
+            with pytest.raises(grpc.RpcError) as caught:
+                rpc(data, timeout=5, metadata=metadata)
+            assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+            assert local.list_audit() == []
+        else:
+            rpc(data, timeout=5, metadata=metadata)
+            assert [(e.actor, e.purpose) for e in local.list_audit()] == [("anonymous", purpose)]
 
 
 def test_health_is_served(address):

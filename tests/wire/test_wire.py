@@ -17,6 +17,8 @@ from gaitid import errors, wire
 from gaitid.errors import MessageError
 from gaitid.records import (
     MAX_FRAMES,
+    AuditEntry,
+    AuditHead,
     Backup,
     Calibration,
     CalibrationSource,
@@ -37,8 +39,9 @@ from gaitid.records import (
     ServerInfo,
     SubjectInfo,
     Suspicion,
+    Verdict,
 )
-from gaitid.v1 import decision_pb2, sequence_pb2, subject_service_pb2
+from gaitid.v1 import decision_pb2, match_service_pb2, sequence_pb2, subject_service_pb2
 
 POINT = OperatingPoint(0.87, 0.05)
 QUALITY = Quality(61.5, 40, 3.5, 112.3, 240.0, 24.98, 0.8, 0.7, (Reason.MERGED, Reason.CUT_OFF))
@@ -124,8 +127,9 @@ def test_an_embedding_survives(dimension):
 def test_a_decision_survives(outcome, quality):
     candidates = (Candidate("ada", 0.91, "t1", 0.01), Candidate("bob", -0.2, "t2"))
     for chosen in ((), candidates[:1], candidates):
-        original = Decision(outcome, chosen, quality, POINT, 12)
-        assert wire.unpack_decision(wire.pack_decision(original)) == original
+        original = Decision(outcome, chosen, quality, POINT, 12, "ab" * 8)
+        back = wire.unpack_decision(wire.pack_decision(original))
+        assert (back, back.audit_id) == (original, "ab" * 8)
 
 
 @pytest.mark.parametrize("created_at", [0.0, 1.5, 1_795_388_466.5724492, 1_795_388_466.9999998])
@@ -161,7 +165,27 @@ def test_an_enrolment_check_survives(check):
     assert wire.unpack_check(0) is EnrolmentCheck.WARN
 
 
-@pytest.mark.parametrize("unpack", [wire.unpack_check, wire.unpack_fusion])
+@pytest.mark.parametrize("verdict", list(Verdict))
+def test_a_verdict_survives(verdict):
+    message = match_service_pb2.ReviewDecisionRequest(verdict=wire.pack_verdict(verdict))
+    assert wire.unpack_verdict(message.verdict) is verdict
+    with pytest.raises(MessageError, match="verdict is 0"):
+        wire.unpack_verdict(0)
+
+
+@pytest.mark.parametrize("purpose", ["", "door of house 4", "Haust\u00fcr 100 %", "%41", "a&b=c;d", "\u6b69"])
+def test_a_purpose_survives(purpose):
+    packed = wire.pack_purpose(purpose)
+    assert packed.isascii()
+    assert wire.unpack_purpose(packed) == purpose
+
+
+def test_a_purpose_that_is_no_text_is_refused():
+    with pytest.raises(MessageError, match="gaitid-purpose"):
+        wire.unpack_purpose("%ff")
+
+
+@pytest.mark.parametrize("unpack", [wire.unpack_check, wire.unpack_fusion, wire.unpack_verdict])
 def test_an_unknown_enum_value_is_refused(unpack):
     with pytest.raises(MessageError, match="is 77"):
         unpack(77)
@@ -173,6 +197,10 @@ def test_other_answers_survive():
     warnings = tuple(EnrolmentWarning(n, kind, "bob", 0.75) for n, kind in enumerate(Suspicion))
     enrolment = Enrolment("ada", ("t1",), ((1, (Reason.STANDING,)), (3, ())), 4, warnings)
     assert wire.unpack_enrolment(wire.pack_enrolment(enrolment)) == enrolment
+    entry = AuditEntry(7, 1.5, "ann", "door", "enrol", "g", "ab" * 16, "done", 3, 2, "x", "cd" * 8, b"hash")
+    assert wire.unpack_audit_entry(wire.pack_audit_entry(entry)) == entry
+    head = AuditHead(7, b"hash", 1_795_388_466.25, b"key", b"signature")
+    assert wire.unpack_audit_head(wire.pack_audit_head(head)) == head
     info = ServerInfo("0.1.0", "gei", "c0", 1408, ("silhouette",), 10)
     assert wire.unpack_info(wire.pack_info(info)) == info
     backup = Backup("gaitid-1", 1_795_388_466.25, 7, 2, 3, 81920, "ab" * 32)

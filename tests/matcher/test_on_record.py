@@ -1,0 +1,177 @@
+"""Every act of a matcher is on record, with figures that say nothing of anybody."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import asdict
+
+import pytest
+
+from gaitid.caller import calling
+from gaitid.errors import DecisionNotFound, InputError, SubjectHeld, SubjectNotFound
+from gaitid.gallery import identity
+from gaitid.gallery.keys import KeyRing
+from gaitid.matcher import LocalMatcher
+from gaitid.records import AuditAction, Embedding, OperatingPoint, Outcome, Terms, Verdict
+from tests.strangers import DIMENSION, people
+
+POINT = OperatingPoint(0.5, 0.1, margin=0.01)
+
+
+class Ready:
+    """Stands for an encoder; all probes are ready embeddings."""
+
+    name, modalities, min_frames, dimension, threshold = "ready", ("silhouette",), 5, DIMENSION, 0.9
+    contract = "c0ffee"
+
+    def __call__(self, sequence):
+        raise AssertionError("no sequence is embedded here")
+
+
+def embedding(seed: int) -> Embedding:
+    return Embedding(people(1, 1, seed)[0], Ready.contract)
+
+
+@pytest.fixture
+def matcher(tmp_path):
+    made = LocalMatcher(Ready(), tmp_path / "data", keys=KeyRing(lambda: {"a": bytes(32)}), backups=tmp_path)
+    yield made
+    made.close()
+
+
+def test_every_act_is_on_record(matcher, monkeypatch):
+    now = time.time()
+    with calling("tests", actor="ann"):
+        matcher.create_gallery("g", operating_point=POINT)
+        for n in range(50):
+            matcher.enrol("g", f"zebra-{n}", [embedding(n), embedding(100 + n)], check="off")
+        matcher.add_samples("g", "zebra-1", [embedding(200)], check="off")
+        matcher.set_terms("g", "zebra-1", Terms("consent", "door", "form 7", 4e9))
+        match = matcher.identify("g", embedding(1))
+        stranger = matcher.identify("g", embedding(999), operating_point=OperatingPoint(0.99))
+        claimed = matcher.verify("g", "zebra-2", embedding(1))
+        matcher.calibrate("g")
+        matcher.set_operating_point("g", OperatingPoint(fpir=0.01))
+        matcher.export_subject("g", "zebra-1")
+        matcher.review("g", match.audit_id, Verdict.CONFIRMED)
+        matcher.erase_subject("g", "zebra-1")
+        matcher.delete_subject("g", "zebra-2")
+        matcher.set_terms("g", "zebra-3", Terms(expires_at=now + 100))
+        matcher.rotate_keys()
+        matcher.back_up()
+    monkeypatch.setattr("gaitid.matcher.time.time", lambda: now + 101)
+    with calling("tests", actor="ann"):
+        matcher.describe("g")
+        matcher.delete_gallery("g")
+    found = matcher.list_audit()
+    assert {entry.action for entry in found} == {action.value for action in AuditAction}
+    assert {(e.actor, e.purpose) for e in found if e.action != "expire_subject"} == {("ann", "tests")}
+    assert [e.actor for e in found if e.action == "expire_subject"] == ["gaitid"]
+    of = {entry.action: entry for entry in found}
+    pseudonyms = [entry.subject for entry in found if entry.action == "enrol"]
+    assert len(set(pseudonyms)) == 50
+    assert all(len(bytes.fromhex(pseudonym)) == 16 for pseudonym in pseudonyms)
+    for action in ("add_samples", "export_subject", "review", "erase_subject"):
+        assert of[action].subject == pseudonyms[1], action
+    searches = [entry for entry in found if entry.action == "identify"]
+    assert match.outcome is Outcome.MATCH
+    assert [e.subject for e in searches] == [pseudonyms[1], ""]  # a stranger is nobody
+    assert [e.outcome for e in searches] == ["match", "no_match"]
+    assert [e.count for e in searches] == [5, 5]
+    assert [e.detail for e in searches] == [
+        "threshold 0.5000, review band 0.1, margin 0.01",
+        "threshold 0.9900",
+    ]
+    assert [e.reference for e in searches] == [match.audit_id, stranger.audit_id]
+    assert (of["verify"].subject, of["verify"].reference) == (pseudonyms[2], claimed.audit_id)
+    assert (of["enrol"].count, of["add_samples"].count, of["delete_gallery"].count) == (2, 1, 47)
+    assert of["calibrate"].count > 1000
+    assert of["set_operating_point"].detail == "threshold 1.0000, fpir 0.01"
+    revisions = [of[name].revision for name in ("add_samples", "erase_subject", "delete_gallery")]
+    assert revisions == [51, 55, 59]
+    text = json.dumps([asdict(entry) | {"hash": ""} for entry in found])
+    assert "zebra" not in text
+    assert "form 7" not in text
+    assert "score" not in text
+    assert matcher.verify_audit().number == len(found)
+
+
+def test_what_was_refused_or_only_looked_at_is_not_recorded(matcher):
+    matcher.create_gallery("g")
+    matcher.enrol("g", "ann", [embedding(1)])
+    matcher.set_terms("g", "ann", Terms(legal_hold=True))
+    for act, error in (
+        (lambda: matcher.delete_subject("g", "ann"), SubjectHeld),
+        (lambda: matcher.erase_subject("g", "ann"), SubjectHeld),
+        (lambda: matcher.delete_gallery("g"), SubjectHeld),
+        (lambda: matcher.verify("g", "bob", embedding(1)), SubjectNotFound),
+        (lambda: matcher.export_subject("g", "bob"), SubjectNotFound),
+    ):
+        with pytest.raises(error):
+            act()
+    matcher.describe("g")
+    matcher.list_galleries()
+    matcher.list_subjects("g")
+    matcher.info()
+    assert [entry.action for entry in matcher.list_audit()] == ["create_gallery", "enrol", "set_terms"]
+
+
+def test_an_empty_gallery_and_a_poor_claim_are_searches_too(matcher):
+    matcher.create_gallery("g")
+    assert matcher.identify("g", embedding(1)).outcome is Outcome.EMPTY_GALLERY
+    entry = matcher.list_audit()[-1]
+    assert (entry.action, entry.outcome, entry.count, entry.subject) == ("identify", "empty_gallery", 0, "")
+
+
+def test_entries_are_listed_by_place_gallery_and_subject(matcher):
+    assert matcher.list_audit() == []
+    for gallery in ("g", "h"):
+        matcher.create_gallery(gallery)
+        for name in ("ann", "bob"):
+            matcher.enrol(gallery, name, [embedding(len(name))], check="off")
+    matcher.verify("g", "ann", embedding(1))
+    assert [entry.number for entry in matcher.list_audit(2, count=3)] == [3, 4, 5]
+    assert [entry.number for entry in matcher.list_audit(gallery="h")] == [4, 5, 6]
+    assert [entry.action for entry in matcher.list_audit(gallery="g", subject="ann")] == ["enrol", "verify"]
+    assert matcher.list_audit(7) == []
+    matcher.delete_gallery("h")
+    assert [entry.number for entry in matcher.list_audit(gallery="h")] == [4, 5, 6, 8]
+    for bad in ({"count": 0}, {"after": -1}, {"after": 2**63}, {"count": True}, {"gallery": "a b"}):
+        with pytest.raises(InputError):
+            matcher.list_audit(**bad)
+    with pytest.raises(InputError):
+        matcher.list_audit(subject="ann")
+    with pytest.raises(SubjectNotFound):
+        matcher.list_audit(gallery="g", subject="eve")
+
+
+def test_a_head_is_signed_by_the_directory(matcher, tmp_path):
+    empty = matcher.verify_audit()
+    identity.check(empty)
+    assert (empty.number, empty.hash) == (0, bytes(32))
+    matcher.create_gallery("g")
+    head = matcher.verify_audit()
+    identity.check(head)
+    assert (head.number, head.hash) == (1, matcher.list_audit()[0].hash)
+    assert head.public_key == empty.public_key
+
+
+@pytest.mark.parametrize("audit_id", ["", "0" * 15, "0" * 17, "G" * 16, None, 5])
+def test_a_malformed_reference_is_refused(matcher, audit_id):
+    matcher.create_gallery("g")
+    with pytest.raises(InputError, match="audit_id"):
+        matcher.review("g", audit_id, Verdict.CONFIRMED)
+    with pytest.raises(DecisionNotFound):
+        matcher.review("g", "0" * 16, Verdict.CONFIRMED)
+
+
+def test_pseudonyms_last_over_restarts(matcher, tmp_path):
+    matcher.create_gallery("g")
+    matcher.enrol("g", "ann", [embedding(1)])
+    matcher.close()
+    again = LocalMatcher(Ready(), tmp_path / "data", keys=KeyRing(lambda: {"a": bytes(32)}))
+    again.identify("g", embedding(1))
+    enrolment, search = again.list_audit(gallery="g", subject="ann")
+    assert (enrolment.action, search.action, search.outcome) == ("enrol", "identify", "match")
+    again.close()

@@ -1,0 +1,42 @@
+"""Who calls is what the innermost block of this thread says."""
+
+import threading
+
+import pytest
+
+import gaitid
+from gaitid.caller import MAX_LETTERS, Caller, calling, current
+from gaitid.errors import InputError
+
+
+def test_nobody_said_anything():
+    assert current() == Caller("local", "")
+
+
+def test_the_innermost_block_counts_and_ends():
+    with gaitid.calling("door"):
+        with calling("till", actor="ann"):
+            assert current() == Caller("ann", "till")
+        assert current() == Caller("local", "door")
+        with pytest.raises(ZeroDivisionError), calling("lift"):
+            _ = 1 / 0
+        assert current().purpose == "door"
+    assert current().purpose == ""
+
+
+def test_another_thread_is_another_caller():
+    seen = []
+    with calling("door"):
+        thread = threading.Thread(target=lambda: seen.append(current()))
+        thread.start()
+        thread.join()
+    assert seen == [Caller()]
+
+
+@pytest.mark.parametrize("text", ["x" * (MAX_LETTERS + 1), "two\nlines", "\x00", None, 5])
+def test_what_cannot_stand_in_a_record_is_refused(text):
+    with pytest.raises(InputError, match="printable"), calling(text):
+        pass
+    with pytest.raises(InputError, match="printable"), calling(actor=text):
+        pass
+    assert current() == Caller()
