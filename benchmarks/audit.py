@@ -1,0 +1,192 @@
+"""What the audit trail costs: CPU a search and an enrolment, bytes an entry, time to follow the trail.
+
+Run from the repository root:
+
+    OMP_NUM_THREADS=1 PYTHONPATH=. python benchmarks/audit.py
+
+The rival, in the same run and in turns, is the same gallery with nothing recorded. Times are CPU times of
+the whole process, the thread that records included. Vectors are random unit vectors of 256 dimensions,
+four templates a subject.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gaitid.caller import calling
+from gaitid.evaluation.provenance import processor, provenance
+from gaitid.matcher import LocalMatcher
+from gaitid.records import Embedding, GaitSequence
+
+D, TEMPLATES = 256, 4
+RESULTS = Path(__file__).with_name("results")
+
+
+class Ready:
+    """Stands for an encoder; only ready embeddings are used here."""
+
+    name, modalities, min_frames, dimension, threshold, contract = "ready", ("silhouette",), 1, D, 0.5, "b"
+
+    def __call__(self, sequence: GaitSequence) -> Embedding:
+        """Not needed here."""
+        raise NotImplementedError
+
+
+def embeddings(count: int, seed: int) -> list[Embedding]:
+    """Random embeddings."""
+    made: NDArray[np.float32] = np.random.default_rng(seed).standard_normal((count, D), dtype=np.float32)
+    return [Embedding(vector / np.linalg.norm(vector), "b") for vector in made]
+
+
+def opened(directory: Path, *, recorded: bool = True, within_s: float = 1.0) -> LocalMatcher:
+    """A matcher; one without a record leaves the trail out altogether."""
+    matcher = LocalMatcher(Ready(), directory, audit_within_s=within_s)
+    if not recorded:
+        matcher._recorded = lambda action, gallery, subject, decision: decision  # type: ignore[method-assign]
+        matcher._store._audit._write = lambda note, caller, at: None  # type: ignore[method-assign]
+    return matcher
+
+
+def fill(matcher: LocalMatcher, subjects: int) -> None:
+    """Enrol them."""
+    matcher.create_gallery("g")
+    samples = embeddings(subjects * TEMPLATES, seed=0)
+    for n in range(subjects):
+        matcher.enrol("g", f"s{n}", samples[n * TEMPLATES : (n + 1) * TEMPLATES], check="off")
+
+
+def cpu_us(act: Callable[[], object], count: int) -> float:
+    """CPU microseconds of one of `count`."""
+    begin = time.process_time()
+    act()
+    return (time.process_time() - begin) / count * 1e6
+
+
+def quartiles(values: list[float]) -> dict[str, float]:
+    """Median and quartiles."""
+    low, middle, high = statistics.quantiles(values, n=4)
+    return {"median": round(middle, 1), "q1": round(low, 1), "q3": round(high, 1), "repeats": len(values)}
+
+
+def compare(kinds: dict[str, Callable[[int], float]], rounds: int) -> dict[str, object]:
+    """All kinds in turns, and what each costs above the first."""
+    costs: dict[str, list[float]] = {name: [] for name in kinds}
+    for turn in range(rounds):
+        for name, measure in kinds.items():
+            costs[name].append(measure(turn))
+    first, *others = kinds
+    extra = {
+        f"{name}_minus_{first}_us": quartiles([a - b for a, b in zip(costs[name], costs[first], strict=True)])
+        for name in others
+    }
+    return {**{f"{name}_us": quartiles(values) for name, values in costs.items()}, **extra}
+
+
+def identify_cost(subjects: int, searches: int, rounds: int) -> dict[str, object]:
+    """CPU of one identification: not recorded, within a second, before the answer."""
+    probes = embeddings(searches, seed=1)
+    with tempfile.TemporaryDirectory(dir=".") as folder:
+        matchers = {
+            "without": opened(Path(folder) / "a", recorded=False),
+            "within_1_s": opened(Path(folder) / "b"),
+            "before_the_answer": opened(Path(folder) / "c", within_s=0),
+        }
+
+        def search(matcher: LocalMatcher) -> None:
+            for probe in probes:
+                matcher.identify("g", probe)
+            matcher._store._flush()
+
+        for matcher in matchers.values():
+            fill(matcher, subjects)
+        kinds = {
+            name: lambda _, matcher=matcher: cpu_us(lambda: search(matcher), searches)
+            for name, matcher in matchers.items()
+        }
+        report = compare(kinds, rounds)
+        for matcher in matchers.values():
+            matcher.close()
+    return {"templates": subjects * TEMPLATES, "searches_a_round": searches, **report}
+
+
+def enrol_cost(count: int, rounds: int) -> dict[str, object]:
+    """CPU of one enrolment, one commit each, with and without a record."""
+    samples = embeddings(count, seed=2)
+    with tempfile.TemporaryDirectory(dir=".") as folder:
+        matchers = {
+            name: opened(Path(folder) / name, recorded=name == "recorded") for name in ("without", "recorded")
+        }
+
+        def enrol(matcher: LocalMatcher, turn: int) -> None:
+            for n, sample in enumerate(samples):
+                matcher.enrol("g", f"{turn}-{n}", [sample], check="off")
+
+        for matcher in matchers.values():
+            matcher.create_gallery("g")
+        kinds = {
+            name: lambda turn, matcher=matcher: cpu_us(lambda: enrol(matcher, turn), count)
+            for name, matcher in matchers.items()
+        }
+        report = compare(kinds, rounds)
+        for matcher in matchers.values():
+            matcher.close()
+    return {"enrolments_a_round": count, **report}
+
+
+def size_and_verification(count: int) -> dict[str, object]:
+    """Bytes of the database an entry of a search, and the CPU seconds to follow a trail of them."""
+    with tempfile.TemporaryDirectory(dir=".") as folder:
+        matcher = opened(Path(folder))
+        fill(matcher, 100)
+        probes = embeddings(100, seed=3)
+        before = _pages(matcher)
+        with calling("door of house 4", actor="gate-3"):
+            for n in range(count):
+                matcher.identify("g", probes[n % len(probes)])
+        matcher._store._flush()
+        size = _pages(matcher) - before
+        begin = time.process_time()
+        head = matcher.verify_audit()
+        seconds = time.process_time() - begin
+        matcher.close()
+    return {
+        "entries": head.number,
+        "bytes_an_entry": round(size / count, 1),
+        "verify_cpu_s_a_million": round(seconds / head.number * 1e6, 2),
+    }
+
+
+def _pages(matcher: LocalMatcher) -> int:
+    db = matcher._store._db
+    return int(db.execute("PRAGMA page_count").fetchone()[0] * db.execute("PRAGMA page_size").fetchone()[0])
+
+
+def main() -> None:
+    """Measure, print and save."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--entries", type=int, default=50_000)
+    options = parser.parse_args()
+    report = {
+        **provenance("OMP_NUM_THREADS=1 PYTHONPATH=. python benchmarks/audit.py"),
+        "identify": [identify_cost(250, 1000, options.rounds), identify_cost(2500, 300, options.rounds)],
+        "enrol": enrol_cost(100, options.rounds),
+        "trail": size_and_verification(options.entries),
+    }
+    text = json.dumps(report, indent=1)
+    print(text)
+    name = f"audit-{time.strftime('%Y-%m-%d')}-{processor().replace(' ', '-').lower()}.json"
+    (RESULTS / name).write_text(text + "\n")
+
+
+if __name__ == "__main__":
+    main()
