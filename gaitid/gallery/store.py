@@ -206,6 +206,13 @@ class Store:
         (changes,) = self._db.execute("UPDATE state SET marked = changes RETURNING changes").fetchone()
         return Mark(path, name, secret, Seen(changes, self._audit.head))
 
+    @property
+    def name(self) -> str:
+        """What tells this store from all others, its copies excepted; 32 hexadecimal digits."""
+        with self._mutex:
+            ((name,),) = self._read("SELECT name FROM state")
+        return bytes(name).hex()
+
     def check_open(self) -> None:
         """Raise `StoreError` after `close`."""
         if self._closed:
