@@ -25,7 +25,7 @@ from gaitid.gallery.audit import Note
 from gaitid.gallery.backup import back_up
 from gaitid.gallery.engine import EngineSettings
 from gaitid.gallery.gallery import Gallery
-from gaitid.gallery.indexes import Indexes
+from gaitid.gallery.indexes import open_indexes
 from gaitid.gallery.policy import Policy, decide, described
 from gaitid.gallery.rows import GalleryRow, Sample
 from gaitid.gallery.store import Store, gallery_not_found
@@ -361,7 +361,8 @@ class LocalMatcher:
         self._backups = backups
         self._store = Store(data, keys, mark=mark, audit_within_s=audit_within_s)
         try:
-            self._indexes = Indexes(index, engine or EngineSettings(), self._store, sealed=keys is not None)
+            settings, sealed = engine or EngineSettings(), keys is not None
+            self._indexes = open_indexes(index, settings, self._store, sealed=sealed)
             rows = self._store.galleries()
             self._indexes.drop_others(rows)
             self._galleries = {row.name: Gallery(self._store, row, self._indexes.of(row)) for row in rows}

@@ -90,7 +90,7 @@ class Table(Protocol):
     """Rows that `nearest` gives at most."""
 
     def put(self, ids: NDArray[np.int64], vectors: NDArray[np.float32]) -> None:
-        """Write rows: `ids` (M,) and `vectors` (M, D); what has such an id is replaced."""
+        """Write rows: `ids` (M,), not negative, and `vectors` (M, D); what has such an id is replaced."""
         ...
 
     def delete(self, ids: NDArray[np.int64]) -> None:

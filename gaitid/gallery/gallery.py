@@ -91,14 +91,22 @@ class Gallery:
     Args:
         store: Where it is kept.
         row: Which of its galleries.
-        index: The class of its index.
+        index: Gives its index, filled or not.
+        thorough: Compare all vectors of the index with the store's, not the ids alone.
+
+    Attributes:
+        repair: What was missing and left over in the index when it was loaded last.
 
     Raises:
         GalleryNotFound: It was deleted.
+        EngineError: Its index is kept by an engine, which fails.
     """
 
-    def __init__(self, store: Store, row: GalleryRow, index: Callable[[int], Index]) -> None:
+    def __init__(
+        self, store: Store, row: GalleryRow, index: Callable[[int], Index], *, thorough: bool = False
+    ) -> None:
         self.row = row
+        self._by_vector = thorough or row.fusion is not Fusion.MAX  # fused rows change under their ids
         self._store = store
         self._make_index = index
         self._lock = ReadersWriterLock()
@@ -106,6 +114,12 @@ class Gallery:
         self._next_expiry = math.inf
         self._newest = -1  # revision of the store, as far as it was told; ahead of ours when behind
         self._load()
+
+    @property
+    def rows(self) -> int:
+        """Rows of its index: templates, or subjects when their templates are fused."""
+        with self._reading():
+            return len(self._owners)
 
     def describe(self) -> GalleryInfo:
         """State of the gallery."""
@@ -372,17 +386,13 @@ class Gallery:
                 subjects[name] = self._new_subject(enrolled_at, pseudonym, agreed.get(name, _NO_TERMS))
             subjects[name].templates.append(key)
             owners[key] = name
-        if self.row.fusion is Fusion.MAX:
-            repair = align(index, contents.ids, contents.vectors)
-        else:
+        ids, vectors = contents.ids, contents.vectors
+        if self.row.fusion is not Fusion.MAX:
             for name, vector in zip(contents.subjects, contents.vectors, strict=True):
                 _pool(subjects[name]).add([vector])
             owners = {subject.templates[0]: name for name, subject in subjects.items()}
-            pooled = self._pooled(list(subjects.values()))
-            repair = align(index, np.array(list(owners), np.int64), pooled, by_vector=True)
-        _LOG.info(
-            "gallery at revision %d: %d rows added to its index, %d removed", contents.revision, *repair
-        )
+            ids, vectors = np.array(list(owners), np.int64), self._pooled(list(subjects.values()))
+        self.repair = align(index, ids, vectors, by_vector=self._by_vector)
         with self._lock.writing():
             self._index, self._subjects, self._owners = index, subjects, owners
             self._next_expiry = self._first_expiry()

@@ -27,10 +27,7 @@ class _Record:
 
 
 class Indexes:
-    """Makes the indexes of a store's galleries, in this process or in an engine.
-
-    A directory whose galleries an engine holds says so in a file of its own (`RECORD`), and is opened
-    with that engine only: otherwise a subject could be erased here and remain there.
+    """Makes the indexes of a store's galleries, and forgets them.
 
     Args:
         name: Of `registry.INDEXES` or `registry.ENGINES`.
@@ -40,29 +37,23 @@ class Indexes:
 
     Raises:
         UnknownName: No such index or engine.
-        ConfigError: The galleries are in another engine; or they are sealed, and an engine does not seal.
-        EngineError: See `connect`.
+        ConfigError: Templates are sealed, and an engine does not seal; or see `engine.connect`.
+        EngineError: See `engine.connect`.
     """
 
     def __init__(self, name: str, settings: EngineSettings, store: Store, *, sealed: bool) -> None:
         self._store = store
         self._engine: Engine | None = None
-        self._check_record(name, settings)
-        if name in registry.names("engines"):
-            if sealed and not settings.unsealed:
-                raise ConfigError(
-                    "templates are sealed, and an engine holds them unsealed",
-                    "galleries in this process",
-                    "set unsealed = true in [engine] if the engine's disks are protected otherwise",
-                )
-            self._engine = connect(name, settings)
-            _write_record(store.directory, name, settings)
-        elif name not in (known := (*registry.names("indexes"), *registry.names("engines"))):
-            raise UnknownName(
-                f"unknown index {name!r}", f"known are {', '.join(known)}", registry.nearest(name, known)
-            )
-        else:
+        if not is_engine(name):
             self._make: Callable[[int], Index] = registry.resolve("indexes", name)
+            return
+        if sealed and not settings.unsealed:
+            raise ConfigError(
+                "templates are sealed, and an engine holds them unsealed",
+                "galleries in this process",
+                "set unsealed = true in [engine] if the engine's disks are protected otherwise",
+            )
+        self._engine = connect(name, settings)
 
     def of(self, row: GalleryRow) -> Callable[[int], Index]:
         """Gives the index of a gallery for its dimension."""
@@ -94,11 +85,6 @@ class Indexes:
             for name in set(self._engine.names(self._prefix)) - {self._table(row) for row in rows}:
                 self._engine.drop(name)
 
-    def leave(self) -> None:
-        """Forget all indexes of this store: what an engine held of it is gone, and it may go elsewhere."""
-        self.drop_others(())
-        (self._store.directory / RECORD).unlink(missing_ok=True)
-
     def close(self) -> None:
         """Release the connection to the engine."""
         if self._engine is not None:
@@ -112,14 +98,42 @@ class Indexes:
         """Never that of another gallery: keys are not used again, and the name of a store is random."""
         return f"{self._prefix}{row.key}"
 
-    def _check_record(self, name: str, settings: EngineSettings) -> None:
-        engine, held = recall(self._store.directory)
-        if engine in registry.names("engines") and (engine, held.address) != (name, settings.address):
-            raise ConfigError(
-                f"the galleries are held by {engine} at {held.address}",
-                f"that, not {name} {settings.address}".rstrip(),
-                "correct the settings, or move them with `gaitid gallery migrate`",
-            )
+
+def open_indexes(name: str, settings: EngineSettings, store: Store, *, sealed: bool) -> Indexes:
+    """The indexes of a store; from now on the directory says which engine holds them, if one does.
+
+    A directory that says so is opened with that engine only: otherwise a subject could be erased here
+    and remain there.
+
+    Raises:
+        ConfigError: The galleries are in another engine; or see `Indexes`.
+        GaitIdError: See `Indexes`.
+    """
+    held_by, held = recall(store.directory)
+    if is_engine(held_by) and (held_by, held.address) != (name, settings.address):
+        raise ConfigError(
+            f"the galleries are held by {held_by} at {held.address}",
+            f"that, not {name} {settings.address}".rstrip(),
+            "correct the settings, or move them with 'gaitid gallery migrate'",
+        )
+    indexes = Indexes(name, settings, store, sealed=sealed)
+    if is_engine(name):
+        record(store.directory, name, settings)
+    return indexes
+
+
+def is_engine(name: str) -> bool:
+    """Whether a name is that of an engine, and not of an index in this process.
+
+    Raises:
+        UnknownName: It is neither.
+    """
+    known = (*registry.names("indexes"), *registry.names("engines"))
+    if name not in known:
+        raise UnknownName(
+            f"unknown index {name!r}", f"known are {', '.join(known)}", registry.nearest(name, known)
+        )
+    return name in registry.names("engines")
 
 
 def recall(directory: Path) -> tuple[str, EngineSettings]:
@@ -135,8 +149,8 @@ def recall(directory: Path) -> tuple[str, EngineSettings]:
     return record.index, record.engine
 
 
-def _write_record(directory: Path, name: str, engine: EngineSettings) -> None:
-    """Say which engine it is; on the disk before the engine gets a row."""
+def record(directory: Path, name: str, engine: EngineSettings) -> None:
+    """Say which engine holds the galleries; this is on the disk before the engine gets a row."""
     lines = [f"index = {json.dumps(name)}", "[engine]"]
     for key, value in asdict(engine).items():
         if value is not None:

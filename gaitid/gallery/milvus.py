@@ -121,13 +121,13 @@ class MilvusTable:
         """
         if among is not None:
             return np.sort(_ids([row for part in _parts(among) for row in self._named(part, "id", "Strong")]))
-        pages, last = [np.empty(0, np.int64)], np.iinfo(np.int64).min
+        pages, last = [np.empty(0, np.int64)], -1
         while True:  # a query gives the lowest ids first
             page = _ids(self._query(f"id > {last}", "id", "Strong", limit=_MOST))
             if not len(page):
                 break
             pages.append(page)
-            last = page.max()
+            last = int(page.max())
         found = np.unique(np.concatenate(pages))
         ((count,),) = (row.values() for row in self._query("", "count(*)", "Strong"))
         if count != len(found):
