@@ -64,7 +64,9 @@ def connect(
         loaded = import_module("gaitid.encoders.base").load_encoder(encoder)
         index, engine = import_module("gaitid.gallery.indexes").recall(Path(target[6:]))
         keys = local.find_keys(key_file)
-        matcher = local.LocalMatcher(loaded, target[6:], index=index, engine=engine, keys=keys, backups=backups)
+        matcher = local.LocalMatcher(
+            loaded, target[6:], index=index, engine=engine, keys=keys, backups=backups
+        )
     else:
         matcher = import_module("gaitid.client").RemoteMatcher(target)
     return matcher

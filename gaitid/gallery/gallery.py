@@ -7,6 +7,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from threading import Lock
 from typing import NamedTuple
 
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 
 from gaitid.caller import calling
 from gaitid.errors import EngineError, SubjectHeld, SubjectNotFound
-from gaitid.gallery.alignment import align
+from gaitid.gallery.alignment import Fetch, align, fetch_from
 from gaitid.gallery.calibration import MOST_SUBJECTS, ScoreLaw, learn
 from gaitid.gallery.fusion import Pool
 from gaitid.gallery.index import Index, best, exact_scores
@@ -370,7 +371,8 @@ class Gallery:
 
     def _load(self) -> None:
         index = self._make_index(self.row.dimension)
-        contents = self._store.contents(self.row)
+        is_fused = self.row.fusion is not Fusion.MAX
+        contents = self._store.contents(self.row, vectors=is_fused)
         subjects: dict[str, _Subject] = {}
         owners: dict[int, str] = {}
         agreed = contents.terms
@@ -386,13 +388,15 @@ class Gallery:
                 subjects[name] = self._new_subject(enrolled_at, pseudonym, agreed.get(name, _NO_TERMS))
             subjects[name].templates.append(key)
             owners[key] = name
-        ids, vectors = contents.ids, contents.vectors
-        if self.row.fusion is not Fusion.MAX:
+        ids = contents.ids
+        fetch: Fetch = partial(self._store.vectors, self.row)
+        if is_fused:
             for name, vector in zip(contents.subjects, contents.vectors, strict=True):
                 _pool(subjects[name]).add([vector])
             owners = {subject.templates[0]: name for name, subject in subjects.items()}
-            ids, vectors = np.array(list(owners), np.int64), self._pooled(list(subjects.values()))
-        self.repair = align(index, ids, vectors, by_vector=self._by_vector)
+            ids = np.array(list(owners), np.int64)
+            fetch = fetch_from(ids, self._pooled(list(subjects.values())))
+        self.repair = align(index, ids, fetch, by_vector=self._by_vector)
         with self._lock.writing():
             self._index, self._subjects, self._owners = index, subjects, owners
             self._next_expiry = self._first_expiry()
