@@ -90,8 +90,17 @@ class MilvusServer:
     def _start(self) -> None:
         self._server = self._milvus.MilvusServer(wait_for_started=False)
         self._server.set_base_dir(str(self._folder))
-        self._server.start()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ResourceWarning)  # it leaves a socket open
+            self._server.start()
         _wait(self._is_healthy, HEALTH_S)
+
+    def _let_go(self) -> None:
+        """Close what its object keeps open, once its process has ended."""
+        self._server.server_proc = None
+        for log in self._server.proc_fds.values():
+            log.close()
+        self._server.config.cleanup_listen_ports()
 
     def _is_healthy(self) -> bool:
         try:
@@ -111,6 +120,7 @@ class MilvusServer:
         """End it without a chance to say goodbye, and start it again."""
         self._server.server_proc.kill()
         self._server.server_proc.wait(STOP_S)
+        self._let_go()
         self._start()
 
     def stop(self) -> None:
@@ -122,6 +132,7 @@ class MilvusServer:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait(STOP_S)
+        self._let_go()
 
 
 class MilvusLite:

@@ -36,7 +36,10 @@ _AT_ONCE = 1_000
 _MIN_EF = 128
 _BUILD_S = 3600.0
 """How long making a collection searchable may take: loading and building its graph."""
-_UNREACHABLE = ("UNAVAILABLE", "DEADLINE_EXCEEDED", "Fail connecting", "Retry timeout", "not ready")
+_UNREACHABLE = (
+    *("UNAVAILABLE", "DEADLINE_EXCEEDED", "Fail connecting", "Retry timeout"),
+    *("failed to connect", "not ready", "not healthy"),  # a part of it, while it starts
+)
 
 
 class MilvusEngine:
@@ -66,10 +69,12 @@ class MilvusEngine:
                 client.create_collection(
                     name, schema=schema, index_params=parameters, consistency_level="Strong", timeout=_BUILD_S
                 )
-            elif client.describe_index(name, "vector").get("index_type") != kind:
-                client.release_collection(name)
-                client.drop_index(name, "vector")
-                client.create_index(name, parameters, timeout=_BUILD_S)
+            else:
+                found = client.describe_index(name, "vector", timeout=self._settings.timeout_s)
+                if found is None or found["index_type"] != kind:  # None: whoever made it was killed meanwhile
+                    client.release_collection(name, timeout=_BUILD_S)
+                    client.drop_index(name, "vector", timeout=self._settings.timeout_s)
+                    client.create_index(name, parameters, timeout=_BUILD_S)
             client.load_collection(name, timeout=_BUILD_S)
         return MilvusTable(client, name, dimension, self._settings)
 
