@@ -57,6 +57,7 @@ class Postgres:
         pid_file = self._server.pgdata / "postmaster.pid"
         os.kill(self.pid, signal.SIGKILL)
         pid_file.unlink()  # or it is taken for running while nobody has waited for it
+        (self._server.pgdata / ".s.PGSQL.5432.lock").unlink(missing_ok=True)
         _wait(self._starts, STOP_S)
 
     def _starts(self) -> bool:
