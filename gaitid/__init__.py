@@ -6,11 +6,10 @@ The public names below are loaded on first use, so that importing `gaitid` costs
 from __future__ import annotations
 
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from gaitid.caller import calling as calling
     from gaitid.client import RemoteMatcher as RemoteMatcher
     from gaitid.encoders.base import load_encoder as load_encoder
@@ -63,7 +62,11 @@ def connect(
     if target.startswith("local:"):
         local = import_module("gaitid.matcher")
         loaded = import_module("gaitid.encoders.base").load_encoder(encoder)
-        matcher = local.LocalMatcher(loaded, target[6:], keys=local.find_keys(key_file), backups=backups)
+        index, engine = import_module("gaitid.gallery.indexes").recall(Path(target[6:]))
+        keys = local.find_keys(key_file)
+        matcher = local.LocalMatcher(
+            loaded, target[6:], index=index, engine=engine, keys=keys, backups=backups
+        )
     else:
         matcher = import_module("gaitid.client").RemoteMatcher(target)
     return matcher

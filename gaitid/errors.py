@@ -34,6 +34,8 @@
     │   ├── StoreCorrupt           it fails its integrity check
     │   │   └── AuditBroken        its audit trail was changed or cut
     │   ├── StoreRolledBack        it is an older copy of itself
+    │   ├── EngineError            an engine outside of it, which holds an index, failed
+    │   │   └── EngineUnreachable  it does not answer
     │   └── KeyMissing             its templates are sealed, and the key was not given
     ├── MissingDependency          an optional package is not installed
     ├── PermissionDenied           the caller may not do this
@@ -234,6 +236,14 @@ class StoreRolledBack(StoreError):
     """The database is an older copy of itself: changes that were acknowledged are not in it."""
 
     status = "DATA_LOSS"
+
+
+class EngineError(StoreError):
+    """The engine that holds the index of a gallery failed."""
+
+
+class EngineUnreachable(EngineError):
+    """The engine that holds the index of a gallery does not answer in time."""
 
 
 class KeyMissing(StoreError):

@@ -23,7 +23,9 @@ from gaitid.errors import (
 )
 from gaitid.gallery.audit import Note
 from gaitid.gallery.backup import back_up
+from gaitid.gallery.engine import EngineSettings
 from gaitid.gallery.gallery import Gallery
+from gaitid.gallery.indexes import open_indexes
 from gaitid.gallery.policy import Policy, decide, described
 from gaitid.gallery.rows import GalleryRow, Sample
 from gaitid.gallery.store import Store, gallery_not_found
@@ -324,7 +326,8 @@ class LocalMatcher:
     Args:
         encoder: Embeds sequences; called from many threads.
         data: Data directory; made when it does not exist.
-        index: Name in `registry.INDEXES`.
+        index: Name in `registry.INDEXES`, or in `registry.ENGINES`.
+        engine: Where an engine is, and how it searches.
         keys: Seal templates on disk; None = they are not sealed. See `find_keys`.
         mark: File that tells a data directory that was rolled back; best on another disk. None = no mark.
         backups: Folder for backups, outside of `data`; None = `back_up` is refused.
@@ -337,6 +340,7 @@ class LocalMatcher:
         StoreError: The directory is in use, read-only, damaged, or sealed under another key; see
             `gallery.store.Store`.
         UnknownName: No index of that name.
+        ConfigError: The engine cannot be used so, or is not the one that holds the galleries.
     """
 
     def __init__(
@@ -345,6 +349,7 @@ class LocalMatcher:
         data: Path | str,
         *,
         index: str = "faiss",
+        engine: EngineSettings | None = None,
         keys: KeyRing | None = None,
         mark: Path | None = None,
         backups: Path | None = None,
@@ -354,12 +359,13 @@ class LocalMatcher:
         self._encoder = encoder
         self._assess = assess
         self._backups = backups
-        self._index = registry.resolve("indexes", index)
         self._store = Store(data, keys, mark=mark, audit_within_s=audit_within_s)
         try:
-            self._galleries = {
-                row.name: Gallery(self._store, row, self._index) for row in self._store.galleries()
-            }
+            settings, sealed = engine or EngineSettings(), keys is not None
+            self._indexes = open_indexes(index, settings, self._store, sealed=sealed)
+            rows = self._store.galleries()
+            self._indexes.drop_others(rows)
+            self._galleries = {row.name: Gallery(self._store, row, self._indexes.of(row)) for row in rows}
         except BaseException:
             self._store.close()
             raise
@@ -379,7 +385,12 @@ class LocalMatcher:
             rule,
             fusion=check_choice(Fusion, fusion),
         )
-        held = self._galleries[gallery] = Gallery(self._store, row, self._index)
+        try:
+            held = Gallery(self._store, row, self._indexes.of(row))
+        except BaseException:  # an engine that does not answer
+            self._store.delete_gallery(row, lambda _: None)
+            raise
+        self._galleries[gallery] = held
         return held.describe()
 
     def calibrate(self, gallery: str, strangers: Sequence[Probe] = ()) -> Calibration:
@@ -414,6 +425,7 @@ class LocalMatcher:
         """See `Matcher.delete_gallery`."""
         row = self._find(gallery).row
         self._store.delete_gallery(row, lambda _: self._forget(row))
+        self._indexes.drop(row)
 
     def enrol(
         self,
@@ -544,6 +556,7 @@ class LocalMatcher:
         held.require(subject)
         sign = _signer()  # before anything is deleted
         change = held.delete_subject(subject, AuditAction.ERASE_SUBJECT)
+        held.check_erased(change.ids)
         scanned = self._store.scan(change.traces)
         receipt = ErasureReceipt(gallery, subject, len(change.ids), change.revision, change.at, scanned)
         return sign(receipt, self._store.directory)
@@ -613,6 +626,7 @@ class LocalMatcher:
     def close(self) -> None:
         """See `Matcher.close`; waits for a commit under way."""
         self._store.close()
+        self._indexes.close()
 
     def _find(self, gallery: str) -> Gallery:
         self._store.check_open()

@@ -26,6 +26,10 @@ INDEXES: Mapping[str, str] = {
     "exact": "gaitid.gallery.index:ExactIndex",
     "faiss": "gaitid.gallery.faiss_index:FaissIndex",
 }
+ENGINES: Mapping[str, str] = {
+    "milvus": "gaitid.gallery.milvus:MilvusEngine",
+    "pgvector": "gaitid.gallery.pgvector:PgvectorEngine",
+}
 DATASETS: Mapping[str, str] = {
     "casia-b": "gaitid.datasets.casia_b:CasiaB",
     "ccpg": "gaitid.datasets.ccpg:Ccpg",
@@ -40,6 +44,7 @@ _KINDS: Mapping[str, Mapping[str, str]] = {
     "encoders": ENCODERS,
     "extractors": EXTRACTORS,
     "indexes": INDEXES,
+    "engines": ENGINES,
     "datasets": DATASETS,
 }
 
@@ -48,6 +53,8 @@ _EXTRAS = {
     "cv2": "edge",
     "scipy": "edge",
     "faiss": "server",
+    "pymilvus": "milvus",
+    "psycopg": "pgvector",
     "matplotlib": "report",
     "torch": "torch",
     "cryptography": "server",
@@ -56,7 +63,7 @@ _EXTRAS = {
 
 
 def names(kind: str) -> tuple[str, ...]:
-    """All names of a kind (``encoders``, ``extractors``, ``indexes``, ``datasets``), sorted."""
+    """All names of a kind (``encoders``, ``extractors``, ``indexes``, ``engines``, ``datasets``), sorted."""
     return tuple(sorted(_table(kind)))
 
 

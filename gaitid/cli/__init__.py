@@ -34,6 +34,7 @@ VERBS = {
     "list": ("gaitid.cli.match", "list galleries, or the subjects of one"),
     "calibrate": ("gaitid.cli.match", "learn what the scores of a gallery mean"),
     "rule": ("gaitid.cli.match", "set a gallery's threshold, or the error rate that it is to keep"),
+    "gallery": ("gaitid.cli.gallery", "move galleries into an engine such as Milvus, or back"),
     "keygen": ("gaitid.cli.keygen", "add a fresh key to a file of keys that seal galleries"),
     "rotate": ("gaitid.cli.match", "bring all galleries under the newest key"),
     "backup": ("gaitid.cli.backup", "write a backup of all galleries, while they are in use"),

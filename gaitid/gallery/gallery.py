@@ -7,13 +7,16 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from functools import partial
+from threading import Lock
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gaitid.caller import calling
-from gaitid.errors import SubjectHeld, SubjectNotFound
+from gaitid.errors import EngineError, SubjectHeld, SubjectNotFound
+from gaitid.gallery.alignment import Fetch, align, fetch_from
 from gaitid.gallery.calibration import MOST_SUBJECTS, ScoreLaw, learn
 from gaitid.gallery.fusion import Pool
 from gaitid.gallery.index import Index, best, exact_scores
@@ -89,20 +92,35 @@ class Gallery:
     Args:
         store: Where it is kept.
         row: Which of its galleries.
-        index: The class of its index.
+        index: Gives its index, filled or not.
+        thorough: Compare all vectors of the index with the store's, not the ids alone.
+
+    Attributes:
+        repair: What was missing and left over in the index when it was loaded last.
 
     Raises:
         GalleryNotFound: It was deleted.
+        EngineError: Its index is kept by an engine, which fails.
     """
 
-    def __init__(self, store: Store, row: GalleryRow, index: Callable[[int], Index]) -> None:
+    def __init__(
+        self, store: Store, row: GalleryRow, index: Callable[[int], Index], *, thorough: bool = False
+    ) -> None:
         self.row = row
+        self._by_vector = thorough or row.fusion is not Fusion.MAX  # fused rows change under their ids
         self._store = store
         self._make_index = index
         self._lock = ReadersWriterLock()
+        self._loading = Lock()
         self._next_expiry = math.inf
         self._newest = -1  # revision of the store, as far as it was told; ahead of ours when behind
         self._load()
+
+    @property
+    def rows(self) -> int:
+        """Rows of its index: templates, or subjects when their templates are fused."""
+        with self._reading():
+            return len(self._owners)
 
     def describe(self) -> GalleryInfo:
         """State of the gallery."""
@@ -175,6 +193,17 @@ class Gallery:
         """Erase a subject; see `Store.delete_subject`."""
         then = self._following(lambda _: self._remove(subject))
         return self._store.delete_subject(self.row, subject, then, action)
+
+    def check_erased(self, ids: NDArray[np.int64]) -> None:
+        """Ask the index, wherever it is kept, whether it holds none of the templates that were erased.
+
+        Raises:
+            EngineError: It holds one, or does not answer.
+        """
+        with self._reading():
+            left = len(self._index.ids(ids))
+        if left:
+            raise EngineError(f"{left} erased rows are in the index", "none", "restart, and it is repaired")
 
     def set_terms(self, subject: str, terms: Terms) -> Change:
         """Hold a subject on other terms; see `Store.set_terms`."""
@@ -331,14 +360,19 @@ class Gallery:
 
     @contextmanager
     def _reading(self) -> Iterator[None]:
-        while self._revision != self._newest:
-            self._load()
-        with self._lock.reading():
-            yield
+        while True:
+            with self._lock.reading():
+                if self._revision == self._newest:
+                    yield
+                    return
+            with self._loading:  # by one thread: an index in an engine is repaired, not made anew
+                if self._revision != self._newest:
+                    self._load()
 
     def _load(self) -> None:
-        contents = self._store.contents(self.row)
         index = self._make_index(self.row.dimension)
+        is_fused = self.row.fusion is not Fusion.MAX
+        contents = self._store.contents(self.row, vectors=is_fused)
         subjects: dict[str, _Subject] = {}
         owners: dict[int, str] = {}
         agreed = contents.terms
@@ -354,13 +388,15 @@ class Gallery:
                 subjects[name] = self._new_subject(enrolled_at, pseudonym, agreed.get(name, _NO_TERMS))
             subjects[name].templates.append(key)
             owners[key] = name
-        if self.row.fusion is Fusion.MAX:
-            index.add(contents.ids, contents.vectors)
-        else:
+        ids = contents.ids
+        fetch: Fetch = partial(self._store.vectors, self.row)
+        if is_fused:
             for name, vector in zip(contents.subjects, contents.vectors, strict=True):
                 _pool(subjects[name]).add([vector])
             owners = {subject.templates[0]: name for name, subject in subjects.items()}
-            index.add(np.array(list(owners), np.int64), self._pooled(list(subjects.values())))
+            ids = np.array(list(owners), np.int64)
+            fetch = fetch_from(ids, self._pooled(list(subjects.values())))
+        self.repair = align(index, ids, fetch, by_vector=self._by_vector)
         with self._lock.writing():
             self._index, self._subjects, self._owners = index, subjects, owners
             self._next_expiry = self._first_expiry()

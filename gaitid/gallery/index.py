@@ -54,6 +54,10 @@ class Index(Protocol):
         """The stored vectors (M, D) float32 of `ids` (M,) int64, all present."""
         ...
 
+    def ids(self, among: NDArray[np.int64] | None = None) -> NDArray[np.int64]:
+        """All ids, ascending; or those `among` these (M,), asked anew of the place that keeps them."""
+        ...
+
     def __len__(self) -> int: ...
 
 
@@ -114,6 +118,11 @@ class FlatIndex:
         """See `Index.vectors`."""
         rows = self.rows
         return rows.vectors[_positions(rows, ids)]
+
+    def ids(self, among: NDArray[np.int64] | None = None) -> NDArray[np.int64]:
+        """See `Index.ids`."""
+        ids = self.rows.ids
+        return ids if among is None else np.intersect1d(ids, among)
 
     def _append(self, ids: NDArray[np.int64], vectors: NDArray[np.float32]) -> None:
         start, end = len(self), len(self) + len(ids)

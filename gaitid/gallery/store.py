@@ -87,10 +87,13 @@ _PAGES, _PAUSE_S = 256, 0.001
 
 _COUNT = "UPDATE state SET changes = changes + 1 RETURNING changes"
 _COUNT_MARKED = "UPDATE state SET changes = changes + 1, marked = changes + 1 RETURNING changes"
+_OWNED = " FROM templates t JOIN subjects s ON s.id = t.subject WHERE "
+_OWNERS = "SELECT t.id, s.name, s.enrolled_at, s.pseudonym" + _OWNED
 _TEMPLATES = (
-    "SELECT t.id, s.name, s.enrolled_at, t.vector, s.key_name, s.data_key, s.id, s.pseudonym"
-    " FROM templates t JOIN subjects s ON s.id = t.subject WHERE "
+    "SELECT t.id, s.name, s.enrolled_at, t.vector, s.key_name, s.data_key, s.id, s.pseudonym" + _OWNED
 )
+_VECTORS = "SELECT t.id, t.vector, s.key_name, s.data_key, s.id" + _OWNED
+_LISTED = "s.gallery = ? AND t.id IN (SELECT value FROM json_each(?)) ORDER BY t.id"
 _NAMED = "SELECT gallery, id, name, enrolled_at FROM subjects WHERE "
 _TEXTS = tuple(
     f"SELECT 1 FROM {table} WHERE instr({' || char(10) || '.join(columns)}, ?) LIMIT 1"  # noqa: S608
@@ -206,6 +209,13 @@ class Store:
         (changes,) = self._db.execute("UPDATE state SET marked = changes RETURNING changes").fetchone()
         return Mark(path, name, secret, Seen(changes, self._audit.head))
 
+    @property
+    def name(self) -> str:
+        """What tells this store from all others, its copies excepted; 32 hexadecimal digits."""
+        with self._mutex:
+            ((name,),) = self._read("SELECT name FROM state")
+        return bytes(name).hex()
+
     def check_open(self) -> None:
         """Raise `StoreError` after `close`."""
         if self._closed:
@@ -223,8 +233,15 @@ class Store:
             for key, name, encoder, contract, dimension, fusion, created_at in rows
         ]
 
-    def contents(self, gallery: GalleryRow, *, most_subjects: int | None = None) -> Contents:
+    def contents(
+        self, gallery: GalleryRow, *, most_subjects: int | None = None, vectors: bool = True
+    ) -> Contents:
         """Everything a projection needs; or of at most so many subjects, always the same arbitrary ones.
+
+        Args:
+            gallery: Which.
+            most_subjects: None = of all.
+            vectors: With the vectors; else they are (0, D), and `vectors` gives them.
 
         Raises:
             GalleryNotFound: The gallery was deleted.
@@ -238,7 +255,8 @@ class Store:
                 gallery.key,
             )
             if most_subjects is None:
-                rows = self._read(_TEMPLATES + "s.gallery = ? ORDER BY t.id", gallery.key)
+                columns = _TEMPLATES if vectors else _OWNERS
+                rows = self._read(columns + "s.gallery = ? ORDER BY t.id", gallery.key)
             else:
                 rows = self._read(_TEMPLATES + _DRAWN + " ORDER BY t.id", gallery.key, most_subjects)
             terms = self._read(
@@ -249,21 +267,38 @@ class Store:
             )
         if not states:
             raise gallery_not_found(gallery.name)
-        plain = self._sealing.unsealed(gallery.key, gallery.contract, [row[3:7] for row in rows])
-        if any(len(vector) != 4 * gallery.dimension for vector in plain):
-            raise corrupt(self._path, f"a vector of gallery {gallery.name} has a wrong length")
-        vectors = np.frombuffer(b"".join(plain), "<f4").astype(np.float32, copy=False)
         revision, *rule, law = states[0]
         return Contents(
             np.array([row[0] for row in rows], np.int64),
             [row[1] for row in rows],
             [row[2] for row in rows],
-            [row[7] for row in rows],
-            vectors.reshape(-1, gallery.dimension),
+            [row[-1] for row in rows],
+            self._unsealed(gallery, [row[3:7] for row in rows if vectors]),
             {row[0]: terms_of(row[1:]) for row in terms},
             revision,
             Policy(OperatingPoint(*rule), None if law is None else ScoreLaw.loads(law)),
         )
+
+    def vectors(
+        self, gallery: GalleryRow, ids: NDArray[np.int64]
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """Those of the templates `ids` (M,) that there are, ascending, and their vectors (M', D) float32.
+
+        Raises:
+            StoreCorrupt: A vector does not have the gallery's dimension.
+        """
+        with self._mutex:
+            rows = self._read(_VECTORS + _LISTED, gallery.key, json.dumps(ids.tolist()))
+        found = np.array([row[0] for row in rows], np.int64)
+        return found, self._unsealed(gallery, [row[1:] for row in rows])
+
+    def _unsealed(self, gallery: GalleryRow, rows: list[Any]) -> NDArray[np.float32]:
+        """Vectors (M, D) of rows of vector, key name, data key and subject."""
+        plain = self._sealing.unsealed(gallery.key, gallery.contract, rows)
+        if any(len(vector) != 4 * gallery.dimension for vector in plain):
+            raise corrupt(self._path, f"a vector of gallery {gallery.name} has a wrong length")
+        vectors = np.frombuffer(b"".join(plain), "<f4").astype(np.float32, copy=False)
+        return vectors.reshape(-1, gallery.dimension)
 
     def create_gallery(
         self,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import logging
 import signal
 import threading
@@ -22,11 +21,12 @@ from grpc_health.v1.health import aio as health
 from gaitid import wire
 from gaitid.encoders.base import load_encoder
 from gaitid.errors import ConfigError, GaitIdError
+from gaitid.gallery.engine import EngineSettings
 from gaitid.matcher import LocalMatcher, Matcher, find_keys
 from gaitid.quality import QualityPolicy, assess
 from gaitid.server.calls import Calls
 from gaitid.server.service import SERVICES, Service
-from gaitid.settings import split_address
+from gaitid.settings import is_loopback, split_address
 
 _log = logging.getLogger(__name__)
 EXPIRY_S = 60.0
@@ -43,7 +43,7 @@ class ServerSettings:
         address: ``host:port`` to listen on; port 0 takes a free one.
         data: Directory of the galleries.
         encoder: Name of the encoder.
-        index: Name of the index.
+        index: Name of the index, or of the engine that keeps it.
         key_file: Keys that seal the templates on disk; None = those of the environment variable
             GAITID_KEYS, and without it they are not sealed.
         mark_file: Tells a data directory that was replaced by an older copy of itself; keep it on another
@@ -61,6 +61,7 @@ class ServerSettings:
         insecure: Allow other hosts to connect without TLS.
         shutdown_grace_s: How long calls may take to finish after SIGTERM, seconds.
         quality: When a sequence is good enough to be embedded.
+        engine: Where an engine is, and how it searches.
     """
 
     address: str = "127.0.0.1:7443"
@@ -80,6 +81,7 @@ class ServerSettings:
     insecure: bool = False
     shutdown_grace_s: float = 10.0
     quality: QualityPolicy = field(default_factory=QualityPolicy)
+    engine: EngineSettings = field(default_factory=EngineSettings)
 
     def __post_init__(self) -> None:
         host, _ = split_address(self.address)
@@ -94,7 +96,7 @@ class ServerSettings:
             raise ConfigError("one of tls_certificate and tls_key is set", "both or neither", "add the other")
         if self.tls_client_ca and not self.tls_certificate:
             raise ConfigError("tls_client_ca is set without TLS", "tls_certificate, tls_key", "add them")
-        if not (self.tls_certificate or self.insecure or _is_loopback(host)):
+        if not (self.tls_certificate or self.insecure or is_loopback(host)):
             raise ConfigError(
                 f"address {self.address} is open to other hosts, without TLS",
                 "tls_certificate and tls_key",
@@ -213,6 +215,7 @@ def _open(settings: ServerSettings) -> Matcher:
         encoder,
         settings.data,
         index=settings.index,
+        engine=settings.engine,
         keys=keys,
         mark=settings.mark_file,
         backups=settings.backup_dir,
@@ -275,12 +278,3 @@ def _read(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise ConfigError(f"{path} cannot be read ({error})", "a PEM file", "check the path") from error
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False

@@ -1,4 +1,4 @@
-"""Every index of the registry keeps the promises of `gallery.index.Index`."""
+"""Every index of the registry, and of every engine, keeps the promises of `gallery.index.Index`."""
 
 from __future__ import annotations
 
@@ -11,14 +11,22 @@ from hypothesis import strategies as st
 
 from gaitid import registry
 from gaitid.errors import InputError
-from gaitid.gallery.index import Index
+from gaitid.gallery.alignment import align, differing, fetch_from
+from gaitid.gallery.index import ExactIndex, Index
+from tests import engines
+from tests.conformance.conftest import INDEXES
 
 D = 16
 
 
-@pytest.fixture(params=registry.names("indexes"))
-def make(request):
-    return registry.resolve("indexes", request.param)
+@pytest.fixture(params=INDEXES)
+def name(request):
+    return request.param
+
+
+@pytest.fixture
+def make(maker, name):
+    return maker(name)
 
 
 def vectors(count: int, seed: int = 0, dimension: int = D) -> np.ndarray:
@@ -97,7 +105,7 @@ def test_removing_the_last_leaves_it_empty(make):
 
 
 @pytest.mark.parametrize(
-    ("name", "change"),
+    ("mistake", "change"),
     [
         ("wrong dimension", lambda i: i.add(ids(5), vectors(1, dimension=D + 1))),
         ("wrong dtype", lambda i: i.add(ids(5), vectors(1).astype(np.float64))),
@@ -109,7 +117,7 @@ def test_removing_the_last_leaves_it_empty(make):
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_a_wrong_change_is_refused_and_changes_nothing(make, name, change):
+def test_a_wrong_change_is_refused_and_changes_nothing(make, mistake, change):
     index = make(D)
     index.add(ids(1, 2), vectors(2))
     with pytest.raises(InputError):
@@ -125,7 +133,7 @@ def test_adding_nothing_is_nothing(make):
     assert len(index) == 0
 
 
-def test_searches_while_adding_and_removing_are_right(make):
+def test_searches_while_adding_and_removing_are_right(make, name):
     """A vector that is never removed is always found, best and whole, whatever the writer does."""
     index, stored = make(D), vectors(300)
     index.add(np.arange(100), stored[:100])
@@ -141,16 +149,17 @@ def test_searches_while_adding_and_removing_are_right(make):
     readers = [threading.Thread(target=search) for _ in range(3)]
     for reader in readers:
         reader.start()
-    for n in range(300):
+    rounds = 30 if name in engines.NAMES else 300
+    for n in range(rounds):
         index.add(ids(1000 + n), stored[n : n + 1])
         if n % 3 == 0 and n:
             index.remove(ids(1000 + n - 1))
     stop.set()
     for reader in readers:
-        reader.join(10)
+        reader.join(30)
     assert not wrong
     assert searches[0]
-    assert len(index) == 400 - 99
+    assert len(index) == 100 + rounds - (rounds - 1) // 3
 
 
 @settings(max_examples=60, deadline=None)
@@ -165,6 +174,28 @@ def test_searches_while_adding_and_removing_are_right(make):
 )
 def test_all_indexes_agree_with_the_exact_one(seed, count, distinct, dimension, probes, k, removed):
     """Ids and scores are equal bit for bit, with repeated vectors and after removals."""
+    check_agreement(
+        [registry.resolve("indexes", name) for name in registry.names("indexes")],
+        *(seed, count, distinct, dimension, probes, k, removed),
+    )
+
+
+@pytest.mark.parametrize(
+    ("seed", "count", "distinct", "dimension", "probes", "k", "removed"),
+    [
+        (0, 0, 1, 16, 1, 5, 0),
+        (1, 1, 1, 1, 2, 1, 0),
+        (2, 200, 3, 16, 8, 30, 0.3),  # equal vectors, more than a search fetches at first
+        (3, 200, 200, 100, 4, 10, 0.5),
+        (4, 50, 50, 1408, 2, 60, 0.1),
+        (5, 30, 30, 16, 2, 3, 1),
+    ],
+)
+def test_an_index_agrees_with_the_exact_one(make, seed, count, distinct, dimension, probes, k, removed):
+    check_agreement([make], seed, count, distinct, dimension, probes, k, removed)
+
+
+def check_agreement(makers, seed, count, distinct, dimension, probes, k, removed):
     random = np.random.default_rng(seed)
     pool = vectors(min(distinct, max(count, 1)), seed, dimension)
     stored = pool[random.integers(0, len(pool), count)]
@@ -172,11 +203,46 @@ def test_all_indexes_agree_with_the_exact_one(seed, count, distinct, dimension, 
     gone = keys[random.random(count) < removed]
     wanted = np.concatenate((pool[:2], vectors(probes, seed + 1, dimension)))
     answers = []
-    for name in ("exact", *registry.names("indexes")):
-        index = registry.resolve("indexes", name)(dimension)
+    for make in (ExactIndex, *makers):
+        index = make(dimension)
         index.add(keys, stored)
         index.remove(gone)
         answers.append(index.search(wanted, k))
     for found, scores in answers[1:]:
         assert np.array_equal(found, answers[0][0])
         assert np.array_equal(scores, answers[0][1])
+
+
+def test_one_index_does_not_see_anothers(make):
+    first, second = make(D), make(D)
+    first.add(ids(1, 2), vectors(2))
+    second.add(ids(2, 3), vectors(2, seed=1))
+    assert sorted(first.search(vectors(1), 9)[0][0]) == [1, 2]
+    first.remove(ids(2))
+    assert second.ids().tolist() == [2, 3]
+
+
+def test_ids_are_those_that_are_held(make):
+    index = make(D)
+    assert index.ids().tolist() == index.ids(ids(1)).tolist() == []
+    index.add(ids(9, 4, 7), vectors(3))
+    index.remove(ids(7))
+    assert index.ids().tolist() == [4, 9]
+    assert index.ids(ids(9, 8, 7)).tolist() == [9]
+    assert index.ids(ids()).tolist() == []
+
+
+@pytest.mark.parametrize("by_vector", [False, True])
+def test_an_index_is_brought_to_what_is_wanted(make, by_vector):
+    index, wanted = make(D), vectors(5)
+    first, later = fetch_from(ids(1, 2, 3), wanted[:3]), fetch_from(ids(2, 3, 4, 8), wanted[1:])
+    assert align(index, ids(), first, by_vector=by_vector) == (0, 0)
+    assert align(index, ids(1, 2, 3), first, by_vector=by_vector) == (3, 0)
+    assert align(index, ids(1, 2, 3), first, by_vector=by_vector) == (0, 0)
+    assert align(index, ids(2, 3, 4, 8), later, by_vector=by_vector) == (2, 1)
+    assert index.ids().tolist() == [2, 3, 4, 8]
+    changed = np.concatenate((wanted[1:2], vectors(1, seed=1), wanted[3:]))
+    latest = fetch_from(ids(2, 3, 4, 8), changed)
+    assert differing(index, ids(2, 3, 4, 8), latest).tolist() == [3]
+    assert align(index, ids(2, 3, 4, 8), latest, by_vector=by_vector) == ((1, 1) if by_vector else (0, 0))
+    assert np.array_equal(index.vectors(ids(3))[0], changed[1] if by_vector else wanted[2])

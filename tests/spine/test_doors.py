@@ -9,7 +9,20 @@ import gaitid
 from gaitid import registry
 from gaitid.errors import ConfigError, MissingDependency, UnknownName
 
-HEAVY = {"torch", "torchvision", "ultralytics", "cv2", "faiss", "scipy", "matplotlib", "grpc"}
+HEAVY = {
+    *(
+        "torch",
+        "torchvision",
+        "ultralytics",
+        "cv2",
+        "faiss",
+        "scipy",
+        "matplotlib",
+        "grpc",
+        "pymilvus",
+        "psycopg",
+    )
+}
 
 DOORS = {
     "import gaitid": set(),

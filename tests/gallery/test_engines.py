@@ -1,0 +1,389 @@
+"""Galleries in an engine: never behind the store, whatever the engine does; and moved there and back."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import gaitid
+from gaitid import registry
+from gaitid.errors import ConfigError, EngineError, EngineUnreachable, InputError, UnknownName
+from gaitid.gallery.engine import EngineIndex, EngineSettings
+from gaitid.gallery.index import ExactIndex
+from gaitid.gallery.indexes import RECORD, recall
+from gaitid.gallery.keys import KeyRing
+from gaitid.gallery.migration import Moved, migrate
+from gaitid.gallery.store import Store
+from gaitid.matcher import LocalMatcher
+from gaitid.records import Embedding, Fusion, Quality
+from tests.gallery.dict_engine import FAULTS, TABLES, DictTable
+from tests.strangers import DIMENSION, people
+
+HERE = EngineSettings("here")
+
+
+class Flat:
+    """Only ready embeddings are used here."""
+
+    name, modalities, min_frames, dimension, threshold = "flat", ("silhouette",), 5, DIMENSION, 0.9
+    contract = "c0ffee"
+
+
+def embedding(seed: int) -> Embedding:
+    return Embedding(people(1, 1, seed)[0], Flat.contract)
+
+
+@pytest.fixture(autouse=True)
+def _dict_engine(monkeypatch):
+    monkeypatch.setitem(registry.ENGINES, "dict", "tests.gallery.dict_engine:DictEngine")
+    yield
+    TABLES.clear()
+    FAULTS.clear()
+
+
+@pytest.fixture
+def open_(tmp_path):
+    """Opens the directory, which is closed first if it is open."""
+    opened = []
+
+    def open_(index="dict", engine=HERE, **more):
+        close()
+        assess = lambda _: Quality(71.5, 20)  # noqa: E731
+        opened.append(LocalMatcher(Flat(), tmp_path, index=index, engine=engine, assess=assess, **more))
+        return opened[-1]
+
+    def close():
+        while opened:
+            opened.pop().close()
+
+    open_.close = close
+    yield open_
+    FAULTS.clear()
+    close()
+
+
+@pytest.fixture
+def matcher(open_):
+    made = open_()
+    made.create_gallery("g")
+    for n in range(6):
+        made.enrol("g", f"s{n}", [embedding(n), embedding(100 + n)], check="off")
+    return made
+
+
+def found(matcher, seed: int, gallery="g") -> list[str]:
+    return [one.subject for one in matcher.identify(gallery, embedding(seed), max_candidates=3).candidates]
+
+
+def rows() -> list[int]:
+    return sorted(len(content) for content in TABLES.values())
+
+
+# -- the index ----------------------------------------------------------------------------------------
+
+
+def index_of(count: int, distinct: int, seed: int = 0) -> tuple[EngineIndex, ExactIndex, np.ndarray]:
+    pool = people(distinct, 1, seed)
+    vectors = pool[np.random.default_rng(seed).integers(0, distinct, count)]
+    TABLES["t"] = {}
+    ours, exact = EngineIndex(DIMENSION, DictTable("t", DIMENSION)), ExactIndex(DIMENSION)
+    for index in (ours, exact):
+        index.add(np.arange(count), vectors)
+    return ours, exact, pool
+
+
+@pytest.mark.parametrize(
+    ("count", "distinct", "k"),
+    [(0, 1, 3), (1, 1, 3), (5, 5, 5), (60, 60, 3), (60, 1, 3), (300, 300, 3), (300, 2, 3), (300, 300, 100)],
+)
+def test_an_index_in_an_engine_equals_the_exact_one(count, distinct, k):
+    """Also when more is wanted, or more is equal, than the 64 rows that this engine gives at most."""
+    ours, exact, pool = index_of(count, distinct)
+    for one, other in zip(ours.search(pool[:4], k), exact.search(pool[:4], k), strict=True):
+        assert np.array_equal(one, other)
+
+
+def test_what_was_removed_does_not_come_back_from_an_engine_that_lags():
+    ours, exact, pool = index_of(30, 30)
+    FAULTS.add("lags")
+    near = exact.search(pool[:1], 3)[0][0]
+    for index in (ours, exact):
+        index.remove(near)
+    assert np.array_equal(ours.search(pool[:1], 5)[0], exact.search(pool[:1], 5)[0])
+
+
+def test_a_removal_is_verified():
+    ours, _, _ = index_of(5, 5)
+    FAULTS.add("keeps")
+    with pytest.raises(EngineError, match="holds 2 rows"):
+        ours.remove(np.array([1, 2]))
+    with pytest.raises(InputError, match="not in the index"):
+        ours.vectors(np.array([1]))
+
+
+def test_a_row_that_the_engine_lost_is_told():
+    ours, _, _ = index_of(5, 5)
+    del TABLES["t"][3]
+    with pytest.raises(EngineError, match="1 of 2 rows"):
+        ours.vectors(np.array([3, 4]))
+
+
+# -- the gallery --------------------------------------------------------------------------------------
+
+
+def test_answers_equal_those_of_an_index_in_memory(matcher, tmp_path):
+    other = LocalMatcher(Flat(), tmp_path / "other")
+    other.create_gallery("g")
+    for n in range(6):
+        other.enrol("g", f"s{n}", [embedding(n), embedding(100 + n)], check="off")
+    for seed in range(10):
+        ours, theirs = (one.identify("g", embedding(seed)) for one in (matcher, other))
+        assert (ours.outcome, ours.candidates) == (theirs.outcome, theirs.candidates)
+    other.close()
+
+
+def test_a_gallery_sees_its_own_subjects_only(matcher):
+    matcher.create_gallery("h")
+    matcher.enrol("h", "else", [embedding(0)])
+    assert found(matcher, 0, "h") == ["else"]
+    assert "else" not in found(matcher, 0)
+    assert rows() == [1, 12]
+    matcher.delete_gallery("h")
+    assert rows() == [12]
+
+
+@pytest.mark.parametrize("fusion", list(Fusion))
+def test_a_start_repairs_what_a_crash_left(open_, fusion):
+    made = open_()
+    made.create_gallery("g", fusion=fusion)
+    for n in range(4):
+        made.enrol("g", f"s{n}", [embedding(n), embedding(100 + n)], check="off")
+    expected = [made.identify("g", embedding(n)).candidates for n in range(8)]
+    ((name, content),) = TABLES.items()
+    content.pop(next(iter(content)))  # written to the store, not to the engine
+    content[999] = people(1, 1, 7)[0]  # deleted in the store, not in the engine
+    if fusion is not Fusion.MAX:
+        content[next(iter(content))] = people(1, 1, 8)[0]  # of before a sample was added
+    TABLES[name.rpartition("_")[0] + "_77"] = {}  # of a gallery that was deleted
+    made = open_()
+    assert [made.identify("g", embedding(n)).candidates for n in range(8)] == expected
+    assert list(TABLES) == [name]
+    assert 999 not in content
+
+
+def test_another_stores_galleries_are_left_alone(matcher, open_):
+    TABLES["gaitid_" + 32 * "0" + "_1"] = {1: people(1, 1, 0)[0]}
+    open_()
+    assert rows() == [1, 12]
+
+
+def test_while_the_engine_is_down_changes_are_kept_and_searches_refused(matcher, caplog):
+    FAULTS.add("down")
+    assert matcher.enrol("g", "new", [embedding(50)], check="off").revision == 7
+    matcher.delete_subject("g", "s0")
+    for act in (lambda: found(matcher, 0), lambda: matcher.verify("g", "s1", embedding(1))):
+        with pytest.raises(EngineUnreachable):
+            act()
+    FAULTS.clear()
+    assert found(matcher, 50)[0] == "new"
+    assert "s0" not in found(matcher, 0)
+    assert rows() == [11]
+    assert "new" not in caplog.text
+
+
+def test_a_change_that_reached_the_engine_in_half_is_whole_at_the_next_search(matcher):
+    FAULTS.add("half")
+    matcher.enrol("g", "new", [embedding(50), embedding(51)], check="off")
+    assert rows() == [13]
+    FAULTS.clear()
+    assert found(matcher, 51)[0] == "new"
+    assert rows() == [14]
+
+
+@pytest.mark.parametrize(("fault", "error"), [("down", EngineUnreachable), ("keeps", EngineError)])
+def test_no_receipt_while_the_engine_may_hold_the_subject(matcher, fault, error):
+    FAULTS.add(fault)
+    with pytest.raises(error):
+        matcher.erase_subject("g", "s1")
+    FAULTS.clear()
+    assert found(matcher, 1)[0] != "s1"
+    assert rows() == [10]
+    assert matcher.erase_subject("g", "s3").templates == 2
+    assert rows() == [8]
+
+
+def test_a_gallery_deleted_while_the_engine_is_down_is_dropped_at_the_next_start(matcher, open_):
+    FAULTS.add("down")
+    with pytest.raises(EngineUnreachable, match="next start drops them"):
+        matcher.delete_gallery("g")
+    assert matcher.list_galleries() == []
+    FAULTS.clear()
+    assert rows() == [12]
+    open_()
+    assert rows() == []
+
+
+def test_a_gallery_is_not_made_while_the_engine_is_down(matcher):
+    FAULTS.add("down")
+    with pytest.raises(EngineUnreachable):
+        matcher.create_gallery("h")
+    FAULTS.clear()
+    matcher.create_gallery("h")
+
+
+def test_a_server_does_not_start_without_its_engine(matcher, open_):
+    FAULTS.add("down")
+    with pytest.raises(EngineUnreachable):
+        open_()
+
+
+def test_a_directory_in_an_engine_is_opened_with_that_engine_only(matcher, open_, tmp_path):
+    assert recall(tmp_path) == ("dict", HERE)
+    for index, engine in (("faiss", HERE), ("dict", EngineSettings("elsewhere"))):
+        with pytest.raises(ConfigError, match="are held by dict at here"):
+            open_(index, engine)
+    (tmp_path / RECORD).write_text("index = 3")
+    with pytest.raises(ConfigError):
+        open_()
+
+
+def test_connect_opens_a_directory_with_its_engine(tmp_path):
+    made = gaitid.connect(f"local:{tmp_path}", encoder="gei")
+    made.close()
+    store = Store(tmp_path)
+    list(migrate(store, "dict", HERE, sealed=False))
+    store.close()
+    made = gaitid.connect(f"local:{tmp_path}", encoder="gei")
+    made.create_gallery("g")
+    made.close()
+    assert rows() == [0]
+
+
+def test_sealed_templates_go_to_an_engine_only_when_that_is_said(open_):
+    keys = KeyRing(lambda: {"a": bytes(32)})
+    with pytest.raises(ConfigError, match="holds them unsealed"):
+        open_(keys=keys)
+    open_(engine=EngineSettings("here", unsealed=True), keys=keys)
+
+
+def test_an_unknown_index_names_those_that_are_known(open_):
+    with pytest.raises(UnknownName, match=r"faiss.*pgvector.*: did you mean 'milvus'"):
+        open_("milvsu")
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"search": "fast"}, {"consistency": "eventually"}, {"timeout_s": 0.0}, {"timeout_s": float("nan")}],
+    ids=str,
+)
+def test_settings_that_are_none_are_refused(wrong):
+    with pytest.raises(ConfigError):
+        EngineSettings("here", **wrong)
+
+
+@pytest.mark.parametrize(
+    ("host", "encrypted", "insecure", "allowed"),
+    [
+        ("localhost", False, False, True),
+        ("127.0.0.2", False, False, True),
+        ("::1", False, False, True),
+        ("db.example", True, False, True),
+        ("db.example", False, True, True),
+        ("db.example", False, False, False),
+        ("10.0.0.7", False, False, False),
+    ],
+)
+def test_vectors_do_not_travel_in_the_open(host, encrypted, insecure, allowed):
+    settings = EngineSettings("x", insecure=insecure)
+    if allowed:
+        settings.check_tls(host, encrypted=encrypted)
+    else:
+        with pytest.raises(ConfigError, match="without TLS"):
+            settings.check_tls(host, encrypted=encrypted)
+
+
+# -- the migration ------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def filled(open_, tmp_path):
+    """A directory in memory's index with a gallery of each fusion and an empty one; gives what it finds."""
+    made = open_("faiss")
+    for gallery, fusion in (("g", Fusion.MAX), ("m", Fusion.MEAN), ("void", Fusion.MAX)):
+        made.create_gallery(gallery, fusion=fusion)
+        for n in range(0 if gallery == "void" else 5):
+            made.enrol(gallery, f"s{n}", [embedding(n), embedding(100 + n)], check="off")
+    answers = {(g, n): made.identify(g, embedding(n)).candidates for g in ("g", "m") for n in range(9)}
+    open_.close()
+    return answers
+
+
+def moved(tmp_path, name: str, settings=HERE) -> list[Moved]:
+    store = Store(tmp_path)
+    try:
+        return list(migrate(store, name, settings, sealed=False))
+    finally:
+        store.close()
+
+
+def check_answers(made, answers) -> None:
+    for (gallery, n), candidates in answers.items():
+        assert made.identify(gallery, embedding(n)).candidates == candidates
+
+
+def test_galleries_move_to_an_engine_and_back(filled, open_, tmp_path):
+    there = [Moved("g", 10, 10, 5, 5), Moved("m", 5, 5, 5, 5), Moved("void", 0, 0, 0, 0)]
+    assert moved(tmp_path, "dict") == there
+    assert rows() == [0, 5, 10]
+    check_answers(open_(), filled)
+    open_.close()
+    assert [one.added for one in moved(tmp_path, "dict")] == [0, 0, 0]  # again: verified, nothing sent
+    assert moved(tmp_path, "faiss") == there
+    assert TABLES == {}
+    check_answers(open_("faiss"), filled)
+
+
+def test_a_migration_that_was_cut_goes_on_where_it_was(filled, open_, tmp_path):
+    FAULTS.add("half")
+    with pytest.raises(EngineUnreachable):
+        moved(tmp_path, "dict")
+    FAULTS.clear()
+    with pytest.raises(ConfigError, match="are held by dict"):  # an erasure would not reach the engine
+        open_("faiss")
+    assert [one.added for one in moved(tmp_path, "dict")] == [9, 5, 0]
+    check_answers(open_(), filled)
+
+
+def test_a_way_back_that_was_cut_goes_on_where_it_was(filled, open_, tmp_path):
+    moved(tmp_path, "dict")
+    FAULTS.add("down")
+    with pytest.raises(EngineUnreachable):
+        moved(tmp_path, "faiss")
+    FAULTS.clear()
+    check_answers(open_(), filled)
+    open_.close()
+    moved(tmp_path, "faiss")
+    assert TABLES == {}
+
+
+def test_rows_that_differ_are_found(filled, tmp_path, monkeypatch):
+    moved(tmp_path, "dict")
+    content = max(TABLES.values(), key=len)
+    content[next(iter(content))] = people(1, 1, 9)[0]
+    with pytest.raises(EngineError, match="differed from gallery 'g'"):
+        moved(tmp_path, "dict")
+    assert moved(tmp_path, "dict")[0].rows == 10  # it was repaired
+
+
+def test_an_engine_that_searches_wrongly_is_found(filled, tmp_path, monkeypatch):
+    nearest = DictTable.nearest
+    monkeypatch.setattr(DictTable, "nearest", lambda self, vectors, count: nearest(self, -vectors, 1))
+    with pytest.raises(EngineError, match="searches found others"):
+        moved(tmp_path, "dict")
+    assert moved(tmp_path, "dict", EngineSettings("here", search="hnsw"))[0].equal < 5
+
+
+def test_from_engine_to_engine_goes_by_way_of_here(filled, tmp_path):
+    moved(tmp_path, "dict")
+    with pytest.raises(ConfigError, match="move them to faiss first"):
+        moved(tmp_path, "dict", EngineSettings("elsewhere"))
