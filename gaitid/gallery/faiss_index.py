@@ -199,9 +199,10 @@ class FaissIndex:
     def ids(self, among: NDArray[np.int64] | None = None) -> NDArray[np.int64]:
         """See `Index.ids`."""
         state = self._state
+        if among is not None:
+            return np.unique(among[state.holds(among)])
         parts = [state.living.ids, *(part.rows.ids[part.alive] for part in state.segments)]
-        held = np.sort(np.concatenate(parts))
-        return held if among is None else np.intersect1d(held, among)
+        return np.sort(np.concatenate(parts))
 
     def search(self, vectors: NDArray[np.float32], k: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         """See `Index.search`; scores of compressed rows are those of 8-bit codes (off by some 0.001)."""
@@ -233,8 +234,9 @@ class FaissIndex:
     def _swap(self, state: _State) -> None:
         self._state = state
         if self._worker is None and self._work(state) is not None:
-            self._worker = Thread(target=self._rebuild, name="gaitid-index")
-            self._worker.start()
+            worker = Thread(target=self._rebuild, name="gaitid-index")  # waits until `_writing` is free
+            worker.start()
+            self._worker = worker
 
     def _work(self, state: _State) -> _Work | None:
         """What is to be done now; None = nothing."""

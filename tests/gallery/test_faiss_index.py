@@ -278,6 +278,8 @@ def test_any_history_leaves_what_was_not_removed(seed, dimension, steps):
         if n % 2:
             index.settle()
     assert len(index) == len(exact)
+    assert np.array_equal(index.ids(), exact.ids())
+    assert np.array_equal(index.ids(np.arange(500)), exact.ids(np.arange(500)))
     assert np.array_equal(np.sort(index.search(vectors(1, 1, dimension), 2000)[0][0]), exact.rows.ids)
     assert np.array_equal(index.vectors(exact.rows.ids), exact.rows.vectors)
     for probe in vectors(3, seed + 99, dimension):
