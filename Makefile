@@ -10,8 +10,10 @@ OUT ?= out/demo
 # Kills of `make test-crash`, and the seed of its chance.
 CYCLES ?= 200
 SEED ?= 0
+# Seconds that the race runs.
+RACE_S ?= 600
 
-.PHONY: help setup demo test test-fast test-crash test-state test-learn test-engines check format protos bench clean
+.PHONY: help setup demo test test-fast test-crash test-state test-race test-learn test-engines check format protos bench clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -61,6 +63,9 @@ test-crash: $(VENV)/.dev  ## killed processes lose nothing, flipped bits are tol
 
 test-state: $(VENV)/.dev  ## 10,000 random steps answer as a dict and brute force do (a minute)
 	$(VENV)/bin/python -m pytest -s -m long tests/gallery/test_state_machine.py
+
+test-race: $(VENV)/.dev  ## eight threads search and change, no answer is wrong (ten minutes; RACE_S=600)
+	RACE_S=$(RACE_S) $(VENV)/bin/python -m pytest -s -m long tests/gallery/test_race.py
 
 test-learn: $(VENV)/.dev  ## five minutes of training beat the gait energy image (ten minutes)
 	$(VENV)/bin/python -m pytest -s -m long tests/training/test_learns.py

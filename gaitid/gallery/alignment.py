@@ -6,16 +6,12 @@ was lost or left over by a crash is repaired.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gaitid.gallery.index import Index
-
-Fetch = Callable[[NDArray[np.int64]], tuple[NDArray[np.int64], NDArray[np.float32]]]
-"""Gives those of the ids (M,) that there are, ascending, and their vectors."""
+from gaitid.gallery.index import Fetch, Index
 
 _BLOCK = 16_384
 """Rows fetched at once: 16 MiB of 256 dimensions."""

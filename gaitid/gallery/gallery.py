@@ -7,19 +7,19 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import wraps
 from threading import Lock
-from typing import NamedTuple
+from typing import Concatenate, NamedTuple, ParamSpec, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gaitid.caller import calling
 from gaitid.errors import EngineError, SubjectHeld, SubjectNotFound
-from gaitid.gallery.alignment import Fetch, align, fetch_from
+from gaitid.gallery.alignment import align, fetch_from
 from gaitid.gallery.calibration import MOST_SUBJECTS, ScoreLaw, learn
 from gaitid.gallery.fusion import Pool
-from gaitid.gallery.index import Index, best, exact_scores
+from gaitid.gallery.index import Fetch, Index, VectorsGone, best, exact_scores
 from gaitid.gallery.lock import ReadersWriterLock
 from gaitid.gallery.policy import Policy, depth
 from gaitid.gallery.rows import Change, GalleryRow, Sample
@@ -43,6 +43,9 @@ _LOG = logging.getLogger(__name__)
 
 _TEMPLATES_A_SUBJECT = 4
 """Templates fetched at first for each wanted subject; more are fetched while subjects are missing."""
+
+_SPARE_SUBJECTS = 8
+"""Subjects scored beyond those wanted: an index that keeps 8 bits of a number may order them wrongly."""
 
 _NO_TERMS = Terms()
 _NOWHERE = Origin()
@@ -82,6 +85,25 @@ class _Subject:
         return self.templates if self.pool is None else self.templates[:1]
 
 
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def _repeated(ask: Callable[Concatenate[Gallery, P], T]) -> Callable[Concatenate[Gallery, P], T]:
+    """Asks again when a template was erased between the search and the reading of its vector."""
+
+    @wraps(ask)
+    def answer(gallery: Gallery, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        while True:
+            before = gallery._newest
+            try:
+                return ask(gallery, *args, **kwargs)
+            except VectorsGone:
+                gallery._catch_up(before)
+
+    return answer
+
+
 class Gallery:
     """The projection of one stored gallery into memory: an index, and who owns which template.
 
@@ -104,7 +126,7 @@ class Gallery:
     """
 
     def __init__(
-        self, store: Store, row: GalleryRow, index: Callable[[int], Index], *, thorough: bool = False
+        self, store: Store, row: GalleryRow, index: Callable[[int, Fetch], Index], *, thorough: bool = False
     ) -> None:
         self.row = row
         self._by_vector = thorough or row.fusion is not Fusion.MAX  # fused rows change under their ids
@@ -253,6 +275,7 @@ class Gallery:
         self._store.set_law(self.row, law, self._following(lambda _: self._decide_by(law=law)))
         return law.info
 
+    @_repeated
     def search(
         self, vector: NDArray[np.float32], max_candidates: int, rule: OperatingPoint | None = None
     ) -> Found:
@@ -270,11 +293,12 @@ class Gallery:
         with self._reading():
             found = self._found((), rule)
             count = min(depth(found.rule, max_candidates), len(self._subjects))
-            candidates = self._score(self._nearest_subjects(vector, count), vector)
+            candidates = self._score(self._nearest_subjects(vector, count), vector)[:count]
             explained = self._policy.explained(candidates, len(self._subjects))
             best = self._subjects[explained[0].subject].pseudonym if explained else b""
             return found._replace(candidates=explained, best=best)
 
+    @_repeated
     def compare(self, subject: str, vector: NDArray[np.float32], rule: OperatingPoint | None = None) -> Found:
         """The claimed subject alone, scored over all its templates.
 
@@ -297,6 +321,7 @@ class Gallery:
         with self._reading():
             return self._found((), rule)
 
+    @_repeated
     def suspicions(self, subject: str, samples: Sequence[tuple[int, Sample]]) -> tuple[EnrolmentWarning, ...]:
         """What speaks against enrolling numbered samples under this name.
 
@@ -339,7 +364,8 @@ class Gallery:
         return Found(candidates, self._revision, self._policy.resolve(rule, count), not count, b"")
 
     def _nearest_subjects(self, vector: NDArray[np.float32], count: int) -> list[str]:
-        """The `count` subjects of the nearest rows, however many rows one of them has."""
+        """The `count` subjects of the nearest rows and a few, however many rows one of them has."""
+        count = min(count + _SPARE_SUBJECTS, len(self._subjects))
         fetch = min(count * _TEMPLATES_A_SUBJECT, len(self._owners))
         while True:
             ids, _ = self._index.search(vector[None], fetch)
@@ -369,8 +395,22 @@ class Gallery:
                 if self._revision != self._newest:
                     self._load()
 
+    def _catch_up(self, revision: int) -> None:
+        """Wait until this is ahead of `revision`; begin anew if the store lost something without a change."""
+        self._store.settle()
+        with self._loading:
+            if self._newest == revision:
+                self._load()
+
+    def _fetch(self, ids: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """Those rows of `ids` that there are, ascending, exactly as an index was given them."""
+        if self.row.fusion is Fusion.MAX:
+            return self._store.vectors(self.row, ids)
+        ids = np.unique(ids)
+        return ids, self._pooled([self._subjects[self._owners[key]] for key in ids.tolist()])
+
     def _load(self) -> None:
-        index = self._make_index(self.row.dimension)
+        index = self._make_index(self.row.dimension, self._fetch)
         is_fused = self.row.fusion is not Fusion.MAX
         contents = self._store.contents(self.row, vectors=is_fused)
         subjects: dict[str, _Subject] = {}
@@ -389,7 +429,7 @@ class Gallery:
             subjects[name].templates.append(key)
             owners[key] = name
         ids = contents.ids
-        fetch: Fetch = partial(self._store.vectors, self.row)
+        fetch: Fetch = self._fetch
         if is_fused:
             for name, vector in zip(contents.subjects, contents.vectors, strict=True):
                 _pool(subjects[name]).add([vector])

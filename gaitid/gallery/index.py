@@ -2,13 +2,15 @@
 
 An index is a projection: it can be thrown away and filled again from the store at any time.
 
-Every index orders its answer by the exact score (float32 vectors, multiplied and summed in
+An exact index orders its answer by the exact score (float32 vectors, multiplied and summed in
 float64) and equal scores by id, so that two indexes with the same content answer alike, bit for
 bit. `SHORTLIST_TOLERANCE` is how far the faster arithmetic of an index may be off before that.
+One that keeps less than the vectors finds candidates; whoever decides scores those by their `vectors`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
@@ -25,12 +27,21 @@ _BLOCK = 8192
 """Rows scored at once: 16 MiB of float64 at 256 dimensions."""
 
 
+class VectorsGone(Exception):
+    """A vector was erased for good, and the index is about to learn of it."""
+
+
+Fetch = Callable[[NDArray[np.int64]], tuple[NDArray[np.int64], NDArray[np.float32]]]
+"""Gives those of the ids (M,) that there are, ascending, and their vectors."""
+
+
 @runtime_checkable
 class Index(Protocol):
     """Finds the stored vectors with the largest inner product.
 
     Any number of threads may search while one thread adds or removes; a search sees the content
-    before or after a change, never half of it. Made by ``Index(dimension)``.
+    before or after a change, never half of it. Made by ``Index(dimension, fetch)``; one that keeps
+    all vectors has no use for `fetch`, and one that is made without has to keep them.
     """
 
     def add(self, ids: NDArray[np.int64], vectors: NDArray[np.float32]) -> None:
@@ -46,7 +57,7 @@ class Index(Protocol):
 
         Returns:
             ids: (N, K) int64 with K = min(k, len(self)), best first, equal scores by id.
-            scores: (N, K) float64 inner products.
+            scores: (N, K) float64 inner products, exact if the index is.
         """
         ...
 
@@ -82,7 +93,7 @@ class FlatIndex:
     grows by a quarter; removing copies what stays (at 100,000 x 256 tens of milliseconds).
     """
 
-    def __init__(self, dimension: int) -> None:
+    def __init__(self, dimension: int, fetch: Fetch | None = None) -> None:
         self.dimension = dimension
         self._ids = np.empty(0, np.int64)  # buffers; the rows in use are their first part
         self._vectors = np.empty((0, dimension), np.float32)
@@ -143,12 +154,7 @@ class FlatIndex:
         self.rows = Rows(ids, vectors)
 
     def _check(self, vectors: NDArray[np.float32]) -> None:
-        if vectors.ndim != 2 or vectors.shape[1] != self.dimension or vectors.dtype != np.float32:
-            raise InputError(
-                f"vectors are {vectors.shape} {vectors.dtype.name}",
-                f"(any, {self.dimension}) float32",
-                "use embeddings of the index's dimension",
-            )
+        check_vectors(vectors, self.dimension)
 
 
 class ExactIndex(FlatIndex):
@@ -163,6 +169,24 @@ class ExactIndex(FlatIndex):
         for n, probe in enumerate(vectors):
             ids[n], scores[n] = best(rows.ids, exact_scores(rows.vectors, probe), k)
         return ids, scores
+
+
+def check_vectors(vectors: NDArray[np.float32], dimension: int) -> None:
+    """Raise `InputError` unless `vectors` are (any, dimension) float32."""
+    if vectors.ndim != 2 or vectors.shape[1] != dimension or vectors.dtype != np.float32:
+        raise InputError(
+            f"vectors are {vectors.shape} {vectors.dtype.name}",
+            f"(any, {dimension}) float32",
+            "use embeddings of the index's dimension",
+        )
+
+
+def among(known: NDArray[np.int64], ids: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Whether each of `ids` (M,) is one of `known` (N,), which ascend."""
+    at = np.searchsorted(known, ids)
+    found = at < len(known)
+    found[found] = known[at[found]] == ids[found]
+    return found
 
 
 def exact_scores(vectors: NDArray[np.float32], probe: NDArray[np.float32]) -> NDArray[np.float64]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from gaitid import registry
 from gaitid.errors import ConfigError, EngineError, UnknownName
 from gaitid.gallery.engine import Engine, EngineIndex, EngineSettings, connect
-from gaitid.gallery.index import Index
+from gaitid.gallery.index import Fetch, Index
 from gaitid.gallery.rows import GalleryRow
 from gaitid.gallery.store import Store
 from gaitid.settings import load
@@ -45,7 +45,7 @@ class Indexes:
         self._store = store
         self._engine: Engine | None = None
         if not is_engine(name):
-            self._make: Callable[[int], Index] = registry.resolve("indexes", name)
+            self._make: Callable[[int, Fetch], Index] = registry.resolve("indexes", name)
             return
         if sealed and not settings.unsealed:
             raise ConfigError(
@@ -55,12 +55,12 @@ class Indexes:
             )
         self._engine = connect(name, settings)
 
-    def of(self, row: GalleryRow) -> Callable[[int], Index]:
-        """Gives the index of a gallery for its dimension."""
+    def of(self, row: GalleryRow) -> Callable[[int, Fetch], Index]:
+        """Gives the index of a gallery for its dimension, and for where its vectors are kept."""
         engine = self._engine
         if engine is None:
             return self._make
-        return lambda dimension: EngineIndex(dimension, engine.table(self._table(row), dimension))
+        return lambda dimension, _: EngineIndex(dimension, engine.table(self._table(row), dimension))
 
     def drop(self, row: GalleryRow) -> None:
         """Forget the index of a gallery that was deleted.

@@ -11,11 +11,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gaitid import registry
+from gaitid.errors import SubjectNotFound
+from gaitid.gallery.faiss_index import FaissIndex
 from gaitid.gallery.gallery import Gallery
 from gaitid.gallery.index import ExactIndex
+from gaitid.gallery.keys import KeyRing
 from gaitid.gallery.lock import ReadersWriterLock
 from gaitid.gallery.store import Sample, Store
-from gaitid.records import OperatingPoint, Origin
+from gaitid.records import Fusion, OperatingPoint, Origin
 
 D = 8
 
@@ -181,3 +184,100 @@ def test_a_waiting_writer_goes_before_new_readers():
     for thread in threads:
         thread.join(5)
     assert order == ["reader", "writer", "late"]
+
+
+def compressing(dimension, fetch):
+    """As the index of choice is above its switch point."""
+    return FaissIndex(dimension, fetch, exact_up_to=30, tail=16)
+
+
+def settle(gallery: Gallery) -> None:
+    gallery._index.settle()
+
+
+@pytest.mark.parametrize("fusion", list(Fusion))
+@pytest.mark.parametrize("sealed", [False, True])
+def test_a_compressed_gallery_scores_exactly_over_all_templates(tmp_path, fusion, sealed):
+    ring = KeyRing(lambda: {"k": bytes(32)}) if sealed else None
+    store = Store(tmp_path, ring)
+    row = store.create_gallery("g", "gei", "c0ffee", D, OperatingPoint(0.5), fusion=fusion)
+    gallery = Gallery(store, row, compressing)
+    random = np.random.default_rng(0)
+    centres = random.standard_normal((150, D))
+    walks = [[unit(*(centre + random.standard_normal(D) / 4)) for _ in "ab"] for centre in centres]
+    gallery.add_subjects({f"s{n}": vectors for n, vectors in enumerate(walks)})
+    for n in range(0, 150, 5):
+        gallery.delete_subject(f"s{n}")
+    settle(gallery)
+    assert not gallery._index.is_exact
+    exact, again = Gallery(store, row, ExactIndex), Gallery(store, row, compressing)
+    settle(again)
+    for _ in range(30):
+        probe = unit(*random.standard_normal(D))
+        assert gallery.search(probe, 1) == again.search(probe, 1) == exact.search(probe, 1)
+        assert gallery.compare("s7", probe) == exact.compare("s7", probe)
+    store.close()
+
+
+def test_a_template_erased_in_the_middle_of_a_search_is_in_no_answer(store):
+    """The store deletes at once; the gallery hears of it when the search is over, and searches again."""
+    gallery = make(store, compressing)
+    for n in range(40):
+        gallery.add_subject(f"s{n}", samples(unit(1, n / 50)))
+    settle(gallery)
+    assert gallery.search(unit(1), 1)[0][0].subject == "s0"
+    fetch, erased = gallery._fetch, threading.Event()
+    eraser = threading.Thread(target=gallery.delete_subject, args=("s0",))
+
+    def late(ids):
+        if not erased.is_set():
+            erased.set()
+            eraser.start()
+            while len(fetch(ids)[0]) == len(ids):  # committed, and waiting for the search to end
+                time.sleep(0.001)
+        return fetch(ids)
+
+    gallery._index._fetch = late
+    found = gallery.search(unit(1), 1)
+    eraser.join(10)
+    assert (found.candidates[0].subject, found.revision) == ("s1", 41)
+
+
+def test_what_the_store_lost_without_a_change_is_lost_here_too(store):
+    """As after a repair by hand: the gallery is loaded anew, and does not ask for ever."""
+    gallery = make(store, compressing)
+    for n in range(40):
+        gallery.add_subject(f"s{n}", samples(unit(1, n / 50)))
+    settle(gallery)
+    store._db.execute("DELETE FROM subjects WHERE name = 's0'")
+    assert gallery.search(unit(1), 1)[0][0].subject == "s1"
+    assert gallery.describe().subjects == 39
+
+
+@pytest.mark.parametrize("index", [ExactIndex, FaissIndex, compressing])
+def test_a_probe_never_sees_another_gallery(store, index):
+    """Two galleries of one store hold different people with equal names, and the same walk."""
+    galleries = []
+    for name in ("a", "b"):
+        row = store.create_gallery(name, "gei", "c0ffee", D, OperatingPoint(0.5))
+        galleries.append(Gallery(store, row, index))
+    random = np.random.default_rng(3)
+    for n in range(60):
+        for at, gallery in enumerate(galleries):
+            gallery.add_subject(f"s{n}", samples(unit(*random.standard_normal(D))))
+            gallery.add_subject(f"{'ab'[at]}{n}", samples(unit(1, n / 100)))
+    galleries[1].delete_subject("b0")
+    for gallery in galleries:
+        getattr(gallery._index, "settle", lambda: None)()
+    held = [{name for info in gallery.subjects() for name in info.templates} for gallery in galleries]
+    assert not held[0] & held[1]
+    for gallery, templates, foreign in zip(galleries, held, "ba", strict=True):
+        for probe in (unit(1), unit(*random.standard_normal(D))):
+            found = gallery.search(probe, 200).candidates
+            assert len(found) == len(gallery.subjects())
+            assert {candidate.template for candidate in found} <= templates
+            assert not [one for one in found if one.subject.startswith(foreign)]
+        with pytest.raises(SubjectNotFound):
+            gallery.compare(f"{foreign}1", unit(1))
+    assert galleries[0].search(unit(1), 1).candidates[0].subject == "a0"
+    assert galleries[1].search(unit(1), 1).candidates[0].subject == "b1"

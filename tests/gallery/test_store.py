@@ -423,3 +423,30 @@ def test_an_erasure_that_a_reader_hinders_is_told(store):
     reader.close()
     store.delete_gallery(row, ignore)
     assert b"zebra" not in everything(store.directory)
+
+
+def test_vectors_are_read_by_id_while_others_write(store):
+    row, other = make_gallery(store), make_gallery(store, "other")
+    kept = store.add_subject(row, "ann", [sample(n) for n in range(3)], ignore).ids
+    elsewhere = store.add_subject(other, "ann", [sample(9)], ignore).ids
+    assert store.vectors(row, kept[:0])[1].shape == (0, 16)
+    with store._mutex:  # a commit under way
+        found, read = store.vectors(row, np.concatenate((kept[[2, 0]], elsewhere, [99])))
+    assert found.tolist() == kept[[0, 2]].tolist()
+    assert np.array_equal(read, np.stack([sample(n).vector for n in (0, 2)]))
+    store.delete_subject(row, "ann", ignore)  # the log is emptied although a reader is open
+    assert (store.directory / f"{DATABASE}-wal").stat().st_size == 0
+    assert store.vectors(row, kept)[0].tolist() == []
+
+
+def test_a_reader_cannot_write_and_ends_with_the_store(store):
+    row = make_gallery(store)
+    kept = store.add_subject(row, "ann", [sample()], ignore).ids
+    with store._readers.one() as db:
+        with pytest.raises(sqlite3.OperationalError, match="readonly"):
+            db.execute("DELETE FROM templates")
+        store.close()  # while it is read
+    with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+        db.execute("SELECT 1")
+    with pytest.raises(StoreError, match="closed"):
+        store.vectors(row, kept)

@@ -1,0 +1,99 @@
+"""Searches that wait are joined, and nobody gets another's answer."""
+
+from __future__ import annotations
+
+import threading
+
+import numpy as np
+import pytest
+
+from gaitid.gallery.sharing import Sharing
+
+
+class Slow:
+    """Answers a probe x with ids x, x + 1, ... when it is let go; remembers the sizes of its batches."""
+
+    def __init__(self) -> None:
+        self.sizes: list[int] = []
+        self.begun, self.go_on = threading.Semaphore(0), threading.Event()
+        self.error: Exception | None = None
+
+    def __call__(self, probes: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+        self.sizes.append(len(probes))
+        self.begun.release()
+        assert self.go_on.wait(10)
+        if self.error:
+            raise self.error
+        ids = probes[:, :1].astype(np.int64) + np.arange(k)
+        return ids, ids.astype(np.float64)
+
+
+def ask(sharing: Sharing, answers: dict, n: int) -> threading.Thread:
+    def run() -> None:
+        try:
+            answers[n] = sharing(np.full((1, 4), n, np.float32), 1 + n % 3)[0].tolist()
+        except Exception as error:
+            answers[n] = error
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    return thread
+
+
+def wait_for(sharing: Sharing, count: int) -> None:
+    while len(sharing._waiting) < count:
+        pass
+
+
+@pytest.mark.parametrize(
+    ("name", "waiting", "sizes"),
+    [
+        ("nobody", 0, [1]),
+        ("one goes alone", 1, [1, 1]),
+        ("three are no cheaper together", 3, [1, 1, 1, 1]),
+        ("four are joined", 4, [1, 4]),
+        ("so many at most", 40, [1, 32, 8]),
+    ],
+)
+def test_those_who_wait_are_joined(name, waiting, sizes):
+    slow = Slow()
+    sharing, answers = Sharing(slow, 1), {}
+    threads = [ask(sharing, answers, 0)]
+    slow.begun.acquire()
+    for n in range(1, waiting + 1):
+        threads.append(ask(sharing, answers, n))
+    wait_for(sharing, waiting)
+    slow.go_on.set()
+    for thread in threads:
+        thread.join(10)
+    assert slow.sizes == sizes
+    assert answers == {n: [list(range(n, n + 1 + n % 3))] for n in range(waiting + 1)}
+    assert sharing._free == 1
+
+
+def test_who_finds_a_free_core_waits_for_nobody():
+    slow = Slow()
+    sharing, answers = Sharing(slow, 2), {}
+    threads = [ask(sharing, answers, n) for n in range(2)]
+    for _ in threads:
+        assert slow.begun.acquire(timeout=10)
+    slow.go_on.set()
+    for thread in threads:
+        thread.join(10)
+    assert slow.sizes == [1, 1]
+
+
+def test_a_failure_reaches_all_who_were_joined_and_no_others():
+    slow = Slow()
+    sharing, answers = Sharing(slow, 1), {}
+    threads = [ask(sharing, answers, 0)]
+    slow.begun.acquire()
+    threads += [ask(sharing, answers, n) for n in range(1, 6)]
+    wait_for(sharing, 5)
+    slow.error = MemoryError()
+    slow.go_on.set()
+    for thread in threads:
+        thread.join(10)
+    assert all(isinstance(answers[n], MemoryError) for n in range(6))
+    slow.error = None
+    assert sharing(np.full((1, 4), 9, np.float32), 1)[0].tolist() == [[9]]
