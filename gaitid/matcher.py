@@ -25,7 +25,7 @@ from gaitid.gallery.audit import Note
 from gaitid.gallery.backup import back_up
 from gaitid.gallery.engine import EngineSettings
 from gaitid.gallery.gallery import Gallery
-from gaitid.gallery.indexes import open_indexes
+from gaitid.gallery.indexes import is_engine, open_indexes
 from gaitid.gallery.policy import Policy, decide, described
 from gaitid.gallery.rows import GalleryRow, Sample
 from gaitid.gallery.store import Store, gallery_not_found
@@ -359,6 +359,8 @@ class LocalMatcher:
         self._encoder = encoder
         self._assess = assess
         self._backups = backups
+        if not is_engine(index):
+            registry.resolve("indexes", index)  # a misspelt name opens nothing
         self._store = Store(data, keys, mark=mark, audit_within_s=audit_within_s)
         try:
             settings, sealed = engine or EngineSettings(), keys is not None

@@ -39,7 +39,7 @@ def store(tmp_path, keys):
     made = opened(tmp_path, keys)
     row = made.create_gallery("g", "gei", "c0ffee", DIMENSION, OperatingPoint(0.5))
     for n in range(20):
-        made.add_subject(row, f"s{n:02}", [sample(n), sample(n + 50)], ignore)
+        made.add_subject(row, f"subject-{n:02}", [sample(n), sample(n + 50)], ignore)
     yield made
     made.close()
 
@@ -57,7 +57,7 @@ def test_a_backup_becomes_what_the_galleries_were(store, keys, tmp_path):
     sign(RECEIPT, tmp_path / "data")
     before = facts(store)
     made = back_up(store, tmp_path / "backups")
-    store.delete_subject(store.galleries()[0], "s03", ignore)
+    store.delete_subject(store.galleries()[0], "subject-03", ignore)
     folder = tmp_path / "backups" / made.name
     assert (made.subjects, made.templates) == (20, 40)
     assert made.size_bytes == sum((folder / name).stat().st_size for name in (DATABASE, FILE))
@@ -112,7 +112,7 @@ def test_changes_and_erasures_go_on_during_a_backup_and_reach_it(store, keys, tm
             threads.append(thread)
 
     def act(n: int) -> None:
-        store.delete_subject(row, f"s{n:02}", ignore)
+        store.delete_subject(row, f"subject-{n:02}", ignore)
         store.add_subject(row, f"new{n:02}", [sample(n + 900)], ignore)
 
     threads: list[threading.Thread] = []
@@ -124,7 +124,7 @@ def test_changes_and_erasures_go_on_during_a_backup_and_reach_it(store, keys, tm
     assert not any(thread.is_alive() for thread in threads)
     folder = tmp_path / "backups" / made.name
     content = b"".join(path.read_bytes() for path in folder.iterdir())
-    assert not any(f"s{n:02}".encode() in content for n in range(10))
+    assert not any(f"subject-{n:02}".encode() in content for n in range(10))
     assert b"new07" in content
     if keys is None:
         assert sample(907).vector.tobytes() in content
@@ -290,7 +290,7 @@ def test_a_signing_key_of_somebody_else_is_not_overwritten(store, tmp_path):
 
 def test_a_restored_older_state_is_told_by_the_mark(store, keys, tmp_path):
     folder = tmp_path / "backups" / back_up(store, tmp_path / "backups").name
-    store.delete_subject(store.galleries()[0], "s00", ignore)
+    store.delete_subject(store.galleries()[0], "subject-00", ignore)
     store.close()
     restore(folder, tmp_path / "again")
     with pytest.raises(StoreRolledBack):
