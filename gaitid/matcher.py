@@ -135,6 +135,7 @@ class Matcher(Protocol):
         Raises:
             NotCalibrated: The cohort or the gallery are too small for it.
             NormalisationRefused: Fewer would be found; says how many.
+            ConfigError: An engine holds the gallery.
         """
         ...
 

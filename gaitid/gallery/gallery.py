@@ -22,6 +22,7 @@ from gaitid.gallery.fusion import Pool
 from gaitid.gallery.index import Fetch, Index, VectorsGone, best
 from gaitid.gallery.judging import judged
 from gaitid.gallery.lock import ReadersWriterLock
+from gaitid.gallery.normalisation import Normaliser
 from gaitid.gallery.policy import Policy, depth
 from gaitid.gallery.rows import Change, GalleryRow, Sample
 from gaitid.gallery.space import Probe, Space
@@ -294,11 +295,12 @@ class Gallery:
         Raises:
             NotCalibrated: The cohort or the gallery are too small.
             NormalisationRefused: Fewer of the gallery's own held-out templates would be found.
+            ConfigError: An engine keeps its index.
         """
         with self._learning:
+            self._make_index(Normaliser.row_length(self.row.dimension))  # refused where it cannot be
             contents = self._store.contents(self.row, most_subjects=MOST_SUBJECTS)
             made = judged(contents, self.row.fusion, contents.space.place(_stacked(cohort)), fpir)
-            self._make_index(made.normaliser.row_length)  # is refused where an index cannot be of that length
             self._store.set_cohort(self.row, made, contents.space.generation, self._falling_behind)
         return made.info
 

@@ -77,10 +77,10 @@ class Normaliser:
         deviation = float(_deviation(means, squares).mean())
         return cls(cohort, float(means.mean()), max(deviation, 1e-3))
 
-    @property
-    def row_length(self) -> int:
-        """Numbers of a row."""
-        return 2 * int(self.cohort.shape[1]) + 1
+    @staticmethod
+    def row_length(dimension: int) -> int:
+        """Numbers of a row for templates of D numbers."""
+        return 2 * dimension + 1
 
     def rows(self, vectors: Vectors) -> Vectors:
         """Rows (N, 2 D + 1) float32 of templates, or of their means, (N, D) float32."""

@@ -57,7 +57,7 @@ class Space:
     @property
     def row_length(self) -> int:
         """Numbers of a row of the index."""
-        return self.dimension if self.normaliser is None else self.normaliser.row_length
+        return self.dimension if self.normaliser is None else self.normaliser.row_length(self.dimension)
 
     def place(self, vectors: Vectors) -> Vectors:
         """The vectors (N, D) float32, turned as the stored templates are."""

@@ -436,7 +436,7 @@ def test_a_renewal_that_does_not_reach_the_engine_is_repaired_at_the_next_start(
 
 
 def test_an_engine_holds_no_normalised_rows(matcher, open_):
-    cohort = [Embedding(vector, Flat.contract) for vector in people(200, 1, 7)]
+    cohort = [Embedding(vector, Flat.contract) for vector in people(100, 1, 7)]
     before = matcher.describe("g")
     with pytest.raises(ConfigError, match="engine holds plain rows"):
         matcher.normalise("g", cohort, fpir=0.5)
