@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
-from functools import wraps
+from functools import partial, wraps
 from threading import Lock
 from typing import Concatenate, NamedTuple, ParamSpec, TypeVar
 
@@ -298,7 +298,8 @@ class Gallery:
             ConfigError: An engine keeps its index.
         """
         with self._learning:
-            self._make_index(Normaliser.row_length(self.row.dimension))  # refused where it cannot be
+            length = Normaliser.row_length(self.row.dimension)
+            self._make_index(length, partial(self._fetch, self._space))  # refused where it cannot be
             contents = self._store.contents(self.row, most_subjects=MOST_SUBJECTS)
             made = judged(contents, self.row.fusion, contents.space.place(_stacked(cohort)), fpir)
             self._store.set_cohort(self.row, made, contents.space.generation, self._falling_behind)
@@ -457,12 +458,10 @@ class Gallery:
             if self._newest == revision:
                 self._load()
 
-    def _fetch(
-        self, space: Space, ids: NDArray[np.int64]
-    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    def _fetch(self, space: Space, ids: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """Those rows of `ids` that there are, ascending, exactly as an index of that space was given them."""
         if self.row.fusion is Fusion.MAX:
-            ids, vectors = self._store.vectors(self.row, space, ids)
+            ids, vectors = self._store.vectors(self.row, ids, space)
         else:
             ids = np.unique(ids)
             vectors = self._pooled([self._subjects[self._owners[key]] for key in ids.tolist()])

@@ -11,8 +11,9 @@ deviations are at least d / 2; a member of the cohort that is the very walk (cos
 count; and what goes beyond 0.9 is bent so that it stays below 1, in the same order.
 
 For one probe this is, but for constants, the inner product of ``(v d / d_r, v, -m_r d / d_r)`` with
-``(p, p d / d_p, 1)``: an index of such rows finds the best of all by normalised score, exactly, and
-takes twice the memory and time.
+``(p, p d / d_p, 1)``: an index of such rows finds the best of all by normalised score, as surely as it
+finds the nearest, and takes twice the memory and time. The last number is spread over several, so that
+it does not stand out where an index keeps 8 bits of each.
 
 Source: Swart and Brummer 2017, arXiv 1709.09868, who found that a cohort from elsewhere hurts: hence
 `gain`, which says what a cohort does to a gallery's own subjects.
@@ -49,6 +50,8 @@ for 20, 50, 100, 200, 400 and 1,000 of them, and 1.7 % without."""
 _ITSELF = 0.9999
 _STRAIGHT = 0.9
 """Normalised scores are not bent up to here."""
+_SPREAD = 32
+"""Numbers over which a row's constant is spread."""
 _BLOCK = 512
 _MOST_PROBES = 1_000
 
@@ -80,15 +83,15 @@ class Normaliser:
     @staticmethod
     def row_length(dimension: int) -> int:
         """Numbers of a row for templates of D numbers."""
-        return 2 * dimension + 1
+        return 2 * dimension + _SPREAD
 
     def rows(self, vectors: Vectors) -> Vectors:
-        """Rows (N, 2 D + 1) float32 of templates, or of their means, (N, D) float32."""
+        """Rows (N, `row_length`) float32 of templates, or of their means, (N, D) float32."""
         means, gains = self.judged(vectors)
         return _packed(vectors * gains[:, None], vectors, -means * gains)
 
     def probes(self, vectors: Vectors) -> tuple[Vectors, Doubles]:
-        """Probes (N, 2 D + 1) float32 of vectors (N, D), and what is added to each one's scores (N,)."""
+        """Probes (N, `row_length`) float32 of vectors (N, D), and what is added to each one's scores (N,)."""
         means, gains = self.judged(vectors)
         packed = _packed(vectors, vectors * gains[:, None], np.ones(len(vectors)))
         return packed, self.mean - means * gains / 2
@@ -242,5 +245,6 @@ def _bent(raw: Doubles) -> Doubles:
 
 
 def _packed(left: NDArray[np.floating], right: NDArray[np.floating], last: Doubles) -> Vectors:
-    parts = np.concatenate([left, right, last[:, None]], axis=1)
+    constant = np.repeat(last[:, None] / np.sqrt(_SPREAD), _SPREAD, axis=1)
+    parts = np.concatenate([left, right, constant], axis=1)
     return np.asarray(parts / np.sqrt(2 * Normaliser.SCALE), np.float32)

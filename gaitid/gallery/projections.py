@@ -44,9 +44,13 @@ class Projections:
         Raises:
             KeyMissing: The key of one is not there, or does not open it.
         """
-        rows = (db or self._db).execute(
-            "SELECT generation, key_name, data_key FROM projections WHERE gallery = ?", (gallery.key,)
-        ).fetchall()
+        rows = (
+            (db or self._db)
+            .execute(
+                "SELECT generation, key_name, data_key FROM projections WHERE gallery = ?", (gallery.key,)
+            )
+            .fetchall()
+        )
         known = {}
         for generation, name, wrapped in sorted(rows):
             made = self._made.get((gallery.key, wrapped))

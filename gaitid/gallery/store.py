@@ -56,6 +56,7 @@ from gaitid.gallery.cohorts import Cohort, Cohorts
 from gaitid.gallery.mark import Mark, Seen
 from gaitid.gallery.mark import check as check_mark
 from gaitid.gallery.policy import Policy, described
+from gaitid.gallery.projection import Projection
 from gaitid.gallery.projections import Known, Projections, under
 from gaitid.gallery.readers import Readers
 from gaitid.gallery.rows import Change, Contents, GalleryRow, Sample
@@ -308,30 +309,30 @@ class Store:
         )
 
     def vectors(
-        self, gallery: GalleryRow, space: Space, ids: NDArray[np.int64]
+        self, gallery: GalleryRow, ids: NDArray[np.int64], space: Space | None = None
     ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """Those of the templates `ids` (M,) that there are, ascending, and their vectors (M', D) float32.
 
-        It is as of the last commit, and waits for none. They are placed in `space`, whatever renewals have
-        begun or ended since that was the gallery's.
+        It is as of the last commit, and waits for none. They are placed in `space` (None = as they were
+        enrolled), whatever renewals have begun or ended since that was the gallery's.
 
         Raises:
             StoreCorrupt: A vector does not have the gallery's dimension.
         """
         self.check_open()
-        wanted = json.dumps(ids.tolist())
-        known: Known = {}
+        wanted, known = json.dumps(ids.tolist()), dict[int, Projection]()
+        space = space or Space(gallery.dimension)
         try:
             with self._readers.one() as db:
                 rows = db.execute(_VECTORS, (wanted, gallery.key)).fetchall()
                 if any(row[5] != space.generation for row in rows):
                     with _snapshot(db):
                         rows = db.execute(_VECTORS, (wanted, gallery.key)).fetchall()
-                        known = self._projections.of(gallery, db)
+                        known = dict(self._projections.of(gallery, db))
         except sqlite3.Error as error:
             raise typed(error, self._path) from error
         if space.projection is not None:
-            known = {**known, space.generation: space.projection}
+            known[space.generation] = space.projection
         found = np.array([row[0] for row in rows], np.int64)
         stored = self._unsealed(gallery, [row[1:5] for row in rows])
         return found, under(stored, [row[5] for row in rows], known, space.generation)

@@ -14,6 +14,7 @@ from gaitid.gallery.rows import Sample
 from gaitid.gallery.store import Store
 from gaitid.matcher import LocalMatcher
 from gaitid.records import CalibrationSource, Embedding, Fusion, OperatingPoint, Origin, Outcome
+from tests.gallery.test_gallery import compressing, settle
 from tests.gallery.test_keys import NEW, OLD, everything, ring
 from tests.gallery.test_renewal import check_same
 
@@ -309,3 +310,20 @@ def test_a_member_of_the_cohort_scores_as_if_it_were_not():
     np.testing.assert_allclose(normaliser.against(HOME)(PROBES), searched, atol=1e-5)
     itself = np.concatenate([HOME[:3], strangers[:1]])
     assert np.isfinite(normaliser.against(itself)(strangers)).all()
+
+
+@pytest.mark.parametrize("renews", [False, True])
+def test_a_compressed_gallery_finds_the_best_by_normalised_score(store, renews):
+    gallery = filled(store, index=compressing)
+    gallery.normalise(list(COHORT), 0.05)
+    if renews:
+        gallery.renew_templates()
+    gallery.describe()  # loads it
+    settle(gallery)
+    assert not gallery._index.is_exact
+    exact = Gallery(store, gallery.row, ExactIndex)
+    equal = sum(
+        new[0][:2] == old[0][:2]
+        for new, old in zip(answers(gallery, PROBES), answers(exact, PROBES), strict=True)
+    )
+    assert equal >= len(PROBES) - 1

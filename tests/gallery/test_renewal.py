@@ -15,6 +15,7 @@ from gaitid.gallery.gallery import Gallery
 from gaitid.gallery.index import ExactIndex
 from gaitid.gallery.store import Store
 from gaitid.records import Fusion, OperatingPoint
+from tests.gallery.test_gallery import compressing, settle
 from tests.gallery.test_keys import NEW, OLD, D, everything, fill, ignore, key_names, ring, sample
 from tests.gallery.test_projection import area
 
@@ -269,3 +270,36 @@ def test_a_renewal_that_was_rolled_back_leaves_no_matrix_behind(store, monkeypat
     np.testing.assert_allclose(
         gallery.export("ann").templates[0].embedding.vector, sample(1).vector, atol=1e-6
     )
+
+
+@pytest.mark.parametrize("fusion", list(Fusion))
+def test_an_index_that_reads_vectors_from_the_store_goes_on_with_its_own_projection(
+    store, fusion, monkeypatch
+):
+    """Whatever generation the rows are of when it asks."""
+    monkeypatch.setattr(projections, "AT_ONCE", 30)
+    row = store.create_gallery("g", "gei", "c0ffee", D, OperatingPoint(0.5), fusion=fusion)
+    gallery = Gallery(store, row, compressing)
+    gallery.add_subjects({f"s{n:03}": [sample(n).vector, sample(1000 + n).vector] for n in range(60)})
+    settle(gallery)
+    assert not gallery._index.is_exact
+    before = answers(gallery)
+    gallery.renew_templates()
+    settle(gallery)
+    check_same(answers(gallery), before)
+    seen = []
+
+    def look(point: str) -> None:
+        if point == "template under new projection" and len(generations(store)) == 2 and len(seen) < 3:
+            seen.append(answers(gallery))
+
+    failpoints.armed = look
+    try:
+        gallery.renew_templates()
+    finally:
+        failpoints.armed = None
+    for found in [*seen, answers(gallery)]:
+        check_same([scored[:3] for scored in found], [scored[:3] for scored in before])
+    assert seen
+    store.renew_templates(row, ignore)  # of which the gallery was not told
+    check_same(answers(gallery), before)
