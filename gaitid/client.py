@@ -45,6 +45,7 @@ from gaitid.records import (
     Fusion,
     GaitSequence,
     GalleryInfo,
+    Normalisation,
     OperatingPoint,
     Probe,
     Quality,
@@ -167,6 +168,22 @@ class RemoteMatcher:
             request_id=_request_id(),
         )
         return wire.unpack_gallery(self._call(self._galleries.SetOperatingPoint, request).gallery)
+
+    def normalise(self, gallery: str, cohort: Sequence[Probe], *, fpir: float = 0.01) -> Normalisation:
+        """Correct scores by a cohort of strangers, if that does no harm."""
+        request = _request(
+            gallery_v1.NormaliseGalleryRequest,
+            gallery=gallery,
+            cohort=_probes(cohort),
+            fpir=fpir,
+            request_id=_request_id(),
+        )
+        return wire.unpack_normalisation(self._call(self._galleries.NormaliseGallery, request).normalisation)
+
+    def stop_normalising(self, gallery: str) -> GalleryInfo:
+        """Erase the cohort of a gallery: its scores are plain again."""
+        request = _request(gallery_v1.StopNormalisingRequest, gallery=gallery, request_id=_request_id())
+        return wire.unpack_gallery(self._call(self._galleries.StopNormalising, request).gallery)
 
     def list_galleries(self) -> list[GalleryInfo]:
         """All galleries, by name."""
@@ -321,6 +338,11 @@ class RemoteMatcher:
         """Check that nothing in the audit trail was changed, taken out or cut off; 6 s a million entries."""
         answer = self._call(self._admin.VerifyAudit, admin.VerifyAuditRequest())
         return wire.unpack_audit_head(answer.head)
+
+    def renew_templates(self, gallery: str) -> int:
+        """Bring all templates of a gallery under a new secret projection."""
+        request = _request(admin.RenewTemplatesRequest, gallery=gallery, request_id=_request_id())
+        return int(self._call(self._admin.RenewTemplates, request).templates)
 
     def info(self) -> ServerInfo:
         """Version, encoder and wanted input."""

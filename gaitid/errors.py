@@ -28,6 +28,7 @@
     ├── EnrolmentSuspect           samples look like another subject, or like two
     ├── SubjectHeld                a legal hold forbids the deletion
     ├── NotCalibrated              what a score means in this gallery is not known
+    ├── NormalisationRefused       the cohort would make the gallery find fewer people
     ├── StoreError                 the data directory
     │   ├── StoreLocked            another process owns it
     │   ├── StoreReadOnly          it cannot be written
@@ -204,6 +205,12 @@ class SubjectHeld(GaitIdError):
 
 class NotCalibrated(GaitIdError):
     """A target rate is asked of a gallery that does not know what its scores mean."""
+
+    status = "FAILED_PRECONDITION"
+
+
+class NormalisationRefused(GaitIdError):
+    """Scores normalised by this cohort would find fewer people at the same false positives."""
 
     status = "FAILED_PRECONDITION"
 

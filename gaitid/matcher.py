@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from gaitid import __version__, registry
-from gaitid.encoders.base import Encoder, check_input
+from gaitid.encoders.base import Encoder, check_input, impostors_of
 from gaitid.errors import (
     ConfigError,
     ContractMismatch,
@@ -23,6 +23,7 @@ from gaitid.errors import (
 )
 from gaitid.gallery.audit import Note
 from gaitid.gallery.backup import back_up
+from gaitid.gallery.calibration import ScoreLaw, of_card
 from gaitid.gallery.engine import EngineSettings
 from gaitid.gallery.gallery import Gallery
 from gaitid.gallery.indexes import is_engine, open_indexes
@@ -45,6 +46,7 @@ from gaitid.records import (
     Fusion,
     GaitSequence,
     GalleryInfo,
+    Normalisation,
     OperatingPoint,
     Origin,
     Outcome,
@@ -84,9 +86,12 @@ class Matcher(Protocol):
     ) -> GalleryInfo:
         """Make an empty gallery; without an operating point the encoder's threshold is used.
 
+        When the encoder's card tells how strangers score, the gallery begins with that as its provisional
+        calibration (`CalibrationSource.CARD`).
+
         Raises:
             GalleryExists: The name is taken.
-            NotCalibrated: The operating point names a target rate; calibrate first, then set it.
+            NotCalibrated: The operating point names a target rate, and the card does not tell.
         """
         ...
 
@@ -111,6 +116,31 @@ class Matcher(Protocol):
         Raises:
             NotCalibrated: It names a target rate, and the gallery is not calibrated.
         """
+        ...
+
+    def normalise(self, gallery: str, cohort: Sequence[Probe], *, fpir: float = 0.01) -> Normalisation:
+        """Correct scores by how strangers score (AS-norm), if that does no harm.
+
+        The cohort is kept with the gallery as templates are, and erased with it. Held-out templates of
+        the gallery's own subjects must be found no less often than before; scores get a calibration of
+        their own from the cohort, and rates asked for hold again at once. A threshold that was given as a
+        score should be set anew.
+
+        Args:
+            gallery: Name of the gallery.
+            cohort: A walk each of 100 to 5,000 people who are not enrolled, seen as probes will be; poor
+                ones are left out.
+            fpir: False positive identification rate of that check, 0.001 to 0.5.
+
+        Raises:
+            NotCalibrated: The cohort or the gallery are too small for it.
+            NormalisationRefused: Fewer would be found; says how many.
+            ConfigError: An engine holds the gallery.
+        """
+        ...
+
+    def stop_normalising(self, gallery: str) -> GalleryInfo:
+        """Erase the cohort of a gallery: its scores, and what they mean, are as before `normalise`."""
         ...
 
     def list_galleries(self) -> list[GalleryInfo]:
@@ -265,6 +295,20 @@ class Matcher(Protocol):
         """
         ...
 
+    def renew_templates(self, gallery: str) -> int:
+        """Bring all templates of a gallery under a new secret projection; no score changes.
+
+        Calls go on meanwhile. Cut short, it is finished by the next call. The first one puts a gallery
+        under a projection; templates from before and after cannot be linked without the keys.
+
+        Returns:
+            Number of templates that were not under the new projection.
+
+        Raises:
+            KeyMissing: The galleries are not sealed: there is nothing to keep its key by.
+        """
+        ...
+
     def review(self, gallery: str, audit_id: str, verdict: Verdict) -> int:
         """Record what a human says of a decision; each verdict stays on record, and there may be several.
 
@@ -378,7 +422,8 @@ class LocalMatcher:
         """See `Matcher.create_gallery`."""
         check_name(gallery, "gallery")
         encoder = self._encoder
-        rule = Policy(OperatingPoint(encoder.threshold)).resolve(operating_point, 0)
+        law = _card_law(encoder)
+        rule = Policy(OperatingPoint(encoder.threshold), law).resolve(operating_point, 0)
         row = self._store.create_gallery(
             gallery,
             encoder.name,
@@ -386,6 +431,7 @@ class LocalMatcher:
             encoder.dimension,
             rule,
             fusion=check_choice(Fusion, fusion),
+            law=law,
         )
         try:
             held = Gallery(self._store, row, self._indexes.of(row))
@@ -409,6 +455,20 @@ class LocalMatcher:
             kind = type(operating_point).__name__
             raise InputError(f"operating point is a {kind}", "an OperatingPoint", "make one")
         held.set_rule(operating_point)
+        return held.describe()
+
+    def normalise(self, gallery: str, cohort: Sequence[Probe], *, fpir: float = 0.01) -> Normalisation:
+        """See `Matcher.normalise`."""
+        held = self._find(gallery)
+        if not isinstance(fpir, int | float) or not 0.001 <= fpir <= 0.5:
+            raise InputError(f"fpir is {fpir!r:.40}", "0.001 to 0.5", "0.01 is 1 %")
+        accepted, _ = self._select(held, cohort)
+        return held.normalise([sample.vector for _, sample in accepted], fpir)
+
+    def stop_normalising(self, gallery: str) -> GalleryInfo:
+        """See `Matcher.stop_normalising`."""
+        held = self._find(gallery)
+        held.stop_normalising()
         return held.describe()
 
     def list_galleries(self) -> list[GalleryInfo]:
@@ -613,6 +673,10 @@ class LocalMatcher:
         number, digest = self._store.verify_audit()
         return sign(AuditHead(number, digest, time.time()), self._store.directory)
 
+    def renew_templates(self, gallery: str) -> int:
+        """See `Matcher.renew_templates`."""
+        return self._find(gallery).renew_templates()
+
     def info(self) -> ServerInfo:
         """See `Matcher.info`."""
         encoder = self._encoder
@@ -724,6 +788,11 @@ def find_keys(file: Path | None = None) -> KeyRing | None:
     except ModuleNotFoundError as error:
         raise registry.missing(error, "sealing of templates") from error
     return ring_from_environment() if file is None else ring_from_file(file)
+
+
+def _card_law(encoder: Encoder) -> ScoreLaw | None:
+    found = impostors_of(encoder)
+    return None if found is None else of_card(found.fmr, found.scores, found.pairs)
 
 
 def _signer() -> Signer:

@@ -90,6 +90,8 @@ class CalibrationSource(str, Enum):
     """Templates of the gallery's subjects against its other subjects."""
     COHORT = "cohort"
     """Probes of people who are not enrolled against the gallery's subjects."""
+    CARD = "card"
+    """Pairs of walks that the encoder's makers had: provisional, for they are not the site's."""
 
 
 class EnrolmentCheck(str, Enum):
@@ -119,6 +121,8 @@ class AuditAction(str, Enum):
     DELETE_GALLERY = "delete_gallery"
     SET_OPERATING_POINT = "set_operating_point"
     CALIBRATE = "calibrate"
+    NORMALISE = "normalise"
+    STOP_NORMALISING = "stop_normalising"
     ENROL = "enrol"
     ADD_SAMPLES = "add_samples"
     SET_TERMS = "set_terms"
@@ -131,6 +135,7 @@ class AuditAction(str, Enum):
     VERIFY = "verify"
     REVIEW = "review"
     ROTATE_KEYS = "rotate_keys"
+    RENEW_TEMPLATES = "renew_templates"
     BACK_UP = "back_up"
 
 
@@ -372,7 +377,8 @@ class Candidate:
 
     Attributes:
         subject: Subject id.
-        score: Cosine, -1..1, fused over the subject's templates; not a probability.
+        score: Cosine, -1..1, fused over the subject's templates, in a gallery with a `Normalisation`
+            corrected by it; not a probability.
         template: Id of the best template; of the subject's first when `Fusion` is not MAX.
         fpir_at_score: Expected FPIR of a threshold at this score in this gallery, for a verification
             (one comparison) its FMR; None without calibration.
@@ -441,14 +447,15 @@ class Calibration:
 
     Attributes:
         source: Whose scores it was learnt from.
-        subjects: Subjects compared with; at most 10,000 are drawn.
-        probes: Probes compared; at most 1,000 are drawn.
+        subjects: Subjects compared with; at most 10,000 are drawn. 0 for a card's.
+        probes: Probes compared; at most 1,000 are drawn. 0 for a card's.
         comparisons: Scores it rests on; FMRs below ``1 / comparisons`` are extrapolated.
         clustering: 0..1, share of independence between the scores of one probe: false matches that
             come together make fewer false positives (1 = each comes alone).
         misfit: 0..1, largest gap between the law of the highest 5 % of scores and those scores, as a
             share of them; above 0.1 distrust extrapolated rates.
         made_at: Unix seconds.
+        normalised: It is of normalised scores; see `Normalisation`.
     """
 
     source: CalibrationSource
@@ -457,6 +464,31 @@ class Calibration:
     comparisons: int
     clustering: float
     misfit: float
+    made_at: float
+    normalised: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Normalisation:
+    """How a gallery corrects scores by a cohort of the site: adaptive score normalisation (AS-norm).
+
+    Both rates are shares of held-out templates of the gallery's own subjects that find their subject, at
+    the threshold that `fpir` of them reach with somebody else.
+
+    Attributes:
+        cohort: Walks of the cohort.
+        fpir: False positive identification rate of the check.
+        before: Detection and identification rate without, 0..1.
+        after: The same with it, 0..1, never lower.
+        probes: Held-out templates of the check.
+        made_at: Unix seconds.
+    """
+
+    cohort: int
+    fpir: float
+    before: float
+    after: float
+    probes: int
     made_at: float
 
 
@@ -515,6 +547,8 @@ class GalleryInfo:
         created_at: Unix seconds.
         fusion: How the templates of a subject make one score.
         calibration: What it knows about the scores of strangers; None = nothing yet.
+        normalisation: How scores are corrected by a cohort; None = they are not.
+        renewals: How often its templates were renewed; 0 = they are not under a projection.
     """
 
     name: str
@@ -528,6 +562,8 @@ class GalleryInfo:
     created_at: float
     fusion: Fusion = Fusion.MAX
     calibration: Calibration | None = None
+    normalisation: Normalisation | None = None
+    renewals: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -697,8 +733,10 @@ class AuditEntry:
             or found by a search that ended in MATCH or REVIEW; else empty.
         outcome: Of a search its `Outcome`, of a review its `Verdict`, else ``done``.
         revision: The gallery's, searched or made.
-        count: Candidates of a search, templates or subjects of a change, comparisons of a calibration.
-        detail: The rule of a search or gallery, expiry and hold of terms, the source of a calibration.
+        count: Candidates of a search, templates or subjects of a change, comparisons of a calibration,
+            walks of a cohort.
+        detail: The rule of a search or gallery, expiry and hold of terms, the source of a calibration, what
+            the check of a cohort found.
         reference: `Decision.audit_id` of a search, and of the reviews of it; else empty.
         hash: 32 bytes, SHA-256 of the hash before it (32 zeros before the first) and `statement`.
     """

@@ -50,6 +50,7 @@ from gaitid.records import (
     Fusion,
     GaitSequence,
     GalleryInfo,
+    Normalisation,
     OperatingPoint,
     Origin,
     Outcome,
@@ -343,9 +344,12 @@ def pack_gallery(info: GalleryInfo) -> gallery_service_pb2.Gallery:
         operating_point=pack_operating_point(info.operating_point),
         created_at=_pack_time(info.created_at),
         fusion=pack_fusion(info.fusion),
+        renewals=info.renewals,
     )
     if info.calibration is not None:
         message.calibration.CopyFrom(pack_calibration(info.calibration))
+    if info.normalisation is not None:
+        message.normalisation.CopyFrom(pack_normalisation(info.normalisation))
     return message
 
 
@@ -367,6 +371,8 @@ def unpack_gallery(message: gallery_service_pb2.Gallery) -> GalleryInfo:
         _unpack_time(message.created_at),
         unpack_fusion(message.fusion),
         unpack_calibration(message.calibration) if message.HasField("calibration") else None,
+        unpack_normalisation(message.normalisation) if message.HasField("normalisation") else None,
+        message.renewals,
     )
 
 
@@ -398,6 +404,7 @@ def pack_calibration(calibration: Calibration) -> gallery_service_pb2.Calibratio
         clustering=calibration.clustering,
         misfit=calibration.misfit,
         made_at=_pack_time(calibration.made_at),
+        normalised=calibration.normalised,
     )
 
 
@@ -414,6 +421,31 @@ def unpack_calibration(message: gallery_service_pb2.Calibration) -> Calibration:
         message.comparisons,
         message.clustering,
         message.misfit,
+        _unpack_time(message.made_at),
+        message.normalised,
+    )
+
+
+def pack_normalisation(info: Normalisation) -> gallery_service_pb2.Normalisation:
+    """The message of a normalisation."""
+    return gallery_service_pb2.Normalisation(
+        cohort=info.cohort,
+        fpir=info.fpir,
+        before=info.before,
+        after=info.after,
+        probes=info.probes,
+        made_at=_pack_time(info.made_at),
+    )
+
+
+def unpack_normalisation(message: gallery_service_pb2.Normalisation) -> Normalisation:
+    """The normalisation of a message."""
+    return Normalisation(
+        message.cohort,
+        message.fpir,
+        message.before,
+        message.after,
+        message.probes,
         _unpack_time(message.made_at),
     )
 

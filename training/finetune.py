@@ -274,12 +274,7 @@ def save(encoder: LearnedEncoder, outcome: Outcome, target: Path, source: str) -
             for when, one in (("before", outcome.before), ("after", held))
             for measure, value in (("rank-1", one.rank_one), ("d'", one.d_prime), ("accepted", one.accepted))
         ),
-        impostors=weights.Impostors(
-            round(float(held.impostors.mean()), 4),
-            round(float(held.impostors.std()), 4),
-            int(held.impostors.size),
-            "own people and synthetic strangers",
-        ),
+        impostors=weights.Impostors.of(held.impostors, "own people and synthetic strangers"),
     )
     golden = weights.load(encoder.path).golden
     network = encoder.network

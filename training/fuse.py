@@ -206,11 +206,8 @@ def main() -> None:
         commit=commit(),
         command="python -m training.fuse DATA VALIDATION TEST TARGET",
         metrics=tuple(figures(tensors, corpora[2], test)),
-        impostors=weights.Impostors(
-            round(float(scores.mean()), 4),
-            round(float(scores.std()), 4),
-            int(scores.size),
-            f"synthetic, split validation, {len(corpora[1].subjects)} people, both streams",
+        impostors=weights.Impostors.of(
+            scores, f"synthetic, split validation, {len(corpora[1].subjects)} people, both streams"
         ),
     )
     clip = np.concatenate([test.vectors[0], test.traits[0]], 1)

@@ -106,10 +106,8 @@ def pack(recipe: Recipe, run: Path, test: Corpus, target: Path, story: Story) ->
             ),
             *_figures(test, rivals(recipe, network, story.name, validation, test)),
         ),
-        impostors=weights.Impostors(
-            round(float(scores.mean()), 4),
-            round(float(scores.std()), 4),
-            int(scores.size),
+        impostors=weights.Impostors.of(
+            scores,
             f"synthetic, split validation, {len(validation.subjects)} people, "
             "across sessions, views and conditions",
         ),

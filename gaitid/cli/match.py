@@ -1,4 +1,4 @@
-"""``gaitid enrol identify verify review delete list calibrate rule rotate``: the matcher by command."""
+"""``gaitid enrol identify verify review delete list calibrate rule normalise rotate renew``: a matcher's."""
 
 from __future__ import annotations
 
@@ -8,11 +8,21 @@ from datetime import datetime, timezone
 from gaitid.cli import inputs
 from gaitid.errors import GalleryNotFound, InputError, SubjectNotFound
 from gaitid.matcher import Matcher
-from gaitid.records import Decision, EnrolmentCheck, Fusion, OperatingPoint, Outcome, Suspicion, Verdict
+from gaitid.records import (
+    CalibrationSource,
+    Decision,
+    EnrolmentCheck,
+    Fusion,
+    GalleryInfo,
+    OperatingPoint,
+    Outcome,
+    Suspicion,
+    Verdict,
+)
 
 _NO_MATCH = 3
 """Exit status of identify and verify when the answer is not MATCH."""
-_INPUTS: dict[str, int | str] = {"enrol": "+", "identify": 1, "verify": 1, "calibrate": "*"}
+_INPUTS: dict[str, int | str] = {"enrol": "+", "identify": 1, "verify": 1, "calibrate": "*", "normalise": "*"}
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -37,6 +47,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         _add_enrolment_flags(parser)
     if verb in ("identify", "verify", "rule"):
         _add_rule_flags(parser, required=verb == "rule")
+    if verb == "normalise":
+        parser.add_argument("--fpir", type=float, default=0.01, help="of the check (default: 0.01)")
+        parser.add_argument("--off", action="store_true", help="erase the cohort; scores are plain again")
     if verb == "identify":
         parser.add_argument("--candidates", type=int, default=5, help="subjects to print (default: 5)")
 
@@ -135,15 +148,29 @@ def _delete(matcher: Matcher, options: argparse.Namespace) -> int:
 
 
 def _list(matcher: Matcher, options: argparse.Namespace) -> int:
-    print(f"{'gallery':20} {'encoder':10} {'subjects':>8} {'templates':>9} {'threshold':>9}")
+    print(f"{'gallery':20} {'encoder':10} {'subjects':>8} {'templates':>9} {'threshold':>9} calibrated on")
     for info in matcher.list_galleries():
         point = info.operating_point.threshold
-        print(f"{info.name:20} {info.encoder:10} {info.subjects:8d} {info.templates:9d} {point:9.3f}")
+        print(
+            f"{info.name:20} {info.encoder:10} {info.subjects:8d} {info.templates:9d} {point:9.3f}"
+            f" {_source(info)}"
+        )
         if info.name == options.gallery:
             for subject in matcher.list_subjects(info.name):
                 day = datetime.fromtimestamp(subject.enrolled_at, timezone.utc).date()
                 print(f"  {subject.id:18} {len(subject.templates)} template(s), since {day}")
     return 0
+
+
+def _source(info: GalleryInfo) -> str:
+    if info.calibration is None:
+        return "nothing"
+    words = {
+        CalibrationSource.GALLERY: "own subjects",
+        CalibrationSource.COHORT: "strangers",
+        CalibrationSource.CARD: "card (provisional)",
+    }
+    return words[info.calibration.source] + (", normalised" if info.calibration.normalised else "")
 
 
 def _calibrate(matcher: Matcher, options: argparse.Namespace) -> int:
@@ -152,6 +179,26 @@ def _calibrate(matcher: Matcher, options: argparse.Namespace) -> int:
         f"{options.gallery}: {learnt.comparisons} comparisons, {learnt.probes} probes, {learnt.subjects}"
         f" subjects, from the {learnt.source.value}; misfit of the tail {learnt.misfit:.3f}"
     )
+    return 0
+
+
+def _normalise(matcher: Matcher, options: argparse.Namespace) -> int:
+    if options.off:
+        matcher.stop_normalising(options.gallery)
+        print(f"{options.gallery}: scores are plain; the cohort is erased")
+        return 0
+    done = matcher.normalise(options.gallery, inputs.sequences(options), fpir=options.fpir)
+    print(
+        f"{options.gallery}: scores are normalised by {done.cohort} walks; at FPIR {100 * done.fpir:g} %"
+        f" {100 * done.after:.1f} % of {done.probes} held-out templates are found, {100 * done.before:.1f} %"
+        " without"
+    )
+    return 0
+
+
+def _renew(matcher: Matcher, options: argparse.Namespace) -> int:
+    count = matcher.renew_templates(options.gallery)
+    print(f"{options.gallery}: {count} template(s) brought under a new projection")
     return 0
 
 
@@ -213,5 +260,7 @@ _VERBS = {
     "list": _list,
     "calibrate": _calibrate,
     "rule": _rule,
+    "normalise": _normalise,
     "rotate": _rotate,
+    "renew": _renew,
 }

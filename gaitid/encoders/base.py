@@ -7,7 +7,7 @@ import json
 from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,9 @@ from numpy.typing import NDArray
 from gaitid.errors import SequenceError, SequenceTooShort
 from gaitid.records import Embedding, GaitSequence
 from gaitid.registry import missing, resolve
+
+if TYPE_CHECKING:
+    from gaitid.encoders.weights import Impostors
 
 PREPROCESSING = "1"
 """Version of `perception.align` and of the frame gates; grows when embeddings would change."""
@@ -104,6 +107,13 @@ def check_input(encoder: Encoder, sequence: GaitSequence) -> None:
             f"encoder {encoder.name} needs at least {encoder.min_frames}",
             "record a longer walk",
         )
+
+
+def impostors_of(encoder: Encoder) -> Impostors | None:
+    """How different people scored when the encoder was made, as its card says; None = it does not."""
+    card = getattr(encoder, "card", None)
+    found: Impostors | None = None if card is None else card.impostors
+    return found
 
 
 def load_encoder(name: str) -> Encoder:

@@ -42,14 +42,45 @@ class Figure:
     protocol: str
 
 
+_RATES = (0.999, 0.99, 0.95, *(k / 10 for k in range(9, 0, -1)), *np.geomspace(0.05, 1e-6, 48).tolist())
+"""False match rates at which a card tells the score; ten a decade in the tail."""
+_PAIRS_A_RATE = 10
+"""Pairs above the score of a rate, at least; rarer rates are left out."""
+
+
 @dataclass(frozen=True)
 class Impostors:
-    """Scores of pairs of different subjects, for calibration; `protocol` says which pairs."""
+    """Scores of pairs of different subjects, for calibration; `protocol` says which pairs.
+
+    Attributes:
+        mean: Of the scores.
+        deviation: Of the scores.
+        pairs: How many there were.
+        protocol: Which pairs, one walk each.
+        fmr: Shares of them, falling; empty in older cards.
+        scores: Score that each of those shares reaches, rising.
+    """
 
     mean: float
     deviation: float
     pairs: int
     protocol: str
+    fmr: tuple[float, ...] = ()
+    scores: tuple[float, ...] = ()
+
+    @classmethod
+    def of(cls, scores: NDArray[np.floating], protocol: str) -> Impostors:
+        """Sum up the scores (N,) of pairs of different subjects."""
+        rates = [rate for rate in _RATES if rate * len(scores) >= _PAIRS_A_RATE]
+        reached = np.quantile(scores.astype(np.float64), 1 - np.array(rates))
+        return cls(
+            round(float(scores.mean()), 4),
+            round(float(scores.std()), 4),
+            len(scores),
+            protocol,
+            tuple(float(f"{rate:.4g}") for rate in rates),
+            tuple(np.round(reached, 5).tolist()),
+        )
 
 
 @dataclass(frozen=True)

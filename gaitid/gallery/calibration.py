@@ -6,14 +6,19 @@ strangers whose search of the whole gallery does. With N subjects and independen
 like many), so false matches come in clusters and the formula is too strict; N is multiplied by the
 extremal index, the share of probes among false matches (Leadbetter 1983; Coles 2001, ch. 5), never
 to less than one comparison.
+
+A gallery without a calibration of its own has that of the encoder's card, if the card tells enough. It
+is of pairs of single walks, so every row of the gallery counts as a comparison, and it is of other
+people, cameras and clothes than the site's: provisional.
 """
 
 from __future__ import annotations
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,11 +28,16 @@ from gaitid.gallery.fusion import rows_of
 from gaitid.gallery.tail import FEWEST, Doubles, Tail, fit_tail
 from gaitid.records import Calibration, CalibrationSource, Fusion, OperatingPoint
 
+if TYPE_CHECKING:
+    from gaitid.gallery.normalisation import Normaliser
+
 MOST_SUBJECTS, MOST_PROBES = 10_000, 1_000
 """Drawn at most: ten million comparisons take 40 MB and a second."""
 FEWEST_COMPARISONS = 20 * FEWEST
 """A tail is 5 % of the comparisons."""
 
+_MOST_DRAWN = 500_000
+"""Scores drawn from a card's (50 CPU ms)."""
 _BLOCK = 64
 """Probes compared at once."""
 _CLUSTER_PROBES = 20
@@ -44,21 +54,28 @@ class ScoreLaw:
     info: Calibration
     tail: Tail
 
-    def fpir(self, scores: Sequence[float], subjects: int) -> Doubles:
-        """Expected FPIR (N,) of a threshold at each score (N,) in a gallery of `subjects`; FMR for 1."""
+    def fpir(self, scores: Sequence[float], subjects: int, rows: float = 1.0) -> Doubles:
+        """Expected FPIR (N,) of a threshold at each score (N,) in a gallery of `subjects`; FMR for 1.
+
+        Args:
+            scores: (N,) scores.
+            subjects: How many the gallery has.
+            rows: Rows of the index that each of them has; of use to a card's law only.
+        """
         fmr = self.tail.fmr(np.asarray(scores, np.float64))
         with np.errstate(divide="ignore"):  # FMR 1 at the lowest scores
-            rates: Doubles = -np.expm1(self._comparisons(subjects) * np.log1p(-fmr))
+            rates: Doubles = -np.expm1(self._comparisons(subjects, rows) * np.log1p(-fmr))
         return rates
 
-    def resolve(self, rule: OperatingPoint, subjects: int) -> OperatingPoint:
-        """The rule with the threshold that its target asks of a gallery of `subjects`."""
+    def resolve(self, rule: OperatingPoint, subjects: int, rows: float = 1.0) -> OperatingPoint:
+        """The rule with the threshold that its target asks of a gallery of `subjects`; see `fpir`."""
         if rule.fmr is not None:
-            fmr = rule.fmr
+            rate, comparisons = rule.fmr, self._comparisons(1, rows)
         elif rule.fpir is not None:
-            fmr = -float(np.expm1(np.log1p(-rule.fpir) / self._comparisons(subjects)))
+            rate, comparisons = rule.fpir, self._comparisons(subjects, rows)
         else:
             return rule
+        fmr = -float(np.expm1(np.log1p(-rate) / comparisons))
         return replace(rule, threshold=max(-1.0, min(1.0, self.tail.threshold(fmr))))
 
     def dumps(self) -> str:
@@ -76,8 +93,30 @@ class ScoreLaw:
         tail |= {name: np.array(tail[name]) for name in ("grid", "grid_fmr")}
         return cls(Calibration(**info), Tail(**tail))
 
-    def _comparisons(self, subjects: int) -> float:
-        return max(1.0, self.info.clustering * subjects)
+    def _comparisons(self, subjects: int, rows: float) -> float:
+        each = max(1.0, rows) if self.info.source is CalibrationSource.CARD else 1.0
+        return max(1.0, self.info.clustering * subjects * each)
+
+
+def of_card(fmr: Sequence[float], scores: Sequence[float], pairs: int) -> ScoreLaw | None:
+    """The law of an encoder's card; None when the card tells too little.
+
+    Args:
+        fmr: False match rates between pairs of walks, falling.
+        scores: Score that each of those rates belongs to, rising.
+        pairs: Pairs that they are of.
+    """
+    count = min(_MOST_DRAWN, int(1 / fmr[-1])) if fmr else 0
+    if count < FEWEST_COMPARISONS:
+        return None
+    ranks = (np.arange(count) + 0.5) / count
+    drawn = np.interp(np.log(ranks), np.log(fmr[::-1]), scores[::-1])
+    try:
+        tail = fit_tail(drawn, bootstraps=0)
+    except InputError:  # all alike
+        return None
+    info = Calibration(CalibrationSource.CARD, 0, 0, pairs, 1.0, tail.distance, time.time())
+    return ScoreLaw(info, tail)
 
 
 def learn(
@@ -85,6 +124,8 @@ def learn(
     subjects: Sequence[str],
     fusion: Fusion,
     strangers: NDArray[np.float32] | None = None,
+    *,
+    normaliser: Normaliser | None = None,
 ) -> ScoreLaw:
     """Learn what scores mean, from strangers or from the gallery's own subjects.
 
@@ -97,22 +138,24 @@ def learn(
         subjects: Whose they are, M names.
         fusion: How templates of a subject make a score.
         strangers: (P, D) float32 probes of people who are not enrolled, unit norm.
+        normaliser: Normalises the scores; None = the law is of cosines.
 
     Raises:
         NotCalibrated: There are too few comparisons, or their scores do not vary.
     """
-    rows, starts, owners = _grouped(vectors, subjects, fusion)
+    rows, starts, owners = grouped(vectors, subjects, fusion)
     count = len(starts)
     probes = vectors if strangers is None else strangers
     drawn = np.linspace(0, len(probes) - 1, min(len(probes), MOST_PROBES)).astype(np.intp)
     possible = len(drawn) * (count - 1) // 2 if strangers is None else len(drawn) * count
     if possible < FEWEST_COMPARISONS:
         raise _too_few(possible)
-    scores = _scores(probes[drawn], rows, starts)
+    score = (lambda some: some @ rows.T) if normaliser is None else normaliser.against(rows)
+    scores = subject_scores(probes[drawn], starts, score)
     counted = np.ones(scores.shape, np.bool_)
     if strangers is None:
         own, other = owners[drawn][:, None], np.arange(count)[None]
-        scores[own == other] = -2.0  # herself: below every cosine
+        scores[own == other] = -np.inf  # herself
         # Either direction of a pair has almost the same score: only one of them counts.
         counted = (own != other) & (((own + other) % 2 == 0) == (own < other))
     try:
@@ -128,11 +171,12 @@ def learn(
         _clustering(scores),
         tail.distance,
         time.time(),
+        normaliser is not None,
     )
     return ScoreLaw(info, tail)
 
 
-def _grouped(
+def grouped(
     vectors: NDArray[np.float32], subjects: Sequence[str], fusion: Fusion
 ) -> tuple[NDArray[np.float32], NDArray[np.intp], NDArray[np.intp]]:
     """Rows by subject, where each subject's begin, and the number of each template's subject."""
@@ -144,14 +188,21 @@ def _grouped(
     return np.concatenate([vectors[:0], *groups]), starts, owners
 
 
-def _scores(
-    probes: NDArray[np.float32], rows: NDArray[np.float32], starts: NDArray[np.intp]
+def subject_scores(
+    probes: NDArray[np.float32],
+    starts: NDArray[np.intp],
+    score: Callable[[NDArray[np.float32]], NDArray[np.float32]],
 ) -> NDArray[np.float32]:
-    """Score (P, S) float32 of each probe with each subject."""
+    """Score (P, S) of each probe with each subject, whose rows begin at `starts`.
+
+    Args:
+        probes: (P, D) float32.
+        starts: (S,) row numbers.
+        score: Gives the scores (K, R) of K probes with all rows.
+    """
     scores = np.empty((len(probes), len(starts)), np.float32)
     for at in range(0, len(probes), _BLOCK):
-        block = probes[at : at + _BLOCK] @ rows.T
-        scores[at : at + _BLOCK] = np.maximum.reduceat(block, starts, axis=1)
+        scores[at : at + _BLOCK] = np.maximum.reduceat(score(probes[at : at + _BLOCK]), starts, axis=1)
     return scores
 
 

@@ -6,6 +6,7 @@ made anew are the indexes of SQLite, which follow from the rows, and files that 
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import sqlite3
@@ -24,7 +25,7 @@ from gaitid.gallery.calibration import ScoreLaw
 from gaitid.gallery.schema import FAILURES, SCHEMA, check_health, corrupt, take_lock, typed
 from gaitid.gallery.sealing import Sealing
 from gaitid.gallery.store import DATABASE, IDENTITY, LOCK, quality_of, terms_of
-from gaitid.records import Fusion, OperatingPoint, check_name
+from gaitid.records import Fusion, Normalisation, OperatingPoint, check_name
 
 if TYPE_CHECKING:  # cryptography is imported by those who use keys
     from gaitid.gallery.keys import KeyRing
@@ -150,8 +151,16 @@ def _check_galleries(db: sqlite3.Connection, path: Path) -> str:
             if revision < 0 or dimension < 1:
                 raise ValueError(f"revision {revision}, dimension {dimension}")
     changes = db.execute("SELECT changes FROM state").fetchone()[0]
+    _check_cohorts(db, path)
     laws = sum(row[-1] is not None for row in rows)
     return f"{len(rows)}, {laws} of them calibrated; {changes} changes in all"
+
+
+def _check_cohorts(db: sqlite3.Connection, path: Path) -> None:
+    for gallery, normalisation, law in db.execute("SELECT gallery, normalisation, law FROM cohorts"):
+        with _sound(path, f"the cohort of gallery {gallery}"):
+            Normalisation(**json.loads(normalisation)["info"])
+            ScoreLaw.loads(law)
 
 
 def _check_subjects(db: sqlite3.Connection, path: Path) -> str:
@@ -189,6 +198,13 @@ def _check_templates(db: sqlite3.Connection, path: Path, keys: KeyRing | None) -
                     if row[5] is not None:
                         quality_of(row[5])
             count, is_sealed = count + len(some), is_sealed + sum(row[1] is not None for row in some)
+    lost = db.execute(
+        "SELECT t.id FROM templates t JOIN subjects s ON s.id = t.subject LEFT JOIN projections p"
+        " ON p.gallery = s.gallery AND p.generation = t.generation"
+        " WHERE t.generation > 0 AND p.gallery IS NULL LIMIT 1"
+    ).fetchone()
+    if lost:
+        raise corrupt(path, f"template {lost[0]} is under a projection that is gone")
     return f"{count}, {is_sealed} of them sealed; length and norm are right"
 
 

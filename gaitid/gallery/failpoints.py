@@ -17,6 +17,8 @@ POINTS = (
     "after log emptied",
     "subject under new key",
     "between rotation commits",
+    "template under new projection",
+    "between renewal commits",
     "before identity link",
     "after identity link",
     "within backup copy",

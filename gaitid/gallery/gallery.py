@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
-from functools import wraps
+from functools import partial, wraps
 from threading import Lock
 from typing import Concatenate, NamedTuple, ParamSpec, TypeVar
 
@@ -19,10 +19,13 @@ from gaitid.errors import EngineError, SubjectHeld, SubjectNotFound
 from gaitid.gallery.alignment import align, fetch_from
 from gaitid.gallery.calibration import MOST_SUBJECTS, ScoreLaw, learn
 from gaitid.gallery.fusion import Pool
-from gaitid.gallery.index import Fetch, Index, VectorsGone, best, exact_scores
+from gaitid.gallery.index import Fetch, Index, VectorsGone, best
+from gaitid.gallery.judging import judged
 from gaitid.gallery.lock import ReadersWriterLock
+from gaitid.gallery.normalisation import Normaliser
 from gaitid.gallery.policy import Policy, depth
 from gaitid.gallery.rows import Change, GalleryRow, Sample
+from gaitid.gallery.space import Probe, Space
 from gaitid.gallery.store import Store, subject_exists, subject_not_found
 from gaitid.records import (
     AuditAction,
@@ -31,6 +34,7 @@ from gaitid.records import (
     EnrolmentWarning,
     Fusion,
     GalleryInfo,
+    Normalisation,
     OperatingPoint,
     Origin,
     SubjectExport,
@@ -134,6 +138,7 @@ class Gallery:
         self._make_index = index
         self._lock = ReadersWriterLock()
         self._loading = Lock()
+        self._learning = Lock()  # what scores mean is learnt by one at a time
         self._next_expiry = math.inf
         self._newest = -1  # revision of the store, as far as it was told; ahead of ours when behind
         self._load()
@@ -156,10 +161,12 @@ class Gallery:
                 len(self._subjects),
                 sum(len(subject.templates) for subject in self._subjects.values()),
                 self._revision,
-                self._policy.resolve(None, len(self._subjects)),
+                self._policy.resolve(None, *self._size()),
                 row.created_at,
                 row.fusion,
                 None if self._policy.law is None else self._policy.law.info,
+                self._normalisation,
+                self._space.generation,
             )
 
     def subjects(self) -> list[SubjectInfo]:
@@ -260,7 +267,7 @@ class Gallery:
             NotCalibrated: It names a target rate, and the gallery is not calibrated.
         """
         with self._reading():
-            self._policy.resolve(rule, len(self._subjects))
+            self._policy.resolve(rule, *self._size())
         self._store.set_rule(self.row, rule, self._following(lambda _: self._decide_by(rule=rule)))
 
     def calibrate(self, strangers: Sequence[NDArray[np.float32]]) -> Calibration:
@@ -269,11 +276,52 @@ class Gallery:
         Raises:
             NotCalibrated: There are too few comparisons.
         """
-        contents = self._store.contents(self.row, most_subjects=MOST_SUBJECTS)
-        cohort = np.stack([_unit(vector) for vector in strangers]) if strangers else None
-        law = learn(contents.vectors, contents.subjects, self.row.fusion, cohort)
-        self._store.set_law(self.row, law, self._following(lambda _: self._decide_by(law=law)))
-        return law.info
+        with self._learning:
+            contents = self._store.contents(self.row, most_subjects=MOST_SUBJECTS)
+            placed = contents.space.place(_stacked(strangers)) if strangers else None
+            law = learn(
+                contents.vectors,
+                contents.subjects,
+                self.row.fusion,
+                placed,
+                normaliser=contents.space.normaliser,
+            )
+            self._store.set_law(self.row, law, self._following(lambda _: self._decide_by(law=law)))
+            return law.info
+
+    def normalise(self, cohort: Sequence[NDArray[np.float32]], fpir: float) -> Normalisation:
+        """Normalise scores by a cohort of strangers (D,) float32, if that does no harm at `fpir`.
+
+        Raises:
+            NotCalibrated: The cohort or the gallery are too small.
+            NormalisationRefused: Fewer of the gallery's own held-out templates would be found.
+            ConfigError: An engine keeps its index.
+        """
+        with self._learning:
+            length = Normaliser.row_length(self.row.dimension)
+            self._make_index(length, partial(self._fetch, self._space))  # refused where it cannot be
+            contents = self._store.contents(self.row, most_subjects=MOST_SUBJECTS)
+            made = judged(contents, self.row.fusion, contents.space.place(_stacked(cohort)), fpir)
+            self._store.set_cohort(self.row, made, contents.space.generation, self._falling_behind)
+        return made.info
+
+    def stop_normalising(self) -> None:
+        """Erase the cohort; scores are plain from now on."""
+        with self._learning:
+            self._store.forget_cohort(self.row, self._falling_behind)
+
+    def renew_templates(self) -> int:
+        """Bring all templates under a new projection; see `Store.renew_templates`.
+
+        Searches go on in the index as it was until all are, unless an engine keeps it: then they wait
+        while its rows are replaced.
+        """
+        read = partial(self._fetch, self._space)
+        is_kept = bool(len(self._make_index(self._space.row_length, read)))
+        count = self._store.renew_templates(self.row, self._falling_behind if is_kept else _go_on)
+        with self._loading:
+            self._load()
+        return count
 
     @_repeated
     def search(
@@ -289,12 +337,12 @@ class Gallery:
         Raises:
             NotCalibrated: The rule names a target rate, and the gallery is not calibrated.
         """
-        vector = _unit(vector)
         with self._reading():
+            probe = self._probe(vector)
             found = self._found((), rule)
             count = min(depth(found.rule, max_candidates), len(self._subjects))
-            candidates = self._score(self._nearest_subjects(vector, count), vector)[:count]
-            explained = self._policy.explained(candidates, len(self._subjects))
+            candidates = self._score(self._nearest_subjects(probe, count), probe)[:count]
+            explained = self._policy.explained(candidates, *self._size())
             best = self._subjects[explained[0].subject].pseudonym if explained else b""
             return found._replace(candidates=explained, best=best)
 
@@ -309,8 +357,9 @@ class Gallery:
         with self._reading():
             if subject not in self._subjects:
                 raise subject_not_found(self.row.name, subject)
-            explained = self._policy.explained(self._score([subject], _unit(vector)), 1)
-            return self._found(explained, rule)
+            rows = len(self._subjects[subject].rows)
+            candidates = self._score([subject], self._probe(vector))
+            return self._found(self._policy.explained(candidates, 1, rows), rule)
 
     def without_search(self, rule: OperatingPoint | None = None) -> Found:
         """What is to be said of a probe too poor to search for.
@@ -327,31 +376,30 @@ class Gallery:
 
         That samples are unlike is told only by a calibrated gallery.
         """
-        vectors = [_unit(sample.vector) for _, sample in samples]
         found: list[EnrolmentWarning] = []
         with self._reading():
+            placed = self._space.place(_stacked([sample.vector for _, sample in samples]))
+            rows = self._space.rows(placed)
             for at, (number, _) in enumerate(samples):
-                others = [vector for n, vector in enumerate(vectors) if n != at]
-                found.extend(self._other_owner(number, subject, vectors[at]))
-                found.extend(self._unlike_own(number, subject, vectors[at], others))
+                probe = self._space.probe(placed[at])
+                found.extend(self._other_owner(number, subject, probe))
+                found.extend(self._unlike_own(number, subject, probe, np.delete(rows, at, axis=0)))
         return tuple(found)
 
-    def _other_owner(
-        self, number: int, subject: str, vector: NDArray[np.float32]
-    ) -> Iterator[EnrolmentWarning]:
-        threshold = self._policy.resolve(None, len(self._subjects)).threshold
-        nearest = self._nearest_subjects(vector, min(2, len(self._subjects)))
-        for candidate in self._score(nearest, vector):
+    def _other_owner(self, number: int, subject: str, probe: Probe) -> Iterator[EnrolmentWarning]:
+        threshold = self._policy.resolve(None, *self._size()).threshold
+        nearest = self._nearest_subjects(probe, min(2, len(self._subjects)))
+        for candidate in self._score(nearest, probe):
             if candidate.subject != subject and candidate.score >= threshold:
                 yield EnrolmentWarning(number, Suspicion.DUPLICATE, candidate.subject, candidate.score)
                 return
 
     def _unlike_own(
-        self, number: int, subject: str, vector: NDArray[np.float32], others: list[NDArray[np.float32]]
+        self, number: int, subject: str, probe: Probe, others: NDArray[np.float32]
     ) -> Iterator[EnrolmentWarning]:
-        scores = exact_scores(np.stack(others), vector).tolist() if others else []
+        scores = probe.scores(others).tolist()
         if subject in self._subjects:
-            scores.append(self._score([subject], vector)[0].score)
+            scores.append(self._score([subject], probe)[0].score)
         law = self._policy.law
         if law is None or not scores:
             return
@@ -360,23 +408,31 @@ class Gallery:
             yield EnrolmentWarning(number, Suspicion.INCONSISTENT, subject, score)
 
     def _found(self, candidates: tuple[Candidate, ...], rule: OperatingPoint | None) -> Found:
-        count = len(self._subjects)
-        return Found(candidates, self._revision, self._policy.resolve(rule, count), not count, b"")
+        resolved = self._policy.resolve(rule, *self._size())
+        return Found(candidates, self._revision, resolved, not self._subjects, b"")
 
-    def _nearest_subjects(self, vector: NDArray[np.float32], count: int) -> list[str]:
+    def _size(self) -> tuple[int, float]:
+        """Subjects, and rows of the index that each has."""
+        count = len(self._subjects)
+        return count, len(self._owners) / count if count else 1.0
+
+    def _probe(self, vector: NDArray[np.float32]) -> Probe:
+        return self._space.probe(self._space.place(_unit(vector)[None])[0])
+
+    def _nearest_subjects(self, probe: Probe, count: int) -> list[str]:
         """The `count` subjects of the nearest rows and a few, however many rows one of them has."""
         count = min(count + _SPARE_SUBJECTS, len(self._subjects))
         fetch = min(count * _TEMPLATES_A_SUBJECT, len(self._owners))
         while True:
-            ids, _ = self._index.search(vector[None], fetch)
+            ids, _ = self._index.search(probe.vector[None], fetch)
             found = list(dict.fromkeys(self._owners[key] for key in ids[0].tolist()))
             if len(found) >= count or fetch == len(self._owners):
                 return found[:count]
             fetch = min(4 * fetch, len(self._owners))
 
-    def _score(self, subjects: list[str], vector: NDArray[np.float32]) -> tuple[Candidate, ...]:
+    def _score(self, subjects: list[str], probe: Probe) -> tuple[Candidate, ...]:
         keys = np.array([key for name in subjects for key in self._subjects[name].rows], np.int64)
-        keys, scores = best(keys, exact_scores(self._index.vectors(keys), vector), len(keys))
+        keys, scores = best(keys, probe.scores(self._index.vectors(keys)), len(keys))
         found: dict[str, Candidate] = {}
         for key, score in zip(keys.tolist(), scores.tolist(), strict=True):
             name = self._owners[key]
@@ -402,17 +458,21 @@ class Gallery:
             if self._newest == revision:
                 self._load()
 
-    def _fetch(self, ids: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """Those rows of `ids` that there are, ascending, exactly as an index was given them."""
+    def _fetch(self, space: Space, ids: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """Those rows of `ids` that there are, ascending, exactly as an index of that space was given them."""
         if self.row.fusion is Fusion.MAX:
-            return self._store.vectors(self.row, ids)
-        ids = np.unique(ids)
-        return ids, self._pooled([self._subjects[self._owners[key]] for key in ids.tolist()])
+            ids, vectors = self._store.vectors(self.row, ids, space)
+        else:
+            ids = np.unique(ids)
+            vectors = self._pooled([self._subjects[self._owners[key]] for key in ids.tolist()])
+        return ids, space.rows(vectors)
 
     def _load(self) -> None:
-        index = self._make_index(self.row.dimension, self._fetch)
         is_fused = self.row.fusion is not Fusion.MAX
         contents = self._store.contents(self.row, vectors=is_fused)
+        space = contents.space
+        read = partial(self._fetch, space)
+        index = self._make_index(space.row_length, read)
         subjects: dict[str, _Subject] = {}
         owners: dict[int, str] = {}
         agreed = contents.terms
@@ -429,18 +489,21 @@ class Gallery:
             subjects[name].templates.append(key)
             owners[key] = name
         ids = contents.ids
-        fetch: Fetch = self._fetch
+        fetch: Fetch = read
         if is_fused:
             for name, vector in zip(contents.subjects, contents.vectors, strict=True):
                 _pool(subjects[name]).add([vector])
             owners = {subject.templates[0]: name for name, subject in subjects.items()}
             ids = np.array(list(owners), np.int64)
-            fetch = fetch_from(ids, self._pooled(list(subjects.values())))
-        self.repair = align(index, ids, fetch, by_vector=self._by_vector)
+            fetch = fetch_from(ids, space.rows(self._pooled(list(subjects.values()))))
+        # Rows of an index that was there before may be of another projection.
+        by_vector = self._by_vector or bool(space.generation)
+        self.repair = align(index, ids, fetch, by_vector=by_vector)
         with self._lock.writing():
             self._index, self._subjects, self._owners = index, subjects, owners
             self._next_expiry = self._first_expiry()
-            self._policy = contents.policy
+            self._policy, self._space = contents.policy, space
+            self._normalisation = contents.normalisation
             self._revision = contents.revision
             self._newest = max(self._newest, contents.revision)
 
@@ -463,13 +526,18 @@ class Gallery:
 
         return follow
 
+    def _falling_behind(self, change: Change) -> None:
+        """Follows a change of the space: the next search, or whoever asks, loads all anew."""
+        with self._lock.writing():
+            self._newest = change.revision
+
     # The index goes first in both: it alone can fail, and then a reload starts from the store.
 
     def _add(self, change: Change, name: str, samples: Sequence[Sample]) -> None:
-        vectors = np.stack([sample.vector for sample in samples])
+        vectors = self._space.place(np.stack([sample.vector for sample in samples]))
         keys = change.ids.tolist()
         if self.row.fusion is Fusion.MAX:
-            self._index.add(change.ids, vectors)
+            self._index.add(change.ids, self._space.rows(vectors))
             self._owners.update(dict.fromkeys(keys, name))
             subject = self._subjects.setdefault(name, self._new_subject(change.at, change.pseudonyms[0]))
         else:
@@ -478,7 +546,7 @@ class Gallery:
             row = np.array([*subject.templates, *keys][:1], np.int64)
             if subject.templates:
                 self._index.remove(row)
-            self._index.add(row, self._pooled([subject]))
+            self._index.add(row, self._space.rows(self._pooled([subject])))
             self._subjects[name] = subject
             self._owners[int(row[0])] = name
         subject.templates.extend(keys)
@@ -489,13 +557,13 @@ class Gallery:
         for subject, keys, samples in zip(fresh, ids, people.values(), strict=True):
             subject.templates.extend(keys.tolist())
             if subject.pool is not None:
-                subject.pool.add([sample.vector for sample in samples])
+                subject.pool.add(self._space.place(np.stack([sample.vector for sample in samples])))
         if self.row.fusion is Fusion.MAX:
-            self._index.add(
-                change.ids, np.stack([one.vector for samples in people.values() for one in samples])
-            )
+            vectors = np.stack([one.vector for samples in people.values() for one in samples])
+            self._index.add(change.ids, self._space.rows(self._space.place(vectors)))
         else:
-            self._index.add(np.array([keys[0] for keys in ids], np.int64), self._pooled(fresh))
+            rows = self._space.rows(self._pooled(fresh))
+            self._index.add(np.array([keys[0] for keys in ids], np.int64), rows)
         self._subjects.update(zip(people, fresh, strict=True))
         self._owners.update((key, name) for name in people for key in self._subjects[name].rows)
 
@@ -534,6 +602,14 @@ def _pool(subject: _Subject) -> Pool:
     if subject.pool is None:
         raise TypeError("a subject of fusion MAX has no pool")
     return subject.pool
+
+
+def _go_on(_: Change) -> None:
+    """Follows a change that what was loaded before it is not wrong about."""
+
+
+def _stacked(vectors: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
+    return np.stack([_unit(vector) for vector in vectors])
 
 
 def _unit(vector: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -56,11 +56,24 @@ class Indexes:
         self._engine = connect(name, settings)
 
     def of(self, row: GalleryRow) -> Callable[[int, Fetch], Index]:
-        """Gives the index of a gallery for its dimension, and for where its vectors are kept."""
+        """Gives the index of a gallery for the length of its rows, and for where they are kept.
+
+        It raises `ConfigError` where an engine would have to hold rows of normalised scores.
+        """
         engine = self._engine
         if engine is None:
             return self._make
-        return lambda dimension, _: EngineIndex(dimension, engine.table(self._table(row), dimension))
+
+        def make(length: int, _: Fetch) -> Index:
+            if length != row.dimension:
+                raise ConfigError(
+                    f"gallery {row.name!r} normalises its scores, and an engine holds plain rows",
+                    "a gallery in this process, or plain scores",
+                    "choose one of the two",
+                )
+            return EngineIndex(length, engine.table(self._table(row), length))
+
+        return make
 
     def drop(self, row: GalleryRow) -> None:
         """Forget the index of a gallery that was deleted.

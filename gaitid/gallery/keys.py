@@ -105,8 +105,8 @@ class KeyRing:
 
     def new(self, bound: bytes) -> tuple[DataKey, str, bytes]:
         """A fresh data key, the name of the key that wraps it, and it wrapped."""
-        key = secrets.token_bytes(_KEY)
-        return DataKey(key, bound), *self._wrap(key, bound)
+        key, name, wrapped = self.new_secret(bound)
+        return DataKey(key, bound), name, wrapped
 
     def open(self, name: str, wrapped: bytes, bound: bytes) -> DataKey:
         """The data key of a wrapped one.
@@ -114,10 +114,19 @@ class KeyRing:
         Raises:
             KeyMissing: There is no key of that name, or it does not open it.
         """
-        return DataKey(self._unwrap(name, wrapped, bound), bound)
+        return DataKey(self.open_secret(name, wrapped, bound), bound)
+
+    def new_secret(self, bound: bytes) -> tuple[bytes, str, bytes]:
+        """32 fresh random bytes, the name of the key that wraps them, and them wrapped."""
+        secret = secrets.token_bytes(_KEY)
+        return secret, *self._wrap(secret, bound)
+
+    def open_secret(self, name: str, wrapped: bytes, bound: bytes) -> bytes:
+        """The bytes of a wrapped secret; see `open`."""
+        return self._unwrap(name, wrapped, bound)
 
     def rewrap(self, name: str, wrapped: bytes, bound: bytes) -> tuple[str, bytes]:
-        """A data key wrapped by the key in use, with that key's name; see `open`."""
+        """A data key or secret wrapped by the key in use, with that key's name; see `open`."""
         return self._wrap(self._unwrap(name, wrapped, bound), bound)
 
     def _wrap(self, key: bytes, bound: bytes) -> tuple[str, bytes]:

@@ -112,6 +112,8 @@ def _found(gallery: Gallery, probe: NDArray[np.float32]) -> tuple[Candidate, ...
 def _probes(store: Store, row: GalleryRow, count: int) -> list[NDArray[np.float32]]:
     """Templates of `count` subjects, one each, moved by as much again as noise (cosine about 0.7)."""
     contents = store.contents(row, most_subjects=count)
-    first = dict(zip(reversed(contents.subjects), reversed(contents.vectors), strict=True))
+    turned = contents.space.projection
+    vectors = contents.vectors if turned is None else turned.undo(contents.vectors)
+    first = dict(zip(reversed(contents.subjects), reversed(vectors), strict=True))
     noise = np.random.default_rng(0).standard_normal((len(first), row.dimension)) / np.sqrt(row.dimension)
     return [(vector + part).astype(np.float32) for vector, part in zip(first.values(), noise, strict=True)]

@@ -16,8 +16,13 @@ class Policy:
     rule: OperatingPoint
     law: ScoreLaw | None = None
 
-    def resolve(self, rule: OperatingPoint | None, subjects: int) -> OperatingPoint:
+    def resolve(self, rule: OperatingPoint | None, subjects: int, rows: float = 1.0) -> OperatingPoint:
         """The rule for one call, None = the gallery's, with its threshold for a gallery of `subjects`.
+
+        Args:
+            rule: Of one call.
+            subjects: How many the gallery has.
+            rows: Rows of the index that each of them has.
 
         Raises:
             NotCalibrated: It names a target rate, and the gallery is not calibrated.
@@ -27,13 +32,15 @@ class Policy:
             return rule
         if self.law is None:
             raise not_calibrated()
-        return self.law.resolve(rule, subjects)
+        return self.law.resolve(rule, subjects, rows)
 
-    def explained(self, candidates: tuple[Candidate, ...], subjects: int) -> tuple[Candidate, ...]:
-        """The candidates with what their scores mean in a gallery of `subjects`."""
+    def explained(
+        self, candidates: tuple[Candidate, ...], subjects: int, rows: float = 1.0
+    ) -> tuple[Candidate, ...]:
+        """The candidates with what their scores mean in a gallery of `subjects`; see `resolve`."""
         if self.law is None:
             return candidates
-        rates = self.law.fpir([candidate.score for candidate in candidates], subjects)
+        rates = self.law.fpir([candidate.score for candidate in candidates], subjects, rows)
         return tuple(
             replace(candidate, fpir_at_score=rate)
             for candidate, rate in zip(candidates, rates.tolist(), strict=True)

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gaitid.gallery.policy import Policy
-from gaitid.records import Fusion, Origin, Quality, Terms
+from gaitid.gallery.space import Space
+from gaitid.records import Fusion, Normalisation, Origin, Quality, Terms
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,10 +34,12 @@ class Contents:
         subjects: N subject names.
         enrolled_at: When each of those subjects was first enrolled, Unix seconds.
         pseudonyms: What those subjects are called in the audit trail, 16 bytes each.
-        vectors: (N, D) float32.
+        vectors: (N, D) float32, placed in `space`.
         terms: Of the subjects that have other than `Terms()`, by name.
         revision: State of the gallery that this is.
         policy: How it decides.
+        space: Where it compares.
+        normalisation: How its scores are normalised; None = they are not.
     """
 
     ids: NDArray[np.int64]
@@ -47,6 +50,8 @@ class Contents:
     terms: dict[str, Terms]
     revision: int
     policy: Policy
+    space: Space
+    normalisation: Normalisation | None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

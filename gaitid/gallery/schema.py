@@ -117,6 +117,29 @@ _MIGRATIONS: tuple[tuple[str, ...], ...] = (
         "ALTER TABLE subjects ADD COLUMN pseudonym BLOB",
         "UPDATE subjects SET pseudonym = randomblob(16)",
     ),
+    (
+        # 0: the vector itself; above: under that projection of its gallery
+        "ALTER TABLE templates ADD COLUMN generation INTEGER NOT NULL DEFAULT 0",
+        """CREATE TABLE projections (
+            gallery INTEGER NOT NULL REFERENCES galleries (id) ON DELETE CASCADE,
+            generation INTEGER NOT NULL,
+            key_name TEXT NOT NULL,
+            data_key BLOB NOT NULL,
+            checksum INTEGER NOT NULL DEFAULT 4611686018427387904,
+            PRIMARY KEY (gallery, generation)
+        ) STRICT""",
+        """CREATE TABLE cohorts (
+            gallery INTEGER PRIMARY KEY REFERENCES galleries (id) ON DELETE CASCADE,
+            contract TEXT NOT NULL,
+            vectors BLOB NOT NULL,
+            generation INTEGER NOT NULL,
+            normalisation TEXT NOT NULL,
+            law TEXT NOT NULL,
+            key_name TEXT,
+            data_key BLOB,
+            checksum INTEGER NOT NULL DEFAULT 4611686018427387904
+        ) STRICT""",
+    ),
 )
 SCHEMA = len(_MIGRATIONS)
 """Version of the database layout, kept in ``PRAGMA user_version``."""

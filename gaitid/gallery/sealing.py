@@ -32,7 +32,10 @@ class Sealing:
 
     def __init__(self, db: sqlite3.Connection, ring: KeyRing | None) -> None:
         self._db, self._ring = db, ring
-        found = db.execute("SELECT key_name FROM subjects WHERE key_name IS NOT NULL LIMIT 1").fetchone()
+        found = db.execute(
+            "SELECT key_name FROM (SELECT key_name FROM subjects UNION ALL SELECT key_name FROM projections"
+            " UNION ALL SELECT key_name FROM cohorts) WHERE key_name IS NOT NULL LIMIT 1"
+        ).fetchone()
         if found and ring is None:
             raise KeyMissing(f"templates are sealed under key {found[0]!r}", "that key", "pass the key file")
 
@@ -60,6 +63,34 @@ class Sealing:
         ).fetchone()
         return None if name is None else self._need().open(name, wrapped, _bound(gallery, contract, subject))
 
+    def new_secret(self, gallery: int, contract: str, what: str) -> tuple[bytes, str, bytes]:
+        """32 random bytes for a gallery, the name of the key that wraps them, and them wrapped.
+
+        Raises:
+            KeyMissing: There is no ring.
+        """
+        return self._need().new_secret(_bound(gallery, contract, what))
+
+    def open_secret(self, gallery: int, contract: str, what: str, name: str, wrapped: bytes) -> bytes:
+        """The bytes of such a secret.
+
+        Raises:
+            KeyMissing: Its key is not there, or does not open it.
+        """
+        return self._need().open_secret(name, wrapped, _bound(gallery, contract, what))
+
+    def seal_apart(
+        self, gallery: int, contract: str, what: str, plain: bytes
+    ) -> tuple[bytes, str | None, bytes | None]:
+        """Something of a gallery under a data key of its own: sealed, key name and wrapped data key.
+
+        Without a ring it stays plain, and there are none.
+        """
+        if self._ring is None:
+            return plain, None, None
+        key, name, wrapped = self._ring.new(_bound(gallery, contract, what))
+        return key.seal(plain), name, wrapped
+
     def unsealed(self, gallery: int, contract: str, rows: Sequence[Sequence[Any]]) -> list[bytes]:
         """The plain vectors of rows (vector, key name, wrapped data key, subject) of one gallery.
 
@@ -67,7 +98,7 @@ class Sealing:
             KeyMissing: The key of one is not there, or does not open it.
             StoreCorrupt: One was changed, or belongs elsewhere.
         """
-        keys: dict[int, DataKey | None] = {}
+        keys: dict[int | str, DataKey | None] = {}
         plain = []
         for vector, name, wrapped, subject in rows:
             if subject not in keys:
@@ -99,6 +130,37 @@ class Sealing:
             failpoints.reached("subject under new key")
         return [row[0] for row in rows]
 
+    def update_rest(self) -> int:
+        """The same for all cohorts and projections at once; gives how many there were to do."""
+        if self._ring is None:
+            return 0
+        count = 0
+        for gallery, contract, generation, name, wrapped in self._db.execute(
+            "SELECT gallery, contract, generation, key_name, data_key FROM projections p"
+            " JOIN galleries g ON g.id = p.gallery WHERE key_name <> ?",
+            (self._ring.current,),
+        ).fetchall():
+            fresh = self._ring.rewrap(name, wrapped, _bound(gallery, contract, f"projection {generation}"))
+            self._db.execute(
+                "UPDATE projections SET key_name = ?, data_key = ? WHERE gallery = ? AND generation = ?",
+                (*fresh, gallery, generation),
+            )
+            count += 1
+        for gallery, contract, vectors, name, wrapped in self._db.execute(
+            "SELECT gallery, contract, vectors, key_name, data_key FROM cohorts WHERE key_name IS NOT ?",
+            (self._ring.current,),
+        ).fetchall():
+            if name is None:
+                row = self.seal_apart(gallery, contract, "cohort", vectors)
+            else:
+                row = (vectors, *self._ring.rewrap(name, wrapped, _bound(gallery, contract, "cohort")))
+            self._db.execute(
+                "UPDATE cohorts SET vectors = ?, key_name = ?, data_key = ? WHERE gallery = ?",
+                (*row, gallery),
+            )
+            count += 1
+        return count
+
     def _seal_templates(self, subject: int, key: DataKey | None) -> None:
         rows = self._db.execute("SELECT id, vector FROM templates WHERE subject = ?", (subject,)).fetchall()
         for template, vector in rows:
@@ -120,6 +182,6 @@ def sealed(plain: bytes, key: DataKey | None) -> bytes:
     return plain if key is None else key.seal(plain)
 
 
-def _bound(gallery: int, contract: str, subject: int) -> bytes:
-    """What a sealed thing belongs to."""
-    return f"{gallery}\0{contract}\0{subject}".encode()
+def _bound(gallery: int, contract: str, what: int | str) -> bytes:
+    """What a sealed thing belongs to: a subject, or a thing of the gallery by its name."""
+    return f"{gallery}\0{contract}\0{what}".encode()

@@ -25,7 +25,7 @@ import sqlite3
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from contextvars import Context, copy_context
 from dataclasses import asdict, astuple, dataclass, field
 from functools import partial
@@ -43,6 +43,7 @@ from gaitid.errors import (
     GalleryExists,
     GalleryNotFound,
     MissingDependency,
+    NotCalibrated,
     StoreError,
     SubjectExists,
     SubjectHeld,
@@ -51,13 +52,17 @@ from gaitid.errors import (
 from gaitid.gallery import failpoints
 from gaitid.gallery.audit import MOST_WAITING, Audit, Flusher, Head, Note, broken, check_chain
 from gaitid.gallery.calibration import ScoreLaw
+from gaitid.gallery.cohorts import Cohort, Cohorts
 from gaitid.gallery.mark import Mark, Seen
 from gaitid.gallery.mark import check as check_mark
 from gaitid.gallery.policy import Policy, described
+from gaitid.gallery.projection import Projection
+from gaitid.gallery.projections import Known, Projections, under
 from gaitid.gallery.readers import Readers
 from gaitid.gallery.rows import Change, Contents, GalleryRow, Sample
 from gaitid.gallery.schema import corrupt, open_database, take_lock, typed
 from gaitid.gallery.sealing import Sealing, sealed
+from gaitid.gallery.space import Space
 from gaitid.gallery.traces import SHORTEST_NAME, name_traces, scan, windows
 from gaitid.records import (
     AuditAction,
@@ -92,10 +97,11 @@ _OWNED = " FROM templates t JOIN subjects s ON s.id = t.subject WHERE "
 _PEOPLE = "SELECT id, name, enrolled_at, pseudonym FROM subjects WHERE gallery = ?"
 _OWNERS = "SELECT t.id, t.subject" + _OWNED + "s.gallery = ? ORDER BY t.id"
 _TEMPLATES = (
-    "SELECT t.id, s.name, s.enrolled_at, t.vector, s.key_name, s.data_key, s.id, s.pseudonym" + _OWNED
+    "SELECT t.id, s.name, s.enrolled_at, t.vector, s.key_name, s.data_key, s.id, t.generation, s.pseudonym"
+    + _OWNED
 )
 _VECTORS = (  # CROSS: the templates are looked up, not all subjects of the gallery
-    "SELECT t.id, t.vector, s.key_name, s.data_key, s.id FROM templates t"
+    "SELECT t.id, t.vector, s.key_name, s.data_key, s.id, t.generation FROM templates t"
     " CROSS JOIN subjects s ON s.id = t.subject"
     " WHERE t.id IN (SELECT value FROM json_each(?)) AND s.gallery = ? ORDER BY t.id"
 )
@@ -109,6 +115,8 @@ _TEXTS = tuple(
         ("subjects", ("name", "coalesce(key_name, '')", "legal_basis", "purpose", "reference")),
         ("templates", ("coalesce(quality, '')", "camera")),
         ("audit", ("action", "outcome", "detail")),
+        ("projections", ("key_name",)),
+        ("cohorts", ("contract", "normalisation", "law", "coalesce(key_name, '')")),
     )
 )
 """All texts of the database that may contain a subject's name; words that are kept for ever may not."""
@@ -178,6 +186,8 @@ class Store:
                 self._audit = Audit(self._db)
                 self._mark = None if mark is None else self._marked(mark)
                 self._sealing = Sealing(self._db, keys)
+                self._projections = Projections(self._db, self._sealing)
+                self._cohorts = Cohorts(self._db, self._sealing)
                 self._update_keys(always=False)
             except BaseException:
                 self._close_files()
@@ -274,38 +284,58 @@ class Store:
                 " OR expires_at IS NOT NULL OR legal_hold)",
                 gallery.key,
             )
+            known = self._projections.of(gallery)
+            cohort = self._cohorts.of(gallery, known)
         if not states:
             raise gallery_not_found(gallery.name)
-        revision, *rule, law = states[0]
+        stored = self._unsealed(gallery, [row[3:7] for row in rows if vectors])
+        newest = max(known, default=0)
+        placed = under(stored, [row[7] for row in rows if vectors], known, newest)
+        revision, *rule, text = states[0]
+        law = None if text is None else ScoreLaw.loads(text)
         return Contents(
             np.array([row[0] for row in rows], np.int64),
             [row[1] for row in rows],
             [row[2] for row in rows],
             [row[-1] for row in rows],
-            self._unsealed(gallery, [row[3:7] for row in rows if vectors]),
+            placed,
             {row[0]: terms_of(row[1:]) for row in terms},
             revision,
-            Policy(OperatingPoint(*rule), None if law is None else ScoreLaw.loads(law)),
+            Policy(OperatingPoint(*rule), law if cohort is None else cohort.law),
+            Space(
+                gallery.dimension, newest, known.get(newest), None if cohort is None else cohort.normaliser
+            ),
+            None if cohort is None else cohort.info,
         )
 
     def vectors(
-        self, gallery: GalleryRow, ids: NDArray[np.int64]
+        self, gallery: GalleryRow, ids: NDArray[np.int64], space: Space | None = None
     ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """Those of the templates `ids` (M,) that there are, ascending, and their vectors (M', D) float32.
 
-        It is as of the last commit, and waits for none.
+        It is as of the last commit, and waits for none. They are placed in `space` (None = as they were
+        enrolled), whatever renewals have begun or ended since that was the gallery's.
 
         Raises:
             StoreCorrupt: A vector does not have the gallery's dimension.
         """
         self.check_open()
+        wanted, known = json.dumps(ids.tolist()), dict[int, Projection]()
+        space = space or Space(gallery.dimension)
         try:
             with self._readers.one() as db:
-                rows = db.execute(_VECTORS, (json.dumps(ids.tolist()), gallery.key)).fetchall()
+                rows = db.execute(_VECTORS, (wanted, gallery.key)).fetchall()
+                if any(row[5] != space.generation for row in rows):
+                    with _snapshot(db):
+                        rows = db.execute(_VECTORS, (wanted, gallery.key)).fetchall()
+                        known = dict(self._projections.of(gallery, db))
         except sqlite3.Error as error:
             raise typed(error, self._path) from error
+        if space.projection is not None:
+            known[space.generation] = space.projection
         found = np.array([row[0] for row in rows], np.int64)
-        return found, self._unsealed(gallery, [row[1:] for row in rows])
+        stored = self._unsealed(gallery, [row[1:5] for row in rows])
+        return found, under(stored, [row[5] for row in rows], known, space.generation)
 
     def settle(self) -> None:
         """Wait until the changes that are committed now have been followed by their projections."""
@@ -329,8 +359,9 @@ class Store:
         rule: OperatingPoint,
         *,
         fusion: Fusion = Fusion.MAX,
+        law: ScoreLaw | None = None,
     ) -> GalleryRow:
-        """Make an empty gallery of revision 0.
+        """Make an empty gallery of revision 0, calibrated or not.
 
         Raises:
             GalleryExists: The name is taken.
@@ -349,7 +380,10 @@ class Store:
                 (name, encoder, contract, dimension, fusion.value, *astuple(rule), now),
             )
             self._audit.append(Note(AuditAction.CREATE_GALLERY, name, detail=f"{encoder}, {described(rule)}"))
-            return GalleryRow(key, name, encoder, contract, dimension, fusion, now)
+            made = GalleryRow(key, name, encoder, contract, dimension, fusion, now)
+            if law is not None:
+                self._keep_law(made, law)
+            return made
 
         return self._commit(_Task(change, lambda _: None, erases=False))
 
@@ -373,18 +407,16 @@ class Store:
         return self._commit(_Task(change, then, erases=False))
 
     def set_law(self, gallery: GalleryRow, law: ScoreLaw, then: Callable[[Change], None]) -> Change:
-        """Set the calibration.
+        """Set the calibration, of plain or of normalised scores.
 
         Raises:
             GalleryNotFound: The gallery was deleted.
+            NotCalibrated: The law is of normalised scores, and the gallery does not normalise.
         """
 
         def change() -> Change:
             revision = self._grow(gallery)
-            self._db.execute(
-                "INSERT OR REPLACE INTO calibrations (gallery, contract, law) VALUES (?, ?, ?)",
-                (gallery.key, gallery.contract, law.dumps()),
-            )
+            self._keep_law(gallery, law)
             info = law.info
             self._note(
                 AuditAction.CALIBRATE, gallery, revision, count=info.comparisons, detail=info.source.value
@@ -392,6 +424,43 @@ class Store:
             return Change(np.empty(0, np.int64), revision, time.time())
 
         return self._commit(_Task(change, then, erases=False))
+
+    def set_cohort(
+        self, gallery: GalleryRow, cohort: Cohort, generation: int, then: Callable[[Change], None]
+    ) -> Change:
+        """Normalise scores by a cohort that is under the projection of `generation`.
+
+        Raises:
+            GalleryNotFound: The gallery was deleted.
+            NotCalibrated: The templates were renewed meanwhile.
+        """
+
+        def change() -> Change:
+            revision = self._grow(gallery)
+            if max(self._projections.of(gallery), default=0) != generation:
+                raise NotCalibrated("templates that were renewed meanwhile", "quiet ones", "call it again")
+            self._cohorts.keep(gallery, cohort, generation)
+            info = cohort.info
+            found = f"fpir {info.fpir:g}, found {info.before:.4f} before, {info.after:.4f} after"
+            self._note(AuditAction.NORMALISE, gallery, revision, count=info.cohort, detail=found)
+            return Change(np.empty(0, np.int64), revision, time.time())
+
+        return self._commit(_Task(change, then, erases=True))
+
+    def forget_cohort(self, gallery: GalleryRow, then: Callable[[Change], None]) -> Change:
+        """Erase the cohort: scores are plain again.
+
+        Raises:
+            GalleryNotFound: The gallery was deleted.
+        """
+
+        def change() -> Change:
+            revision = self._grow(gallery)
+            self._cohorts.forget(gallery)
+            self._note(AuditAction.STOP_NORMALISING, gallery, revision)
+            return Change(np.empty(0, np.int64), revision, time.time())
+
+        return self._commit(_Task(change, then, erases=True))
 
     def delete_gallery(self, gallery: GalleryRow, then: Callable[[None], None]) -> None:
         """Erase a gallery with all its subjects.
@@ -452,7 +521,7 @@ class Store:
             if subject is None:
                 raise subject_not_found(gallery.name, name)
             key = self._sealing.key(gallery.key, gallery.contract, subject)
-            ids = self._insert_templates(subject, key, samples, now)
+            ids = self._insert_templates(gallery, subject, key, samples, now)
             pseudonym = self._pseudonym(subject)
             self._note(AuditAction.ADD_SAMPLES, gallery, revision, pseudonym, len(ids))
             return Change(ids, revision, now, (pseudonym,))
@@ -559,11 +628,11 @@ class Store:
             SubjectNotFound: The gallery has no such subject.
         """
 
-        def read() -> list[Any]:
+        def read() -> tuple[list[Any], Known]:
             rows = self._db.execute(
                 "SELECT t.vector, s.key_name, s.data_key, s.id, t.id, t.quality, t.enrolled_at, t.camera,"
                 " t.track, s.enrolled_at, s.legal_basis, s.purpose, s.reference, s.expires_at, s.legal_hold,"
-                " (SELECT revision FROM galleries WHERE id = s.gallery)"
+                " (SELECT revision FROM galleries WHERE id = s.gallery), t.generation"
                 " FROM templates t JOIN subjects s ON s.id = t.subject"
                 " WHERE s.gallery = ? AND s.name = ? ORDER BY t.id",
                 (gallery.key, name),
@@ -572,10 +641,12 @@ class Store:
                 raise subject_not_found(gallery.name, name)
             pseudonym = self._pseudonym(rows[0][3])
             self._note(AuditAction.EXPORT_SUBJECT, gallery, rows[0][15], pseudonym, len(rows))
-            return rows
+            return rows, self._projections.of(gallery)
 
-        rows = self._commit(_Task(read, lambda _: None, erases=False))
+        rows, known = self._commit(_Task(read, lambda _: None, erases=False))
         plain = self._sealing.unsealed(gallery.key, gallery.contract, [row[:4] for row in rows])
+        stored = np.frombuffer(b"".join(plain), "<f4").astype(np.float32).reshape(len(rows), -1)
+        vectors = under(stored, [row[16] for row in rows], known, 0)
         return SubjectExport(
             gallery.name,
             name,
@@ -584,12 +655,12 @@ class Store:
                 Template(
                     str(row[4]),
                     name,
-                    Embedding(np.frombuffer(vector, "<f4").astype(np.float32), gallery.contract),
+                    Embedding(vector, gallery.contract),
                     None if row[5] is None else quality_of(row[5]),
                     row[6],
                     Origin(*row[7:9]),
                 )
-                for vector, row in zip(plain, rows, strict=True)
+                for vector, row in zip(vectors, rows, strict=True)
             ),
             terms_of(rows[0][10:15]),
         )
@@ -676,9 +747,47 @@ class Store:
         ):
             count, last = count + len(done), done[-1]
             failpoints.reached("between rotation commits")
-        if count or always:  # log and free pages still hold what was plain, and what older keys wrapped
+        rest = self._commit(_Task(self._sealing.update_rest, lambda _: None, erases=False))
+        if count or rest or always:
+            # Log and free pages still hold what was plain, and what older keys wrapped.
             note = Note(AuditAction.ROTATE_KEYS, count=count)
-            self._commit(_Task(partial(self._audit.append, note), lambda _: None, erases=bool(count)))
+            self._commit(_Task(partial(self._audit.append, note), lambda _: None, erases=bool(count or rest)))
+        return count
+
+    def renew_templates(self, gallery: GalleryRow, then: Callable[[Change], None]) -> int:
+        """Bring all templates of a gallery under a new projection; gives how many there were to do.
+
+        Searches and other changes go on meanwhile, and who has loaded the gallery may go on with what it
+        has. Cut short, it is finished, and no other begun, by the next call.
+
+        Raises:
+            GalleryNotFound: The gallery was deleted.
+            KeyMissing: The store was opened without keys.
+        """
+
+        def begin() -> None:
+            if not self._db.execute("SELECT 1 FROM galleries WHERE id = ?", (gallery.key,)).fetchone():
+                raise gallery_not_found(gallery.name)
+            self._projections.begin(gallery)
+
+        def finish(count: int) -> Change:
+            revision = self._grow(gallery)
+            known = self._projections.of(gallery)
+            cohort = self._cohorts.of(gallery, known)
+            if cohort is not None:
+                self._cohorts.keep(gallery, cohort, max(known, default=0))
+            self._projections.finish(gallery)
+            self._note(AuditAction.RENEW_TEMPLATES, gallery, revision, count=count)
+            return Change(np.empty(0, np.int64), revision, time.time())
+
+        self._commit(_Task(begin, lambda _: None, erases=False))
+        count = last = 0
+        while done := self._commit(
+            _Task(partial(self._projections.renew_some, gallery, last), lambda _: None, erases=False)
+        ):
+            count, last = count + len(done), done[-1]
+            failpoints.reached("between renewal commits")
+        self._commit(_Task(partial(finish, count), then, erases=True))
         return count
 
     # -- audit trail -------------------------------------------------------------------------------
@@ -789,6 +898,15 @@ class Store:
         ).fetchone()
         return None if row is None else int(row[0])
 
+    def _keep_law(self, gallery: GalleryRow, law: ScoreLaw) -> None:
+        if law.info.normalised:
+            self._cohorts.set_law(gallery, law)
+            return
+        self._db.execute(
+            "INSERT OR REPLACE INTO calibrations (gallery, contract, law) VALUES (?, ?, ?)",
+            (gallery.key, gallery.contract, law.dumps()),
+        )
+
     def _insert_subject(
         self, gallery: GalleryRow, name: str, samples: Sequence[Sample], now: float, revision: int
     ) -> tuple[NDArray[np.int64], bytes]:
@@ -802,27 +920,32 @@ class Store:
             (gallery.key, name, now, pseudonym),
         )
         key = self._sealing.new_key(gallery.key, gallery.contract, subject)
-        ids = self._insert_templates(subject, key, samples, now)
+        ids = self._insert_templates(gallery, subject, key, samples, now)
         self._note(AuditAction.ENROL, gallery, revision, pseudonym, len(ids))
         return ids, pseudonym
 
     def _insert_templates(
-        self, subject: int, key: DataKey | None, samples: Sequence[Sample], now: float
+        self, gallery: GalleryRow, subject: int, key: DataKey | None, samples: Sequence[Sample], now: float
     ) -> NDArray[np.int64]:
+        known = self._projections.of(gallery)
+        newest = max(known, default=0)
+        plain = np.stack([sample.vector for sample in samples])
+        placed = under(plain, [0] * len(plain), known, newest).astype("<f4", copy=False)
         keys = [
             self._insert(
-                "INSERT INTO templates (subject, vector, quality, camera, track, enrolled_at)"
-                " VALUES (?, ?, ?, ?, ?, ?)",
+                "INSERT INTO templates (subject, vector, quality, camera, track, enrolled_at, generation)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?)",
                 (
                     subject,
-                    sealed(sample.vector.astype("<f4").tobytes(), key),
+                    sealed(vector.tobytes(), key),
                     None if sample.quality is None else json.dumps(asdict(sample.quality)),
                     sample.origin.camera,
                     sample.origin.track,
                     now,
+                    newest,
                 ),
             )
-            for sample in samples
+            for sample, vector in zip(samples, placed, strict=True)
         ]
         return np.array(keys, np.int64)
 
@@ -931,6 +1054,16 @@ def terms_of(row: Sequence[Any]) -> Terms:
     """The terms of legal_basis, purpose, reference, expires_at, legal_hold as stored."""
     legal_basis, purpose, reference, expires_at, legal_hold = row
     return Terms(legal_basis, purpose, reference, expires_at, bool(legal_hold))
+
+
+@contextmanager
+def _snapshot(db: sqlite3.Connection) -> Iterator[None]:
+    """All that is read within it is of one commit."""
+    db.execute("BEGIN")
+    try:
+        yield
+    finally:
+        db.execute("COMMIT")
 
 
 def gallery_not_found(name: str) -> GalleryNotFound:

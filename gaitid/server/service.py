@@ -26,6 +26,7 @@ SERVICES = (match, gallery, subject, admin)
 MAX_PAGE = 1000
 """Subjects or entries of a page at most."""
 DEFAULT_CANDIDATES = 5
+DEFAULT_FPIR = 0.01
 
 
 class Service:
@@ -111,6 +112,26 @@ class Service:
                 raise MessageError("request has no operating_point", "one", "set it")
             info = self._matcher.set_operating_point(request.gallery, rule)
             return gallery.SetOperatingPointResponse(gallery=wire.pack_gallery(info))
+
+        return self._replay(request.request_id, request, work)
+
+    def NormaliseGallery(self, request: gallery.NormaliseGalleryRequest) -> Message:  # noqa: N802
+        """Correct scores by a cohort."""
+
+        def work() -> Message:
+            cohort = wire.unpack_samples(request.cohort)
+            fpir = request.fpir if request.HasField("fpir") else DEFAULT_FPIR
+            info = self._matcher.normalise(request.gallery, cohort, fpir=fpir)
+            return gallery.NormaliseGalleryResponse(normalisation=wire.pack_normalisation(info))
+
+        return self._replay(request.request_id, request, work)
+
+    def StopNormalising(self, request: gallery.StopNormalisingRequest) -> Message:  # noqa: N802
+        """Erase the cohort."""
+
+        def work() -> Message:
+            info = self._matcher.stop_normalising(request.gallery)
+            return gallery.StopNormalisingResponse(gallery=wire.pack_gallery(info))
 
         return self._replay(request.request_id, request, work)
 
@@ -230,6 +251,14 @@ class Service:
     def VerifyAudit(self, request: admin.VerifyAuditRequest) -> Message:  # noqa: N802
         """Follow the audit trail."""
         return admin.VerifyAuditResponse(head=wire.pack_audit_head(self._matcher.verify_audit()))
+
+    def RenewTemplates(self, request: admin.RenewTemplatesRequest) -> Message:  # noqa: N802
+        """Bring all templates of a gallery under a new projection."""
+
+        def work() -> Message:
+            return admin.RenewTemplatesResponse(templates=self._matcher.renew_templates(request.gallery))
+
+        return self._replay(request.request_id, request, work)
 
     def GetServerInfo(self, request: admin.GetServerInfoRequest) -> Message:  # noqa: N802
         """Show version, encoder and wanted input."""

@@ -142,3 +142,17 @@ class VerifyAuditResponse(_message.Message):
     HEAD_FIELD_NUMBER: _ClassVar[int]
     head: AuditHead
     def __init__(self, head: _Optional[_Union[AuditHead, _Mapping]] = ...) -> None: ...
+
+class RenewTemplatesRequest(_message.Message):
+    __slots__ = ("gallery", "request_id")
+    GALLERY_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    gallery: str
+    request_id: str
+    def __init__(self, gallery: _Optional[str] = ..., request_id: _Optional[str] = ...) -> None: ...
+
+class RenewTemplatesResponse(_message.Message):
+    __slots__ = ("templates",)
+    TEMPLATES_FIELD_NUMBER: _ClassVar[int]
+    templates: int
+    def __init__(self, templates: _Optional[int] = ...) -> None: ...

@@ -60,6 +60,11 @@ class AdminServiceStub(object):
                 request_serializer=gaitid_dot_v1_dot_admin__service__pb2.VerifyAuditRequest.SerializeToString,
                 response_deserializer=gaitid_dot_v1_dot_admin__service__pb2.VerifyAuditResponse.FromString,
                 _registered_method=True)
+        self.RenewTemplates = channel.unary_unary(
+                '/gaitid.v1.AdminService/RenewTemplates',
+                request_serializer=gaitid_dot_v1_dot_admin__service__pb2.RenewTemplatesRequest.SerializeToString,
+                response_deserializer=gaitid_dot_v1_dot_admin__service__pb2.RenewTemplatesResponse.FromString,
+                _registered_method=True)
 
 
 class AdminServiceServicer(object):
@@ -104,6 +109,14 @@ class AdminServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def RenewTemplates(self, request, context):
+        """Brings all templates of a gallery under a new secret projection; other calls go on meanwhile, and no
+        score changes. Cut short, it is finished by the next call.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_AdminServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -131,6 +144,11 @@ def add_AdminServiceServicer_to_server(servicer, server):
                     servicer.VerifyAudit,
                     request_deserializer=gaitid_dot_v1_dot_admin__service__pb2.VerifyAuditRequest.FromString,
                     response_serializer=gaitid_dot_v1_dot_admin__service__pb2.VerifyAuditResponse.SerializeToString,
+            ),
+            'RenewTemplates': grpc.unary_unary_rpc_method_handler(
+                    servicer.RenewTemplates,
+                    request_deserializer=gaitid_dot_v1_dot_admin__service__pb2.RenewTemplatesRequest.FromString,
+                    response_serializer=gaitid_dot_v1_dot_admin__service__pb2.RenewTemplatesResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -269,6 +287,33 @@ class AdminService(object):
             '/gaitid.v1.AdminService/VerifyAudit',
             gaitid_dot_v1_dot_admin__service__pb2.VerifyAuditRequest.SerializeToString,
             gaitid_dot_v1_dot_admin__service__pb2.VerifyAuditResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RenewTemplates(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/gaitid.v1.AdminService/RenewTemplates',
+            gaitid_dot_v1_dot_admin__service__pb2.RenewTemplatesRequest.SerializeToString,
+            gaitid_dot_v1_dot_admin__service__pb2.RenewTemplatesResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -24,6 +24,7 @@ class CalibrationSource(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     CALIBRATION_SOURCE_UNSPECIFIED: _ClassVar[CalibrationSource]
     CALIBRATION_SOURCE_GALLERY: _ClassVar[CalibrationSource]
     CALIBRATION_SOURCE_COHORT: _ClassVar[CalibrationSource]
+    CALIBRATION_SOURCE_CARD: _ClassVar[CalibrationSource]
 FUSION_UNSPECIFIED: Fusion
 FUSION_MAX: Fusion
 FUSION_MEAN: Fusion
@@ -31,9 +32,10 @@ FUSION_CENTROID: Fusion
 CALIBRATION_SOURCE_UNSPECIFIED: CalibrationSource
 CALIBRATION_SOURCE_GALLERY: CalibrationSource
 CALIBRATION_SOURCE_COHORT: CalibrationSource
+CALIBRATION_SOURCE_CARD: CalibrationSource
 
 class Calibration(_message.Message):
-    __slots__ = ("source", "subjects", "probes", "comparisons", "clustering", "misfit", "made_at")
+    __slots__ = ("source", "subjects", "probes", "comparisons", "clustering", "misfit", "made_at", "normalised")
     SOURCE_FIELD_NUMBER: _ClassVar[int]
     SUBJECTS_FIELD_NUMBER: _ClassVar[int]
     PROBES_FIELD_NUMBER: _ClassVar[int]
@@ -41,6 +43,7 @@ class Calibration(_message.Message):
     CLUSTERING_FIELD_NUMBER: _ClassVar[int]
     MISFIT_FIELD_NUMBER: _ClassVar[int]
     MADE_AT_FIELD_NUMBER: _ClassVar[int]
+    NORMALISED_FIELD_NUMBER: _ClassVar[int]
     source: CalibrationSource
     subjects: int
     probes: int
@@ -48,10 +51,27 @@ class Calibration(_message.Message):
     clustering: float
     misfit: float
     made_at: _timestamp_pb2.Timestamp
-    def __init__(self, source: _Optional[_Union[CalibrationSource, str]] = ..., subjects: _Optional[int] = ..., probes: _Optional[int] = ..., comparisons: _Optional[int] = ..., clustering: _Optional[float] = ..., misfit: _Optional[float] = ..., made_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    normalised: bool
+    def __init__(self, source: _Optional[_Union[CalibrationSource, str]] = ..., subjects: _Optional[int] = ..., probes: _Optional[int] = ..., comparisons: _Optional[int] = ..., clustering: _Optional[float] = ..., misfit: _Optional[float] = ..., made_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., normalised: bool = ...) -> None: ...
+
+class Normalisation(_message.Message):
+    __slots__ = ("cohort", "fpir", "before", "after", "probes", "made_at")
+    COHORT_FIELD_NUMBER: _ClassVar[int]
+    FPIR_FIELD_NUMBER: _ClassVar[int]
+    BEFORE_FIELD_NUMBER: _ClassVar[int]
+    AFTER_FIELD_NUMBER: _ClassVar[int]
+    PROBES_FIELD_NUMBER: _ClassVar[int]
+    MADE_AT_FIELD_NUMBER: _ClassVar[int]
+    cohort: int
+    fpir: float
+    before: float
+    after: float
+    probes: int
+    made_at: _timestamp_pb2.Timestamp
+    def __init__(self, cohort: _Optional[int] = ..., fpir: _Optional[float] = ..., before: _Optional[float] = ..., after: _Optional[float] = ..., probes: _Optional[int] = ..., made_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class Gallery(_message.Message):
-    __slots__ = ("name", "encoder", "contract", "dimension", "subjects", "templates", "revision", "operating_point", "created_at", "fusion", "calibration")
+    __slots__ = ("name", "encoder", "contract", "dimension", "subjects", "templates", "revision", "operating_point", "created_at", "fusion", "calibration", "normalisation", "renewals")
     NAME_FIELD_NUMBER: _ClassVar[int]
     ENCODER_FIELD_NUMBER: _ClassVar[int]
     CONTRACT_FIELD_NUMBER: _ClassVar[int]
@@ -63,6 +83,8 @@ class Gallery(_message.Message):
     CREATED_AT_FIELD_NUMBER: _ClassVar[int]
     FUSION_FIELD_NUMBER: _ClassVar[int]
     CALIBRATION_FIELD_NUMBER: _ClassVar[int]
+    NORMALISATION_FIELD_NUMBER: _ClassVar[int]
+    RENEWALS_FIELD_NUMBER: _ClassVar[int]
     name: str
     encoder: str
     contract: str
@@ -74,7 +96,9 @@ class Gallery(_message.Message):
     created_at: _timestamp_pb2.Timestamp
     fusion: Fusion
     calibration: Calibration
-    def __init__(self, name: _Optional[str] = ..., encoder: _Optional[str] = ..., contract: _Optional[str] = ..., dimension: _Optional[int] = ..., subjects: _Optional[int] = ..., templates: _Optional[int] = ..., revision: _Optional[int] = ..., operating_point: _Optional[_Union[_decision_pb2.OperatingPoint, _Mapping]] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., fusion: _Optional[_Union[Fusion, str]] = ..., calibration: _Optional[_Union[Calibration, _Mapping]] = ...) -> None: ...
+    normalisation: Normalisation
+    renewals: int
+    def __init__(self, name: _Optional[str] = ..., encoder: _Optional[str] = ..., contract: _Optional[str] = ..., dimension: _Optional[int] = ..., subjects: _Optional[int] = ..., templates: _Optional[int] = ..., revision: _Optional[int] = ..., operating_point: _Optional[_Union[_decision_pb2.OperatingPoint, _Mapping]] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., fusion: _Optional[_Union[Fusion, str]] = ..., calibration: _Optional[_Union[Calibration, _Mapping]] = ..., normalisation: _Optional[_Union[Normalisation, _Mapping]] = ..., renewals: _Optional[int] = ...) -> None: ...
 
 class CreateGalleryRequest(_message.Message):
     __slots__ = ("gallery", "operating_point", "request_id", "fusion")
@@ -143,6 +167,38 @@ class SetOperatingPointRequest(_message.Message):
     def __init__(self, gallery: _Optional[str] = ..., operating_point: _Optional[_Union[_decision_pb2.OperatingPoint, _Mapping]] = ..., request_id: _Optional[str] = ...) -> None: ...
 
 class SetOperatingPointResponse(_message.Message):
+    __slots__ = ("gallery",)
+    GALLERY_FIELD_NUMBER: _ClassVar[int]
+    gallery: Gallery
+    def __init__(self, gallery: _Optional[_Union[Gallery, _Mapping]] = ...) -> None: ...
+
+class NormaliseGalleryRequest(_message.Message):
+    __slots__ = ("gallery", "cohort", "fpir", "request_id")
+    GALLERY_FIELD_NUMBER: _ClassVar[int]
+    COHORT_FIELD_NUMBER: _ClassVar[int]
+    FPIR_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    gallery: str
+    cohort: _containers.RepeatedCompositeFieldContainer[_sequence_pb2.Probe]
+    fpir: float
+    request_id: str
+    def __init__(self, gallery: _Optional[str] = ..., cohort: _Optional[_Iterable[_Union[_sequence_pb2.Probe, _Mapping]]] = ..., fpir: _Optional[float] = ..., request_id: _Optional[str] = ...) -> None: ...
+
+class NormaliseGalleryResponse(_message.Message):
+    __slots__ = ("normalisation",)
+    NORMALISATION_FIELD_NUMBER: _ClassVar[int]
+    normalisation: Normalisation
+    def __init__(self, normalisation: _Optional[_Union[Normalisation, _Mapping]] = ...) -> None: ...
+
+class StopNormalisingRequest(_message.Message):
+    __slots__ = ("gallery", "request_id")
+    GALLERY_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    gallery: str
+    request_id: str
+    def __init__(self, gallery: _Optional[str] = ..., request_id: _Optional[str] = ...) -> None: ...
+
+class StopNormalisingResponse(_message.Message):
     __slots__ = ("gallery",)
     GALLERY_FIELD_NUMBER: _ClassVar[int]
     gallery: Gallery

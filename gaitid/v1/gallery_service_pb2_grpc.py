@@ -60,6 +60,16 @@ class GalleryServiceStub(object):
                 request_serializer=gaitid_dot_v1_dot_gallery__service__pb2.SetOperatingPointRequest.SerializeToString,
                 response_deserializer=gaitid_dot_v1_dot_gallery__service__pb2.SetOperatingPointResponse.FromString,
                 _registered_method=True)
+        self.NormaliseGallery = channel.unary_unary(
+                '/gaitid.v1.GalleryService/NormaliseGallery',
+                request_serializer=gaitid_dot_v1_dot_gallery__service__pb2.NormaliseGalleryRequest.SerializeToString,
+                response_deserializer=gaitid_dot_v1_dot_gallery__service__pb2.NormaliseGalleryResponse.FromString,
+                _registered_method=True)
+        self.StopNormalising = channel.unary_unary(
+                '/gaitid.v1.GalleryService/StopNormalising',
+                request_serializer=gaitid_dot_v1_dot_gallery__service__pb2.StopNormalisingRequest.SerializeToString,
+                response_deserializer=gaitid_dot_v1_dot_gallery__service__pb2.StopNormalisingResponse.FromString,
+                _registered_method=True)
         self.DeleteGallery = channel.unary_unary(
                 '/gaitid.v1.GalleryService/DeleteGallery',
                 request_serializer=gaitid_dot_v1_dot_gallery__service__pb2.DeleteGalleryRequest.SerializeToString,
@@ -106,6 +116,20 @@ class GalleryServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def NormaliseGallery(self, request, context):
+        """Corrects scores by a cohort of strangers (AS-norm), if a check finds that this does no harm.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def StopNormalising(self, request, context):
+        """Erases the cohort of a gallery: its scores are plain again.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def DeleteGallery(self, request, context):
         """Deletes a gallery with all its subjects.
         """
@@ -140,6 +164,16 @@ def add_GalleryServiceServicer_to_server(servicer, server):
                     servicer.SetOperatingPoint,
                     request_deserializer=gaitid_dot_v1_dot_gallery__service__pb2.SetOperatingPointRequest.FromString,
                     response_serializer=gaitid_dot_v1_dot_gallery__service__pb2.SetOperatingPointResponse.SerializeToString,
+            ),
+            'NormaliseGallery': grpc.unary_unary_rpc_method_handler(
+                    servicer.NormaliseGallery,
+                    request_deserializer=gaitid_dot_v1_dot_gallery__service__pb2.NormaliseGalleryRequest.FromString,
+                    response_serializer=gaitid_dot_v1_dot_gallery__service__pb2.NormaliseGalleryResponse.SerializeToString,
+            ),
+            'StopNormalising': grpc.unary_unary_rpc_method_handler(
+                    servicer.StopNormalising,
+                    request_deserializer=gaitid_dot_v1_dot_gallery__service__pb2.StopNormalisingRequest.FromString,
+                    response_serializer=gaitid_dot_v1_dot_gallery__service__pb2.StopNormalisingResponse.SerializeToString,
             ),
             'DeleteGallery': grpc.unary_unary_rpc_method_handler(
                     servicer.DeleteGallery,
@@ -283,6 +317,60 @@ class GalleryService(object):
             '/gaitid.v1.GalleryService/SetOperatingPoint',
             gaitid_dot_v1_dot_gallery__service__pb2.SetOperatingPointRequest.SerializeToString,
             gaitid_dot_v1_dot_gallery__service__pb2.SetOperatingPointResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def NormaliseGallery(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/gaitid.v1.GalleryService/NormaliseGallery',
+            gaitid_dot_v1_dot_gallery__service__pb2.NormaliseGalleryRequest.SerializeToString,
+            gaitid_dot_v1_dot_gallery__service__pb2.NormaliseGalleryResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def StopNormalising(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/gaitid.v1.GalleryService/StopNormalising',
+            gaitid_dot_v1_dot_gallery__service__pb2.StopNormalisingRequest.SerializeToString,
+            gaitid_dot_v1_dot_gallery__service__pb2.StopNormalisingResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -87,8 +87,8 @@ def test_enrol_identify_verify_list_delete(gaitid, halves, target):
 
 
 def test_a_gallery_learns_what_its_scores_mean(gaitid, extracted, tmp_path):
-    target = ["--data", tmp_path / "data"]
-    matcher = connect(f"local:{tmp_path / 'data'}")
+    target = ["--data", tmp_path / "data", "--encoder", "gei"]  # whose threshold has no card behind it
+    matcher = connect(f"local:{tmp_path / 'data'}", encoder="gei")
     matcher.create_gallery("main", fusion=Fusion.MEAN)
     random = np.random.default_rng(0)
     for n in range(50):
@@ -98,8 +98,14 @@ def test_a_gallery_learns_what_its_scores_mean(gaitid, extracted, tmp_path):
     matcher.close()
     status, _, err = gaitid("rule", "--fpir", 0.01, *target)
     assert (status, "calibrate it" in err) == (1, True)
+    assert " nothing\n" in gaitid("list", *target)[1]
+    status, _, err = gaitid("normalise", extracted[0], *target)
+    assert (status, "a cohort of 1 walks" in err) == (1, True)
+    status, out, _ = gaitid("normalise", "--off", *target)
+    assert (status, "scores are plain" in out) == (0, True)
     status, out, _ = gaitid("calibrate", *target)
     assert status == 0
+    assert " own subjects\n" in gaitid("list", *target)[1]
     assert out.startswith("main: 1225 comparisons, 50 probes, 50 subjects, from the gallery")
     assert gaitid("rule", "--fpir", 0.01, "--margin", 0.02, *target)[0] == 0
     status, out, _ = gaitid("identify", extracted[0], *target)
@@ -128,6 +134,8 @@ def test_a_sealed_directory_needs_its_key(gaitid, extracted, tmp_path, monkeypat
     assert gaitid("doctor", *target, *keys)[0] == 0
     status, out, _ = gaitid("rotate", *target, *keys)
     assert (status, out) == (0, "0 subject(s) brought under the newest key\n")
+    status, out, _ = gaitid("renew", *target, *keys)
+    assert (status, out) == (0, "main: 1 template(s) brought under a new projection\n")
     monkeypatch.setenv("GAITID_KEYS", (tmp_path / "keys").read_text().splitlines()[1])
     assert gaitid("identify", extracted[0], *target)[1].startswith("match: slim")
     status, _, err = gaitid("rotate", "--data", tmp_path / "data", "--key-file", tmp_path / "none")

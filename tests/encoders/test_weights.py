@@ -29,7 +29,7 @@ CARD = weights.Card(
     command="none",
     arguments={"trunk": [8, 8, 8]},
     metrics=(weights.Figure("rank-1", 0.5, "by hand"),),
-    impostors=weights.Impostors(0.1, 0.2, 10, "by hand"),
+    impostors=weights.Impostors(0.1, 0.2, 10, "by hand", (0.5, 0.1), (0.25, 0.75)),
 )
 TENSORS = {
     "a": np.arange(6, dtype=np.float32).reshape(2, 3),

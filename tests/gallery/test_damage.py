@@ -238,7 +238,8 @@ def forget_in_index(database: Path) -> None:
     db.execute("DELETE FROM sqlite_master WHERE name = 'templates_by_subject'")
     db.close()
     db = sqlite3.connect(database, isolation_level=None)  # which knows of no index
-    db.executemany("INSERT INTO templates VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows)
+    marks = ", ".join("?" * len(rows[0]))
+    db.executemany(f"INSERT INTO templates VALUES ({marks})", rows)  # noqa: S608
     db.execute("PRAGMA writable_schema = ON")
     db.execute("INSERT INTO sqlite_master VALUES (?, ?, ?, ?, ?)", entry)
     db.close()

@@ -387,3 +387,58 @@ def test_from_engine_to_engine_goes_by_way_of_here(filled, tmp_path):
     moved(tmp_path, "dict")
     with pytest.raises(ConfigError, match="move them to faiss first"):
         moved(tmp_path, "dict", EngineSettings("elsewhere"))
+
+
+# -- what changes the rows -----------------------------------------------------------------------------
+
+RING = {"keys": KeyRing(lambda: {"a": bytes(32)}), "engine": EngineSettings("here", unsealed=True)}
+
+
+@pytest.mark.parametrize("fusion", list(Fusion))
+def test_a_renewal_reaches_the_engine_and_changes_no_answer(open_, fusion):
+    matcher = open_(**RING)
+    matcher.create_gallery("g", fusion=fusion)
+    for n in range(6):
+        matcher.enrol("g", f"s{n}", [embedding(n), embedding(100 + n)], check="off")
+    (content,) = TABLES.values()
+
+    def scores() -> list[tuple[str, float]]:
+        decisions = [matcher.identify("g", embedding(seed), max_candidates=6) for seed in (2, 104, 999)]
+        return [(c.subject, round(c.score, 5)) for decision in decisions for c in decision.candidates]
+
+    before, plain = scores(), dict(content)
+    assert matcher.renew_templates("g") == 12
+    assert scores() == before
+    assert content.keys() == plain.keys()
+    assert all(abs(content[key] - plain[key]).max() > 0.01 for key in plain)
+    matcher.enrol("g", "late", [embedding(50)], check="off")
+    held = dict(content)
+    matcher = open_(**RING)
+    assert all(np.array_equal(content[key], held[key]) for key in held)
+    assert found(matcher, 50)[0] == "late"
+
+
+def test_a_renewal_that_does_not_reach_the_engine_is_repaired_at_the_next_start(open_):
+    matcher = open_(**RING)
+    matcher.create_gallery("g")
+    for n in range(6):
+        matcher.enrol("g", f"s{n}", [embedding(n)], check="off")
+    (content,) = TABLES.values()
+    held = matcher._galleries["g"]
+    held._store.renew_templates(held.row, lambda _: FAULTS.add("down"))
+    with pytest.raises(EngineUnreachable):
+        matcher.renew_templates("g")
+    FAULTS.clear()
+    stale = dict(content)
+    matcher = open_(**RING)
+    assert not any(np.array_equal(content[key], stale[key]) for key in stale)
+    assert [found(matcher, n)[0] for n in range(6)] == [f"s{n}" for n in range(6)]
+
+
+def test_an_engine_holds_no_normalised_rows(matcher, open_):
+    cohort = [Embedding(vector, Flat.contract) for vector in people(100, 1, 7)]
+    before = matcher.describe("g")
+    with pytest.raises(ConfigError, match="engine holds plain rows"):
+        matcher.normalise("g", cohort, fpir=0.5)
+    assert matcher.describe("g") == before
+    assert found(matcher, 3)[0] == "s3"

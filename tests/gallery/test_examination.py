@@ -125,6 +125,7 @@ HARMS = {
     "a missing entry": ("audit trail", audited("DELETE FROM audit WHERE number = 2")),
     "the last entries": ("mark", audited("DELETE FROM audit WHERE number > 2")),
     "a norm": ("templates", consistently("UPDATE templates SET vector = zeroblob(192) WHERE id = 1")),
+    "a projection": ("templates", consistently("UPDATE templates SET generation = 3 WHERE id = 1")),
     "a quality": ("templates", consistently("UPDATE templates SET quality = '{' WHERE id = 1")),
     "a key": ("signing key", lambda folder: (folder / "data" / FILE).write_bytes(b"short")),
     "a mark": ("mark", lambda folder: (folder / "mark").write_bytes(b"nonsense")),

@@ -226,7 +226,7 @@ def test_a_template_erased_in_the_middle_of_a_search_is_in_no_answer(store):
         gallery.add_subject(f"s{n}", samples(unit(1, n / 50)))
     settle(gallery)
     assert gallery.search(unit(1), 1)[0][0].subject == "s0"
-    fetch, erased = gallery._fetch, threading.Event()
+    fetch, erased = gallery._index._fetch, threading.Event()
     eraser = threading.Thread(target=gallery.delete_subject, args=("s0",))
 
     def late(ids):

@@ -58,6 +58,9 @@ def test_every_act_is_on_record(matcher, monkeypatch):
         matcher.erase_subject("g", "zebra-1")
         matcher.delete_subject("g", "zebra-2")
         matcher.set_terms("g", "zebra-3", Terms(expires_at=now + 100))
+        matcher.normalise("g", [embedding(1000 + n) for n in range(100)], fpir=0.5)
+        matcher.stop_normalising("g")
+        matcher.renew_templates("g")
         matcher.rotate_keys()
         matcher.back_up()
     monkeypatch.setattr("gaitid.matcher.time.time", lambda: now + 101)
@@ -87,9 +90,12 @@ def test_every_act_is_on_record(matcher, monkeypatch):
     assert (of["verify"].subject, of["verify"].reference) == (pseudonyms[2], claimed.audit_id)
     assert (of["enrol"].count, of["add_samples"].count, of["delete_gallery"].count) == (2, 1, 47)
     assert of["calibrate"].count > 1000
+    assert of["normalise"].count == 100
+    assert of["normalise"].detail.startswith("fpir 0.5, found 0.")
+    assert (of["renew_templates"].count, of["renew_templates"].gallery) == (96, "g")
     assert of["set_operating_point"].detail == "threshold 1.0000, fpir 0.01"
     revisions = [of[name].revision for name in ("add_samples", "erase_subject", "delete_gallery")]
-    assert revisions == [51, 55, 59]
+    assert revisions == [51, 55, 62]
     text = json.dumps([asdict(entry) | {"hash": ""} for entry in found])
     assert "zebra" not in text
     assert "form 7" not in text

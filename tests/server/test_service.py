@@ -67,7 +67,7 @@ def home(call, vector):
 
 def test_all_rpcs_of_the_protos_are_tested():
     here = Path(__file__).read_text()
-    assert len(RPCS) == 22
+    assert len(RPCS) == 25
     assert not [name for name in RPCS if f'"{name}"' not in here]
 
 
@@ -181,6 +181,25 @@ def test_a_decision_is_reviewed_and_all_of_it_is_on_record(call, vector):
 
 def test_a_server_without_keys_has_none_to_rotate(call):
     assert refused(call, "RotateKeys", admin.RotateKeysRequest()) == ("FAILED_PRECONDITION", "KEY_MISSING")
+
+
+def test_a_server_without_keys_renews_nothing(call):
+    call("CreateGallery", gallery.CreateGalleryRequest(gallery="home"))
+    request = admin.RenewTemplatesRequest(gallery="home")
+    assert refused(call, "RenewTemplates", request) == ("FAILED_PRECONDITION", "KEY_MISSING")
+
+
+def test_a_gallery_is_normalised_only_by_enough(call, vector):
+    call("CreateGallery", gallery.CreateGalleryRequest(gallery="home"))
+    cohort = [wire.pack_probe(vector(seed)) for seed in range(100)]
+    request = gallery.NormaliseGalleryRequest(gallery="home", cohort=cohort)
+    assert refused(call, "NormaliseGallery", request) == ("FAILED_PRECONDITION", "NOT_CALIBRATED")
+    request = gallery.NormaliseGalleryRequest(gallery="home", cohort=cohort, fpir=0.0)
+    assert refused(call, "NormaliseGallery", request) == ("INVALID_ARGUMENT", "INPUT_ERROR")
+    request = gallery.StopNormalisingRequest(gallery="home", request_id=str(uuid.uuid4()))
+    stopped = call("StopNormalising", request).gallery
+    assert (stopped.revision, stopped.HasField("normalisation")) == (1, False)
+    assert call("StopNormalising", request).gallery == stopped
 
 
 def test_a_server_without_a_folder_for_backups_makes_none(call):

@@ -41,6 +41,10 @@ def test_a_run_becomes_an_encoder(tmp_path: Path, shards, heldout, network, stre
     assert encoder.name == "mine"
     assert encoder.modalities == (stream,)
     assert encoder.card == made.card
+    told = made.card.impostors
+    assert told is not None
+    assert 0 < len(told.fmr) == len(told.scores)
+    assert list(told.scores) == sorted(told.scores)
     average, step = pack.load_average(recipe, tmp_path / "run")
     assert step == 2
     frames = test.silhouettes(1) if stream == SILHOUETTE else test.skeletons(1)

@@ -31,6 +31,7 @@ from gaitid.records import (
     Fusion,
     GaitSequence,
     GalleryInfo,
+    Normalisation,
     OperatingPoint,
     Origin,
     Outcome,
@@ -143,6 +144,14 @@ def test_a_gallery_survives(created_at):
 def test_a_calibrated_gallery_survives(fusion, source):
     calibration = Calibration(source, 20, 30, 600, 0.75, 0.125, 1_795_388_466.25)
     original = replace(GALLERY, fusion=fusion, calibration=calibration)
+    assert wire.unpack_gallery(wire.pack_gallery(original)) == original
+    normalisation = Normalisation(300, 0.01, 0.25, 0.5, 400, 1_795_388_466.25)
+    original = replace(
+        original,
+        calibration=replace(calibration, normalised=True),
+        normalisation=normalisation,
+        renewals=3,
+    )
     assert wire.unpack_gallery(wire.pack_gallery(original)) == original
 
 

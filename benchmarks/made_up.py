@@ -1,0 +1,128 @@
+"""Embeddings of synthetic people for the benchmarks of galleries: enrolled, returning, and strangers.
+
+Everybody is enrolled by two walks of day 0 in normal clothes and seen on day 1 in any of the three
+conditions, each time from a view drawn from eleven; nobody has two parts. Walks of 48 frames, noise
+level 1, are made once into a folder (11 CPU-ms each) and embedded once for each encoder (4 CPU-ms).
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from gaitid.encoders.base import Encoder
+from gaitid.records import SILHOUETTE, GaitSequence
+from gaitid.synthetic import CONDITIONS, VIEWS, Cohort, Item
+from training.corpus import Corpus
+from training.shards import Entry, Label, write_shard
+
+log = logging.getLogger("benchmarks")
+
+Vectors = NDArray[np.float32]
+
+SEED, FRAMES, WALKS = 6, 48, 2
+SHARD, BATCH = 250, 32
+
+
+@dataclass(frozen=True, slots=True)
+class Crowd:
+    """How many people have which part.
+
+    Attributes:
+        enrolled: In the gallery.
+        returning: Those of them who come back.
+        strangers: Others who come.
+        cohort: Others again, known to the site and not enrolled.
+    """
+
+    enrolled: int
+    returning: int
+    strangers: int
+    cohort: int
+
+
+CROWDS = {"validation": Crowd(2_000, 2_000, 2_000, 1_000), "test": Crowd(10_000, 2_000, 4_000, 1_000)}
+"""By the split of the people: settings are chosen on the first, figures reported of the second."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Embedded:
+    """Unit vectors (N, D) float32 of a split, by part; a person's walks side by side, people in one order."""
+
+    enrolled: Vectors
+    returning: Vectors
+    strangers: Vectors
+    cohort: Vectors
+
+
+def embedded(folder: Path, split: str, encoder: Encoder) -> Embedded:
+    """The embeddings of a split, made where they are not there yet."""
+    parts = {part: _vectors(folder / split / part, split, part, encoder) for part in Embedded.__slots__}
+    return Embedded(**parts)
+
+
+def _vectors(folder: Path, split: str, part: str, encoder: Encoder) -> Vectors:
+    kept = folder / f"{encoder.name}-{encoder.contract[:12]}.npz"
+    if not kept.exists():
+        found = _embed(encoder, _walks(folder, split, part))
+        np.savez(kept, vectors=found)
+    with np.load(kept) as file:
+        vectors: Vectors = file["vectors"]
+    return vectors
+
+
+def _walks(folder: Path, split: str, part: str) -> Corpus:
+    cv2.setNumThreads(1)
+    cohort = Cohort(SEED, split)
+    people = _people(split, part)
+    for start in range(people.start, people.stop, SHARD):
+        shard = folder / f"{start:06d}"
+        if not shard.exists():
+            items = _plan(part, people[start - people.start :][:SHARD])
+            count = write_shard(shard, _entries(cohort, items))
+            log.info("%s: %d walks", shard, count)
+    return Corpus(folder)
+
+
+def _people(split: str, part: str) -> range:
+    """Numbers of the people who have that part."""
+    crowd = CROWDS[split]
+    if part == "returning":
+        return range(crowd.returning)
+    first = {"enrolled": 0, "strangers": crowd.enrolled, "cohort": crowd.enrolled + crowd.strangers}[part]
+    return range(first, first + getattr(crowd, part))
+
+
+def _plan(part: str, people: Sequence[int]) -> list[Item]:
+    items = []
+    for person in people:
+        rng = np.random.default_rng((SEED, person))
+        views = rng.choice(VIEWS, WALKS, replace=False)
+        condition, view = str(rng.choice(CONDITIONS)), float(rng.choice(VIEWS))
+        if part == "enrolled":
+            items += [Item(person, 0, n, "nm", float(seen), FRAMES) for n, seen in enumerate(views)]
+        else:
+            items.append(Item(person, 1, 0, condition, view, FRAMES))
+    return items
+
+
+def _entries(cohort: Cohort, items: Sequence[Item]) -> Iterator[Entry]:
+    for item in items:
+        walk = item.make(cohort)
+        label = Label(walk.subject, str(item.session), item.number, item.condition, item.view)
+        yield Entry(label, walk.sequence(modalities=(SILHOUETTE,)))
+
+
+def _embed(encoder: Encoder, corpus: Corpus) -> Vectors:
+    found = []
+    for start in range(0, len(corpus), BATCH):
+        numbers = range(start, min(start + BATCH, len(corpus)))
+        walks = [GaitSequence({SILHOUETTE: corpus.silhouettes(i)}, corpus.times(i)) for i in numbers]
+        found += [one.vector for one in encoder.batch(walks)]
+    return np.stack(found)
