@@ -404,7 +404,11 @@ def test_a_renewal_reaches_the_engine_and_changes_no_answer(open_, fusion):
 
     def scores() -> list[tuple[str, float]]:
         decisions = [matcher.identify("g", embedding(seed), max_candidates=6) for seed in (2, 104, 999)]
-        return [(c.subject, round(c.score, 5)) for decision in decisions for c in decision.candidates]
+        return [
+            (c.subject, pytest.approx(c.score, abs=2e-6))
+            for decision in decisions
+            for c in decision.candidates
+        ]
 
     before, plain = scores(), dict(content)
     assert matcher.renew_templates("g") == 12
