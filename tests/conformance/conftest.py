@@ -1,4 +1,4 @@
-"""Indexes to judge: those of the registry, and those of each engine that can be had."""
+"""Indexes to judge: of the registry, ours when it is compressed, and of each engine that can be had."""
 
 from __future__ import annotations
 
@@ -6,19 +6,52 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from itertools import count
 
+import numpy as np
 import pytest
 
 from gaitid import registry
 from gaitid.gallery.engine import Engine, EngineIndex, connect
-from gaitid.gallery.index import Index
+from gaitid.gallery.faiss_index import FaissIndex
+from gaitid.gallery.index import Index, best, exact_scores
 from tests import engines
 
 _MARKS = {"milvus-lite": pytest.mark.slow, "pgvector": pytest.mark.slow, "milvus-server": pytest.mark.long}
 INDEXES = [
     *registry.names("indexes"),
+    "segmented",
     *(pytest.param(name, marks=_MARKS[name]) for name in engines.NAMES),
 ]
 _numbers = count(1)
+
+
+class Segmented(FaissIndex):
+    """The index of choice above its switch point, its candidates scored exactly, as a gallery does it."""
+
+    def __init__(self, dimension: int) -> None:
+        super().__init__(dimension, self._recall, exact_up_to=20, tail=16)
+        self._kept: dict[int, np.ndarray] = {}
+
+    def _recall(self, ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        ids = np.unique(ids)
+        rows = [self._kept[key] for key in ids.tolist()]
+        return ids, np.array(rows, np.float32).reshape(len(ids), self.dimension)
+
+    def add(self, ids: np.ndarray, vectors: np.ndarray) -> None:
+        before = self._kept
+        self._kept = {**before, **dict(zip(ids.tolist(), vectors, strict=False))}  # found as soon as added
+        try:
+            super().add(ids, vectors)
+        except BaseException:
+            self._kept = before
+            raise
+
+    def search(self, vectors: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+        near, _ = super().search(vectors, 8 * k + 64)
+        k = min(k, near.shape[1])
+        rows = [exact_scores(self._recall(ids)[1], probe) for ids, probe in zip(near, vectors, strict=True)]
+        found = [best(np.unique(ids), scores, k) for ids, scores in zip(near, rows, strict=True)]
+        ids = np.array([ids for ids, _ in found], np.int64).reshape(len(vectors), k)
+        return ids, np.array([scores for _, scores in found]).reshape(len(vectors), k)
 
 
 @pytest.fixture(scope="session")
@@ -43,6 +76,8 @@ def maker(connected) -> Iterator[Callable[[str], Callable[[int], Index]]]:
     with ExitStack() as stack:
 
         def of(name: str) -> Callable[[int], Index]:
+            if name == "segmented":
+                return Segmented
             if name not in engines.NAMES:
                 return registry.resolve("indexes", name)
             engine = connected(name)
