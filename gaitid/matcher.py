@@ -409,9 +409,13 @@ class LocalMatcher:
         try:
             settings, sealed = engine or EngineSettings(), keys is not None
             self._indexes = open_indexes(index, settings, self._store, sealed=sealed)
-            rows = self._store.galleries()
-            self._indexes.drop_others(rows)
-            self._galleries = {row.name: Gallery(self._store, row, self._indexes.of(row)) for row in rows}
+            try:
+                rows = self._store.galleries()
+                self._indexes.drop_others(rows)
+                self._galleries = {row.name: Gallery(self._store, row, self._indexes.of(row)) for row in rows}
+            except BaseException:
+                self._indexes.close()
+                raise
         except BaseException:
             self._store.close()
             raise
