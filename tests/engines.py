@@ -122,6 +122,8 @@ class MilvusServer:
         self._server.server_proc.kill()
         self._server.server_proc.wait(STOP_S)
         self._let_go()
+        for port in (self._server.listen_port, self._server.webservice_port):  # else it takes the next ones
+            _wait(lambda port=port: _is_free(port), HEALTH_S)
         self._start()
 
     def stop(self) -> None:
@@ -160,6 +162,16 @@ def running(name: str, folder: Path) -> Iterator[Postgres | MilvusServer | Milvu
         yield server
     finally:
         server.stop()
+
+
+def _is_free(port: int) -> bool:
+    """Also of connections that the system still remembers, up to a minute after their end."""
+    with socket.socket() as one:
+        try:
+            one.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
 
 
 def _wait(is_so: object, seconds: float) -> None:
