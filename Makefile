@@ -93,7 +93,7 @@ protos: $(VENV)-protos/.ready  ## generate gaitid/v1 from protos
 	$(VENV)-protos/bin/python protos/generate.py
 
 bench: $(VENV)/.dev  ## all benchmarks, results in benchmarks/results
-	@for script in benchmarks/*.py; do echo "== $$script"; $(VENV)/bin/python $$script || exit 1; done
+	@for script in benchmarks/*.py; do echo "== $$script"; PYTHONPATH=. $(VENV)/bin/python $$script || exit 1; done
 
 clean:  ## remove environments and outputs
 	rm -rf $(VENV) $(VENV)-protos $(VENV)-engines build dist out *.egg-info

@@ -19,32 +19,16 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
+from benchmarks.gallery import RESULTS, TEMPLATES, Ready, unit_vectors
 from gaitid.caller import calling
 from gaitid.evaluation.provenance import processor, provenance
 from gaitid.matcher import LocalMatcher
-from gaitid.records import Embedding, GaitSequence
-
-D, TEMPLATES = 256, 4
-RESULTS = Path(__file__).with_name("results")
-
-
-class Ready:
-    """Stands for an encoder; only ready embeddings are used here."""
-
-    name, modalities, min_frames, dimension, threshold, contract = "ready", ("silhouette",), 1, D, 0.5, "b"
-
-    def __call__(self, sequence: GaitSequence) -> Embedding:
-        """Not needed here."""
-        raise NotImplementedError
+from gaitid.records import Embedding
 
 
 def embeddings(count: int, seed: int) -> list[Embedding]:
     """Random embeddings."""
-    made: NDArray[np.float32] = np.random.default_rng(seed).standard_normal((count, D), dtype=np.float32)
-    return [Embedding(vector / np.linalg.norm(vector), "b") for vector in made]
+    return [Embedding(vector, Ready.contract) for vector in unit_vectors(count, seed)]
 
 
 def opened(directory: Path, *, recorded: bool = True, within_s: float = 1.0) -> LocalMatcher:

@@ -25,35 +25,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.gallery import RESULTS, TEMPLATES, Ready, unit_vectors
 from gaitid.evaluation.provenance import processor, provenance
 from gaitid.gallery.backup import back_up, restore, verify
 from gaitid.gallery.examination import examining
 from gaitid.gallery.keys import KeyRing
 from gaitid.matcher import LocalMatcher
-from gaitid.records import Embedding, EnrolmentCheck, GaitSequence
-
-D, TEMPLATES = 256, 4
-RESULTS = Path(__file__).with_name("results")
-
-
-class Ready:
-    """Stands for an encoder; only ready embeddings are used here."""
-
-    name, modalities, min_frames, dimension, threshold, contract = "ready", ("silhouette",), 1, D, 0.5, "b"
-
-    def __call__(self, sequence: GaitSequence) -> Embedding:
-        """Not needed here."""
-        raise NotImplementedError
-
-    def batch(self, sequences: object) -> list[Embedding]:
-        """Not needed here."""
-        raise NotImplementedError
-
-
-def unit_vectors(count: int) -> NDArray[np.float32]:
-    """(count, D) float32, norm 1."""
-    made = np.random.default_rng(0).standard_normal((count, D), dtype=np.float32)
-    return made / np.linalg.norm(made, axis=1, keepdims=True)
+from gaitid.records import Embedding, EnrolmentCheck
 
 
 def summary(values: list[float]) -> dict[str, float]:

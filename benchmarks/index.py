@@ -35,33 +35,18 @@ import faiss
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.gallery import RESULTS, TEMPLATES, D, Ready
 from gaitid.evaluation.provenance import provenance
 from gaitid.matcher import LocalMatcher
-from gaitid.records import Embedding, EnrolmentCheck, GaitSequence, Quality
+from gaitid.records import Embedding, EnrolmentCheck, Quality
 
-D, TEMPLATES = 256, 4
 FPIR = 0.01
-RESULTS = Path(__file__).with_name("results")
 CHUNK = 25_000
 """Subjects made, or enrolled, at once."""
 
 Vectors = NDArray[np.float32]
 Ask = Callable[[Vectors], NDArray[np.int64]]
 """Ids of the rows (1, K) that are near a probe (1, D)."""
-
-
-class Ready:
-    """Stands for an encoder; only ready embeddings are used here."""
-
-    name, modalities, min_frames, dimension, threshold, contract = "ready", ("silhouette",), 1, D, 0.5, "b"
-
-    def __call__(self, sequence: GaitSequence) -> Embedding:
-        """Not needed here."""
-        raise NotImplementedError
-
-    def batch(self, sequences: object) -> list[Embedding]:
-        """Not needed here."""
-        raise NotImplementedError
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from gaitid.records import Embedding
+
 DIMENSION = 48
 _SPREAD = 1 / np.sqrt(1 + np.arange(DIMENSION) / 6)
 _KINDS = 0.35 * np.random.default_rng(5).standard_normal((8, DIMENSION)) * _SPREAD
@@ -21,3 +23,18 @@ def people(count: int, walks: int, seed: int) -> np.ndarray:
 def names(count: int, walks: int) -> list[str]:
     """The owner of each of those walks."""
     return [f"s{n:05}" for n in range(count) for _ in range(walks)]
+
+
+class Ready:
+    """Stands for an encoder; all probes are ready embeddings."""
+
+    name, modalities, min_frames, dimension, threshold = "ready", ("silhouette",), 5, DIMENSION, 0.9
+    contract = "c0ffee"
+
+    def __call__(self, sequence):
+        raise AssertionError("no sequence is embedded here")
+
+
+def embedding(seed: int) -> Embedding:
+    """Of one made-up person, as `Ready` gives it."""
+    return Embedding(people(1, 1, seed)[0], Ready.contract)

@@ -26,7 +26,7 @@ from typing import Any
 
 from gaitid.errors import ConfigError, StoreCorrupt, StoreError
 from gaitid.gallery import failpoints
-from gaitid.gallery.schema import FAILURES, check_health, take_lock, typed
+from gaitid.gallery.schema import FAILURES, check_health, force, take_lock, typed
 from gaitid.gallery.store import DATABASE, IDENTITY, LOCK, Store
 from gaitid.records import Backup
 
@@ -79,14 +79,14 @@ def publish(fresh: Path) -> Backup:
     with _created(fresh / MANIFEST) as file:
         file.write((json.dumps(manifest, indent=1) + "\n").encode())
     for path in fresh.iterdir():
-        _force(path)
-    _force(fresh)
+        force(path)
+    force(fresh)
     stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(now))
     final = fresh.with_name(f"gaitid-{stamp}-{secrets.token_hex(3)}")
     failpoints.reached("before backup rename")
     fresh.rename(final)
     failpoints.reached("after backup rename")
-    _force(final.parent)
+    force(final.parent)
     return _described(final.name, manifest)
 
 
@@ -134,7 +134,7 @@ def restore(backup: Path, directory: Path) -> Backup:
                 raise _not_whole(backup, f"{name} changed while it was copied")
             failpoints.reached("before restore rename")
             fresh.rename(directory / name)
-            _force(directory)
+            force(directory)
         return found
     except OSError as error:
         raise typed(error, directory) from error
@@ -238,11 +238,3 @@ def _created(path: Path) -> Iterator[Any]:
     """A new file that only its owner may read."""
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb") as file:
         yield file
-
-
-def _force(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

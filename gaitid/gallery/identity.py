@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 
 from gaitid.errors import InputError, StoreCorrupt, StoreError
 from gaitid.gallery import failpoints
+from gaitid.gallery.schema import force
 from gaitid.gallery.store import IDENTITY
 from gaitid.records import AuditHead, ErasureReceipt
 
@@ -94,10 +95,6 @@ def _make(path: Path) -> None:
         except FileExistsError:
             return
         failpoints.reached("after identity link")
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        force(path.parent)
     finally:
         fresh.unlink()

@@ -13,6 +13,7 @@ from gaitid.errors import ConfigError, EngineError, UnknownName
 from gaitid.gallery.engine import Engine, EngineIndex, EngineSettings, connect
 from gaitid.gallery.index import Fetch, Index
 from gaitid.gallery.rows import GalleryRow
+from gaitid.gallery.schema import force
 from gaitid.gallery.store import Store
 from gaitid.settings import load
 
@@ -174,8 +175,4 @@ def record(directory: Path, name: str, engine: EngineSettings) -> None:
         file.flush()
         os.fsync(file.fileno())
     fresh.replace(path)
-    folder = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    force(directory)

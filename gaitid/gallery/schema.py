@@ -271,6 +271,15 @@ def _run_migrations(db: sqlite3.Connection, start: int, end: int) -> None:
             db.execute(statement)
 
 
+def force(path: Path) -> None:
+    """Bring a file, or the names in a folder, to the disk."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 def typed(error: BaseException, path: Path) -> BaseException:
     """The gaitid error of a failure of SQLite or of the file system; others stay what they are."""
     if not isinstance(error, FAILURES):

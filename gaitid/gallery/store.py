@@ -644,8 +644,7 @@ class Store:
             return rows, self._projections.of(gallery)
 
         rows, known = self._commit(_Task(read, lambda _: None, erases=False))
-        plain = self._sealing.unsealed(gallery.key, gallery.contract, [row[:4] for row in rows])
-        stored = np.frombuffer(b"".join(plain), "<f4").astype(np.float32).reshape(len(rows), -1)
+        stored = self._unsealed(gallery, [row[:4] for row in rows])
         vectors = under(stored, [row[16] for row in rows], known, 0)
         return SubjectExport(
             gallery.name,

@@ -302,9 +302,12 @@ def test_a_restored_older_state_is_told_by_the_mark(store, keys, tmp_path):
 
 def test_the_newest_state_restored_passes_the_mark(store, keys, tmp_path):
     folder = tmp_path / "backups" / back_up(store, tmp_path / "backups").name
+    before = facts(store)
     store.close()
     restore(folder, tmp_path / "again")
-    Store(tmp_path / "again", keys, mark=tmp_path / "mark").close()
+    again = Store(tmp_path / "again", keys, mark=tmp_path / "mark")
+    assert facts(again) == before
+    again.close()
 
 
 @pytest.mark.parametrize("version", range(1, SCHEMA))

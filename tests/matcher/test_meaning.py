@@ -15,17 +15,7 @@ from gaitid.records import (
     Outcome,
     Suspicion,
 )
-from tests.strangers import DIMENSION, people
-
-
-class Ready:
-    """Stands for an encoder; all probes are ready embeddings."""
-
-    name, modalities, min_frames, dimension, threshold = "ready", ("silhouette",), 5, DIMENSION, 0.9
-    contract = "c0ffee"
-
-    def __call__(self, sequence):
-        raise AssertionError("no sequence is embedded here")
+from tests.strangers import Ready, people
 
 
 def embeddings(count: int, seed: int) -> list[Embedding]:

@@ -13,24 +13,10 @@ from gaitid.errors import DecisionNotFound, InputError, SubjectHeld, SubjectNotF
 from gaitid.gallery import identity
 from gaitid.gallery.keys import KeyRing
 from gaitid.matcher import LocalMatcher
-from gaitid.records import AuditAction, Embedding, OperatingPoint, Outcome, Terms, Verdict
-from tests.strangers import DIMENSION, people
+from gaitid.records import AuditAction, OperatingPoint, Outcome, Terms, Verdict
+from tests.strangers import Ready, embedding
 
 POINT = OperatingPoint(0.5, 0.1, margin=0.01)
-
-
-class Ready:
-    """Stands for an encoder; all probes are ready embeddings."""
-
-    name, modalities, min_frames, dimension, threshold = "ready", ("silhouette",), 5, DIMENSION, 0.9
-    contract = "c0ffee"
-
-    def __call__(self, sequence):
-        raise AssertionError("no sequence is embedded here")
-
-
-def embedding(seed: int) -> Embedding:
-    return Embedding(people(1, 1, seed)[0], Ready.contract)
 
 
 @pytest.fixture

@@ -10,25 +10,11 @@ import pytest
 
 from gaitid.errors import InputError, SubjectHeld, SubjectNotFound
 from gaitid.matcher import LocalMatcher
-from gaitid.records import Embedding, Fusion, Outcome, Terms
+from gaitid.records import Fusion, Outcome, Terms
 from gaitid.server import app
-from tests.strangers import DIMENSION, people
+from tests.strangers import Ready, embedding
 
 CONSENT = Terms("consent", "door of house 4", "form 2026-17", 2_000_000_000.0)
-
-
-class Ready:
-    """Stands for an encoder; all probes are ready embeddings."""
-
-    name, modalities, min_frames, dimension, threshold = "ready", ("silhouette",), 5, DIMENSION, 0.9
-    contract = "c0ffee"
-
-    def __call__(self, sequence):
-        raise AssertionError("no sequence is embedded here")
-
-
-def embedding(seed: int) -> Embedding:
-    return Embedding(people(1, 1, seed)[0], Ready.contract)
 
 
 @pytest.fixture
