@@ -13,6 +13,7 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -61,6 +62,18 @@ def load_average(recipe: Recipe, folder: Path) -> tuple[torch.nn.Module, int]:
     return network.eval(), state["step"]
 
 
+def halved(network: torch.nn.Module) -> dict[str, NDArray[Any]]:
+    """The tensors that ship, matrices in half precision; the network gets the rounded numbers.
+
+    Half the size, and everything that is measured afterwards is measured with what ships.
+    """
+    tensors = {
+        name: value.half() if value.dim() > 1 else value for name, value in network.state_dict().items()
+    }
+    network.load_state_dict(tensors)
+    return {name: value.numpy() for name, value in tensors.items()}
+
+
 def commit() -> str:
     """Of the code that runs."""
     found = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=True)
@@ -81,6 +94,7 @@ def pack(recipe: Recipe, run: Path, test: Corpus, target: Path, story: Story) ->
     architecture = recipe.network.name
     kind = ARCHITECTURES[architecture]
     network, step = load_average(recipe, run)
+    tensors = halved(network)
     validation = Corpus(recipe.data.validation)
     scores = impostor_scores(validation, embedder(architecture, network, validation))
     clip, times = test.reader(kind.modality)(0), test.times(0)
@@ -112,7 +126,6 @@ def pack(recipe: Recipe, run: Path, test: Corpus, target: Path, story: Story) ->
             "across sessions, views and conditions",
         ),
     )
-    tensors = {name: value.numpy() for name, value in network.state_dict().items()}
     golden = weights.Golden(clip, times, embed(architecture, network, [clip], [times])[0])
     target.parent.mkdir(parents=True, exist_ok=True)
     return weights.save(target, card, tensors, golden)

@@ -40,21 +40,22 @@ def strider(tensors: Tensors, arguments: Mapping[str, Any]) -> Forward:
     stem = _Window(tensors["stem.1.weight"])
     after = _affine(tensors, "stem.3")
     frame, enter, middle, leave = (_layer(tensors, name) for name in ("frame", "enter", "middle", "leave"))
+    later = [_layer(tensors, f"later.{i}") for i in range(_later(tensors))]
     residual = middle.outputs == enter.outputs
     part_weights = _floats(tensors["part_weights"])
-    motion = _motion(tensors) if "motion.mix.weight" in tensors else None
     finish = _finish(tensors)
 
     def forward(clip: Floats) -> Floats:
         seen = _leaky(_halved(stem(_unshuffled(clip))) * after[0] + after[1])
         seen = frame(seen)  # (T, 16, 11, C)
+        for layer in later:
+            seen = seen + layer(_exchanged(seen))
         x = enter(_statistics(seen)[None])
         x = x + middle(x) if residual else middle(x)
         x = leave(x)[0]
         rows = x.mean(1) + x.max(1)
         bands = rows.reshape(len(part_weights), -1, rows.shape[1]).mean(1)
-        wide = np.matmul(bands[:, None], part_weights).ravel()
-        return finish(wide if motion is None else np.concatenate([wide, motion(seen)]))
+        return finish(np.matmul(bands[:, None], part_weights).ravel())
 
     return forward
 
@@ -91,16 +92,14 @@ def _strider_arguments(tensors: Tensors) -> dict[str, Any]:
     """What `strider.StriderNet` was built with, as its tensors tell."""
     wide = [tensors[f"{name}.0.weight"].shape[0] for name in ("enter", "middle", "leave")]
     parts, _, dimension = tensors["part_weights"].shape
-    rows = tensors.get("motion.row_weights", np.zeros((0, 0, 32)))
     return {
         "stem": tensors["stem.1.weight"].shape[0],
         "frame": tensors["frame.0.weight"].shape[0],
+        "later": _later(tensors),
         "trunk": wide,
         "parts": parts,
         "part_dimension": dimension,
         "projection": _projection(tensors),
-        "motion": [tensors[f"motion.layers.{i}.0.weight"].shape[0] for i in range(_motion_layers(tensors))],
-        "motion_dimension": rows.shape[2],
     }
 
 
@@ -127,34 +126,32 @@ def _projection(tensors: Tensors) -> int:
     return len(tensors["projection.weight"]) if "projection.weight" in tensors else 0
 
 
-def _motion_layers(tensors: Tensors) -> int:
-    return len({name.split(".")[2] for name in tensors if name.startswith("motion.layers.")})
+def _later(tensors: Tensors) -> int:
+    return len({name.split(".")[1] for name in tensors if name.startswith("later.")})
 
 
 class _Window:
-    """A 3x3 convolution with a border of zeros, (N, H, W, I) -> (N, H', W', O)."""
+    """A 3x3 convolution with a border of zeros, (N, H, W, I) -> (N, H, W, O)."""
 
-    def __init__(self, weight: NDArray[Any], bias: Floats | None = None, stride: int = 1) -> None:
+    def __init__(self, weight: NDArray[Any], bias: Floats | None = None) -> None:
         self.outputs, inputs = weight.shape[:2]
         self._matrix = np.ascontiguousarray(
             _floats(weight).transpose(2, 3, 1, 0).reshape(9 * inputs, self.outputs)
         )
-        self._bias, self._stride = bias, stride
+        self._bias = bias
 
     def __call__(self, x: Floats) -> Floats:
         count, height, width, channels = x.shape
-        step = self._stride
-        rows, columns = (height - 1) // step + 1, (width - 1) // step + 1
         padded = np.zeros((count, height + 2, width + 2, channels), np.float32)
         padded[:, 1:-1, 1:-1] = x
-        windows = np.empty((count, rows, columns, 9, channels), np.float32)
+        windows = np.empty((count, height, width, 9, channels), np.float32)
         for place in range(9):
             y, left = divmod(place, 3)
-            windows[..., place, :] = padded[:, y : y + height : step, left : left + width : step]
+            windows[..., place, :] = padded[:, y : y + height, left : left + width]
         made: Floats = windows.reshape(-1, len(self._matrix)) @ self._matrix
         if self._bias is not None:
             made += self._bias
-        return made.reshape(count, rows, columns, self.outputs)
+        return made.reshape(count, height, width, self.outputs)
 
 
 class _Layer(_Window):
@@ -164,9 +161,9 @@ class _Layer(_Window):
         return _leaky(super().__call__(x))
 
 
-def _layer(tensors: Tensors, name: str, stride: int = 1) -> _Layer:
+def _layer(tensors: Tensors, name: str) -> _Layer:
     scale, shift = _affine(tensors, f"{name}.1")
-    return _Layer(_floats(tensors[f"{name}.0.weight"]) * scale[:, None, None, None], shift, stride)
+    return _Layer(_floats(tensors[f"{name}.0.weight"]) * scale[:, None, None, None], shift)
 
 
 def _affine(tensors: Tensors, name: str) -> tuple[Floats, Floats]:
@@ -186,30 +183,6 @@ def _finish(tensors: Tensors) -> Forward:
         return vector if projection is None else _unit(vector @ projection)
 
     return finish
-
-
-def _motion(tensors: Tensors) -> Forward:
-    """`strider`'s motion path: (T, 16, 11, C) -> (8 D,)."""
-    layers = [_layer(tensors, f"motion.layers.{i}", 1 if i else 2) for i in range(_motion_layers(tensors))]
-    mix, bias = _floats(tensors["motion.mix.weight"]).T, _floats(tensors["motion.mix.bias"])
-    row_weights = _floats(tensors["motion.row_weights"])
-
-    def forward(seen: Floats) -> Floats:
-        x = layers[0](seen)
-        for layer in layers[1:]:
-            x = layer(_exchanged(x))
-        rows = x.mean(2) + x.max(2)  # (T, 8, C)
-        none = np.zeros_like(rows[:1])
-        around = np.concatenate(
-            [np.concatenate([none, rows[:-1]]), rows, np.concatenate([rows[1:], none])], axis=2
-        )
-        rows = rows + _leaky(around @ mix + bias)
-        mean = rows.mean(0)
-        spread = np.sqrt((np.square(rows).mean(0) - np.square(mean)).clip(0) + np.float32(_SPREAD))
-        moments = np.concatenate([rows.max(0), mean, spread], axis=1)
-        return _floats(np.matmul(moments[:, None], row_weights).ravel())
-
-    return forward
 
 
 def _exchanged(x: Floats) -> Floats:

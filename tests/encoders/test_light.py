@@ -16,7 +16,7 @@ CASES = {
     "strider": ("strider", SMALL),
     "strider, one part for two rows, no projection": ("strider", {**SMALL, "parts": 8, "projection": 0}),
     "strider, no residual": ("strider", {**SMALL, "trunk": [8, 10, 8]}),
-    "strider with motion": ("strider", {**SMALL, "motion": [8, 12, 8], "motion_dimension": 5}),
+    "strider with later layers": ("strider", {**SMALL, "later": 2}),
     "stickman": ("stickman", TIME),
     "stickman, other dilations": ("stickman", {**TIME, "dilations": [1, 3], "projection": 0}),
     "stickman3d": ("stickman3d", {**TIME, "features": 11}),
@@ -47,7 +47,7 @@ def test_it_gives_what_torch_gives(name, arguments, frames):
     ("name", "arguments", "lie"),
     [
         ("strider", SMALL, {"projection": 8}),
-        ("strider", SMALL, {"motion": [4]}),
+        ("strider", SMALL, {"later": 1}),
         ("strider", SMALL, {"trunk": [8, 8, 8]}),
         ("strider", SMALL, {"depth": 3}),
         ("stickman", TIME, {"width": 9}),
