@@ -47,6 +47,7 @@ def test_a_run_becomes_an_encoder(tmp_path: Path, shards, heldout, network, stre
     assert list(told.scores) == sorted(told.scores)
     average, step = pack.load_average(recipe, tmp_path / "run")
     assert step == 2
+    pack.halved(average)
     frames = test.silhouettes(1) if stream == SILHOUETTE else test.skeletons(1)
     vector = networks.embed(network.name, average, [frames], [test.times(1)])[0]
     sequence = GaitSequence({stream: frames}, test.times(1))
