@@ -345,7 +345,7 @@ def test_doctor(gaitid, extracted, tmp_path):
     gaitid("enrol", "slim", extracted[0], "--data", tmp_path / "data", "--create-gallery")
     status, out, _ = gaitid("doctor", "--data", tmp_path / "data")
     assert status == 0
-    assert "galleries: 1, 0 of them calibrated" in out
+    assert "galleries: 1, 1 of them calibrated" in out
     assert "templates: 1, 0 of them sealed" in out
     (tmp_path / "data" / "gaitid.identity.1.2").write_bytes(b"left by a crash")
     status, out, _ = gaitid("doctor", "--data", tmp_path / "data", "--mark-file", tmp_path / "mark")
