@@ -89,7 +89,9 @@ class StriderNet(nn.Module):
         count, frames, height, width = silhouettes.shape
         x = silhouettes.reshape(-1, 1, height, width)
         seen = self.frame(self.stem(x))  # (N * T, C, H/4, W/4)
-        valid = _valid(silhouettes, lengths)
+        if lengths is not None and bool((lengths == frames).all()):
+            lengths = None  # nothing is padding
+        valid = None if lengths is None else _valid(seen, frames, lengths)
         for layer in self.later:
             seen = seen + layer(_exchange(seen, count, valid))
         x = _statistics(seen.reshape(count, frames, *seen.shape[1:]), lengths)  # (N, 5 C, H/4, W/4)
@@ -103,12 +105,9 @@ class StriderNet(nn.Module):
         return torch.einsum("ncp,pcd->npd", bands, self.part_weights).flatten(1)
 
 
-def _valid(silhouettes: Tensor, lengths: Tensor | None) -> Tensor | None:
-    """(N, T) one for frames and zero for padding; None where nothing is padding."""
-    frames = silhouettes.shape[1]
-    if lengths is None or bool((lengths == frames).all()):
-        return None
-    return (torch.arange(frames, device=silhouettes.device) < lengths[:, None]).to(silhouettes.dtype)
+def _valid(like: Tensor, frames: int, lengths: Tensor) -> Tensor:
+    """(N, T) one for frames and zero for padding, on the device and in the type of `like`."""
+    return (torch.arange(frames, device=like.device) < lengths[:, None]).to(like.dtype)
 
 
 def _exchange(x: Tensor, count: int, valid: Tensor | None) -> Tensor:
@@ -122,9 +121,9 @@ def _exchange(x: Tensor, count: int, valid: Tensor | None) -> Tensor:
     return mixed.flatten(0, 1).contiguous(memory_format=torch.channels_last)
 
 
-def _layer(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:
+def _layer(inputs: int, outputs: int) -> nn.Sequential:
     return nn.Sequential(
-        nn.Conv2d(inputs, outputs, 3, stride, padding=1, bias=False),
+        nn.Conv2d(inputs, outputs, 3, padding=1, bias=False),
         nn.BatchNorm2d(outputs),
         nn.LeakyReLU(0.01, inplace=True),
     )
@@ -135,9 +134,9 @@ def _statistics(x: Tensor, lengths: Tensor | None) -> Tensor:
 
     Args:
         x: (N, T, C, H, W).
-        lengths: (N,) valid frames, or None.
+        lengths: (N,) valid frames; None when all are.
     """
-    if lengths is None or bool((lengths == x.shape[1]).all()):
+    if lengths is None:
         return _pool(x)
     parts = [_pool(one[None, :length]) for one, length in zip(x, lengths.tolist(), strict=True)]
     return torch.cat(parts)

@@ -158,6 +158,11 @@ def test_a_larger_network_starts_from_a_smaller_one(recipe: Recipe):
     assert "stem.1.weight" not in new
     torch.testing.assert_close(large.enter[0].weight[:8], small.enter[0].weight, rtol=0, atol=0)
     torch.testing.assert_close(large.enter[0].weight[8:], own[8:], rtol=0, atol=0)
+    longer = trainer.Run(replace(recipe, network=Network("strider", {**SMALL, "projection": 20})), 4).network
+    assert trainer.grow(longer, small.state_dict()) == ["projection.weight"]
+    clips = torch.rand(2, 5, 64, 44)
+    with torch.inference_mode():
+        torch.testing.assert_close(longer.eval().wide(clips), small.eval().wide(clips))
 
 
 def test_the_held_out_people_are_watched(tmp_path: Path, recipe: Recipe):
