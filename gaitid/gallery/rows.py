@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gaitid.gallery.policy import Policy
 from gaitid.gallery.space import Space
-from gaitid.records import Fusion, Normalisation, Origin, Quality, Terms
+from gaitid.records import Fusion, Normalisation, Origin, Quality, Reason, Terms
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,3 +83,15 @@ class Change:
     at: float
     pseudonyms: tuple[bytes, ...] = ()
     traces: tuple[bytes, ...] = ()
+
+
+def quality_of(text: str) -> Quality:
+    """The quality of a stored text."""
+    fields = json.loads(text)
+    return Quality(**{**fields, "reasons": tuple(map(Reason, fields.get("reasons", ())))})
+
+
+def terms_of(row: Sequence[Any]) -> Terms:
+    """The terms of legal_basis, purpose, reference, expires_at, legal_hold as stored."""
+    legal_basis, purpose, reference, expires_at, legal_hold = row
+    return Terms(legal_basis, purpose, reference, expires_at, bool(legal_hold))

@@ -23,15 +23,12 @@ import os
 import secrets
 import sqlite3
 import time
-from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
-from contextvars import Context, copy_context
-from dataclasses import asdict, astuple, dataclass, field
+from contextlib import contextmanager
+from dataclasses import asdict, astuple
 from functools import partial
 from pathlib import Path
-from threading import Lock
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,7 +36,6 @@ from numpy.typing import NDArray
 from gaitid.caller import current
 from gaitid.errors import (
     DecisionNotFound,
-    GaitIdError,
     GalleryExists,
     GalleryNotFound,
     MissingDependency,
@@ -53,13 +49,14 @@ from gaitid.gallery import failpoints
 from gaitid.gallery.audit import MOST_WAITING, Audit, Flusher, Head, Note, broken, check_chain
 from gaitid.gallery.calibration import ScoreLaw
 from gaitid.gallery.cohorts import Cohort, Cohorts
+from gaitid.gallery.commits import Commits
 from gaitid.gallery.mark import Mark, Seen
 from gaitid.gallery.mark import check as check_mark
 from gaitid.gallery.policy import Policy, described
 from gaitid.gallery.projection import Projection
 from gaitid.gallery.projections import Known, Projections, under
 from gaitid.gallery.readers import Readers
-from gaitid.gallery.rows import Change, Contents, GalleryRow, Sample
+from gaitid.gallery.rows import Change, Contents, GalleryRow, Sample, quality_of, terms_of
 from gaitid.gallery.schema import corrupt, open_database, take_lock, typed
 from gaitid.gallery.sealing import Sealing, sealed
 from gaitid.gallery.space import Space
@@ -71,8 +68,6 @@ from gaitid.records import (
     Fusion,
     OperatingPoint,
     Origin,
-    Quality,
-    Reason,
     SubjectExport,
     Template,
     Terms,
@@ -82,8 +77,6 @@ from gaitid.records import (
 if TYPE_CHECKING:  # cryptography is imported by those who use keys
     from gaitid.gallery.keys import DataKey, KeyRing
 
-T = TypeVar("T")
-
 DATABASE, LOCK, IDENTITY = "gaitid.db", "gaitid.lock", "gaitid.identity"
 _PAGE = 10_000
 """Entries of the audit trail read at once; changes go on in between."""
@@ -91,8 +84,6 @@ _PAGE = 10_000
 _PAGES, _PAUSE_S = 256, 0.001
 """Pages (of 4 KiB) copied while changes wait, and how long the copy then waits for them, seconds."""
 
-_COUNT = "UPDATE state SET changes = changes + 1 RETURNING changes"
-_COUNT_MARKED = "UPDATE state SET changes = changes + 1, marked = changes + 1 RETURNING changes"
 _OWNED = " FROM templates t JOIN subjects s ON s.id = t.subject WHERE "
 _PEOPLE = "SELECT id, name, enrolled_at, pseudonym FROM subjects WHERE gallery = ?"
 _OWNERS = "SELECT t.id, t.subject" + _OWNED + "s.gallery = ? ORDER BY t.id"
@@ -123,17 +114,6 @@ _TEXTS = tuple(
 _DRAWN = (  # by Knuth's multiplicative hash of their keys
     "s.id IN (SELECT id FROM subjects WHERE gallery = ? ORDER BY id * 2654435761 % 4294967296 LIMIT ?)"
 )
-
-
-@dataclass(slots=True, eq=False)
-class _Task(Generic[T]):
-    change: Callable[[], T]
-    then: Callable[[T], None]
-    erases: bool
-    context: Context = field(default_factory=copy_context)  # the audit trail asks who called
-    result: list[T] = field(default_factory=list)
-    error: BaseException | None = None
-    done: bool = False
 
 
 class Store:
@@ -173,9 +153,6 @@ class Store:
             )
         self.directory = Path(directory)
         self._path = self.directory / DATABASE
-        self._mutex = Lock()
-        self._waiting: deque[_Task[Any]] = deque()
-        self._closed = False
         self._mark: Mark | None = None
         self._flusher = Flusher(self._flush, audit_within_s) if audit_within_s > 0 else None
         self._lock_file = take_lock(self.directory / LOCK)
@@ -185,6 +162,7 @@ class Store:
             try:
                 self._audit = Audit(self._db)
                 self._mark = None if mark is None else self._marked(mark)
+                self._commits = Commits(self._db, self._path, self._audit, self._mark)
                 self._sealing = Sealing(self._db, keys)
                 self._projections = Projections(self._db, self._sealing)
                 self._cohorts = Cohorts(self._db, self._sealing)
@@ -205,12 +183,11 @@ class Store:
         if self._flusher is not None:
             self._flusher.close()
         try:
-            if not self._closed:
+            if not self._commits.closed:
                 self._flush()
         finally:
-            with self._mutex:
-                if not self._closed:
-                    self._closed = True
+            with self._commits.mutex:
+                if self._commits.close():
                     self._close_files()
                     os.close(self._lock_file)
 
@@ -229,19 +206,18 @@ class Store:
     @property
     def name(self) -> str:
         """What tells this store from all others, its copies excepted; 32 hexadecimal digits."""
-        with self._mutex:
-            ((name,),) = self._read("SELECT name FROM state")
+        with self._commits.mutex:
+            ((name,),) = self._commits.read("SELECT name FROM state")
         return bytes(name).hex()
 
     def check_open(self) -> None:
         """Raise `StoreError` after `close`."""
-        if self._closed:
-            raise StoreError(f"the store at {self.directory} is closed", "an open one", "open it again")
+        self._commits.check_open()
 
     def galleries(self) -> list[GalleryRow]:
         """All galleries, by name."""
-        with self._mutex:
-            rows = self._read(
+        with self._commits.mutex:
+            rows = self._commits.read(
                 "SELECT id, name, encoder, contract, dimension, fusion, created_at FROM galleries"
                 " ORDER BY name"
             )
@@ -264,21 +240,21 @@ class Store:
             GalleryNotFound: The gallery was deleted.
             StoreCorrupt: A vector does not have the gallery's dimension.
         """
-        with self._mutex:
-            states = self._read(
+        with self._commits.mutex:
+            states = self._commits.read(
                 "SELECT revision, threshold, review_band, target_fmr, target_fpir, margin, max_matches, law"
                 " FROM galleries g LEFT JOIN calibrations c ON c.gallery = g.id AND c.contract = g.contract"
                 " WHERE g.id = ?",
                 gallery.key,
             )
             if not vectors:  # one name for all templates of a subject: half the memory
-                people = {row[0]: row[1:] for row in self._read(_PEOPLE, gallery.key)}
-                rows = [(key, *people[subject]) for key, subject in self._read(_OWNERS, gallery.key)]
+                people = {row[0]: row[1:] for row in self._commits.read(_PEOPLE, gallery.key)}
+                rows = [(key, *people[subject]) for key, subject in self._commits.read(_OWNERS, gallery.key)]
             elif most_subjects is None:
-                rows = self._read(_TEMPLATES + "s.gallery = ? ORDER BY t.id", gallery.key)
+                rows = self._commits.read(_TEMPLATES + "s.gallery = ? ORDER BY t.id", gallery.key)
             else:
-                rows = self._read(_TEMPLATES + _DRAWN + " ORDER BY t.id", gallery.key, most_subjects)
-            terms = self._read(
+                rows = self._commits.read(_TEMPLATES + _DRAWN + " ORDER BY t.id", gallery.key, most_subjects)
+            terms = self._commits.read(
                 "SELECT name, legal_basis, purpose, reference, expires_at, legal_hold FROM subjects"
                 " WHERE gallery = ? AND (legal_basis <> '' OR purpose <> '' OR reference <> ''"
                 " OR expires_at IS NOT NULL OR legal_hold)",
@@ -339,7 +315,7 @@ class Store:
 
     def settle(self) -> None:
         """Wait until the changes that are committed now have been followed by their projections."""
-        with self._mutex:
+        with self._commits.mutex:
             return
 
     def _unsealed(self, gallery: GalleryRow, rows: list[Any]) -> NDArray[np.float32]:
@@ -385,7 +361,7 @@ class Store:
                 self._keep_law(made, law)
             return made
 
-        return self._commit(_Task(change, lambda _: None, erases=False))
+        return self._commits.run(change)
 
     def set_rule(self, gallery: GalleryRow, rule: OperatingPoint, then: Callable[[Change], None]) -> Change:
         """Set the operating point.
@@ -404,7 +380,7 @@ class Store:
             self._note(AuditAction.SET_OPERATING_POINT, gallery, revision, detail=described(rule))
             return Change(np.empty(0, np.int64), revision, time.time())
 
-        return self._commit(_Task(change, then, erases=False))
+        return self._commits.run(change, then)
 
     def set_law(self, gallery: GalleryRow, law: ScoreLaw, then: Callable[[Change], None]) -> Change:
         """Set the calibration, of plain or of normalised scores.
@@ -423,7 +399,7 @@ class Store:
             )
             return Change(np.empty(0, np.int64), revision, time.time())
 
-        return self._commit(_Task(change, then, erases=False))
+        return self._commits.run(change, then)
 
     def set_cohort(
         self, gallery: GalleryRow, cohort: Cohort, generation: int, then: Callable[[Change], None]
@@ -445,7 +421,7 @@ class Store:
             self._note(AuditAction.NORMALISE, gallery, revision, count=info.cohort, detail=found)
             return Change(np.empty(0, np.int64), revision, time.time())
 
-        return self._commit(_Task(change, then, erases=True))
+        return self._commits.run(change, then, erases=True)
 
     def forget_cohort(self, gallery: GalleryRow, then: Callable[[Change], None]) -> Change:
         """Erase the cohort: scores are plain again.
@@ -460,7 +436,7 @@ class Store:
             self._note(AuditAction.STOP_NORMALISING, gallery, revision)
             return Change(np.empty(0, np.int64), revision, time.time())
 
-        return self._commit(_Task(change, then, erases=True))
+        return self._commits.run(change, then, erases=True)
 
     def delete_gallery(self, gallery: GalleryRow, then: Callable[[None], None]) -> None:
         """Erase a gallery with all its subjects.
@@ -483,7 +459,7 @@ class Store:
             self._db.execute("DELETE FROM galleries WHERE id = ?", (gallery.key,))
             self._note(AuditAction.DELETE_GALLERY, gallery, revision, count=count)
 
-        self._commit(_Task(change, then, erases=True))
+        self._commits.run(change, then, erases=True)
 
     def add_subject(
         self, gallery: GalleryRow, name: str, samples: Sequence[Sample], then: Callable[[Change], None]
@@ -502,7 +478,7 @@ class Store:
             ids, pseudonym = self._insert_subject(gallery, name, samples, now, revision)
             return Change(ids, revision, now, (pseudonym,))
 
-        return self._commit(_Task(change, then, erases=False))
+        return self._commits.run(change, then)
 
     def add_templates(
         self, gallery: GalleryRow, name: str, samples: Sequence[Sample], then: Callable[[Change], None]
@@ -526,7 +502,7 @@ class Store:
             self._note(AuditAction.ADD_SAMPLES, gallery, revision, pseudonym, len(ids))
             return Change(ids, revision, now, (pseudonym,))
 
-        return self._commit(_Task(change, then, erases=False))
+        return self._commits.run(change, then)
 
     def add_subjects(
         self,
@@ -552,7 +528,7 @@ class Store:
             ids = np.concatenate([np.empty(0, np.int64), *(ids for ids, _ in made)])
             return Change(ids, revision, now, tuple(pseudonym for _, pseudonym in made))
 
-        return self._commit(_Task(change, then, erases=False))
+        return self._commits.run(change, then)
 
     def set_terms(
         self, gallery: GalleryRow, name: str, terms: Terms, then: Callable[[Change], None]
@@ -579,7 +555,7 @@ class Store:
             self._note(AuditAction.SET_TERMS, gallery, revision, self._pseudonym(subject), detail=detail)
             return Change(np.empty(0, np.int64), revision, time.time())
 
-        return self._commit(_Task(change, then, erases=False))
+        return self._commits.run(change, then)
 
     def delete_subject(
         self,
@@ -619,7 +595,7 @@ class Store:
             ids = np.array([row[0] for row in rows], np.int64)
             return Change(ids, revision, time.time(), (pseudonym,), traces)
 
-        return self._commit(_Task(change, then, erases=True))
+        return self._commits.run(change, then, erases=True)
 
     def export(self, gallery: GalleryRow, name: str) -> SubjectExport:
         """All that is held of a subject.
@@ -643,7 +619,7 @@ class Store:
             self._note(AuditAction.EXPORT_SUBJECT, gallery, rows[0][15], pseudonym, len(rows))
             return rows, self._projections.of(gallery)
 
-        rows, known = self._commit(_Task(read, lambda _: None, erases=False))
+        rows, known = self._commits.run(read)
         stored = self._unsealed(gallery, [row[:4] for row in rows])
         vectors = under(stored, [row[16] for row in rows], known, 0)
         return SubjectExport(
@@ -675,15 +651,15 @@ class Store:
 
         def pause(*_: int) -> None:
             failpoints.reached("within backup copy")
-            self._mutex.release()
+            self._commits.mutex.release()
             time.sleep(_PAUSE_S)
-            self._mutex.acquire()
+            self._commits.mutex.acquire()
             self.check_open()
 
         try:
             target = sqlite3.connect(path)
             try:
-                with self._mutex:
+                with self._commits.mutex:
                     self.check_open()
                     self._db.backup(target, pages=_PAGES, progress=pause)
                 target.execute("PRAGMA journal_mode = DELETE")  # one file, without a log
@@ -710,19 +686,19 @@ class Store:
             return scan(self.directory, traces, self._is_alive)
 
     def _write_anew(self) -> None:
-        with self._mutex:
-            self._read("VACUUM")
-        self._commit(_Task(lambda: None, lambda _: None, erases=True))
+        with self._commits.mutex:
+            self._commits.read("VACUUM")
+        self._commits.run(lambda: None, erases=True)
 
     def _is_alive(self, trace: bytes) -> bool:
-        with self._mutex:
-            named = self._read(_NAMED + "instr(?, CAST(name AS BLOB))", trace)
+        with self._commits.mutex:
+            named = self._commits.read(_NAMED + "instr(?, CAST(name AS BLOB))", trace)
             if any(trace in name_traces(*row) for row in named):
                 return True
-            if self._read("SELECT 1 FROM templates WHERE instr(vector, ?) LIMIT 1", trace):
+            if self._commits.read("SELECT 1 FROM templates WHERE instr(vector, ?) LIMIT 1", trace):
                 return True
             text = trace.decode("latin-1")
-            return any(self._read(statement, text) for statement in _TEXTS)
+            return any(self._commits.read(statement, text) for statement in _TEXTS)
 
     # -- sealing -----------------------------------------------------------------------------------
 
@@ -741,16 +717,14 @@ class Store:
 
     def _update_keys(self, *, always: bool) -> int:
         count = last = 0
-        while done := self._commit(
-            _Task(partial(self._sealing.update_some, last), lambda _: None, erases=False)
-        ):
+        while done := self._commits.run(partial(self._sealing.update_some, last)):
             count, last = count + len(done), done[-1]
             failpoints.reached("between rotation commits")
-        rest = self._commit(_Task(self._sealing.update_rest, lambda _: None, erases=False))
+        rest = self._commits.run(self._sealing.update_rest)
         if count or rest or always:
             # Log and free pages still hold what was plain, and what older keys wrapped.
             note = Note(AuditAction.ROTATE_KEYS, count=count)
-            self._commit(_Task(partial(self._audit.append, note), lambda _: None, erases=bool(count or rest)))
+            self._commits.run(partial(self._audit.append, note), erases=bool(count or rest))
         return count
 
     def renew_templates(self, gallery: GalleryRow, then: Callable[[Change], None]) -> int:
@@ -779,14 +753,12 @@ class Store:
             self._note(AuditAction.RENEW_TEMPLATES, gallery, revision, count=count)
             return Change(np.empty(0, np.int64), revision, time.time())
 
-        self._commit(_Task(begin, lambda _: None, erases=False))
+        self._commits.run(begin)
         count = last = 0
-        while done := self._commit(
-            _Task(partial(self._projections.renew_some, gallery, last), lambda _: None, erases=False)
-        ):
+        while done := self._commits.run(partial(self._projections.renew_some, gallery, last)):
             count, last = count + len(done), done[-1]
             failpoints.reached("between renewal commits")
-        self._commit(_Task(partial(finish, count), then, erases=True))
+        self._commits.run(partial(finish, count), then, erases=True)
         return count
 
     # -- audit trail -------------------------------------------------------------------------------
@@ -800,11 +772,11 @@ class Store:
         """
         self.check_open()
         if self._flusher is None:
-            self._commit(_Task(partial(self._audit.append, note), lambda _: None, erases=False))
+            self._commits.run(partial(self._audit.append, note))
             return
         caller = current()
         if not self._audit.knows(caller):
-            with self._mutex:
+            with self._commits.mutex:
                 self._audit.admit(caller)
         if self._audit.queue(note, caller) >= MOST_WAITING:
             self._flush()
@@ -830,7 +802,7 @@ class Store:
             )
             return self._audit.head.number
 
-        return self._commit(_Task(change, lambda _: None, erases=False))
+        return self._commits.run(change)
 
     def audit_entries(
         self, after: int, count: int, gallery: str = "", pseudonym: bytes = b""
@@ -838,7 +810,7 @@ class Store:
         """Up to `count` entries of the trail after a number; of one gallery or pseudonym, if given."""
         self.check_open()
         self._flush()
-        with self._mutex:
+        with self._commits.mutex:
             return self._audit.page(after, count, gallery, pseudonym)
 
     def verify_audit(self) -> Head:
@@ -848,7 +820,7 @@ class Store:
             AuditBroken: It is not what was recorded.
         """
         self._flush()
-        with self._mutex:
+        with self._commits.mutex:
             end = self._audit.head
         found = check_chain(self._entries(end.number))
         if found != end:
@@ -857,14 +829,14 @@ class Store:
 
     def _entries(self, last: int) -> Iterator[AuditEntry]:
         for after in range(0, last, _PAGE):
-            with self._mutex:
+            with self._commits.mutex:
                 self.check_open()
                 page = self._audit.page(after, min(_PAGE, last - after))
             yield from page
 
     def _flush(self) -> None:
         if self._audit.waiting():
-            self._commit(_Task(lambda: None, lambda _: None, erases=False))
+            self._commits.run(lambda: None)
 
     def _note(
         self,
@@ -951,108 +923,6 @@ class Store:
     def _insert(self, statement: str, values: tuple[Any, ...]) -> int:
         key = self._db.execute(statement, values).lastrowid
         return int(key or 0)
-
-    # -- committing --------------------------------------------------------------------------------
-
-    def _commit(self, task: _Task[T]) -> T:
-        """Commit a task, alone or with the others that wait; whoever gets the mutex does all."""
-        self._waiting.append(task)
-        with self._mutex:
-            if not task.done:
-                self._commit_waiting()
-        if task.error is not None:
-            raise task.error
-        return task.result[0]
-
-    def _commit_waiting(self) -> None:
-        tasks = [self._waiting.popleft() for _ in range(len(self._waiting))]
-        try:
-            self._transact(tasks)
-            failpoints.reached("before index apply")
-            for task in tasks:
-                if task.error is None:
-                    task.then(task.result[0])
-            failpoints.reached("after index apply")
-            self._empty_log([task for task in tasks if task.erases and task.error is None])
-        except BaseException as error:
-            for task in tasks:
-                task.error = task.error or typed(error, self._path)
-            if not isinstance(error, Exception):
-                raise
-        finally:
-            for task in tasks:
-                task.done = True
-
-    def _transact(self, tasks: list[_Task[Any]]) -> None:
-        self.check_open()
-        try:
-            self._db.execute("BEGIN IMMEDIATE")
-            self._audit.begin()
-            for task in tasks:
-                self._attempt(task)
-            (changes,) = self._db.execute(_COUNT if self._mark is None else _COUNT_MARKED).fetchone()
-            failpoints.reached("before commit")
-            self._db.execute("COMMIT")
-        except BaseException:
-            with suppress(sqlite3.Error):  # a full disk has rolled back already
-                self._db.execute("ROLLBACK")
-            self._audit.end(committed=False)
-            raise
-        self._audit.end(committed=True)
-        failpoints.reached("after commit")
-        if self._mark is not None:
-            self._mark.move(Seen(changes, self._audit.head))
-            failpoints.reached("after mark")
-
-    def _attempt(self, task: _Task[Any]) -> None:
-        """Run one task of a transaction; one refused by its own check does not harm the others."""
-        self._db.execute("SAVEPOINT task")
-        head = self._audit.head
-        try:
-            task.result.append(task.context.run(task.change))
-        except GaitIdError as error:
-            task.error = error
-            self._db.execute("ROLLBACK TO task")
-            self._audit.undo(head)
-        self._db.execute("RELEASE task")
-
-    def _empty_log(self, erasures: list[_Task[Any]]) -> None:
-        """Finish committed erasures; on failure only they are told, for they alone ask for it."""
-        if not erasures:
-            return
-        failpoints.reached("before log emptied")
-        try:
-            busy, _, _ = self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-            cause = "another program reads the database" if busy else ""
-        except sqlite3.Error as error:
-            cause = str(error)
-        failpoints.reached("after log emptied")
-        for task in erasures:
-            if cause:
-                task.error = StoreError(
-                    f"deleted, but traces remain in the write-ahead log ({cause})",
-                    "an empty log",
-                    "remove the cause; the next deletion or start empties it",
-                )
-
-    def _read(self, statement: str, *values: Any) -> list[Any]:
-        self.check_open()
-        try:
-            return self._db.execute(statement, values).fetchall()
-        except sqlite3.Error as error:
-            raise typed(error, self._path) from error
-
-
-def quality_of(text: str) -> Quality:
-    """The quality of a stored text."""
-    fields = json.loads(text)
-    return Quality(**{**fields, "reasons": tuple(map(Reason, fields.get("reasons", ())))})
-
-
-def terms_of(row: Sequence[Any]) -> Terms:
-    """The terms of legal_basis, purpose, reference, expires_at, legal_hold as stored."""
-    legal_basis, purpose, reference, expires_at, legal_hold = row
-    return Terms(legal_basis, purpose, reference, expires_at, bool(legal_hold))
 
 
 @contextmanager

@@ -459,7 +459,7 @@ class Lineage:
         keys = {
             name
             for table in ("subjects", "projections")
-            for (name,) in matcher._store._read(f"SELECT DISTINCT key_name FROM {table}")  # noqa: S608
+            for (name,) in matcher._store._commits.read(f"SELECT DISTINCT key_name FROM {table}")  # noqa: S608
         }
         ring = self.place.keys()
         expect(keys <= {ring.current if ring else None}, f"subjects are under the keys {keys}")

@@ -65,16 +65,16 @@ SPOILS = {
     "a rule acknowledged and not kept": ("driver.Child.rule = lambda self, said: 0", "threshold is|revision"),
     "an erasure acknowledged and not done": ("driver.Child.erase = lambda self, said: 0", "a trace of it"),
     "an erasure that leaves the log": (
-        "from gaitid.gallery.store import Store\nStore._empty_log = lambda self, erasures: None",
+        "from gaitid.gallery.commits import Commits\nCommits._empty_log = lambda self, erasures: None",
         "still holds a part of it",
     ),
     "a change outside of the transaction": (
         """
-from gaitid.gallery.store import Store
-def loose(self, tasks, transact=Store._transact):
+from gaitid.gallery.commits import Commits
+def loose(self, tasks, transact=Commits._transact):
     transact(self, tasks)
     self._db.execute("UPDATE galleries SET revision = revision + 1 WHERE id = 1")
-Store._transact = loose
+Commits._transact = loose
 """,
         "revision is",
     ),

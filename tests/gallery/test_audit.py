@@ -19,6 +19,7 @@ import pytest
 
 from gaitid.caller import calling
 from gaitid.errors import AuditBroken, DecisionNotFound, InputError, StoreError, SubjectExists
+from gaitid.gallery import commits
 from gaitid.gallery import store as store_module
 from gaitid.gallery.audit import START, Head, Note, check_chain, link
 from gaitid.gallery.store import DATABASE, Sample, Store
@@ -147,12 +148,12 @@ def test_entries_of_one_commit_have_callers_of_their_own(store):
             barrier.wait()
             store.add_subject(row, f"s{n}", [sample(n)], ignore)
 
-    store._mutex.acquire()
+    store._commits.mutex.acquire()
     threads = [threading.Thread(target=enrol, args=(n,)) for n in range(6)]
     for thread in threads:
         thread.start()
     time.sleep(0.05)
-    store._mutex.release()
+    store._commits.mutex.release()
     for thread in threads:
         thread.join()
     made = entries(store)[6:]
@@ -171,7 +172,7 @@ def test_a_failed_transaction_takes_nothing_along(store):
     for n in range(3):
         store._audit.queue(note(2 + n), store_module.current())
     with calling("of a failure"), pytest.raises(RuntimeError):
-        store._commit(store_module._Task(fail, ignore, erases=False))
+        store._commits.run(fail)
     store.add_subject(row, "late", [sample(9)], ignore)
     with calling("of a failure"):
         store.record(note(7))
@@ -193,9 +194,9 @@ def test_a_caller_of_a_failed_transaction_is_not_taken_for_one_on_record(store):
     store.verify_audit()
     with calling("of a failure"):
         store._audit.queue(note(3), store_module.current())
-        tasks = [store_module._Task(act, ignore, erases=False) for act in (refuse, fail)]
+        tasks = [commits._Task(act, ignore, erases=False) for act in (refuse, fail)]
         with pytest.raises(RuntimeError):
-            store._transact(tasks)
+            store._commits._transact(tasks)
         store.record(note(4))
     with calling("something else"):
         store.record(note(5))

@@ -48,8 +48,10 @@ def facts(store: Store) -> object:
         law = None if held.policy.law is None else held.policy.law.dumps()
         found.append((row, held.ids.tolist(), held.subjects, held.enrolled_at, held.vectors.tobytes()))
         found.append((held.terms, held.revision, held.policy.rule, law))
-    with store._mutex:  # an export would be put on record
-        found.extend(store._read("SELECT id, quality, camera, track, enrolled_at FROM templates ORDER BY id"))
+    with store._commits.mutex:  # an export would be put on record
+        found.extend(
+            store._commits.read("SELECT id, quality, camera, track, enrolled_at FROM templates ORDER BY id")
+        )
     return found
 
 

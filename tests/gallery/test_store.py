@@ -276,17 +276,17 @@ def test_writers_share_commits_and_are_told_in_order(store):
     row = make_gallery(store)
     told: list[int] = []
     groups: list[int] = []
-    transact = store._transact
-    store._transact = lambda tasks: (groups.append(len(tasks)), transact(tasks))[1]
+    transact = store._commits._transact
+    store._commits._transact = lambda tasks: (groups.append(len(tasks)), transact(tasks))[1]
 
     def enrol(n: int) -> None:
         store.add_subject(row, f"s{n}", [sample(n)], lambda change: told.append(change.revision))
 
     threads = [threading.Thread(target=enrol, args=(n,)) for n in range(20)]
-    with store._mutex:  # a commit under way
+    with store._commits.mutex:  # a commit under way
         for thread in threads:
             thread.start()
-        while len(store._waiting) < 20:
+        while len(store._commits._waiting) < 20:
             time.sleep(0.001)
     for thread in threads:
         thread.join(10)
@@ -307,10 +307,10 @@ def test_one_refused_change_does_not_harm_the_others_of_its_group(store):
             outcome[name] = error
 
     threads = [threading.Thread(target=enrol, args=(name,)) for name in ("bob", "ann", "cyd")]
-    with store._mutex:
+    with store._commits.mutex:
         for thread in threads:
             thread.start()
-        while len(store._waiting) < 3:
+        while len(store._commits._waiting) < 3:
             time.sleep(0.001)
     for thread in threads:
         thread.join(10)
@@ -401,7 +401,7 @@ def test_a_deletion_cut_short_is_finished_at_the_next_start(tmp_path):
     store = Store(tmp_path / "one")
     row = make_gallery(store)
     store.add_subject(row, "zebra", [sample()], ignore)
-    store._empty_log = lambda erasures: None
+    store._commits._empty_log = lambda erasures: None
     store.delete_subject(row, "zebra", ignore)
     shutil.copytree(tmp_path / "one", tmp_path / "two")
     store.close()
@@ -430,7 +430,7 @@ def test_vectors_are_read_by_id_while_others_write(store):
     kept = store.add_subject(row, "ann", [sample(n) for n in range(3)], ignore).ids
     elsewhere = store.add_subject(other, "ann", [sample(9)], ignore).ids
     assert store.vectors(row, kept[:0])[1].shape == (0, 16)
-    with store._mutex:  # a commit under way
+    with store._commits.mutex:  # a commit under way
         found, read = store.vectors(row, np.concatenate((kept[[2, 0]], elsewhere, [99])))
     assert found.tolist() == kept[[0, 2]].tolist()
     assert np.array_equal(read, np.stack([sample(n).vector for n in (0, 2)]))
