@@ -77,6 +77,8 @@ class Loss:
         traits: Of the error of guesses at what makes a synthetic person; see `traits`.
         per_part: Triplets for each horizontal part apart, and cross-entropy on its BNNeck, as published
             recipes have it; for networks with parts, without the contrastive losses.
+        neck: The losses see the embedding batch-normalised; for networks that normalise nothing, such as
+            GaitSet, whose embeddings of different subjects begin at cosines of 0.98.
     """
 
     contrastive: float = 1.0
@@ -91,6 +93,7 @@ class Loss:
     open_set: float = 0.0
     traits: float = 0.0
     per_part: bool = False
+    neck: bool = False
 
 
 @dataclass(frozen=True)

@@ -210,6 +210,18 @@ def test_nan_and_collapse_stop_the_run(recipe: Recipe):
         run.advance(clips, classes)
 
 
+def test_a_neck_takes_away_what_all_embeddings_share(recipe: Recipe):
+    run = trainer.Run(replace(recipe, loss=replace(recipe.loss, neck=True)), 4)
+    features = torch.randn(8, run.network.wide_dimension)
+    classes = torch.arange(4).repeat(2)
+    alone, together = (run._terms(x, classes)["contrastive"] for x in (features, features + 10))
+    torch.testing.assert_close(alone, together, atol=1e-3, rtol=0)
+    bare = trainer.Run(recipe, 4)._terms(torch.nn.functional.normalize(features + 10, dim=1), classes)[
+        "contrastive"
+    ]
+    assert (bare - alone).abs() > 0.01
+
+
 def test_the_rate_warms_up_and_falls_to_zero():
     schedule = Schedule(steps=100, warmup=10, rate=1e-3)
     rates = [trainer.rate_at(step, schedule) for step in range(101)]
