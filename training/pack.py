@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import datetime
-import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,12 +18,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from gaitid import settings
+from gaitid import __version__, settings
 from gaitid.encoders import weights
 from gaitid.encoders.architectures import ARCHITECTURES
 from gaitid.encoders.base import PREPROCESSING
 from gaitid.encoders.gei import embed as gei_embed
 from gaitid.encoders.networks import build, embed
+from gaitid.evaluation.provenance import provenance
 from gaitid.records import SILHOUETTE
 from gaitid.synthetic import VIEWS
 
@@ -75,9 +75,8 @@ def halved(network: torch.nn.Module) -> dict[str, NDArray[Any]]:
 
 
 def commit() -> str:
-    """Of the code that runs."""
-    found = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=True)
-    return found.stdout.strip()
+    """Of the code that runs; its version when that is no checkout."""
+    return str(provenance("")["commit"]) or f"gaitid {__version__}"
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,8 @@ STICKMAN = {"width": 8, "dilations": [1], "hidden": 16, "projection": 8}
     [(Network("strider", STRIDER), SILHOUETTE), (Network("stickman", STICKMAN), SKELETON)],
     ids=["strider", "stickman"],
 )
-def test_a_run_becomes_an_encoder(tmp_path: Path, shards, heldout, network, stream):
+def test_a_run_becomes_an_encoder(tmp_path: Path, shards, heldout, network, stream, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # no checkout
     schedule = Schedule(steps=2, warmup=1, check_every=5)
     recipe = Recipe(Data(shards, heldout), network, Batch(3, 2, (8,)), schedule=schedule)
     train(recipe, tmp_path / "run", workers=0)
@@ -41,6 +42,7 @@ def test_a_run_becomes_an_encoder(tmp_path: Path, shards, heldout, network, stre
     assert encoder.name == "mine"
     assert encoder.modalities == (stream,)
     assert encoder.card == made.card
+    assert made.card.commit
     told = made.card.impostors
     assert told is not None
     assert 0 < len(told.fmr) == len(told.scores)
