@@ -46,7 +46,7 @@ class GaitSetNet(nn.Module):
         self.head = PartMap(parts, three, part_dimension)
         self.dimension = self.wide_dimension = parts * part_dimension
         for module in self.modules():
-            if isinstance(module, nn.Conv2d):  # without normalisation, the usual start lets features fade away
+            if isinstance(module, nn.Conv2d):  # the usual start lets features fade away
                 nn.init.xavier_uniform_(module.weight)
 
     def forward(self, silhouettes: Tensor, lengths: Tensor) -> Tensor:
