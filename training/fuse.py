@@ -22,17 +22,19 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - the usual name
 
+from gaitid import __version__
 from gaitid.encoders import weights
 from gaitid.encoders.base import PREPROCESSING, Encoder, load_encoder
 from gaitid.encoders.fused import STREAMS, TRAITS, each, fuse, traits
 from gaitid.errors import InputError, SequenceError
+from gaitid.evaluation import provenance
 from gaitid.records import GaitSequence
 from gaitid.synthetic import VIEWS
 
 from .corpus import Corpus
 from .heldout import measure
 from .losses import supervised_contrastive
-from .pack import FMR, PROTOCOL, commit
+from .pack import FMR, PROTOCOL
 
 log = logging.getLogger("training")
 
@@ -203,7 +205,7 @@ def main() -> None:
         licence="Apache-2.0",
         training_data=options.training_data,
         date=datetime.datetime.now(datetime.timezone.utc).date().isoformat(),
-        commit=commit(),
+        commit=provenance.commit() or f"gaitid {__version__}",
         command="python -m training.fuse DATA VALIDATION TEST TARGET",
         metrics=tuple(figures(tensors, corpora[2], test)),
         impostors=weights.Impostors.of(

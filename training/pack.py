@@ -24,7 +24,7 @@ from gaitid.encoders.architectures import ARCHITECTURES
 from gaitid.encoders.base import PREPROCESSING
 from gaitid.encoders.gei import embed as gei_embed
 from gaitid.encoders.networks import build, embed
-from gaitid.evaluation.provenance import provenance
+from gaitid.evaluation import provenance
 from gaitid.records import SILHOUETTE
 from gaitid.synthetic import VIEWS
 
@@ -74,11 +74,6 @@ def halved(network: torch.nn.Module) -> dict[str, NDArray[Any]]:
     return {name: value.numpy() for name, value in tensors.items()}
 
 
-def commit() -> str:
-    """Of the code that runs; its version when that is no checkout."""
-    return str(provenance("")["commit"]) or f"gaitid {__version__}"
-
-
 @dataclass(frozen=True)
 class Story:
     """What a card says that cannot be measured: name, training data in a sentence, the command."""
@@ -111,7 +106,7 @@ def pack(recipe: Recipe, run: Path, test: Corpus, target: Path, story: Story) ->
         licence="Apache-2.0",
         training_data=story.training_data,
         date=datetime.datetime.now(datetime.timezone.utc).date().isoformat(),
-        commit=commit(),
+        commit=provenance.commit() or f"gaitid {__version__}",
         command=story.command,
         metrics=(
             weights.Figure(

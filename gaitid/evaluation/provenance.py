@@ -22,7 +22,7 @@ def provenance(command: str) -> dict[str, Any]:
     return {
         "command": command,
         "gaitid": gaitid.__version__,
-        "commit": _commit(),
+        "commit": commit(),
         "python": platform.python_version(),
         "numpy": np.__version__,
         "machine": f"{platform.system()} {platform.machine()}",
@@ -31,14 +31,14 @@ def provenance(command: str) -> dict[str, Any]:
     }
 
 
-def _commit() -> str:
+def commit() -> str:
     """Commit of the source tree, with ``+`` when it was changed; empty for an installed package."""
     root = Path(gaitid.__file__).resolve().parents[1]
     if not (root / ".git").exists():
         return ""
     try:
-        commit = _git(root, "rev-parse", "--short=12", "HEAD")
-        return commit + ("+" if _git(root, "status", "--porcelain", "--untracked-files=no") else "")
+        found = _git(root, "rev-parse", "--short=12", "HEAD")
+        return found + ("+" if _git(root, "status", "--porcelain", "--untracked-files=no") else "")
     except (OSError, subprocess.SubprocessError):
         return ""
 
