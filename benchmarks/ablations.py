@@ -20,6 +20,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,19 +30,18 @@ from torch import Tensor
 from gaitid import settings
 from gaitid.encoders import strider
 from gaitid.evaluation.provenance import provenance
-from gaitid.synthetic import VIEWS, Cohort, Item, plan_grid, plan_varied
+from gaitid.synthetic import VIEWS, Cohort, plan_varied
 from training import train as trainer
 from training.augment import Augmentation
 from training.corpus import Corpus
 from training.heldout import embedder, measure
 from training.recipe import Data, Network, Recipe
-from training.shards import synthetic_entries, write_shard
+from training.shards import fill, laboratory
 
 log = logging.getLogger("benchmarks")
 
 ROOT = Path(__file__).resolve().parents[1]
 PEOPLE, MANY, FEW, JUDGED = 2000, 8000, 500, 50
-SHARD = 25
 Change = Callable[[Recipe], Recipe]
 PLAIN = dict.fromkeys(Augmentation.__dataclass_fields__, 0.0) | {"speed": 1.0}
 
@@ -119,25 +119,10 @@ def pooled(kept: tuple[int, ...]) -> Iterator[None]:
 
 def make(folder: Path) -> None:
     """The shards that are not there yet."""
-    _varied(folder / "train", range(MANY), (0.3, 1.7))
-    _varied(folder / "clean", range(PEOPLE), (0.0, 0.0))
-    for first in range(0, JUDGED, SHARD):
-        people = range(first, min(first + SHARD, JUDGED))
-        gallery = plan_grid(people, sessions=(0,), numbers=(0,), conditions=("nm",), frames=50)
-        plan = gallery + plan_grid(people, sessions=(1,), numbers=(0,), frames=50)
-        _write(folder / "validation" / f"validation-1-{first:06d}", "validation", plan, (1.0, 1.0))
-
-
-def _varied(folder: Path, people: range, levels: tuple[float, float]) -> None:
-    for first in people[::SHARD]:
-        plan = plan_varied(range(first, first + SHARD), per_identity=12, sessions=4, frames=50, seed=1)
-        _write(folder / f"train-1-{first:06d}", "train", plan, levels)
-
-
-def _write(shard: Path, split: str, plan: list[Item], levels: tuple[float, float]) -> None:
-    if not shard.exists():
-        count = write_shard(shard, synthetic_entries(Cohort(1, split), plan, 1, levels, 1))
-        log.info("%s: %d walks", shard, count)
+    varied = partial(plan_varied, per_identity=12, sessions=4, frames=50, seed=1)
+    fill(folder / "train", Cohort(1, "train"), range(MANY), varied, levels=(0.3, 1.7))
+    fill(folder / "clean", Cohort(1, "train"), range(PEOPLE), varied, levels=(0.0, 0.0))
+    fill(folder / "validation", Cohort(1, "validation"), range(JUDGED), laboratory)
 
 
 def run(name: str, folder: Path, steps: int) -> dict[str, float]:

@@ -20,6 +20,7 @@ import argparse
 import json
 import logging
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -35,20 +36,12 @@ from gaitid.evaluation.provenance import provenance
 from gaitid.records import GaitSequence
 from gaitid.synthetic import CONDITIONS, VIEWS, Cohort, Item, plan_grid
 from training.corpus import Corpus
-from training.shards import synthetic_entries, write_shard
+from training.shards import fill, laboratory
 
-log = logging.getLogger("benchmarks")
-
-SEED, FRAMES, SHARD = 1, 50, 20
+SEED, FRAMES = 1, 50
 LABORATORY, GATE, ENROLLED = 60, 1500, 1000
 ENROL_VIEWS = (0.0, 54.0, 90.0, 126.0)
 BATCH = 32
-
-
-def laboratory(people: range) -> list[Item]:
-    """Every view, on both days."""
-    gallery = plan_grid(people, sessions=(0,), numbers=(0,), conditions=("nm",), frames=FRAMES)
-    return gallery + plan_grid(people, sessions=(1,), numbers=(0,), frames=FRAMES)
 
 
 def gate(people: range) -> list[Item]:
@@ -63,18 +56,6 @@ def gate(people: range) -> list[Item]:
         for condition, view in zip(CONDITIONS, views[i], strict=True)
     ]
     return gallery + probes
-
-
-def make(folder: Path, plan: Any, people: int) -> Corpus:
-    """The walks of a plan, made where they are not there yet."""
-    cohort = Cohort(SEED, "test")
-    for first in range(0, people, SHARD):
-        shard = folder / f"test-{SEED}-{first:06d}"
-        if not shard.exists():
-            items = plan(range(first, min(first + SHARD, people)))
-            count = write_shard(shard, synthetic_entries(cohort, items, 1, (1.0, 1.0), SEED))
-            log.info("%s: %d walks", shard.name, count)
-    return Corpus(folder)
 
 
 def vectors(encoder: Encoder, corpus: Corpus) -> NDArray[np.float32]:
@@ -154,6 +135,12 @@ def row(encoder: Encoder, corpora: dict[str, Corpus]) -> dict[str, Any]:
     return found
 
 
+def _made(folder: Path, plan: Callable[[range], list[Item]], people: int) -> Corpus:
+    """The walks of a plan, made where they are not there yet."""
+    fill(folder, Cohort(SEED, "test"), range(people), plan)
+    return Corpus(folder)
+
+
 def _gate(group: dict[str, Any]) -> dict[str, list[float]]:
     closed, pairs = group["identification"], group["verification"]
     return {
@@ -182,7 +169,7 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
 
     corpora = {
-        plan.__name__: make(options.data / plan.__name__, plan, people)
+        plan.__name__: _made(options.data / plan.__name__, plan, people)
         for plan, people in zip((laboratory, gate), options.people, strict=True)
     }
     result: dict[str, Any] = {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 
 import cv2
@@ -39,11 +39,16 @@ class BatchMaker:
         self.corpus = recorded(data)[0] if data.dataset else Corpus(data.train, data.identities)
         self._sampler = Sampler(self.corpus, recipe.batch.subjects, recipe.batch.each, recipe.seed)
 
-    def __call__(self, step: int) -> Arrays:
-        """(N, T, ...) clips, uint8 silhouettes or float32 skeleton features, and (N,) classes."""
+    def __call__(self, step: int, subjects: Sequence[int] = ()) -> Arrays:
+        """(N, T, ...) clips, uint8 silhouettes or float32 skeleton features, and (N,) classes.
+
+        Args:
+            step: The step.
+            subjects: Classes to take instead of the step's own.
+        """
         rng = np.random.Generator(np.random.Philox(np.random.SeedSequence((self._recipe.seed, step, 1))))
         frames = int(rng.choice(self._recipe.batch.frames))
-        numbers, classes = self._sampler.batch(step)
+        numbers, classes = self._sampler.batch(step, subjects)
         if self._modality == SKELETON_3D:
             sensor = Sensor.draw(rng)
             clips = [self._told(rng, sensor, number, frames) for number in numbers]

@@ -200,11 +200,11 @@ class Sampler:
                 f"{len(self._days)} subjects", f"at least {subjects} for a batch", "lower batch.subjects"
             )
 
-    def batch(self, step: int) -> tuple[list[int], list[int]]:
-        """Numbers of the sequences of a step, and the class of each."""
+    def batch(self, step: int, subjects: Sequence[int] = ()) -> tuple[list[int], list[int]]:
+        """Numbers of the sequences of a step, and the class of each; of those subjects, or of random ones."""
         rng = np.random.Generator(np.random.Philox(np.random.SeedSequence((self._seed, step))))
         numbers, classes = [], []
-        for subject in rng.choice(len(self._days), self._count, replace=False).tolist():
+        for subject in subjects or rng.choice(len(self._days), self._count, replace=False).tolist():
             numbers += self._pick(rng, subject)
             classes += [subject] * self._each
         return numbers, classes

@@ -106,8 +106,8 @@ class Schedule:
         rate: Peak learning rate.
         optimiser: ``adamw``, ``adam`` or ``sgd`` (momentum 0.9).
         milestones: Steps after which the rate falls to a tenth, instead of the cosine.
-        amp: Half precision: float16 on a GPU, bfloat16 on a CPU (faster where the processor has
-            instructions for it, as AVX512-BF16).
+        amp: Half precision: float16 on a GPU, bfloat16 on a CPU with instructions for it,
+            such as AVX512-BF16; on any other CPU nothing.
         compiled: Let torch compile the network; needs a C++ compiler, a minute at the start, and saves a
             quarter of each step on a CPU.
         chunks: Parts in which a batch goes through the network, to save memory. Losses still see the whole

@@ -14,8 +14,9 @@ import argparse
 import json
 import logging
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -25,7 +26,7 @@ from numpy.typing import NDArray
 from gaitid.errors import DatasetError, InputError
 from gaitid.modalities.silhouette import pack
 from gaitid.records import SILHOUETTE, SKELETON, GaitSequence
-from gaitid.synthetic import VIEWS, Cohort, Item, plan_grid, plan_varied
+from gaitid.synthetic import Cohort, Item, plan_grid, plan_varied
 
 log = logging.getLogger("training")
 
@@ -125,6 +126,44 @@ def write_shard(folder: Path, entries: Iterable[Entry]) -> int:
     return len(index)
 
 
+def laboratory(people: Iterable[int], frames: int = 50) -> list[Item]:
+    """Gallery: day 0 in normal clothes. Probes: day 1 in every condition. Eleven views, a walk of each."""
+    gallery = plan_grid(people, sessions=(0,), numbers=(0,), conditions=("nm",), frames=frames)
+    return gallery + plan_grid(people, sessions=(1,), numbers=(0,), frames=frames)
+
+
+def fill(
+    folder: Path,
+    cohort: Cohort,
+    people: range,
+    plan: Callable[[range], list[Item]],
+    *,
+    levels: tuple[float, float] = (1.0, 1.0),
+    draws: int = 1,
+    per_shard: int = 25,
+) -> None:
+    """Write the shards of those people that are not there yet.
+
+    Args:
+        folder: Where shards lie; several processes may fill it with different people.
+        cohort: Whom they belong to.
+        people: Numbers of identities.
+        plan: The walks of some of them.
+        levels: Strength of the noise of each walk, drawn between them.
+        draws: Versions of each walk.
+        per_shard: Identities in one shard.
+    """
+    cv2.setNumThreads(1)
+    for first in people[::per_shard]:
+        shard = folder / f"{cohort.split}-{cohort.seed}-{first:06d}"
+        if shard.exists():
+            continue
+        began = time.process_time()
+        items = plan(range(first, min(first + per_shard, people.stop)))
+        count = write_shard(shard, synthetic_entries(cohort, items, draws, levels, cohort.seed))
+        log.info("%s: %d sequences, %.1f CPU-s", shard.name, count, time.process_time() - began)
+
+
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m training.shards", description="Make synthetic shards.")
     parser.add_argument("folder", type=Path)
@@ -146,36 +185,26 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _plan(options: argparse.Namespace, identities: range) -> list[Item]:
-    if not options.grid:
-        return plan_varied(
-            identities,
-            per_identity=options.per_identity,
-            sessions=options.sessions,
-            frames=options.frames,
-            seed=options.seed,
-        )
-    gallery = plan_grid(identities, sessions=(0,), numbers=(0,), conditions=("nm",), frames=options.frames)
-    probes = plan_grid(identities, sessions=(1,), numbers=(0,), frames=options.frames, views=VIEWS)
-    return gallery + probes
-
-
 def main() -> None:
     """Write the shards that are not there yet."""
     options = _arguments()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    cv2.setNumThreads(1)
-    cohort = Cohort(options.seed, options.split)
-    levels = (1.0, 1.0) if options.grid else tuple(options.levels)
-    last = options.first + options.identities
-    for first in range(options.first, last, options.per_shard):
-        folder = options.folder / f"{options.split}-{options.seed}-{first:06d}"
-        if folder.exists():
-            continue
-        began = time.process_time()
-        items = _plan(options, range(first, min(first + options.per_shard, last)))
-        count = write_shard(folder, synthetic_entries(cohort, items, options.draws, levels, options.seed))
-        log.info("%s: %d sequences, %.1f CPU-s", folder.name, count, time.process_time() - began)
+    varied = partial(
+        plan_varied,
+        per_identity=options.per_identity,
+        sessions=options.sessions,
+        frames=options.frames,
+        seed=options.seed,
+    )
+    fill(
+        options.folder,
+        Cohort(options.seed, options.split),
+        range(options.first, options.first + options.identities),
+        partial(laboratory, frames=options.frames) if options.grid else varied,
+        levels=(1.0, 1.0) if options.grid else tuple(options.levels),
+        draws=options.draws,
+        per_shard=options.per_shard,
+    )
 
 
 if __name__ == "__main__":

@@ -33,7 +33,7 @@ from gaitid.encoders.networks import build
 from gaitid.errors import ConfigError, InputError
 
 from . import losses
-from .batches import Arrays, stream
+from .batches import Arrays, BatchMaker, stream
 from .corpus import Corpus, Recorded, recorded
 from .curves import plot
 from .heldout import embedder, measure, measure_recorded
@@ -82,6 +82,7 @@ class Run:
         self._make = self.network.parts if recipe.loss.per_part else self.network.wide
         if recipe.schedule.compiled:
             self._make = torch.compile(_without_padding(recipe, self._make), dynamic=False)
+        self._amp = recipe.schedule.amp and _half_pays(device)
         self.scaler = torch.amp.GradScaler(device.type, enabled=self._half)
         self.step = 0
 
@@ -148,7 +149,7 @@ class Run:
         batch = clips.to(self.team.device).float()
         # Nothing is padding; but a compiled network must not look whether that is so.
         lengths = [] if self.recipe.schedule.compiled else [torch.full((len(batch),), batch.shape[1])]
-        with torch.autocast(self.team.device.type, enabled=self.recipe.schedule.amp):
+        with torch.autocast(self.team.device.type, enabled=self._amp):
             made: Tensor = self._make(batch, *lengths)
         return made.float()
 
@@ -156,8 +157,7 @@ class Run:
         how = self.recipe.loss
         if how.per_part:
             return part_terms(how, self.classifier, features, targets)
-        if how.neck:
-            features = F.normalize(F.batch_norm(features, None, None, training=True), dim=1)
+        features = _necked(how, features)
         terms = loss_terms(how, self.network, self.classifier, features, targets)
         if self.reader is not None:
             terms["traits"] = how.traits * self.reader(features, targets)
@@ -239,6 +239,11 @@ def part_terms(how: Loss, classifier: nn.Module, parts: Tensor, classes: Tensor)
     return terms
 
 
+def _necked(how: Loss, wide: Tensor) -> Tensor:
+    """(N, D) embeddings as the losses see them; see `recipe.Loss.neck`."""
+    return F.normalize(F.batch_norm(wide, None, None, training=True), dim=1) if how.neck else wide
+
+
 def _flat(features: Tensor) -> Tensor:
     """(N, D) unit vectors of wide embeddings or parts."""
     return F.normalize(features.flatten(1), dim=1)
@@ -306,8 +311,8 @@ def _train(recipe: Recipe, folder: Path, workers: int, team: Team) -> Run:
     if checkpoint.exists():
         run.restore(torch.load(checkpoint, weights_only=True, map_location=team.device))
         log.info("resumed at step %d", run.step)
-    elif recipe.start:
-        start_from(run, Path(recipe.start))
+    elif recipe.start and not start_from(run, Path(recipe.start)) and not recipe.loss.per_part:
+        imprint(run, BatchMaker(recipe))
     if not team.first:
         logging.disable(logging.INFO)
     metrics = Metrics(folder / "metrics.csv", run.step) if team.first else None
@@ -343,8 +348,11 @@ def corpora(recipe: Recipe) -> tuple[Corpus | Recorded, Corpus | Recorded]:
     return Corpus(recipe.data.train, recipe.data.identities), Corpus(recipe.data.validation)
 
 
-def start_from(run: Run, path: Path) -> None:
+def start_from(run: Run, path: Path) -> bool:
     """Give a new run the network of a checkpoint or weight file, and the classifier if it fits.
+
+    Returns:
+        Whether it did.
 
     Raises:
         ConfigError: It holds another network.
@@ -364,8 +372,28 @@ def start_from(run: Run, path: Path) -> None:
     if fresh:
         log.info("new beside %s: %s", path, ", ".join(fresh))
     classifier = state.get("classifier", {})
-    if "weight" in classifier and classifier["weight"].shape == run.classifier.weight.shape:
+    fits = "weight" in classifier and classifier["weight"].shape == run.classifier.weight.shape
+    if fits:
         run.classifier.load_state_dict(classifier)
+    return fits
+
+
+def imprint(run: Run, maker: BatchMaker) -> None:
+    """Begin each subject's direction in the classifier as the mean of a few of its walks.
+
+    A random one would pull a trained network apart at first, and with thousands of subjects it takes
+    hundreds of steps to learn. Source: Qi et al. 2018, "Low-Shot Learning with Imprinted Weights", section 3.
+    """
+    count, device = len(maker.corpus.subjects), run.team.device
+    run.network.eval()
+    with torch.no_grad():
+        for first in range(0, count, run.recipe.batch.subjects):
+            chosen = range(first, min(first + run.recipe.batch.subjects, count))
+            clips, _ = maker(first, chosen)
+            wide = run.network.wide(torch.from_numpy(clips).to(device).float())  # type: ignore[operator]
+            wide = _necked(run.recipe.loss, wide)
+            run.classifier.weight[chosen] = F.normalize(wide.reshape(len(chosen), -1, wide.shape[1]).mean(1))
+    log.info("classifier begun as the means of %d subjects", count)
 
 
 def grow(network: nn.Module, tensors: Mapping[str, Tensor]) -> list[str]:
@@ -497,12 +525,25 @@ def _classifier(recipe: Recipe, network: nn.Module, classes: int) -> nn.Module:
     if not loss.per_part:
         width = int(network.wide_dimension)  # type: ignore[arg-type]
         return losses.CosineClassifier(width, classes, scale=loss.scale, smoothing=loss.smoothing)
+    if loss.neck:
+        raise ConfigError("loss.neck with loss.per_part", "one of them", "set loss.neck to false")
     if not hasattr(network, "head"):
         raise ConfigError(
             f"loss.per_part with network {recipe.network.name}", "a network with parts", "set it to false"
         )
     parts, _, dimension = network.head.weight.shape  # type: ignore[union-attr]
     return losses.PartClassifier(parts, dimension, classes, scale=loss.scale, smoothing=loss.smoothing)
+
+
+def _half_pays(device: torch.device) -> bool:
+    """Whether half precision makes steps cheaper; without instructions for it they take thrice as long."""
+    if device.type != "cpu":
+        return True
+    can: Mapping[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
+    pays = not can or any(can.get(name) for name in ("avx512_bf16", "amx_bf16", "bf16"))
+    if not pays:
+        log.info("schedule.amp is left out: this processor has no bfloat16 instructions")
+    return pays
 
 
 def _without_padding(recipe: Recipe, make: Any) -> Any:

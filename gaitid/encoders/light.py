@@ -100,6 +100,7 @@ def _strider_arguments(tensors: Tensors) -> dict[str, Any]:
         "trunk": wide,
         "parts": parts,
         "part_dimension": dimension,
+        "mix": tensors["mix.0.weight"].shape[0] if "mix.0.weight" in tensors else 0,
         "projection": _projection(tensors),
     }
 
@@ -214,15 +215,25 @@ def _affine(tensors: Tensors, name: str) -> tuple[Floats, Floats]:
 
 
 def _finish(tensors: Tensors) -> Forward:
-    """Normalisation, unit length, and the projection where there is one."""
+    """Normalisation, the dense pair and the projection where there is one, unit length."""
     scale, shift = _affine(tensors, "norm")
+    mix = _mix(tensors) if "mix.0.weight" in tensors else None
     projection = _floats(tensors["projection.weight"]).T if "projection.weight" in tensors else None
 
     def finish(wide: Floats) -> Floats:
-        vector = _unit(wide * scale + shift)
+        parts = wide * scale + shift
+        vector = _unit(parts if mix is None else parts + mix(parts))
         return vector if projection is None else _unit(vector @ projection)
 
     return finish
+
+
+def _mix(tensors: Tensors) -> Forward:
+    """See `strider._mix`."""
+    scale, shift = _affine(tensors, "mix.1")
+    enter = _floats((tensors["mix.0.weight"] * scale[:, None]).T)
+    leave = _floats(tensors["mix.3.weight"].T)
+    return lambda parts: _leaky(parts @ enter + shift) @ leave
 
 
 def _exchanged(x: Floats) -> Floats:

@@ -35,6 +35,7 @@ class StriderNet(nn.Module):
         trunk: Channels of the three 3x3 layers on the pooled map.
         parts: Horizontal parts; 16 is one a row of the map.
         part_dimension: Numbers a part.
+        mix: Hidden numbers of a residual layer pair that sees all parts at once; 0 for none.
         projection: Length of the embedding after the learned projection; 0 for none.
     """
 
@@ -47,6 +48,7 @@ class StriderNet(nn.Module):
         trunk: Sequence[int] = (128, 128, 160),
         parts: int = 16,
         part_dimension: int = 32,
+        mix: int = 0,
         projection: int = 256,
     ) -> None:
         super().__init__()
@@ -66,6 +68,7 @@ class StriderNet(nn.Module):
         self.part_weights = nn.Parameter(torch.randn(parts, trunk[2], part_dimension) / trunk[2] ** 0.5)
         width = parts * part_dimension
         self.norm = nn.BatchNorm1d(width)
+        self.mix = _mix(width, mix) if mix else None
         self.projection = nn.Linear(width, projection, bias=False) if projection else None
         if self.projection is not None:
             nn.init.orthogonal_(self.projection.weight)
@@ -97,7 +100,10 @@ class StriderNet(nn.Module):
         x = _statistics(seen.reshape(count, frames, *seen.shape[1:]), lengths)  # (N, 5 C, H/4, W/4)
         x = self.enter(x.contiguous(memory_format=torch.channels_last))
         x = x + self.middle(x) if self.middle[0].out_channels == x.shape[1] else self.middle(x)
-        return F.normalize(self.norm(self._read_parts(self.leave(x))), dim=1)
+        parts = self.norm(self._read_parts(self.leave(x)))
+        if self.mix is not None:
+            parts = parts + self.mix(parts)
+        return F.normalize(parts, dim=1)
 
     def _read_parts(self, x: Tensor) -> Tensor:
         rows = x.mean(3) + x.max(3).values  # (N, C, rows)
@@ -126,6 +132,15 @@ def _layer(inputs: int, outputs: int) -> nn.Sequential:
         nn.Conv2d(inputs, outputs, 3, padding=1, bias=False),
         nn.BatchNorm2d(outputs),
         nn.LeakyReLU(0.01, inplace=True),
+    )
+
+
+def _mix(width: int, hidden: int) -> nn.Sequential:
+    """A pair of dense layers that begins as zero, so a trained network may get it at any time."""
+    leave = nn.Linear(hidden, width, bias=False)
+    nn.init.zeros_(leave.weight)
+    return nn.Sequential(
+        nn.Linear(width, hidden, bias=False), nn.BatchNorm1d(hidden), nn.LeakyReLU(0.01), leave
     )
 
 

@@ -21,7 +21,7 @@ from gaitid import settings  # noqa: E402
 from gaitid.errors import ConfigError, UnknownName  # noqa: E402
 from training import train as trainer  # noqa: E402
 from training.augment import Augmentation  # noqa: E402
-from training.batches import stream  # noqa: E402
+from training.batches import BatchMaker, stream  # noqa: E402
 from training.poses import PoseAugmentation  # noqa: E402
 from training.recipe import Batch, Data, Network, Recipe, Schedule  # noqa: E402
 
@@ -163,6 +163,26 @@ def test_a_larger_network_starts_from_a_smaller_one(recipe: Recipe):
     clips = torch.rand(2, 5, 64, 44)
     with torch.inference_mode():
         torch.testing.assert_close(longer.eval().wide(clips), small.eval().wide(clips))
+
+
+def test_mixing_parts_begins_as_nothing(recipe: Recipe):
+    small = trainer.Run(recipe, 4).network.eval()
+    mixed = trainer.Run(replace(recipe, network=Network("strider", {**SMALL, "mix": 6})), 4).network.eval()
+    assert all(name.startswith("mix.") for name in trainer.grow(mixed, small.state_dict()))
+    clips = torch.rand(2, 5, 64, 44)
+    with torch.inference_mode():
+        torch.testing.assert_close(mixed(clips), small(clips))
+
+
+def test_a_classifier_begins_as_the_means_of_its_subjects(recipe: Recipe):
+    run, maker = trainer.Run(recipe, 4), BatchMaker(recipe)
+    trainer.imprint(run, maker)
+    clips, classes = maker(0, range(3))
+    assert classes.tolist() == [0, 0, 1, 1, 2, 2]
+    with torch.inference_mode():
+        wide = run.network.wide(torch.from_numpy(clips).float())
+    means = torch.nn.functional.normalize(wide.reshape(3, 2, -1).mean(1))
+    torch.testing.assert_close(run.classifier.weight.detach()[:3], means)
 
 
 def test_the_held_out_people_are_watched(tmp_path: Path, recipe: Recipe):

@@ -84,7 +84,14 @@ def test_parts_and_traits_do_not_go_together(recipe):
         trainer.Run(per_part, 4, traits=trait_table(["tr1-00000", "tr1-00001"]))
 
 
-def test_half_precision_on_a_processor_trains(recipe):
+def test_parts_and_a_neck_do_not_go_together(recipe):
+    per_part = replace(recipe, loss=replace(recipe.loss, per_part=True, neck=True))
+    with pytest.raises(ConfigError, match="neck"):
+        trainer.Run(per_part, 4)
+
+
+def test_half_precision_on_a_processor_trains(recipe, monkeypatch):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True})
     whole = replace(recipe, loss=Loss())
     half = replace(whole, schedule=replace(whole.schedule, amp=True))
     batch = next(stream(whole, range(1), 0))
@@ -92,6 +99,15 @@ def test_half_precision_on_a_processor_trains(recipe):
     assert one["loss"] != other["loss"]
     assert other["loss"] == pytest.approx(one["loss"], rel=0.03)
     assert other["gradient"] == pytest.approx(one["gradient"], rel=0.3)
+
+
+def test_half_precision_is_left_out_where_it_would_slow_down(recipe, monkeypatch):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": False})
+    whole = replace(recipe, loss=Loss())
+    half = replace(whole, schedule=replace(whole.schedule, amp=True))
+    batch = next(stream(whole, range(1), 0))
+    one, other = (trainer.Run(how, 4).advance(*batch) for how in (whole, half))
+    assert one == other
 
 
 def test_only_networks_that_need_no_lengths_are_compiled(recipe):
