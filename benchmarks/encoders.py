@@ -124,9 +124,11 @@ def _onnx(encoder: LearnedEncoder, repeats: int) -> list[float]:
     return [round(1e3 * q, 2) for q in statistics.quantiles(spent, n=4)]
 
 
-def reference_speed(architecture: str, repeats: int) -> dict[str, Any]:
+def reference_speed(
+    architecture: str, repeats: int, layout: torch.memory_format = torch.contiguous_format
+) -> dict[str, Any]:
     """CPU milliseconds of a reference network with random weights: 30 frames, batch 1."""
-    network = networks.build(architecture, {}).eval()
+    network = networks.build(architecture, {}).eval().to(memory_format=layout)
     walk = _walk(0, 25)
     clip, times = walk.streams[SILHOUETTE], walk.times
     call = lambda: networks.embed(architecture, network, [clip], [times])  # noqa: E731 - timed as it is
@@ -283,7 +285,9 @@ def main() -> None:
         "speed": {name: speed(encoder, options.repeats) for name, encoder in found.items()},
     }
     for name in ("gaitset", "gaitbase", "deepgaitv2"):
-        result["speed"][f"{name}, random weights"] = reference_speed(name, max(3, options.repeats // 10))
+        few = max(3, options.repeats // 10)
+        result["speed"][f"{name}, random weights"] = reference_speed(name, few)
+        result["speed"][f"{name}, channels last"] = reference_speed(name, few, torch.channels_last)
     if options.video:
         gallery, probes = halves(options.video)
         rivals = _rivals(found, SILHOUETTE, gallery)

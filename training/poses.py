@@ -27,6 +27,8 @@ _PARTS = {
     "left leg": (13, 15),
     "right leg": (14, 16),
     "feet": (15, 16),
+    "all but the left leg": (0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 14, 16),
+    "all but the right leg": (0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 13, 15),
 }
 
 _FEWEST = 6

@@ -47,6 +47,8 @@ WATCHED_VIEWS = (0.0, 36.0, 90.0, 126.0)
 HELD_OUT = ("cross_nm", "cross_bg", "cross_cl", "same_nm", "same_bg", "same_cl", "rank_1")
 _COLLAPSED = 0.998
 """Mean cosine of different subjects. Networks without normalisation begin at 0.99."""
+_OVERFLOWS = 30
+"""Steps in a row whose gradients may overflow: the scale of half precision falls from its first value."""
 
 
 class TrainingFailed(InputError):
@@ -84,7 +86,13 @@ class Run:
             self._make = torch.compile(_without_padding(recipe, self._make), dynamic=False)
         self._amp = recipe.schedule.amp and _half_pays(device)
         self.scaler = torch.amp.GradScaler(device.type, enabled=self._half)
-        self.step = 0
+        self.step = self._left_out = 0
+
+    @property
+    def classifies(self) -> bool:
+        """Whether a whole embedding is classified, by one direction a subject."""
+        loss = self.recipe.loss
+        return bool(loss.cross_entropy) and not loss.per_part
 
     @property
     def _learners(self) -> list[nn.Module]:
@@ -116,12 +124,14 @@ class Run:
         alike = _likeness(wide, targets)
         values = {name: float(term.detach()) for name, term in terms.items()}
         values["loss"] = sum(values.values())
-        if not self._half:  # the scaler skips steps that overflow, and goes on
-            _check(self.step, values["loss"], norm, alike)
+        overflowed = self._half and not math.isfinite(norm)  # the scaler leaves such a step out and goes on
+        self._left_out = self._left_out + 1 if overflowed else 0
+        _check(self.step, values["loss"], 0.0 if 0 < self._left_out < _OVERFLOWS else norm, alike)
         self.scaler.step(self.optimiser)
         self.scaler.update()
         self.step += 1
-        self._follow()
+        if not overflowed:
+            self._follow()
         return {**values, "gradient": norm, "strangers": alike, "rate": rate}
 
     def _backward(self, mine: Tensor, targets: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
@@ -311,7 +321,7 @@ def _train(recipe: Recipe, folder: Path, workers: int, team: Team) -> Run:
     if checkpoint.exists():
         run.restore(torch.load(checkpoint, weights_only=True, map_location=team.device))
         log.info("resumed at step %d", run.step)
-    elif recipe.start and not start_from(run, Path(recipe.start)) and not recipe.loss.per_part:
+    elif recipe.start and not start_from(run, Path(recipe.start)) and run.classifies:
         imprint(run, BatchMaker(recipe))
     if not team.first:
         logging.disable(logging.INFO)
@@ -390,7 +400,8 @@ def imprint(run: Run, maker: BatchMaker) -> None:
         for first in range(0, count, run.recipe.batch.subjects):
             chosen = range(first, min(first + run.recipe.batch.subjects, count))
             clips, _ = maker(first, chosen)
-            wide = run.network.wide(torch.from_numpy(clips).to(device).float())  # type: ignore[operator]
+            batch = torch.from_numpy(clips).to(device).float()
+            wide = run.network.wide(batch, torch.full((len(batch),), batch.shape[1]))  # type: ignore[operator]
             wide = _necked(run.recipe.loss, wide)
             run.classifier.weight[chosen] = F.normalize(wide.reshape(len(chosen), -1, wide.shape[1]).mean(1))
     log.info("classifier begun as the means of %d subjects", count)

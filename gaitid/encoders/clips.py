@@ -26,11 +26,13 @@ def resample(times: NDArray[np.float64]) -> NDArray[np.intp]:
     Returns:
         (G,) indices into the frames, not decreasing, G >= 1.
     """
-    steps = int((times[-1] - times[0]) * RATE_HZ + 1e-6) + 1
-    grid = times[0] + np.arange(steps) / RATE_HZ
-    after = np.searchsorted(times, grid).clip(1, max(1, len(times) - 1))
     if len(times) == 1:
         return np.zeros(1, np.intp)
+    ticks = (times - times[0]) * RATE_HZ
+    beside = np.floor(ticks)  # only moments beside a frame: a gap may be as long as a clock that was set
+    moments = np.unique(np.concatenate([beside, beside + 1]))
+    grid = times[0] + moments[moments <= ticks[-1] + 1e-6] / RATE_HZ
+    after = np.searchsorted(times, grid).clip(1, len(times) - 1)
     nearer_before = grid - times[after - 1] <= times[after] - grid
     nearest = np.where(nearer_before, after - 1, after)
     near = np.abs(times[nearest] - grid) <= _REACH_S

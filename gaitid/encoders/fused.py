@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from gaitid.encoders import weights
 from gaitid.encoders.base import PREPROCESSING, Encoder, contract_id, load_encoder
-from gaitid.encoders.poses import SEEN
+from gaitid.encoders.poses import are_seen
 from gaitid.errors import SequenceError, SequenceTooShort, WeightsError
 from gaitid.records import SILHOUETTE, SKELETON, Embedding, GaitSequence
 
@@ -43,11 +43,12 @@ def traits(sequence: GaitSequence, stream: str) -> Floats:
     seconds = float(np.log(max(times[-1] - times[0], 0.1)))
     values = sequence.streams[stream]
     if stream == SILHOUETTE:
+        values = values[values.any((1, 2))]
         area = np.maximum(values.mean((1, 2), dtype=np.float64), 1e-3)
         changed = float((values[1:] != values[:-1]).mean() / area.mean()) if len(values) > 1 else 0.0
         return np.array([1.0, seconds, changed, area.std() / area.mean()], np.float32)
-    confidence = values[..., 2]
-    return np.array([1.0, seconds, confidence.mean(), (confidence[:, 11:] > SEEN).mean()], np.float32)
+    seen = are_seen(values)
+    return np.array([1.0, seconds, (values[..., 2] * seen).mean(), seen[:, 11:].mean()], np.float32)
 
 
 def fuse(tensors: Mapping[str, NDArray[np.floating]], found: Mapping[str, tuple[Floats, Floats]]) -> Floats:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from gaitid.encoders import architectures, light, weights
 from gaitid.encoders.base import PREPROCESSING, Encoder, check_input, contract_id, load_encoder
 from gaitid.encoders.fused import FusedEncoder
-from gaitid.errors import InputError, SequenceError, UnknownName, WeightsError
+from gaitid.errors import InputError, SequenceError, SequenceTooShort, UnknownName, WeightsError
 from gaitid.records import SILHOUETTE, Embedding, GaitSequence
 
 if TYPE_CHECKING:
@@ -91,8 +91,7 @@ class LearnedEncoder:
         """Embed several; each as if alone."""
         for sequence in sequences:
             check_input(self, sequence)
-        clips = [self._stream(sequence) for sequence in sequences]
-        times = [sequence.times for sequence in sequences]
+        clips, times = zip(*map(self._stream, sequences), strict=True) if sequences else ((), ())
         made: list[Embedding] = []
         for start in range(0, len(clips), _BATCH):
             part = slice(start, start + _BATCH)
@@ -100,8 +99,9 @@ class LearnedEncoder:
             made += [Embedding(vector, self.contract) for vector in vectors]
         return made
 
-    def _stream(self, sequence: GaitSequence) -> NDArray[Any]:
-        stream = sequence.streams[self.modalities[0]]
+    def _stream(self, sequence: GaitSequence) -> tuple[NDArray[Any], NDArray[np.float64]]:
+        """The stream and its times; frames in which a segmenter found nothing are gaps."""
+        stream, times = sequence.streams[self.modalities[0]], sequence.times
         if self.modalities[0] == SILHOUETTE and stream.shape[1:] != architectures.SILHOUETTE_SIZE:
             raise SequenceError(
                 f"silhouettes are {stream.shape[1]}x{stream.shape[2]}",
@@ -110,7 +110,16 @@ class LearnedEncoder:
             )
         if not stream.any():
             raise SequenceError("all frames are empty", "a walking body", "check the extractor")
-        return stream
+        if self.modalities[0] != SILHOUETTE or not self.card.rate_hz:
+            return stream, times
+        there = stream.any((1, 2))
+        if there.sum() < self.min_frames:
+            raise SequenceTooShort(
+                f"sequence has {there.sum()} frames with a body",
+                f"encoder {self.name} needs at least {self.min_frames}",
+                "record a longer walk, or check the extractor",
+            )
+        return stream[there], times[there]
 
 
 def open_weights(path: Path) -> Encoder:

@@ -63,7 +63,8 @@ def running_max(
     for start in range(0, total, step):
         piece = silhouettes[:, start : start + step]
         made = frames(piece.reshape(-1, 1, *piece.shape[2:]))
-        valid = torch.arange(start, start + piece.shape[1]) < lengths[:, None]  # (N, t)
+        places = torch.arange(start, start + piece.shape[1], device=silhouettes.device)
+        valid = places < lengths.to(silhouettes.device)[:, None]  # (N, t)
         peaks = [_masked_max(x.reshape(count, -1, *x.shape[1:]), valid) for x in made]
         best = [torch.maximum(a, b) for a, b in zip(best, peaks, strict=True)] if best else peaks
     return best

@@ -89,9 +89,17 @@ def features(places: NDArray[np.floating], seen: NDArray[np.bool_]) -> Floats:
     return np.asarray(np.clip(joined, -4, 4), np.float32)
 
 
+def are_seen(skeletons: Floats) -> NDArray[np.bool_]:
+    """(..., 17) which joints of (..., 17, C + 1) count as seen: confident, and not in the corner.
+
+    Ultralytics' results keep the confidence of joints below 0.5 and write their place as 0, 0.
+    """
+    return np.asarray((skeletons[..., -1] > SEEN) & skeletons[..., :-1].any(-1))
+
+
 def _downwards(skeletons: Floats) -> Floats:
     """The same with y pointing down: walkers stand on their feet, so feet that are above say y is up."""
-    seen = skeletons[..., 2] > SEEN
+    seen = are_seen(skeletons)
     order = np.array([0, 0, 0, 0, 0, 1, 1, 2, 2, 3, 3, 3, 3, 4, 4, 5, 5])  # head 0 ... ankles 5
     levels = np.broadcast_to(order, seen.shape)[seen]
     heights = (skeletons[..., 1] - _mean_height(skeletons, seen))[seen]
@@ -154,6 +162,7 @@ def resample(
         SequenceError: All frames are alone between gaps.
     """
     ends = np.flatnonzero(np.diff(times) > _LONGEST_GAP_S) + 1
+    there = are_seen(skeletons)
     places, seen = [], []
     for part in np.split(np.arange(len(times)), ends):
         clock = times[part]
@@ -167,7 +176,7 @@ def resample(
         share = ((grid - clock[before]) / span).clip(0, 1)[:, None, None]
         a, b = skeletons[part[before]], skeletons[part[after]]
         places.append(a[..., :-1] * (1 - share) + b[..., :-1] * share)
-        seen.append((a[..., -1] > SEEN) & (b[..., -1] > SEEN))
+        seen.append(there[part[before]] & there[part[after]])
     if not places:
         raise SequenceError("the walk is all gaps", "some frames within 0.4 s", "track it again")
     return places, seen

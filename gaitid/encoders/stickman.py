@@ -82,7 +82,8 @@ class StickmanNet(nn.Module):
         x = clips.flatten(2).transpose(1, 2)  # (N, 17 * F, T)
         real = torch.ones_like(x[:, :1])  # (N, 1, T)
         if lengths is not None:
-            real = (torch.arange(clips.shape[1]) < lengths[:, None])[:, None].to(x.dtype)
+            places = torch.arange(clips.shape[1], device=x.device)
+            real = (places < lengths.to(x.device)[:, None])[:, None].to(x.dtype)
         x = self.enter(x * real) * real
         for layer in self.layers:
             x = (x + layer(x)) * real

@@ -113,7 +113,7 @@ class StriderNet(nn.Module):
 
 def _valid(like: Tensor, frames: int, lengths: Tensor) -> Tensor:
     """(N, T) one for frames and zero for padding, on the device and in the type of `like`."""
-    return (torch.arange(frames, device=like.device) < lengths[:, None]).to(like.dtype)
+    return (torch.arange(frames, device=like.device) < lengths.to(like.device)[:, None]).to(like.dtype)
 
 
 def _exchange(x: Tensor, count: int, valid: Tensor | None) -> Tensor:

@@ -2,7 +2,8 @@
 
 A skeleton stream is (T, 17, 3) float32: x, y (pixels or metres) and confidence 0..1. YOLO-pose gives
 this layout already. A stream in space is (T, 17, 4) float32: x, y, z (metres, z up, right-handed) and
-confidence. A joint that was not seen has confidence 0 and coordinates 0.
+confidence. A joint that was not seen has confidence 0 and coordinates 0; encoders also take one for unseen
+whose coordinates are all 0, as some estimators write what they are not sure of.
 """
 
 from __future__ import annotations
@@ -44,6 +45,12 @@ BONES = (
     *((11, 13), (13, 15), (12, 14), (14, 16)),  # legs
 )
 """Joints that a bone connects."""
+
+_LEGS = ((11, 13, 15), (12, 14, 16))
+_BENT_M = 0.01
+"""Knees are 8 cm ahead on average; what is nearer to zero tells nothing."""
+_FEW = 5
+"""Frames that tell something."""
 
 Precision = Literal["float16", "float32"]
 _LITTLE_ENDIAN: dict[str, np.dtype[Any]] = {"float16": np.dtype("<f2"), "float32": np.dtype("<f4")}
@@ -171,8 +178,9 @@ def _from_kinect(joints: NDArray[Any], confidence: NDArray[Any] | None, count: i
 def facing(places: NDArray[np.floating], seen: NDArray[np.bool_], reach: int) -> NDArray[np.float64]:
     """(T, 17, 3) ahead, left, up: each frame turned about the vertical so that the walker looks along x.
 
-    The line through hips and shoulders, averaged over `reach` frames to both sides, tells the direction.
-    Who would walk backwards for more than 0.3 m was told by a left-handed sensor, and is mirrored.
+    The line through hips and shoulders, averaged over `reach` frames to both sides, tells the direction; of
+    legs alone, the axis in which they swing. Knees bend ahead: where they would bend back, a left-handed
+    sensor told the walk, and it is mirrored. Where that goes does not matter: sensors may follow the walker.
 
     Args:
         places: (T, 17, 3) metres, z up.
@@ -180,8 +188,21 @@ def facing(places: NDArray[np.floating], seen: NDArray[np.bool_], reach: int) ->
         reach: Half the window, frames.
 
     Raises:
-        SequenceError: Neither both hips nor both shoulders are seen in any frame.
+        SequenceError: Neither both hips nor both shoulders nor a whole leg are seen.
     """
+    forward = _forward(places, seen, reach)
+    lateral = np.stack([-forward[:, 1], forward[:, 0]], 1)
+    turned = np.array(places, np.float64)
+    turned[..., 0] = np.einsum("tjc,tc->tj", places[..., :2], forward)
+    turned[..., 1] = np.einsum("tjc,tc->tj", places[..., :2], lateral)
+    bend = _bend(places, seen, forward)
+    if bend < -_BENT_M or (abs(bend) <= _BENT_M and _progress(places, seen, forward) < -0.3):
+        turned[..., 0] *= -1
+    return turned
+
+
+def _forward(places: NDArray[np.floating], seen: NDArray[np.bool_], reach: int) -> NDArray[np.float64]:
+    """(T, 2) unit vectors: where the walker looks in each frame, if the sensor is right-handed."""
     across = np.zeros((len(places), 2))
     for left, right in ((5, 6), (11, 12)):
         both = (seen[:, left] & seen[:, right])[:, None]
@@ -192,17 +213,37 @@ def facing(places: NDArray[np.floating], seen: NDArray[np.bool_], reach: int) ->
     smooth = sums[last] - sums[first]
     length = np.linalg.norm(smooth, axis=1, keepdims=True)
     if not (length > 1e-6).any():
-        raise SequenceError(
-            "neither both hips nor both shoulders were seen", "a trunk", "check the joints' order"
-        )
+        return np.tile(_swing(places, seen), (len(places), 1))
     lateral = np.where(length > 1e-6, smooth / np.maximum(length, 1e-6), [0.0, 1.0])
-    forward = np.stack([lateral[:, 1], -lateral[:, 0]], 1)
-    turned = np.array(places, np.float64)
-    turned[..., 0] = np.einsum("tjc,tc->tj", places[..., :2], forward)
-    turned[..., 1] = np.einsum("tjc,tc->tj", places[..., :2], lateral)
-    if _progress(places, seen, forward) < -0.3:
-        turned[..., 0] *= -1
-    return turned
+    return np.stack([lateral[:, 1], -lateral[:, 0]], 1)
+
+
+def _swing(places: NDArray[np.floating], seen: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """(2,) unit vector along which the legs swing, to the side to which knees bend."""
+    reaches = [np.zeros((0, 2))]
+    for hip, knee, ankle in _LEGS:
+        whole = seen[:, [hip, knee, ankle]].all(1)
+        reach = places[whole, ankle, :2] - places[whole, hip, :2]
+        reaches.append(reach - reach.mean(0) if len(reach) else reach)
+    together = np.concatenate(reaches)
+    if len(together) < _FEW:
+        raise SequenceError(
+            "neither both hips nor both shoulders nor a whole leg were seen",
+            "a trunk or a leg",
+            "check the joints' order",
+        )
+    axis = np.asarray(np.linalg.svd(together, full_matrices=False)[2][0], np.float64)
+    return axis if _bend(places, seen, np.tile(axis, (len(places), 1))) >= 0 else -axis
+
+
+def _bend(places: NDArray[np.floating], seen: NDArray[np.bool_], forward: NDArray[np.float64]) -> float:
+    """Mean metres by which knees are ahead of the middle between hip and ankle; 0 where no leg was seen."""
+    found = []
+    for hip, knee, ankle in _LEGS:
+        out = places[:, knee, :2] - (places[:, hip, :2] + places[:, ankle, :2]) / 2
+        found.append((out * forward).sum(1)[seen[:, [hip, knee, ankle]].all(1)])
+    ahead = np.concatenate(found)
+    return float(ahead.mean()) if len(ahead) >= _FEW else 0.0
 
 
 def _progress(places: NDArray[np.floating], seen: NDArray[np.bool_], forward: NDArray[np.float64]) -> float:

@@ -25,6 +25,8 @@ _FACE = (1, 2, 3, 4)
 _GROUPS: tuple[tuple[int, ...], ...] = (
     *((0, 1, 2, 3, 4), (7, 8, 9, 10), (9, 10), (7, 9), (8, 10)),
     *((13, 15), (14, 16), (15, 16), (0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10)),
+    (0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 14, 16),  # all but one leg
+    (0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 13, 15),
 )
 _MIRROR = np.arange(17)
 for _left, _right in PAIRS:
@@ -46,6 +48,7 @@ class Sensor:
         smooth: How often neighbouring frames are averaged.
         blink: Largest share of joints that are lost in a walk.
         swaps: Probability that left is taken for right, for some frames of a walk.
+        tilt: Radians by which it is not level, about its two horizontal axes.
     """
 
     shift: Doubles
@@ -56,6 +59,7 @@ class Sensor:
     smooth: int = 0
     blink: float = 0.0
     swaps: float = 0.0
+    tilt: tuple[float, float] = (0.0, 0.0)
 
     @classmethod
     def exact(cls) -> Sensor:
@@ -66,7 +70,7 @@ class Sensor:
     def usual(cls) -> Sensor:
         """Much like a Kinect, the same one at every call; for held-out figures."""
         drawn = cls.draw(np.random.Generator(np.random.Philox(77)))
-        return replace(drawn, hidden=_FACE, white=0.015, slow=0.02, smooth=1, blink=0.05)
+        return replace(drawn, hidden=_FACE, white=0.015, slow=0.02, smooth=1, blink=0.05, tilt=(0.0, 0.0))
 
     @classmethod
     def draw(cls, rng: np.random.Generator) -> Sensor:
@@ -86,6 +90,7 @@ class Sensor:
             smooth=int(rng.choice([0, 0, 1, 2])),
             blink=0.1,
             swaps=0.15,
+            tilt=tuple(rng.normal(0, np.deg2rad(rng.choice([0.0, 5.0])), 2).tolist()),
         )
 
     def tell(self, joints: NDArray[np.floating], rng: np.random.Generator) -> NDArray[np.float32]:
@@ -107,6 +112,8 @@ class Sensor:
         for _ in range(self.smooth):
             told[1:-1] = (told[:-2] + 2 * told[1:-1] + told[2:]) / 4
         told = _turned(told, heading + rng.uniform(0, 2 * np.pi))
+        told[..., 1:] = _turned(told[..., 1:], self.tilt[0])
+        told[..., [2, 0]] = _turned(told[..., [2, 0]], self.tilt[1])
         poses = np.concatenate([told, np.ones((*told.shape[:2], 1))], 2)
         poses[:, list(self.hidden)] = 0
         poses[rng.random(poses.shape[:2]) < rng.uniform(0, self.blink)] = 0

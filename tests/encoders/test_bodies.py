@@ -51,6 +51,30 @@ def test_a_left_handed_sensor_gives_the_same(walk):
     np.testing.assert_allclose(other, base, atol=1e-4)
 
 
+@pytest.mark.parametrize("drift", [-1.0, -0.5, 0.0, 0.5])
+def test_a_sensor_may_follow_the_walker(walk, drift):
+    """One that turns with the walker, or a treadmill: what is left of the course is an accident."""
+    skeletons, times = walk
+    hips = skeletons[:, 11:13, :2].mean(1)
+    course = (hips[-1] - hips[0]) / np.linalg.norm(hips[-1] - hips[0])
+    held = skeletons.copy()
+    held[..., :2] += (np.outer(times / times[-1], drift * course) - hips)[:, None].astype(np.float32)
+    (base,), (other,) = prepare(skeletons, times), prepare(held, times)
+    np.testing.assert_allclose(other, base, atol=2e-3)
+
+
+@pytest.mark.parametrize("legs", [(11, 13, 15), (12, 14, 16)])
+def test_one_leg_tells_where_the_walker_looks(walk, legs):
+    skeletons, times = walk
+    alone = np.where(np.isin(np.arange(17), legs)[:, None], skeletons, 0).astype(np.float32)
+    (clip,), (whole,) = prepare(turned(alone, 2.0), times), prepare(skeletons, times)
+    hip, knee, ankle = legs
+    swing, truth = (x[:, ankle, :2] - x[:, hip, :2] for x in (clip, whole))
+    assert np.corrcoef(swing[:, 0], truth[:, 0])[0, 1] > 0.98
+    assert np.abs(swing - truth).mean() < 0.1  # twice metres
+    assert (clip[:, knee, 0] - (clip[:, hip, 0] + clip[:, ankle, 0]) / 2).mean() > 0
+
+
 def test_size_matters(walk):
     skeletons, times = walk
     taller = skeletons * np.array([1.1, 1.1, 1.1, 1], np.float32)
@@ -69,7 +93,10 @@ def test_missing_joints_are_zeros(walk):
 BAD = {
     "millimetres": (lambda s: s * np.array([1000, 1000, 1000, 1], np.float32), "along z"),
     "y up": (lambda s: s[..., [0, 2, 1, 3]], "along z"),
-    "no trunk": (lambda s: np.where(np.isin(np.arange(17), [5, 6, 11, 12])[:, None], 0, s), "neither"),
+    "no trunk": (
+        lambda s: np.where(np.isin(np.arange(17), [5, 6, 11, 12])[:, None], 0, s),
+        "nor a whole leg",
+    ),
     "upside down": (lambda s: s * np.array([1, 1, -1, 1], np.float32), "along z"),
 }
 

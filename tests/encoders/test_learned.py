@@ -13,6 +13,7 @@ torch = pytest.importorskip("torch", reason="torch is not installed: pip install
 from gaitid.encoders import networks, weights  # noqa: E402
 from gaitid.encoders.base import PREPROCESSING, Encoder  # noqa: E402
 from gaitid.encoders.clips import RATE_HZ  # noqa: E402
+from gaitid.encoders.fused import traits  # noqa: E402
 from gaitid.encoders.learned import LearnedEncoder, shipped  # noqa: E402
 from gaitid.errors import SequenceError, SequenceTooShort, UnknownName, WeightsError  # noqa: E402
 from gaitid.records import GaitSequence  # noqa: E402
@@ -100,6 +101,20 @@ def test_a_camera_of_twice_the_rate_gives_nearly_the_same(encoder, walks):
     strangers = float(encoder(walks[0]).vector @ encoder(walks[2]).vector)
     assert score > 0.99
     assert score > strangers
+
+
+def test_frames_without_a_body_are_gaps(encoder, walks):
+    walk, lost = walks[1], np.arange(3, 30, 4)
+    blank = walk.silhouettes.copy()
+    blank[lost] = 0
+    there = np.setdiff1d(np.arange(len(walk)), lost)
+    kept = GaitSequence({"silhouette": walk.silhouettes[there]}, walk.times[there])
+    gappy = GaitSequence({"silhouette": blank}, walk.times)
+    np.testing.assert_array_equal(encoder(gappy).vector, encoder(kept).vector)
+    np.testing.assert_array_equal(traits(gappy, "silhouette"), traits(kept, "silhouette"))
+    blank[5:] = 0
+    with pytest.raises(SequenceTooShort, match="4 frames with a body"):
+        encoder(GaitSequence({"silhouette": blank}, walk.times))
 
 
 def test_the_order_of_frames_matters(encoder, walks):

@@ -66,6 +66,13 @@ def test_missing_joints_are_zeros_and_the_rest_is_still_there(walk, name, joints
     assert clip[:, rest, :2].std() > 0.02
 
 
+def test_a_joint_in_the_corner_was_not_seen_whatever_its_confidence(walk):
+    skeletons, times = walk
+    lost, corner = skeletons.copy(), skeletons.copy()
+    lost[5:30, [9, 15]], corner[5:30, [9, 15]] = 0, (0, 0, 0.3)
+    np.testing.assert_array_equal(prepare(corner, times)[0], prepare(lost, times)[0])
+
+
 def test_stature_is_about_the_body_height(walk):
     skeletons, times = walk
     places, seen = resample(skeletons, times)

@@ -47,3 +47,14 @@ def test_any_sensor_gives_a_sequence(walk, seed):
     assert told.dtype == np.float32
     assert np.isfinite(told).all()
     assert not told[told[..., 3] == 0].any()
+
+
+def test_a_sensor_that_is_not_level_leans_the_body_and_keeps_it(walk):
+    level, leaning = (
+        Sensor(np.zeros((17, 3)), tilt=tilt).tell(walk.joints, np.random.default_rng(1))
+        for tilt in ((0.0, 0.0), (0.06, 0.08))
+    )
+    np.testing.assert_allclose(limbs(leaning), limbs(level), atol=1e-5)
+    bodies = [told[:, 5:7, :3].mean(1) - told[:, 15:17, :3].mean(1) for told in (level, leaning)]
+    cosine = (bodies[0] * bodies[1]).sum(1) / np.prod([np.linalg.norm(b, axis=1) for b in bodies], axis=0)
+    np.testing.assert_allclose(np.arccos(cosine).max(), 0.1, atol=0.02)

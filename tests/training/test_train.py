@@ -18,6 +18,7 @@ import pytest
 torch = pytest.importorskip("torch", reason="torch is not installed: pip install 'gaitid[torch]'")
 
 from gaitid import settings  # noqa: E402
+from gaitid.encoders import architectures, networks  # noqa: E402
 from gaitid.errors import ConfigError, UnknownName  # noqa: E402
 from training import train as trainer  # noqa: E402
 from training.augment import Augmentation  # noqa: E402
@@ -183,6 +184,14 @@ def test_a_classifier_begins_as_the_means_of_its_subjects(recipe: Recipe):
         wide = run.network.wide(torch.from_numpy(clips).float())
     means = torch.nn.functional.normalize(wide.reshape(3, 2, -1).mean(1))
     torch.testing.assert_close(run.classifier.weight.detach()[:3], means)
+
+
+@pytest.mark.parametrize("device", ["cpu", "meta"])
+def test_lengths_may_lie_beside_a_network_on_a_gpu(device):
+    """The device "meta" computes nothing, but it refuses to be mixed with others as a GPU does."""
+    network = networks.build("stickman", {"width": 8}).to("meta")
+    clips = torch.zeros(2, 9, *architectures.frame_shape("stickman"), device="meta")
+    assert network(clips, torch.full((2,), 9, device=device)).shape == (2, network.dimension)
 
 
 def test_the_held_out_people_are_watched(tmp_path: Path, recipe: Recipe):

@@ -110,6 +110,30 @@ def test_half_precision_is_left_out_where_it_would_slow_down(recipe, monkeypatch
     assert one == other
 
 
+def test_overflows_of_half_precision_are_left_out_but_not_for_ever(recipe, monkeypatch):
+    """As on a GPU, where the scaler skips a step whose gradients overflow."""
+    monkeypatch.setattr(trainer.Run, "_half", True)
+    run = trainer.Run(replace(recipe, loss=Loss()), 4)
+    batch = next(stream(recipe, range(1), 0))
+    slow = {name: value.clone() for name, value in run.average.state_dict().items()}
+    run.network.norm.weight.register_hook(lambda slope: slope * float("inf"))
+    for _ in range(trainer._OVERFLOWS - 1):
+        run.advance(*batch)
+    for name, value in run.average.state_dict().items():
+        assert torch.equal(value, slow[name])
+    with pytest.raises(trainer.TrainingFailed, match="gradient"):
+        run.advance(*batch)
+
+
+def test_no_number_stops_half_precision_at_once(recipe, monkeypatch):
+    monkeypatch.setattr(trainer.Run, "_half", True)
+    run = trainer.Run(replace(recipe, loss=Loss()), 4)
+    with torch.no_grad():
+        run.classifier.weight[0, 0] = float("nan")
+    with pytest.raises(trainer.TrainingFailed, match="loss is nan"):
+        run.advance(*next(stream(recipe, range(1), 0)))
+
+
 def test_only_networks_that_need_no_lengths_are_compiled(recipe):
     compiled = replace(
         recipe,
