@@ -568,7 +568,7 @@ class Store:
 
         Raises:
             GalleryNotFound: The gallery was deleted.
-            SubjectNotFound: The gallery has no such subject.
+            SubjectNotFound: The gallery has no such subject; of an expiry, none whose time is over.
             SubjectHeld: A legal hold forbids it.
             StoreError: It is deleted, but the write-ahead log could not be emptied of it yet.
         """
@@ -576,7 +576,7 @@ class Store:
         def change() -> Change:
             revision = self._grow(gallery)
             subject = self._subject(gallery, name)
-            if subject is None:
+            if subject is None or (action is AuditAction.EXPIRE_SUBJECT and not self._is_over(subject)):
                 raise subject_not_found(gallery.name, name)
             rows = self._db.execute(
                 "SELECT id, vector FROM templates WHERE subject = ?", (subject,)
@@ -868,6 +868,11 @@ class Store:
             "SELECT id FROM subjects WHERE gallery = ? AND name = ?", (gallery.key, name)
         ).fetchone()
         return None if row is None else int(row[0])
+
+    def _is_over(self, subject: int) -> bool:
+        """True when its time is over: other terms may have been agreed, or the name given to another."""
+        row = self._db.execute("SELECT expires_at FROM subjects WHERE id = ?", (subject,)).fetchone()
+        return row[0] is not None and row[0] <= time.time()
 
     def _keep_law(self, gallery: GalleryRow, law: ScoreLaw) -> None:
         if law.info.normalised:
