@@ -140,7 +140,12 @@ class Matcher(Protocol):
         ...
 
     def stop_normalising(self, gallery: str) -> GalleryInfo:
-        """Erase the cohort of a gallery: its scores, and what they mean, are as before `normalise`."""
+        """Erase the cohort of a gallery: its scores, and what they mean, are as before `normalise`.
+
+        Raises:
+            NotCalibrated: The operating point names a target rate, and the gallery was not calibrated
+                before `normalise`: set one by a threshold first.
+        """
         ...
 
     def list_galleries(self) -> list[GalleryInfo]:

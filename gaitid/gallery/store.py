@@ -111,6 +111,12 @@ _TEXTS = tuple(
     )
 )
 """All texts of the database that may contain a subject's name; words that are kept for ever may not."""
+_UNDECIDED = (
+    "SELECT 1 FROM galleries g WHERE id = ? AND (target_fmr IS NOT NULL OR target_fpir IS NOT NULL)"
+    " AND NOT EXISTS (SELECT 1 FROM calibrations c WHERE c.gallery = g.id AND c.contract = g.contract)"
+    " AND NOT EXISTS (SELECT 1 FROM cohorts c WHERE c.gallery = g.id AND c.contract = g.contract)"
+)
+"""A gallery whose rule names a target rate, and that has no law."""
 _DRAWN = (  # by Knuth's multiplicative hash of their keys
     "s.id IN (SELECT id FROM subjects WHERE gallery = ? ORDER BY id * 2654435761 % 4294967296 LIMIT ?)"
 )
@@ -368,6 +374,7 @@ class Store:
 
         Raises:
             GalleryNotFound: The gallery was deleted.
+            NotCalibrated: It names a target rate, and the gallery is not calibrated.
         """
 
         def change() -> Change:
@@ -377,6 +384,7 @@ class Store:
                 " margin = ?, max_matches = ? WHERE id = ?",
                 (*astuple(rule), gallery.key),
             )
+            self._check_rule(gallery)
             self._note(AuditAction.SET_OPERATING_POINT, gallery, revision, detail=described(rule))
             return Change(np.empty(0, np.int64), revision, time.time())
 
@@ -428,11 +436,13 @@ class Store:
 
         Raises:
             GalleryNotFound: The gallery was deleted.
+            NotCalibrated: The rule names a target rate, and nothing would tell what plain scores mean.
         """
 
         def change() -> Change:
             revision = self._grow(gallery)
             self._cohorts.forget(gallery)
+            self._check_rule(gallery)
             self._note(AuditAction.STOP_NORMALISING, gallery, revision)
             return Change(np.empty(0, np.int64), revision, time.time())
 
@@ -873,6 +883,16 @@ class Store:
         """True when its time is over: other terms may have been agreed, or the name given to another."""
         row = self._db.execute("SELECT expires_at FROM subjects WHERE id = ?", (subject,)).fetchone()
         return row[0] is not None and row[0] <= time.time()
+
+    def _check_rule(self, gallery: GalleryRow) -> None:
+        """Return if the gallery can decide: a rule by target rate needs a law."""
+        found = self._db.execute(_UNDECIDED, (gallery.key,)).fetchone()
+        if found:
+            raise NotCalibrated(
+                "a rule by target rate, and no calibration of plain scores",
+                "a threshold, or a calibrated gallery",
+                "set a threshold first, and the rate when it is calibrated",
+            )
 
     def _keep_law(self, gallery: GalleryRow, law: ScoreLaw) -> None:
         if law.info.normalised:
