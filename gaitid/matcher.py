@@ -647,8 +647,9 @@ class LocalMatcher:
         """See `Matcher.back_up`."""
         if self._backups is None:
             raise ConfigError("no folder for backups was named", "one", "set backup_dir in server.toml")
+        self._store.introduce()
         made = back_up(self._store, self._backups)
-        self._store.record(Note(AuditAction.BACK_UP, count=made.subjects))
+        self._store.append(Note(AuditAction.BACK_UP, count=made.subjects))
         return made
 
     def rotate_keys(self) -> int:

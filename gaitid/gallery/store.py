@@ -28,7 +28,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, astuple
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -76,6 +76,8 @@ from gaitid.records import (
 
 if TYPE_CHECKING:  # cryptography is imported by those who use keys
     from gaitid.gallery.keys import DataKey, KeyRing
+
+T = TypeVar("T")
 
 DATABASE, LOCK, IDENTITY = "gaitid.db", "gaitid.lock", "gaitid.identity"
 _PAGE = 10_000
@@ -721,16 +723,28 @@ class Store:
         Raises:
             KeyMissing: The store was opened without keys, or an older key is gone.
             ConfigError: The keys cannot be read.
+            InputError: See `introduce`.
         """
-        self._sealing.reload()
+
+        def begin() -> None:
+            self._audit.introduce()
+            self._sealing.reload()
+
+        self._commits.run(begin)
         return self._update_keys(always=True)
 
     def _update_keys(self, *, always: bool) -> int:
+        def introduced(update: Callable[[], T]) -> T:
+            done = update()
+            if done:  # at an opening, too
+                self._audit.introduce()
+            return done
+
         count = last = 0
-        while done := self._commits.run(partial(self._sealing.update_some, last)):
+        while done := self._commits.run(partial(introduced, partial(self._sealing.update_some, last))):
             count, last = count + len(done), done[-1]
             failpoints.reached("between rotation commits")
-        rest = self._commits.run(self._sealing.update_rest)
+        rest = self._commits.run(partial(introduced, self._sealing.update_rest))
         if count or rest or always:
             # Log and free pages still hold what was plain, and what older keys wrapped.
             note = Note(AuditAction.ROTATE_KEYS, count=count)
@@ -746,11 +760,13 @@ class Store:
         Raises:
             GalleryNotFound: The gallery was deleted.
             KeyMissing: The store was opened without keys.
+            InputError: See `introduce`.
         """
 
         def begin() -> None:
             if not self._db.execute("SELECT 1 FROM galleries WHERE id = ?", (gallery.key,)).fetchone():
                 raise gallery_not_found(gallery.name)
+            self._audit.introduce()
             self._projections.begin(gallery)
 
         def finish(count: int) -> Change:
@@ -773,6 +789,22 @@ class Store:
 
     # -- audit trail -------------------------------------------------------------------------------
 
+    def introduce(self) -> None:
+        """Put the caller on record before an act that is recorded when it is done.
+
+        Raises:
+            InputError: Actor or purpose contain the id of a subject; nothing may be done then.
+        """
+        self._commits.run(self._audit.introduce)
+
+    def append(self, note: Note) -> None:
+        """Put on record, before this returns, what is no change of the database.
+
+        Raises:
+            InputError: See `introduce`.
+        """
+        self._commits.run(partial(self._audit.append, note))
+
     def record(self, note: Note) -> None:
         """Put a search on record, within the time that the store was opened for.
 
@@ -782,7 +814,7 @@ class Store:
         """
         self.check_open()
         if self._flusher is None:
-            self._commits.run(partial(self._audit.append, note))
+            self.append(note)
             return
         caller = current()
         if not self._audit.knows(caller):
