@@ -140,7 +140,12 @@ class Matcher(Protocol):
         ...
 
     def stop_normalising(self, gallery: str) -> GalleryInfo:
-        """Erase the cohort of a gallery: its scores, and what they mean, are as before `normalise`."""
+        """Erase the cohort of a gallery: its scores, and what they mean, are as before `normalise`.
+
+        Raises:
+            NotCalibrated: The operating point names a target rate, and the gallery was not calibrated
+                before `normalise`: set one by a threshold first.
+        """
         ...
 
     def list_galleries(self) -> list[GalleryInfo]:
@@ -642,8 +647,9 @@ class LocalMatcher:
         """See `Matcher.back_up`."""
         if self._backups is None:
             raise ConfigError("no folder for backups was named", "one", "set backup_dir in server.toml")
+        self._store.introduce()
         made = back_up(self._store, self._backups)
-        self._store.record(Note(AuditAction.BACK_UP, count=made.subjects))
+        self._store.append(Note(AuditAction.BACK_UP, count=made.subjects))
         return made
 
     def rotate_keys(self) -> int:

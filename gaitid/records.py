@@ -32,6 +32,7 @@ MAX_MATCHES = 1000
 MAX_TERM = 256
 """Longest text of `Terms`, letters."""
 
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,127}")
 
 
@@ -204,6 +205,14 @@ class Origin:
 
     camera: str = ""
     track: int = 0
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.camera, str) or _SURROGATE.search(self.camera):
+            raise InputError(f"camera is {self.camera!r:.60}", "a text of Unicode", "name it otherwise")
+        if not isinstance(self.track, int) or not -(2**63) <= self.track < 2**63:
+            raise InputError(
+                f"track is {self.track!r:.60}", "an int of 64 bits", "number tracks from 1, as Python ints"
+            )
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -126,11 +126,7 @@ def pack_sequence(sequence: GaitSequence) -> sequence_pb2.GaitSequence:
             track=sequence.origin.track,
         )
     except (TypeError, ValueError) as error:
-        raise SequenceError(
-            f"origin or dropped cannot be sent ({error})",
-            "a name, a 64-bit track, 32-bit counts",
-            "correct it",
-        ) from error
+        raise SequenceError(f"dropped cannot be sent ({error})", "32-bit counts", "correct it") from error
     if sequence.silhouettes is not None:
         message.silhouettes.CopyFrom(_pack_silhouettes(sequence.silhouettes))
     if sequence.skeletons is not None:
@@ -213,7 +209,8 @@ def unpack_samples(messages: Sequence[sequence_pb2.Probe]) -> list[Probe]:
         InputError: One of them is malformed.
     """
     frames = sum(
-        max(sample.sequence.silhouettes.frames, sample.sequence.skeletons.frames) for sample in messages
+        max(one.silhouettes.frames, one.skeletons.frames, one.skeletons_3d.frames)
+        for one in (message.sequence for message in messages)
     )
     if frames > MAX_FRAMES:
         raise MessageError(

@@ -111,6 +111,15 @@ class Audit:
         self.admit(current())
         self._write(note, current(), time.time())
 
+    def introduce(self) -> None:
+        """Put the present caller on record, before an act whose entry comes when it is done.
+
+        Raises:
+            InputError: See `admit`.
+        """
+        self.admit(current())
+        self._caller(current())
+
     def undo(self, head: Head) -> None:
         """Go back to an earlier head: the database has."""
         self.head = head

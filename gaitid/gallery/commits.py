@@ -2,7 +2,7 @@
 
 A change is a function that writes to the database. It is acknowledged after its commit has reached the disk.
 Changes that arrive while a commit is under way wait for its end and share one transaction; one that is
-refused by its own check does not harm the others.
+refused by its own check, or fails by a mistake of its own, does not harm the others.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pathlib import Path
 from threading import Lock
 from typing import Any, Generic, TypeVar
 
-from gaitid.errors import GaitIdError, StoreError
+from gaitid.errors import StoreError
 from gaitid.gallery import failpoints
 from gaitid.gallery.audit import Audit
 from gaitid.gallery.mark import Mark, Seen
@@ -90,7 +90,7 @@ class Commits:
         """Commit a change, alone or with the others that wait; gives its result.
 
         Args:
-            change: Writes; a `GaitIdError` takes back what it wrote and is raised here.
+            change: Writes; an error takes back what it wrote and is raised here, one of SQLite's from all.
             then: Called with the result after the commit and before any later change; must not raise.
             erases: Also empty the write-ahead log, before this returns.
 
@@ -147,12 +147,14 @@ class Commits:
             failpoints.reached("after mark")
 
     def _attempt(self, task: _Task[Any]) -> None:
-        """Run one task of a transaction; one refused by its own check does not harm the others."""
+        """Run one task of a transaction; one that fails by itself does not harm the others."""
         self._db.execute("SAVEPOINT task")
         head = self._audit.head
         try:
             task.result.append(task.context.run(task.change))
-        except GaitIdError as error:
+        except sqlite3.Error:  # of the database, so of all
+            raise
+        except Exception as error:
             task.error = error
             self._db.execute("ROLLBACK TO task")
             self._audit.undo(head)

@@ -161,7 +161,7 @@ class Gallery:
                 len(self._subjects),
                 sum(len(subject.templates) for subject in self._subjects.values()),
                 self._revision,
-                self._policy.resolve(None, *self._size()),
+                self._policy.known(*self._size()),
                 row.created_at,
                 row.fusion,
                 None if self._policy.law is None else self._policy.law.info,
@@ -306,7 +306,7 @@ class Gallery:
         return made.info
 
     def stop_normalising(self) -> None:
-        """Erase the cohort; scores are plain from now on."""
+        """Erase the cohort; scores are plain from now on; see `Store.forget_cohort`."""
         with self._learning:
             self._store.forget_cohort(self.row, self._falling_behind)
 

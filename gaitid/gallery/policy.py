@@ -34,6 +34,10 @@ class Policy:
             raise not_calibrated()
         return self.law.resolve(rule, subjects, rows)
 
+    def known(self, subjects: int, rows: float = 1.0) -> OperatingPoint:
+        """The gallery's rule as far as it can be told: without a calibration as it was set; see `resolve`."""
+        return self.rule if self.law is None else self.law.resolve(self.rule, subjects, rows)
+
     def explained(
         self, candidates: tuple[Candidate, ...], subjects: int, rows: float = 1.0
     ) -> tuple[Candidate, ...]:

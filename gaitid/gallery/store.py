@@ -28,7 +28,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, astuple
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -77,6 +77,8 @@ from gaitid.records import (
 if TYPE_CHECKING:  # cryptography is imported by those who use keys
     from gaitid.gallery.keys import DataKey, KeyRing
 
+T = TypeVar("T")
+
 DATABASE, LOCK, IDENTITY = "gaitid.db", "gaitid.lock", "gaitid.identity"
 _PAGE = 10_000
 """Entries of the audit trail read at once; changes go on in between."""
@@ -111,6 +113,12 @@ _TEXTS = tuple(
     )
 )
 """All texts of the database that may contain a subject's name; words that are kept for ever may not."""
+_UNDECIDED = (
+    "SELECT 1 FROM galleries g WHERE id = ? AND (target_fmr IS NOT NULL OR target_fpir IS NOT NULL)"
+    " AND NOT EXISTS (SELECT 1 FROM calibrations c WHERE c.gallery = g.id AND c.contract = g.contract)"
+    " AND NOT EXISTS (SELECT 1 FROM cohorts c WHERE c.gallery = g.id AND c.contract = g.contract)"
+)
+"""A gallery whose rule names a target rate, and that has no law."""
 _DRAWN = (  # by Knuth's multiplicative hash of their keys
     "s.id IN (SELECT id FROM subjects WHERE gallery = ? ORDER BY id * 2654435761 % 4294967296 LIMIT ?)"
 )
@@ -368,6 +376,7 @@ class Store:
 
         Raises:
             GalleryNotFound: The gallery was deleted.
+            NotCalibrated: It names a target rate, and the gallery is not calibrated.
         """
 
         def change() -> Change:
@@ -377,6 +386,7 @@ class Store:
                 " margin = ?, max_matches = ? WHERE id = ?",
                 (*astuple(rule), gallery.key),
             )
+            self._check_rule(gallery)
             self._note(AuditAction.SET_OPERATING_POINT, gallery, revision, detail=described(rule))
             return Change(np.empty(0, np.int64), revision, time.time())
 
@@ -428,11 +438,13 @@ class Store:
 
         Raises:
             GalleryNotFound: The gallery was deleted.
+            NotCalibrated: The rule names a target rate, and nothing would tell what plain scores mean.
         """
 
         def change() -> Change:
             revision = self._grow(gallery)
             self._cohorts.forget(gallery)
+            self._check_rule(gallery)
             self._note(AuditAction.STOP_NORMALISING, gallery, revision)
             return Change(np.empty(0, np.int64), revision, time.time())
 
@@ -568,7 +580,7 @@ class Store:
 
         Raises:
             GalleryNotFound: The gallery was deleted.
-            SubjectNotFound: The gallery has no such subject.
+            SubjectNotFound: The gallery has no such subject; of an expiry, none whose time is over.
             SubjectHeld: A legal hold forbids it.
             StoreError: It is deleted, but the write-ahead log could not be emptied of it yet.
         """
@@ -576,7 +588,7 @@ class Store:
         def change() -> Change:
             revision = self._grow(gallery)
             subject = self._subject(gallery, name)
-            if subject is None:
+            if subject is None or (action is AuditAction.EXPIRE_SUBJECT and not self._is_over(subject)):
                 raise subject_not_found(gallery.name, name)
             rows = self._db.execute(
                 "SELECT id, vector FROM templates WHERE subject = ?", (subject,)
@@ -711,16 +723,28 @@ class Store:
         Raises:
             KeyMissing: The store was opened without keys, or an older key is gone.
             ConfigError: The keys cannot be read.
+            InputError: See `introduce`.
         """
-        self._sealing.reload()
+
+        def begin() -> None:
+            self._audit.introduce()
+            self._sealing.reload()
+
+        self._commits.run(begin)
         return self._update_keys(always=True)
 
     def _update_keys(self, *, always: bool) -> int:
+        def introduced(update: Callable[[], T]) -> T:
+            done = update()
+            if done:  # at an opening, too
+                self._audit.introduce()
+            return done
+
         count = last = 0
-        while done := self._commits.run(partial(self._sealing.update_some, last)):
+        while done := self._commits.run(partial(introduced, partial(self._sealing.update_some, last))):
             count, last = count + len(done), done[-1]
             failpoints.reached("between rotation commits")
-        rest = self._commits.run(self._sealing.update_rest)
+        rest = self._commits.run(partial(introduced, self._sealing.update_rest))
         if count or rest or always:
             # Log and free pages still hold what was plain, and what older keys wrapped.
             note = Note(AuditAction.ROTATE_KEYS, count=count)
@@ -736,11 +760,13 @@ class Store:
         Raises:
             GalleryNotFound: The gallery was deleted.
             KeyMissing: The store was opened without keys.
+            InputError: See `introduce`.
         """
 
         def begin() -> None:
             if not self._db.execute("SELECT 1 FROM galleries WHERE id = ?", (gallery.key,)).fetchone():
                 raise gallery_not_found(gallery.name)
+            self._audit.introduce()
             self._projections.begin(gallery)
 
         def finish(count: int) -> Change:
@@ -763,6 +789,22 @@ class Store:
 
     # -- audit trail -------------------------------------------------------------------------------
 
+    def introduce(self) -> None:
+        """Put the caller on record before an act that is recorded when it is done.
+
+        Raises:
+            InputError: Actor or purpose contain the id of a subject; nothing may be done then.
+        """
+        self._commits.run(self._audit.introduce)
+
+    def append(self, note: Note) -> None:
+        """Put on record, before this returns, what is no change of the database.
+
+        Raises:
+            InputError: See `introduce`.
+        """
+        self._commits.run(partial(self._audit.append, note))
+
     def record(self, note: Note) -> None:
         """Put a search on record, within the time that the store was opened for.
 
@@ -772,7 +814,7 @@ class Store:
         """
         self.check_open()
         if self._flusher is None:
-            self._commits.run(partial(self._audit.append, note))
+            self.append(note)
             return
         caller = current()
         if not self._audit.knows(caller):
@@ -868,6 +910,21 @@ class Store:
             "SELECT id FROM subjects WHERE gallery = ? AND name = ?", (gallery.key, name)
         ).fetchone()
         return None if row is None else int(row[0])
+
+    def _is_over(self, subject: int) -> bool:
+        """True when its time is over: other terms may have been agreed, or the name given to another."""
+        row = self._db.execute("SELECT expires_at FROM subjects WHERE id = ?", (subject,)).fetchone()
+        return row[0] is not None and row[0] <= time.time()
+
+    def _check_rule(self, gallery: GalleryRow) -> None:
+        """Return if the gallery can decide: a rule by target rate needs a law."""
+        found = self._db.execute(_UNDECIDED, (gallery.key,)).fetchone()
+        if found:
+            raise NotCalibrated(
+                "a rule by target rate, and no calibration of plain scores",
+                "a threshold, or a calibrated gallery",
+                "set a threshold first, and the rate when it is calibrated",
+            )
 
     def _keep_law(self, gallery: GalleryRow, law: ScoreLaw) -> None:
         if law.info.normalised:

@@ -167,11 +167,11 @@ def test_a_failed_transaction_takes_nothing_along(store):
 
     def fail() -> None:
         store._audit.append(note(1))
-        raise RuntimeError("disk on fire")
+        raise sqlite3.OperationalError("disk on fire")
 
     for n in range(3):
         store._audit.queue(note(2 + n), store_module.current())
-    with calling("of a failure"), pytest.raises(RuntimeError):
+    with calling("of a failure"), pytest.raises(StoreError):
         store._commits.run(fail)
     store.add_subject(row, "late", [sample(9)], ignore)
     with calling("of a failure"):
@@ -189,13 +189,13 @@ def test_a_caller_of_a_failed_transaction_is_not_taken_for_one_on_record(store):
 
     def fail() -> None:
         store._audit.append(note(2))
-        raise RuntimeError("disk on fire")
+        raise sqlite3.OperationalError("disk on fire")
 
     store.verify_audit()
     with calling("of a failure"):
         store._audit.queue(note(3), store_module.current())
         tasks = [commits._Task(act, ignore, erases=False) for act in (refuse, fail)]
-        with pytest.raises(RuntimeError):
+        with pytest.raises(sqlite3.OperationalError):
             store._commits._transact(tasks)
         store.record(note(4))
     with calling("something else"):

@@ -286,6 +286,48 @@ def test_asked_rates_hold_for_normalised_scores(tmp_path):
     matcher.close()
 
 
+def test_a_rate_that_only_the_cohort_gives_keeps_it(tmp_path):
+    matcher = LocalMatcher(Ready(), tmp_path)
+    matcher.create_gallery("town")
+    matcher.enrol_many("town", {f"s{n:03}": embeddings(HOME[2 * n : 2 * n + 2]) for n in range(150)})
+    matcher.normalise("town", embeddings(COHORT), fpir=0.5)
+    matcher.set_operating_point("town", OperatingPoint(fpir=0.01))
+    before = matcher.describe("town")
+    with pytest.raises(NotCalibrated, match="set a threshold first"):
+        matcher.stop_normalising("town")
+    assert matcher.describe("town") == before
+    matcher.set_operating_point("town", OperatingPoint(0.5))
+    assert matcher.stop_normalising("town").normalisation is None
+    with pytest.raises(NotCalibrated):
+        matcher.set_operating_point("town", OperatingPoint(fpir=0.01))
+    matcher.close()
+
+
+def test_a_rule_is_checked_against_what_the_store_holds(store):
+    """Who asked for a rate while somebody else erased the cohort is told, too late for his own check."""
+    gallery = filled(store)
+    with pytest.raises(NotCalibrated, match="calibrate"):
+        store.set_rule(gallery.row, OperatingPoint(fpir=0.01), lambda _: None)
+    assert gallery.describe().operating_point == OperatingPoint(0.5)
+
+
+def test_a_gallery_that_lost_its_law_is_described_and_can_be_mended(tmp_path):
+    matcher = LocalMatcher(Ready(), tmp_path)
+    for name in ("town", "village"):
+        matcher.create_gallery(name)
+    matcher.close()
+    store = Store(tmp_path)
+    store._db.execute("UPDATE galleries SET target_fpir = 0.01 WHERE name = 'town'")
+    store.close()
+    matcher = LocalMatcher(Ready(), tmp_path)
+    assert [info.operating_point.fpir for info in matcher.list_galleries()] == [0.01, None]
+    with pytest.raises(NotCalibrated):
+        matcher.identify("town", embeddings(PROBES)[0])
+    matcher.set_operating_point("town", OperatingPoint(0.5))
+    assert matcher.identify("town", embeddings(PROBES)[0]).outcome is Outcome.EMPTY_GALLERY
+    matcher.close()
+
+
 @pytest.mark.parametrize("fpir", [0.0, 0.6, "much", float("nan")])
 def test_a_malformed_rate_is_refused(tmp_path, fpir):
     matcher = LocalMatcher(Ready(), tmp_path)

@@ -8,6 +8,9 @@ import shutil
 import sqlite3
 import threading
 import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -295,28 +298,52 @@ def test_writers_share_commits_and_are_told_in_order(store):
     assert sorted(store.contents(row).subjects) == sorted(f"s{n}" for n in range(20))
 
 
-def test_one_refused_change_does_not_harm_the_others_of_its_group(store):
+def share_a_commit(store: Store, *acts: Callable[[], object]) -> list[object]:
+    """What each of the changes gave or raised, all of them committed together."""
+    with ThreadPoolExecutor() as pool:
+        with store._commits.mutex:  # a commit under way
+            futures = [pool.submit(act) for act in acts]
+            while len(store._commits._waiting) < len(acts):
+                time.sleep(0.001)
+        return [future.exception() or future.result() for future in futures]
+
+
+@pytest.mark.parametrize(("harm", "error"), [("refused", SubjectExists), ("a mistake", OverflowError)])
+def test_one_failed_change_does_not_harm_the_others_of_its_group(store, harm, error):
     row = make_gallery(store)
     store.add_subject(row, "ann", [sample()], ignore)
-    outcome: dict[str, object] = {}
 
-    def enrol(name: str) -> None:
-        try:
-            outcome[name] = store.add_subject(row, name, [sample()], ignore).revision
-        except SubjectExists as error:
-            outcome[name] = error
+    def enrol(name: str) -> int:
+        return store.add_subject(row, name, [sample()], ignore).revision
 
-    threads = [threading.Thread(target=enrol, args=(name,)) for name in ("bob", "ann", "cyd")]
-    with store._commits.mutex:
-        for thread in threads:
-            thread.start()
-        while len(store._commits._waiting) < 3:
-            time.sleep(0.001)
-    for thread in threads:
-        thread.join(10)
-    assert isinstance(outcome["ann"], SubjectExists)
-    assert {outcome["bob"], outcome["cyd"]} == {2, 3}
+    def mistake() -> None:
+        store._grow(row)
+        raise OverflowError("Python int too large to convert to SQLite INTEGER")
+
+    fail = partial(enrol, "ann") if harm == "refused" else partial(store._commits.run, mistake)
+    bob, failed, cyd = share_a_commit(store, partial(enrol, "bob"), fail, partial(enrol, "cyd"))
+    assert isinstance(failed, error)
+    assert {bob, cyd} == {2, 3}
     assert store.contents(row).revision == 3
+
+
+def test_a_failing_database_and_an_interruption_end_the_whole_group(store):
+    row = make_gallery(store)
+
+    def fail(error: BaseException) -> None:
+        raise error
+
+    for error, told in (
+        (sqlite3.OperationalError("disk I/O error"), StoreError),
+        (KeyboardInterrupt(), KeyboardInterrupt),
+    ):
+        found = share_a_commit(
+            store,
+            lambda: store.add_subject(row, "bob", [sample()], ignore),
+            partial(store._commits.run, partial(fail, error)),
+        )
+        assert [type(one) for one in found] == [told, told]
+    assert store.contents(row).revision == 0
 
 
 # -- erasing ---------------------------------------------------------------------------------------

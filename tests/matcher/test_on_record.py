@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import time
 from dataclasses import asdict
+from pathlib import Path
 
 import pytest
 
 from gaitid.caller import calling
 from gaitid.errors import DecisionNotFound, InputError, SubjectHeld, SubjectNotFound
-from gaitid.gallery import identity
+from gaitid.gallery import failpoints, identity
 from gaitid.gallery.keys import KeyRing
+from gaitid.gallery.store import DATABASE
 from gaitid.matcher import LocalMatcher
 from gaitid.records import AuditAction, OperatingPoint, Outcome, Terms, Verdict
 from tests.strangers import Ready, embedding
@@ -20,8 +23,15 @@ POINT = OperatingPoint(0.5, 0.1, margin=0.01)
 
 
 @pytest.fixture
-def matcher(tmp_path):
-    made = LocalMatcher(Ready(), tmp_path / "data", keys=KeyRing(lambda: {"a": bytes(32)}), backups=tmp_path)
+def names():
+    """Names of the keys that there are; the last is in use after a rotation."""
+    return ["a"]
+
+
+@pytest.fixture
+def matcher(tmp_path, names):
+    ring = KeyRing(lambda: {name: bytes(32) for name in names})
+    made = LocalMatcher(Ready(), tmp_path / "data", keys=ring, backups=tmp_path)
     yield made
     made.close()
 
@@ -107,6 +117,80 @@ def test_what_was_refused_or_only_looked_at_is_not_recorded(matcher):
     matcher.list_subjects("g")
     matcher.info()
     assert [entry.action for entry in matcher.list_audit()] == ["create_gallery", "enrol", "set_terms"]
+
+
+LONG_ACTS = {
+    "backup": lambda matcher: matcher.back_up(),
+    "rotation": lambda matcher: matcher.rotate_keys(),
+    "renewal": lambda matcher: matcher.renew_templates("g"),
+}
+
+
+def traces(tmp_path: Path) -> object:
+    """What an act of several steps may leave: backups, and names of keys and numbers of projections."""
+    db = sqlite3.connect(tmp_path / "data" / DATABASE)
+    rows = [
+        db.execute(f"SELECT {what}").fetchall() for what in ("key_name FROM subjects", "* FROM projections")
+    ]
+    db.close()
+    return rows, sorted(tmp_path.glob("gaitid-*"))
+
+
+@pytest.mark.parametrize("act", LONG_ACTS.values(), ids=LONG_ACTS)
+def test_what_may_not_be_recorded_is_not_done(matcher, names, tmp_path, act):
+    matcher.create_gallery("g")
+    matcher.enrol("g", "zebra-1", [embedding(1)])
+    names.append("b")
+    before = traces(tmp_path)
+    with calling("for zebra-1"), pytest.raises(InputError, match="purpose"):
+        act(matcher)
+    assert traces(tmp_path) == before
+    matcher.enrol("g", "zebra-2", [embedding(2)], check="off")
+    assert {key for (key,) in traces(tmp_path)[0][0]} == {"a"}
+
+
+def test_an_opening_that_may_not_be_recorded_seals_nothing(tmp_path):
+    matcher = LocalMatcher(Ready(), tmp_path / "data")
+    matcher.create_gallery("g")
+    matcher.enrol("g", "zebra-1", [embedding(1)])
+    matcher.close()
+    ring = KeyRing(lambda: {"a": bytes(32)})
+    with calling("for zebra-1"), pytest.raises(InputError, match="purpose"):
+        LocalMatcher(Ready(), tmp_path / "data", keys=ring)
+    assert traces(tmp_path)[0][0] == [(None,)]
+    with calling("for all"):
+        LocalMatcher(Ready(), tmp_path / "data", keys=ring).close()
+    assert traces(tmp_path)[0][0] == [("a",)]
+
+
+@pytest.mark.parametrize("act", LONG_ACTS.values(), ids=LONG_ACTS)
+def test_who_is_enrolled_meanwhile_does_not_end_it(matcher, names, monkeypatch, act):
+    matcher.create_gallery("g")
+    matcher.enrol("g", "ann", [embedding(1)])
+    refused = []
+
+    def enrol(point: str) -> None:
+        if point in ("before backup rename", "between rotation commits", "between renewal commits"):
+            monkeypatch.setattr(failpoints, "armed", None)
+            with calling("of somebody else"), pytest.raises(InputError, match="zebra-9"):
+                matcher.enrol("g", "zebra-9", [embedding(2)], check="off")
+            refused.append(point)
+
+    monkeypatch.setattr(failpoints, "armed", enrol)
+    names.append("b")
+    with calling("where is zebra-9"):
+        act(matcher)
+    assert matcher.list_audit()[-1].purpose == "where is zebra-9"
+    assert refused
+
+
+def test_a_backup_is_on_record_when_it_is_there(tmp_path):
+    matcher = LocalMatcher(Ready(), tmp_path / "data", backups=tmp_path, audit_within_s=60.0)
+    matcher.back_up()
+    db = sqlite3.connect(tmp_path / "data" / DATABASE)
+    assert db.execute("SELECT action FROM audit").fetchall() == [("back_up",)]
+    db.close()
+    matcher.close()
 
 
 def test_an_empty_gallery_and_a_poor_claim_are_searches_too(matcher):

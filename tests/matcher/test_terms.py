@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from gaitid.errors import InputError, SubjectHeld, SubjectNotFound
+from gaitid.gallery.gallery import Gallery
+from gaitid.gallery.rows import Change
 from gaitid.matcher import LocalMatcher
 from gaitid.records import Fusion, Outcome, Terms
 from gaitid.server import app
@@ -111,6 +113,38 @@ def test_a_longer_term_can_be_agreed_in_time(matcher, clock):
     assert matcher.describe("g").subjects == 3
     clock[0] += 100
     assert matcher.describe("g").subjects == 2
+
+
+def enrolled_anew(matcher: LocalMatcher) -> None:
+    matcher.delete_subject("g", "zebra-ann")
+    matcher.enrol("g", "zebra-ann", [embedding(0)])
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda matcher: matcher.set_terms("g", "zebra-ann", Terms(expires_at=1_900_000_300.0)),
+        lambda matcher: matcher.set_terms("g", "zebra-ann", Terms()),
+        lambda matcher: matcher.set_terms("g", "zebra-ann", Terms(legal_hold=True)),
+        enrolled_anew,
+    ],
+    ids=["a longer term", "no term", "a hold", "enrolled anew"],
+)
+def test_what_is_agreed_while_an_expiry_is_under_way_holds(matcher, clock, monkeypatch, change):
+    matcher.set_terms("g", "zebra-ann", Terms(expires_at=1_900_000_100.0))
+    delete = Gallery.delete_subject
+
+    def late(gallery: Gallery, *args: object) -> Change:
+        monkeypatch.setattr(Gallery, "delete_subject", delete)
+        clock[0] -= 200
+        change(matcher)
+        clock[0] += 200
+        return delete(gallery, *args)
+
+    monkeypatch.setattr(Gallery, "delete_subject", late)
+    clock[0] += 200
+    assert matcher.identify("g", embedding(0)).subject == "zebra-ann"
+    assert matcher.describe("g").subjects == 3
 
 
 def test_a_server_erases_without_being_asked(tmp_path, monkeypatch):

@@ -10,6 +10,7 @@ from gaitid.records import (
     GaitSequence,
     Observation,
     OperatingPoint,
+    Origin,
     Outcome,
     Quality,
     Reason,
@@ -72,6 +73,16 @@ def test_dropped_frames_are_counted_by_known_reason(dropped):
 def test_boxes_are_finite(value):
     with pytest.raises(SequenceError, match="boxes have NaN"):
         GaitSequence({"silhouette": masks(1)}, times(1), np.full((1, 4), value, np.float32))
+
+
+@pytest.mark.parametrize(
+    "origin",
+    [("gate", 2**63), ("gate", -(2**63) - 1), ("gate", 1.0), ("gate", np.int64(1)), ("\ud800", 1), (7, 1)],
+)
+def test_an_origin_can_be_stored_and_sent(origin):
+    with pytest.raises(InputError, match=r"camera|track"):
+        Origin(*origin)
+    assert Origin("Tür 4", 2**63 - 1).track == 2**63 - 1
 
 
 def test_a_sequence_cannot_be_changed():
