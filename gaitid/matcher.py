@@ -250,7 +250,8 @@ class Matcher(Protocol):
         Raises:
             SubjectNotFound: It is not enrolled.
             SubjectHeld: A legal hold forbids it.
-            StoreError: It is deleted, but a trace was found.
+            StoreError: The key that signs cannot be used, and nothing was deleted; or it is deleted, but a
+                trace was found: remove the cause and call again, before the galleries are closed.
         """
         ...
 
@@ -619,13 +620,13 @@ class LocalMatcher:
         """See `Matcher.erase_subject`."""
         check_name(subject, "subject")
         held = self._find(gallery)
-        held.require(subject)
-        sign = _signer()  # before anything is deleted
-        change = held.delete_subject(subject, AuditAction.ERASE_SUBJECT)
-        held.check_erased(change.ids)
-        scanned = self._store.scan(change.traces)
-        receipt = ErasureReceipt(gallery, subject, len(change.ids), change.revision, change.at, scanned)
-        return sign(receipt, self._store.directory)
+        held.require_erasable(subject)
+        sign = _signer(self._store.directory)  # before anything is deleted
+        with held.erasing(subject) as change:
+            held.check_erased(change.ids)
+            scanned = self._store.scan(change.traces)
+            receipt = ErasureReceipt(gallery, subject, len(change.ids), change.revision, change.at, scanned)
+            return sign(receipt, self._store.directory)
 
     def export_subject(self, gallery: str, subject: str) -> SubjectExport:
         """See `Matcher.export_subject`."""
@@ -673,7 +674,7 @@ class LocalMatcher:
 
     def verify_audit(self) -> AuditHead:
         """See `Matcher.verify_audit`."""
-        sign = _signer()
+        sign = _signer(self._store.directory)
         number, digest = self._store.verify_audit()
         return sign(AuditHead(number, digest, time.time()), self._store.directory)
 
@@ -799,11 +800,13 @@ def _card_law(encoder: Encoder) -> ScoreLaw | None:
     return None if found is None else of_card(found.fmr, found.scores, found.pairs)
 
 
-def _signer() -> Signer:
+def _signer(directory: Path) -> Signer:
+    """What signs; its key was found in the directory, or made."""
     try:
-        from gaitid.gallery.identity import sign
+        from gaitid.gallery.identity import FILE, load, sign
     except ModuleNotFoundError as error:
         raise registry.missing(error, "signing of receipts") from error
+    load(directory / FILE)
     return sign
 
 

@@ -139,6 +139,8 @@ class Gallery:
         self._lock = ReadersWriterLock()
         self._loading = Lock()
         self._learning = Lock()  # what scores mean is learnt by one at a time
+        self._erasing = Lock()  # a subject is erased by one at a time
+        self._unfinished: dict[str, Change] = {}  # erasures that are committed and have no receipt yet
         self._next_expiry = math.inf
         self._newest = -1  # revision of the store, as far as it was told; ahead of ours when behind
         self._load()
@@ -222,6 +224,39 @@ class Gallery:
         """Erase a subject; see `Store.delete_subject`."""
         then = self._following(lambda _: self._remove(subject))
         return self._store.delete_subject(self.row, subject, then, action)
+
+    def require_erasable(self, subject: str) -> None:
+        """Raise `SubjectNotFound` if nobody is enrolled so and no erasure of that name is unfinished."""
+        if subject not in self._unfinished:
+            self.require(subject)
+
+    @contextmanager
+    def erasing(self, subject: str) -> Iterator[Change]:
+        """Erase a subject; what fails within the context is to be done again, and the change is kept for it.
+
+        It is given again when the subject is erased again; one who was enrolled again meanwhile is
+        deleted, too, and both are in it.
+
+        Raises:
+            SubjectNotFound: It is not enrolled, and no erasure of it is unfinished.
+            StoreError: See `Store.delete_subject`.
+        """
+        remove = self._following(lambda _: self._remove(subject))
+
+        def follow(change: Change) -> None:
+            before = self._unfinished.get(subject)
+            self._unfinished[subject] = change if before is None else change.joined(before)
+            remove(change)
+
+        with self._erasing:
+            try:
+                self._store.delete_subject(self.row, subject, follow, AuditAction.ERASE_SUBJECT)
+            except SubjectNotFound:
+                if subject not in self._unfinished:
+                    raise
+                self._store.empty_log()
+            yield self._unfinished[subject]
+            del self._unfinished[subject]
 
     def check_erased(self, ids: NDArray[np.int64]) -> None:
         """Ask the index, wherever it is kept, whether it holds none of the templates that were erased.
