@@ -26,7 +26,7 @@ from gaitid.gallery.backup import back_up
 from gaitid.gallery.calibration import ScoreLaw, of_card
 from gaitid.gallery.engine import EngineSettings
 from gaitid.gallery.gallery import Gallery
-from gaitid.gallery.indexes import is_engine, open_indexes
+from gaitid.gallery.indexes import is_engine, open_indexes, record
 from gaitid.gallery.policy import Policy, decide, described
 from gaitid.gallery.rows import GalleryRow, Sample
 from gaitid.gallery.store import Store, gallery_not_found
@@ -413,7 +413,13 @@ class LocalMatcher:
             try:
                 rows = self._store.galleries()
                 self._indexes.drop_others(rows)
-                self._galleries = {row.name: Gallery(self._store, row, self._indexes.of(row)) for row in rows}
+                compare = self._indexes.compare
+                self._galleries = {
+                    row.name: Gallery(self._store, row, self._indexes.of(row), thorough=compare)
+                    for row in rows
+                }
+                if compare:
+                    record(self._store.directory, index, settings)
             except BaseException:
                 self._indexes.close()
                 raise

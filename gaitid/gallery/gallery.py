@@ -119,7 +119,7 @@ class Gallery:
         store: Where it is kept.
         row: Which of its galleries.
         index: Gives its index, filled or not.
-        thorough: Compare all vectors of the index with the store's, not the ids alone.
+        thorough: Compare all vectors of the index with the store's now, not the ids alone.
 
     Attributes:
         repair: What was missing and left over in the index when it was loaded last.
@@ -133,7 +133,6 @@ class Gallery:
         self, store: Store, row: GalleryRow, index: Callable[[int, Fetch], Index], *, thorough: bool = False
     ) -> None:
         self.row = row
-        self._by_vector = thorough or row.fusion is not Fusion.MAX  # fused rows change under their ids
         self._store = store
         self._make_index = index
         self._lock = ReadersWriterLock()
@@ -143,7 +142,7 @@ class Gallery:
         self._unfinished: dict[str, Change] = {}  # erasures that are committed and have no receipt yet
         self._next_expiry = math.inf
         self._newest = -1  # revision of the store, as far as it was told; ahead of ours when behind
-        self._load()
+        self._load(thorough=thorough)
 
     @property
     def rows(self) -> int:
@@ -502,7 +501,7 @@ class Gallery:
             vectors = self._pooled([self._subjects[self._owners[key]] for key in ids.tolist()])
         return ids, space.rows(vectors)
 
-    def _load(self) -> None:
+    def _load(self, *, thorough: bool = False) -> None:
         is_fused = self.row.fusion is not Fusion.MAX
         contents = self._store.contents(self.row, vectors=is_fused)
         space = contents.space
@@ -531,8 +530,8 @@ class Gallery:
             owners = {subject.templates[0]: name for name, subject in subjects.items()}
             ids = np.array(list(owners), np.int64)
             fetch = fetch_from(ids, space.rows(self._pooled(list(subjects.values()))))
-        # Rows of an index that was there before may be of another projection.
-        by_vector = self._by_vector or bool(space.generation)
+        # Fused rows change under their ids; rows of an index that was there may be of another projection.
+        by_vector = thorough or is_fused or bool(space.generation)
         self.repair = align(index, ids, fetch, by_vector=by_vector)
         with self._lock.writing():
             self._index, self._subjects, self._owners = index, subjects, owners
