@@ -26,7 +26,7 @@ from gaitid.gallery.backup import back_up
 from gaitid.gallery.calibration import ScoreLaw, of_card
 from gaitid.gallery.engine import EngineSettings
 from gaitid.gallery.gallery import Gallery
-from gaitid.gallery.indexes import is_engine, open_indexes
+from gaitid.gallery.indexes import is_engine, open_indexes, record
 from gaitid.gallery.policy import Policy, decide, described
 from gaitid.gallery.rows import GalleryRow, Sample
 from gaitid.gallery.store import Store, gallery_not_found
@@ -255,7 +255,8 @@ class Matcher(Protocol):
         Raises:
             SubjectNotFound: It is not enrolled.
             SubjectHeld: A legal hold forbids it.
-            StoreError: It is deleted, but a trace was found.
+            StoreError: The key that signs cannot be used, and nothing was deleted; or it is deleted, but a
+                trace was found: remove the cause and call again, before the galleries are closed.
         """
         ...
 
@@ -417,7 +418,13 @@ class LocalMatcher:
             try:
                 rows = self._store.galleries()
                 self._indexes.drop_others(rows)
-                self._galleries = {row.name: Gallery(self._store, row, self._indexes.of(row)) for row in rows}
+                compare = self._indexes.compare
+                self._galleries = {
+                    row.name: Gallery(self._store, row, self._indexes.of(row), thorough=compare)
+                    for row in rows
+                }
+                if compare:
+                    record(self._store.directory, index, settings)
             except BaseException:
                 self._indexes.close()
                 raise
@@ -624,13 +631,13 @@ class LocalMatcher:
         """See `Matcher.erase_subject`."""
         check_name(subject, "subject")
         held = self._find(gallery)
-        held.require(subject)
-        sign = _signer()  # before anything is deleted
-        change = held.delete_subject(subject, AuditAction.ERASE_SUBJECT)
-        held.check_erased(change.ids)
-        scanned = self._store.scan(change.traces)
-        receipt = ErasureReceipt(gallery, subject, len(change.ids), change.revision, change.at, scanned)
-        return sign(receipt, self._store.directory)
+        held.require_erasable(subject)
+        sign = _signer(self._store.directory)  # before anything is deleted
+        with held.erasing(subject) as change:
+            held.check_erased(change.ids)
+            scanned = self._store.scan(change.traces)
+            receipt = ErasureReceipt(gallery, subject, len(change.ids), change.revision, change.at, scanned)
+            return sign(receipt, self._store.directory)
 
     def export_subject(self, gallery: str, subject: str) -> SubjectExport:
         """See `Matcher.export_subject`."""
@@ -679,7 +686,7 @@ class LocalMatcher:
 
     def verify_audit(self) -> AuditHead:
         """See `Matcher.verify_audit`."""
-        sign = _signer()
+        sign = _signer(self._store.directory)
         number, digest = self._store.verify_audit()
         return sign(AuditHead(number, digest, time.time()), self._store.directory)
 
@@ -805,11 +812,13 @@ def _card_law(encoder: Encoder) -> ScoreLaw | None:
     return None if found is None else of_card(found.fmr, found.scores, found.pairs)
 
 
-def _signer() -> Signer:
+def _signer(directory: Path) -> Signer:
+    """What signs; its key was found in the directory, or made."""
     try:
-        from gaitid.gallery.identity import sign
+        from gaitid.gallery.identity import FILE, load, sign
     except ModuleNotFoundError as error:
         raise registry.missing(error, "signing of receipts") from error
+    load(directory / FILE)
     return sign
 
 

@@ -2,6 +2,7 @@
 
     <folder>/gaitid.db         as it was at the end of the copy, one file, without a log
     <folder>/gaitid.identity   when receipts were signed
+    <folder>/gaitid.engine     when an engine held the galleries; what it holds is compared after a restore
     <folder>/manifest.json     sizes, SHA-256, schema version, changes seen
 
 A backup appears under its name when it is whole and on the disk, by one renaming; before, it is a
@@ -26,6 +27,7 @@ from typing import Any
 
 from gaitid.errors import ConfigError, StoreCorrupt, StoreError
 from gaitid.gallery import failpoints
+from gaitid.gallery.indexes import RECORD, is_engine, recall, record
 from gaitid.gallery.schema import FAILURES, check_health, force, take_lock, typed
 from gaitid.gallery.store import DATABASE, IDENTITY, LOCK, Store
 from gaitid.records import Backup
@@ -148,6 +150,9 @@ def _copy(store: Store, fresh: Path) -> None:
     store.copy(fresh / DATABASE)
     with contextlib.suppress(FileNotFoundError):
         _copy_file(store.directory / IDENTITY, fresh / IDENTITY)
+    index, engine = recall(store.directory)
+    if is_engine(index):
+        record(fresh, index, engine, compare=True)
 
 
 def _facts(path: Path) -> dict[str, Any]:
@@ -171,7 +176,7 @@ def _manifest(backup: Path) -> dict[str, Any]:
     try:
         manifest = json.loads((backup / MANIFEST).read_bytes())
         names = set(manifest["files"])
-        if manifest["format"] != _FORMAT or not {DATABASE} <= names <= {DATABASE, IDENTITY}:
+        if manifest["format"] != _FORMAT or not {DATABASE} <= names <= {DATABASE, IDENTITY, RECORD}:
             raise _not_whole(backup, "its manifest is of a newer gaitid")
         return dict(manifest)
     except (FileNotFoundError, NotADirectoryError) as error:
@@ -205,7 +210,7 @@ def _require_empty(directory: Path, files: dict[str, Any]) -> None:
     def is_ours(path: Path) -> bool:
         if path.name == LOCK or path.suffix == RESTORING:
             return True
-        return path.name == IDENTITY and IDENTITY in files and _measure(path) == files[IDENTITY]
+        return path.name in {IDENTITY, RECORD} & set(files) and _measure(path) == files[path.name]
 
     rest = [path.name for path in directory.iterdir() if not is_ours(path)]
     if rest:

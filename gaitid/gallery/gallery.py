@@ -119,7 +119,7 @@ class Gallery:
         store: Where it is kept.
         row: Which of its galleries.
         index: Gives its index, filled or not.
-        thorough: Compare all vectors of the index with the store's, not the ids alone.
+        thorough: Compare all vectors of the index with the store's now, not the ids alone.
 
     Attributes:
         repair: What was missing and left over in the index when it was loaded last.
@@ -133,15 +133,16 @@ class Gallery:
         self, store: Store, row: GalleryRow, index: Callable[[int, Fetch], Index], *, thorough: bool = False
     ) -> None:
         self.row = row
-        self._by_vector = thorough or row.fusion is not Fusion.MAX  # fused rows change under their ids
         self._store = store
         self._make_index = index
         self._lock = ReadersWriterLock()
         self._loading = Lock()
         self._learning = Lock()  # what scores mean is learnt by one at a time
+        self._erasing = Lock()  # a subject is erased by one at a time
+        self._unfinished: dict[str, Change] = {}  # erasures that are committed and have no receipt yet
         self._next_expiry = math.inf
         self._newest = -1  # revision of the store, as far as it was told; ahead of ours when behind
-        self._load()
+        self._load(thorough=thorough)
 
     @property
     def rows(self) -> int:
@@ -222,6 +223,39 @@ class Gallery:
         """Erase a subject; see `Store.delete_subject`."""
         then = self._following(lambda _: self._remove(subject))
         return self._store.delete_subject(self.row, subject, then, action)
+
+    def require_erasable(self, subject: str) -> None:
+        """Raise `SubjectNotFound` if nobody is enrolled so and no erasure of that name is unfinished."""
+        if subject not in self._unfinished:
+            self.require(subject)
+
+    @contextmanager
+    def erasing(self, subject: str) -> Iterator[Change]:
+        """Erase a subject; what fails within the context is to be done again, and the change is kept for it.
+
+        It is given again when the subject is erased again; one who was enrolled again meanwhile is
+        deleted, too, and both are in it.
+
+        Raises:
+            SubjectNotFound: It is not enrolled, and no erasure of it is unfinished.
+            StoreError: See `Store.delete_subject`.
+        """
+        remove = self._following(lambda _: self._remove(subject))
+
+        def follow(change: Change) -> None:
+            before = self._unfinished.get(subject)
+            self._unfinished[subject] = change if before is None else change.joined(before)
+            remove(change)
+
+        with self._erasing:
+            try:
+                self._store.delete_subject(self.row, subject, follow, AuditAction.ERASE_SUBJECT)
+            except SubjectNotFound:
+                if subject not in self._unfinished:
+                    raise
+                self._store.empty_log()
+            yield self._unfinished[subject]
+            del self._unfinished[subject]
 
     def check_erased(self, ids: NDArray[np.int64]) -> None:
         """Ask the index, wherever it is kept, whether it holds none of the templates that were erased.
@@ -467,7 +501,7 @@ class Gallery:
             vectors = self._pooled([self._subjects[self._owners[key]] for key in ids.tolist()])
         return ids, space.rows(vectors)
 
-    def _load(self) -> None:
+    def _load(self, *, thorough: bool = False) -> None:
         is_fused = self.row.fusion is not Fusion.MAX
         contents = self._store.contents(self.row, vectors=is_fused)
         space = contents.space
@@ -496,8 +530,8 @@ class Gallery:
             owners = {subject.templates[0]: name for name, subject in subjects.items()}
             ids = np.array(list(owners), np.int64)
             fetch = fetch_from(ids, space.rows(self._pooled(list(subjects.values()))))
-        # Rows of an index that was there before may be of another projection.
-        by_vector = self._by_vector or bool(space.generation)
+        # Fused rows change under their ids; rows of an index that was there may be of another projection.
+        by_vector = thorough or is_fused or bool(space.generation)
         self.repair = align(index, ids, fetch, by_vector=by_vector)
         with self._lock.writing():
             self._index, self._subjects, self._owners = index, subjects, owners

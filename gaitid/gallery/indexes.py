@@ -25,6 +25,7 @@ RECORD = "gaitid.engine"
 class _Record:
     index: str = "faiss"
     engine: EngineSettings = field(default_factory=EngineSettings)
+    compare: bool = False
 
 
 class Indexes:
@@ -36,6 +37,9 @@ class Indexes:
         store: Its galleries.
         sealed: Its templates are sealed on disk.
 
+    Attributes:
+        compare: Ids are not enough: under those of this store an engine may hold vectors of another past.
+
     Raises:
         UnknownName: No such index or engine.
         ConfigError: Templates are sealed, and an engine does not seal; or see `engine.connect`.
@@ -44,6 +48,7 @@ class Indexes:
 
     def __init__(self, name: str, settings: EngineSettings, store: Store, *, sealed: bool) -> None:
         self._store = store
+        self.compare = False
         self._engine: Engine | None = None
         if not is_engine(name):
             self._make: Callable[[int, Fetch], Index] = registry.resolve("indexes", name)
@@ -117,13 +122,15 @@ def open_indexes(name: str, settings: EngineSettings, store: Store, *, sealed: b
     """The indexes of a store; from now on the directory says which engine holds them, if one does.
 
     A directory that says so is opened with that engine only: otherwise a subject could be erased here
-    and remain there.
+    and remain there. One that did not, or was restored, has given its ids anew to others than an engine
+    knows by them: `Indexes.compare` is true until `record` says that its rows were compared.
 
     Raises:
         ConfigError: The galleries are in another engine; or see `Indexes`.
         GaitIdError: See `Indexes`.
     """
-    held_by, held = recall(store.directory)
+    known = _recorded(store.directory)
+    held_by, held = known.index, known.engine
     if is_engine(held_by) and (held_by, held.address) != (name, settings.address):
         raise ConfigError(
             f"the galleries are held by {held_by} at {held.address}",
@@ -132,7 +139,8 @@ def open_indexes(name: str, settings: EngineSettings, store: Store, *, sealed: b
         )
     indexes = Indexes(name, settings, store, sealed=sealed)
     if is_engine(name):
-        record(store.directory, name, settings)
+        indexes.compare = known.compare or not is_engine(held_by)
+        record(store.directory, name, settings, compare=indexes.compare)
     return indexes
 
 
@@ -156,20 +164,30 @@ def recall(directory: Path) -> tuple[str, EngineSettings]:
     Raises:
         ConfigError: The record is damaged.
     """
+    found = _recorded(directory)
+    return found.index, found.engine
+
+
+def _recorded(directory: Path) -> _Record:
     path = directory / RECORD
-    if not path.exists():
-        return "faiss", EngineSettings()
-    record = load(path, _Record)
-    return record.index, record.engine
+    return load(path, _Record) if path.exists() else _Record()
 
 
-def record(directory: Path, name: str, engine: EngineSettings) -> None:
-    """Say which engine holds the galleries; this is on the disk before the engine gets a row."""
-    lines = [f"index = {json.dumps(name)}", "[engine]"]
+def record(directory: Path, name: str, engine: EngineSettings, *, compare: bool = False) -> None:
+    """Say which engine holds the galleries; this is on the disk before the engine gets a row.
+
+    Args:
+        directory: The data directory.
+        name: Of the engine.
+        engine: Its settings.
+        compare: The next start is to compare all of its vectors, not the ids alone.
+    """
+    lines = [f"index = {json.dumps(name)}", *["compare = true"] * compare, "[engine]"]
     for key, value in asdict(engine).items():
         if value is not None:
             lines.append(f"{key} = {json.dumps(str(value) if isinstance(value, Path) else value)}")
     path, fresh = directory / RECORD, directory / (RECORD + ".new")
+    fresh.touch(0o600)
     with fresh.open("w", encoding="utf-8") as file:
         file.write("\n".join(lines) + "\n")
         file.flush()

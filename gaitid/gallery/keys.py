@@ -5,7 +5,8 @@
       seals   the subject's templates
 
 Both steps authenticate which subject, gallery and contract they belong to, so a sealed template or
-key that is moved to another row does not open. Nonces are random, 96 bits; a data key seals a few
+key that is moved to another row does not open. What is wrapped for good says, authenticated, that nothing
+beside it is plain (`sealing`). Nonces are random, 96 bits; a data key seals a few
 templates and a key-encryption key some millions of data keys, far below the 2^32 that NIST SP 800-38D
 (sec. 8.3) allows. A deleted subject takes its data key along.
 
@@ -27,6 +28,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from gaitid.errors import ConfigError, KeyMissing, StoreCorrupt
+from gaitid.gallery.sealing import FINAL, WRAPPED
 from gaitid.records import check_name
 
 ENVIRONMENT = "GAITID_KEYS"
@@ -103,10 +105,10 @@ class KeyRing:
         """Name of the key in use."""
         return self._keys[1]
 
-    def new(self, bound: bytes) -> tuple[DataKey, str, bytes]:
-        """A fresh data key, the name of the key that wraps it, and it wrapped."""
-        key, name, wrapped = self.new_secret(bound)
-        return DataKey(key, bound), name, wrapped
+    def new(self, bound: bytes, stage: bytes = FINAL) -> tuple[DataKey, str, bytes]:
+        """A fresh data key, the name of the key that wraps it, and it wrapped at a stage of the sealing."""
+        key = secrets.token_bytes(_KEY)
+        return DataKey(key, bound), *self._wrap(key, bound, stage)
 
     def open(self, name: str, wrapped: bytes, bound: bytes) -> DataKey:
         """The data key of a wrapped one.
@@ -119,20 +121,20 @@ class KeyRing:
     def new_secret(self, bound: bytes) -> tuple[bytes, str, bytes]:
         """32 fresh random bytes, the name of the key that wraps them, and them wrapped."""
         secret = secrets.token_bytes(_KEY)
-        return secret, *self._wrap(secret, bound)
+        return secret, *self._wrap(secret, bound, FINAL)
 
     def open_secret(self, name: str, wrapped: bytes, bound: bytes) -> bytes:
         """The bytes of a wrapped secret; see `open`."""
         return self._unwrap(name, wrapped, bound)
 
-    def rewrap(self, name: str, wrapped: bytes, bound: bytes) -> tuple[str, bytes]:
-        """A data key or secret wrapped by the key in use, with that key's name; see `open`."""
-        return self._wrap(self._unwrap(name, wrapped, bound), bound)
+    def rewrap(self, name: str, wrapped: bytes, bound: bytes, stage: bytes = FINAL) -> tuple[str, bytes]:
+        """A data key or secret wrapped by the key in use, with that key's name; see `open` and `new`."""
+        return self._wrap(self._unwrap(name, wrapped, bound), bound, stage)
 
-    def _wrap(self, key: bytes, bound: bytes) -> tuple[str, bytes]:
+    def _wrap(self, key: bytes, bound: bytes, stage: bytes) -> tuple[str, bytes]:
         keys, name = self._keys
         nonce = secrets.token_bytes(_NONCE)
-        return name, nonce + AESGCM(keys[name]).encrypt(nonce, key, b"key\0" + bound)
+        return name, stage + nonce + AESGCM(keys[name]).encrypt(nonce, key, b"key\0" + stage + bound)
 
     def _unwrap(self, name: str, wrapped: bytes, bound: bytes) -> bytes:
         keys, _ = self._keys
@@ -143,7 +145,8 @@ class KeyRing:
                 "add its line to the key text, above the one in use",
             )
         try:
-            return AESGCM(keys[name]).decrypt(wrapped[:_NONCE], wrapped[_NONCE:], b"key\0" + bound)
+            stage, body = wrapped[:-WRAPPED], wrapped[-WRAPPED:]
+            return AESGCM(keys[name]).decrypt(body[:_NONCE], body[_NONCE:], b"key\0" + stage + bound)
         except (InvalidTag, ValueError, TypeError) as error:  # TypeError: there is no data key
             raise KeyMissing(
                 f"key {name!r} does not open a data key",

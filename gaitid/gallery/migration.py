@@ -70,11 +70,13 @@ def migrate(
     target = Indexes(name, settings, store, sealed=sealed)
     is_kept, is_exact = is_engine(name), not is_engine(name) or settings.search == "exact"
     if is_kept:
-        record(store.directory, name, settings)
+        record(store.directory, name, settings, compare=True)
         target.drop_others(store.galleries())
     try:
         for row in store.galleries():
             yield _moved(store, row, target, samples, is_kept=is_kept, is_exact=is_exact)
+        if is_kept:
+            record(store.directory, name, settings)
     finally:
         target.close()
     if leaves:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -83,6 +83,11 @@ class Change:
     at: float
     pseudonyms: tuple[bytes, ...] = ()
     traces: tuple[bytes, ...] = ()
+
+    def joined(self, before: Change) -> Change:
+        """This erasure together with one `before` it."""
+        ids = np.concatenate((before.ids, self.ids))
+        return replace(self, ids=ids, traces=before.traces + self.traces)
 
 
 def quality_of(text: str) -> Quality:

@@ -700,6 +700,14 @@ class Store:
     def _write_anew(self) -> None:
         with self._commits.mutex:
             self._commits.read("VACUUM")
+        self.empty_log()
+
+    def empty_log(self) -> None:
+        """Empty the write-ahead log, as every erasure does.
+
+        Raises:
+            StoreError: It could not be emptied.
+        """
         self._commits.run(lambda: None, erases=True)
 
     def _is_alive(self, trace: bytes) -> bool:

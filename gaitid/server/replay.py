@@ -44,7 +44,8 @@ class Replay:
     def __call__(self, request_id: str, request: Message, work: Callable[[], Message]) -> Message:
         """Do the work, or give the answer it had; a second caller waits for the first.
 
-        Only success is kept: a request that failed changed nothing and may be tried again.
+        Only success is kept, and a request that failed may be tried again: it changed nothing, or its error
+        says what it did. An erasure that got no receipt then goes on where it failed.
 
         Raises:
             MessageError: The id is too long, or was used with another request.

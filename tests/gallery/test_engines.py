@@ -8,6 +8,7 @@ import pytest
 import gaitid
 from gaitid import registry
 from gaitid.errors import ConfigError, EngineError, EngineUnreachable, InputError, UnknownName
+from gaitid.gallery.backup import restore
 from gaitid.gallery.engine import EngineIndex, EngineSettings
 from gaitid.gallery.index import ExactIndex
 from gaitid.gallery.indexes import RECORD, recall
@@ -20,6 +21,7 @@ from tests.gallery.dict_engine import FAULTS, TABLES, DictTable
 from tests.strangers import DIMENSION, people
 
 HERE = EngineSettings("here")
+RING = {"keys": KeyRing(lambda: {"a": bytes(32)}), "engine": EngineSettings("here", unsealed=True)}
 
 
 class Flat:
@@ -208,6 +210,7 @@ def test_no_receipt_while_the_engine_may_hold_the_subject(matcher, fault, error)
     FAULTS.clear()
     assert found(matcher, 1)[0] != "s1"
     assert rows() == [10]
+    assert matcher.erase_subject("g", "s1").templates == 2
     assert matcher.erase_subject("g", "s3").templates == 2
     assert rows() == [8]
 
@@ -302,6 +305,81 @@ def test_vectors_do_not_travel_in_the_open(host, encrypted, insecure, allowed):
             settings.check_tls(host, encrypted=encrypted)
 
 
+# -- restored -----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def restored(tmp_path):
+    """Restores what `backed_up` wrote and opens it; `forget` = as a backup without the engine's record."""
+    opened = []
+
+    def restored(index="dict", *, forget=False, **more):
+        while opened:
+            opened.pop().close()
+        if not (tmp_path / "again").exists():
+            (folder,) = (tmp_path / "backups").iterdir()
+            restore(folder, tmp_path / "again")
+            if forget:
+                (tmp_path / "again" / RECORD).unlink()
+        opened.append(LocalMatcher(Flat(), tmp_path / "again", index=index, **{"engine": HERE, **more}))
+        return opened[-1]
+
+    yield restored
+    FAULTS.clear()
+    for one in opened:
+        one.close()
+
+
+def backed_up(tmp_path, then, **more) -> None:
+    """A directory in the engine is backed up, goes on with `then`, and is lost."""
+    options = {"engine": HERE, **more, "index": "dict", "backups": tmp_path / "backups"}
+    made = LocalMatcher(Flat(), tmp_path / "lost", **options)
+    made.create_gallery("g")
+    made.enrol("g", "ann", [embedding(1)])
+    made.back_up()
+    then(made)
+    made.close()
+
+
+def enrol_bob(made) -> None:
+    made.enrol("g", "bob", [embedding(2)])
+
+
+def test_a_restored_directory_names_its_engine_and_brings_it_to_its_state(tmp_path, restored):
+    backed_up(tmp_path, enrol_bob)
+    with pytest.raises(ConfigError, match="are held by dict at here"):
+        restored("faiss")
+    assert recall(tmp_path / "again") == ("dict", HERE)
+    made = restored()
+    assert found(made, 2) == ["ann"]
+    made.enrol("g", "carol", [embedding(3)])
+    assert found(restored(), 3)[0] == "carol"
+
+
+def test_nobody_is_taken_for_who_had_the_id_before_the_loss(tmp_path, restored, monkeypatch):
+    backed_up(tmp_path, enrol_bob)
+    made = restored("faiss", forget=True)
+    made.enrol("g", "carol", [embedding(3)])  # gets the id that bob has in the engine
+
+    def killed(*_, **__):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("gaitid.matcher.Gallery", killed)
+        with pytest.raises(KeyboardInterrupt):
+            restored()
+    made = restored()
+    assert made.identify("g", embedding(2)).subject is None
+    assert made.identify("g", embedding(3)).subject == "carol"
+    monkeypatch.setattr("gaitid.gallery.alignment.differing", killed)
+    restored()  # what was compared once is not compared again
+
+
+def test_a_renewal_that_was_lost_is_taken_back_in_the_engine(tmp_path, restored):
+    backed_up(tmp_path, lambda made: made.renew_templates("g"), **RING)
+    assert restored(**RING).identify("g", embedding(1)).subject == "ann"
+
+
 # -- the migration ------------------------------------------------------------------------------------
 
 
@@ -390,8 +468,6 @@ def test_from_engine_to_engine_goes_by_way_of_here(filled, tmp_path):
 
 
 # -- what changes the rows -----------------------------------------------------------------------------
-
-RING = {"keys": KeyRing(lambda: {"a": bytes(32)}), "engine": EngineSettings("here", unsealed=True)}
 
 
 @pytest.mark.parametrize("fusion", list(Fusion))

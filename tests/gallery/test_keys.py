@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import base64
 import shutil
+import sqlite3
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from gaitid.errors import ConfigError, InputError, KeyMissing, StoreCorrupt
+from gaitid.gallery import checksums, failpoints
 from gaitid.gallery import keys as keys_module
+from gaitid.gallery.examination import examining
 from gaitid.gallery.gallery import Gallery
 from gaitid.gallery.index import ExactIndex
 from gaitid.gallery.keys import DataKey, KeyRing, append_key, parse, ring_from_environment, ring_from_file
+from gaitid.gallery.sealing import WRAPPED, Sealing
 from gaitid.gallery.store import DATABASE, Sample, Store
 from gaitid.records import OperatingPoint, Origin
 
@@ -230,6 +235,105 @@ def test_a_plain_directory_is_sealed_at_the_next_opening(tmp_path):
     assert state(store) == before
     assert key_names(store) == {"a"}
     assert traces(range(110), everything(tmp_path)) == 0
+    store.close()
+
+
+def forge(db: sqlite3.Connection) -> None:
+    """Put a plain template into the place of one, with the right checksums, as who has no key can."""
+    checksums.install(db)
+    db.execute("UPDATE subjects SET key_name = NULL, data_key = NULL WHERE id = 2")
+    db.execute("UPDATE templates SET vector = ? WHERE subject = 2", (sample(77).vector.tobytes(),))
+
+
+def altered(directory: Path, change: Callable[[sqlite3.Connection], None]) -> None:
+    db = sqlite3.connect(directory / DATABASE, isolation_level=None)
+    change(db)
+    db.close()
+
+
+def loosen(db: sqlite3.Connection) -> None:
+    """As `forge`, and say of all others that their keys are not wrapped for good."""
+    forge(db)
+    db.execute("UPDATE subjects SET data_key = substr(data_key, 2)")
+
+
+def test_a_plain_template_in_a_sealed_directory_is_refused(tmp_path):
+    store = Store(tmp_path, ring(a=OLD))
+    fill(store, 5)
+    store.close()
+    altered(tmp_path, forge)
+    for _ in range(2):
+        with pytest.raises(StoreCorrupt, match="not sealed, in a database that was"):
+            open_and_read(tmp_path, {"a": OLD})
+    with examining(tmp_path, ring(a=OLD)) as checks, pytest.raises(StoreCorrupt, match="not sealed"):
+        dict(checks)["templates"]()
+
+
+def test_sealed_keys_are_not_taken_for_those_of_an_older_version(tmp_path):
+    store = Store(tmp_path, ring(a=OLD))
+    fill(store, 5)
+    store.close()
+    altered(tmp_path, loosen)
+    with pytest.raises(KeyMissing, match="does not open"):
+        open_and_read(tmp_path, {"a": OLD})
+
+
+def test_a_plain_template_is_refused_while_the_store_is_open(tmp_path):
+    known = {"a": OLD}
+    store = Store(tmp_path, KeyRing(lambda: known))
+    row = fill(store, 5)
+    altered(tmp_path, forge)
+    known["b"] = NEW
+    for act in (
+        lambda: read(store),
+        lambda: store.vectors(row, np.array([3])),
+        lambda: store.export(row, "s001"),
+        lambda: store.add_templates(row, "s001", [sample(9)], ignore),
+        store.rotate_keys,
+    ):
+        with pytest.raises(StoreCorrupt, match="not sealed"):
+            act()
+    store.close()
+
+
+def test_a_directory_that_an_older_version_sealed_is_sealed_for_good_once(tmp_path, monkeypatch):
+    with monkeypatch.context() as older:
+        older.setattr(Sealing, "update_rest", lambda _: 0)
+        store = Store(tmp_path, ring(a=OLD))
+        fill(store, 110)
+        before = state(store)
+        assert wrapped_sizes(store) == {WRAPPED}
+        store.close()
+    store = Store(tmp_path, ring(a=OLD))
+    assert state(store) == before
+    assert wrapped_sizes(store) == {WRAPPED + 1}
+    assert store.rotate_keys() == 0
+    store.close()
+
+
+def wrapped_sizes(store: Store) -> set[int]:
+    return {row[0] for row in store._db.execute("SELECT length(data_key) FROM subjects")}
+
+
+def test_a_sealing_cut_short_is_finished_at_the_next_opening(tmp_path, monkeypatch):
+    store = Store(tmp_path)
+    fill(store, 250)
+    before = state(store)
+    store.close()
+    for point in ("between rotation commits", "before commit"):
+
+        def kill(reached: str, point: str = point) -> None:
+            if reached == point:
+                raise KeyboardInterrupt
+
+        with monkeypatch.context() as patch:
+            patch.setattr(failpoints, "armed", kill)
+            with pytest.raises(KeyboardInterrupt):
+                Store(tmp_path, ring(a=OLD))
+    store = Store(tmp_path, ring(a=OLD))
+    assert state(store) == before
+    assert wrapped_sizes(store) == {WRAPPED + 1}
+    assert traces(range(250), everything(tmp_path)) == 0
     store.close()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import time
 from pathlib import Path
 
@@ -9,8 +10,8 @@ import numpy as np
 import pytest
 
 from gaitid.caller import calling
-from gaitid.errors import StoreError, SubjectNotFound
-from gaitid.gallery.identity import check
+from gaitid.errors import StoreCorrupt, StoreError, SubjectNotFound
+from gaitid.gallery.identity import FILE, check
 from gaitid.gallery.keys import KeyRing
 from gaitid.matcher import LocalMatcher
 from gaitid.records import Embedding, GaitSequence, Origin, Quality, Reason, Terms, Verdict
@@ -113,6 +114,50 @@ def test_a_trace_that_stays_is_told_and_gives_no_receipt(matcher, tmp_path):
     with pytest.raises(StoreError, match="copy still holds"):
         matcher.erase_subject("g", "ann")
     assert matcher.list_subjects("g") == []
+    (tmp_path / "data" / "copy").unlink()
+    receipt = matcher.erase_subject("g", "ann")
+    check(receipt)
+    assert (receipt.templates, receipt.revision) == (1, 2)
+    with pytest.raises(SubjectNotFound):
+        matcher.erase_subject("g", "ann")
+
+
+def test_nobody_is_deleted_while_the_key_that_signs_is_damaged(matcher, tmp_path):
+    matcher.enrol("g", "ann", [embedding(1)])
+    (tmp_path / "data" / FILE).write_bytes(b"short")
+    for _ in range(2):
+        with pytest.raises(StoreCorrupt, match="no signing key"):
+            matcher.erase_subject("g", "ann")
+    assert matcher.identify("g", embedding(1)).subject == "ann"
+    (tmp_path / "data" / FILE).unlink()
+    check(matcher.erase_subject("g", "ann"))
+
+
+def test_an_erasure_without_a_receipt_goes_on_with_who_was_enrolled_again(matcher, tmp_path):
+    copy = tmp_path / "data" / "copy"
+    matcher.enrol("g", "ann", [embedding(1), embedding(2)], check="off")
+    (blob,) = matcher._store._db.execute("SELECT vector FROM templates WHERE id = 1").fetchone()
+    copy.write_bytes(blob)
+    with pytest.raises(StoreError, match="copy still holds"):
+        matcher.erase_subject("g", "ann")
+    matcher.enrol("g", "ann", [embedding(3)])
+    with pytest.raises(StoreError, match="copy still holds"):  # of the first enrolment
+        matcher.erase_subject("g", "ann")
+    copy.unlink()
+    receipt = matcher.erase_subject("g", "ann")
+    assert (receipt.templates, receipt.revision) == (3, 4)
+
+
+def test_an_erasure_that_could_not_empty_the_log_gets_its_receipt_later(matcher, tmp_path):
+    matcher.enrol("g", "ann", [embedding(1)])
+    reader = sqlite3.connect(tmp_path / "data" / "gaitid.db", isolation_level=None)
+    reader.execute("BEGIN")
+    reader.execute("SELECT count(*) FROM subjects").fetchone()
+    for _ in range(2):
+        with pytest.raises(StoreError, match="traces remain in the write-ahead log"):
+            matcher.erase_subject("g", "ann")
+    reader.close()
+    assert matcher.erase_subject("g", "ann").revision == 2
 
 
 def test_an_export_has_all_that_is_held(matcher):
