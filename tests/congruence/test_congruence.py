@@ -352,7 +352,7 @@ def test_a_normalised_gallery_agrees(pair):
 def test_keys_are_rotated_behind_a_server(tmp_path):
     append_key(tmp_path / "keys", "one")
     settings = ServerSettings("127.0.0.1:0", tmp_path / "data", encoder="gei", key_file=tmp_path / "keys")
-    with running(settings) as address, contextlib.closing(RemoteMatcher(address)) as remote:
+    with running(settings) as address, contextlib.closing(RemoteMatcher(address, timeout_s=60)) as remote:
         remote.create_gallery("home")
         remote.enrol("home", "ada", [vector(0)])
         append_key(tmp_path / "keys", "two")
