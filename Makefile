@@ -70,12 +70,15 @@ test-race: $(VENV)/.dev  ## eight threads search and change, no answer is wrong 
 test-learn: $(VENV)/.dev  ## five minutes of training beat the gait energy image (ten minutes)
 	$(VENV)/bin/python -m pytest -s -m long tests/training/test_learns.py
 
-ENGINE_TESTS := tests/conformance/test_index.py tests/gallery/test_engines.py tests/gallery/test_real_engines.py
+LONG_ENGINE_TESTS := tests/conformance/test_index.py tests/gallery/test_real_engines.py
+ENGINE_TESTS := $(LONG_ENGINE_TESTS) tests/gallery/test_engines.py
 
 test-engines: $(VENV)-engines/.ready  ## Milvus and PostgreSQL, killed and restarted (a quarter of an hour; needs unshare, ip)
 	$(VENV)-engines/bin/python -m pytest -m 'not long' $(ENGINE_TESTS)
-	@echo "a Milvus server binds all interfaces: it gets a network of its own"
-	unshare --map-root-user --net sh -c 'ip link set lo up && exec $(VENV)-engines/bin/python -m pytest -m long $(ENGINE_TESTS)'
+	@echo "a Milvus server binds all interfaces: each gets a network of its own"
+	for tests in $(LONG_ENGINE_TESTS); do \
+		unshare --map-root-user --net sh -c "ip link set lo up && exec $(VENV)-engines/bin/python -m pytest -m long $$tests" || exit 1; \
+	done
 
 check: $(VENV)/.dev $(VENV)-protos/.ready  ## format, lint, types, import contracts, protos
 	$(VENV)/bin/ruff format --check .
