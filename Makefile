@@ -77,7 +77,7 @@ test-engines: $(VENV)-engines/.ready  ## Milvus and PostgreSQL, killed and resta
 	$(VENV)-engines/bin/python -m pytest -m 'not long' $(ENGINE_TESTS)
 	@echo "a Milvus server binds all interfaces: each gets a network of its own"
 	for tests in $(LONG_ENGINE_TESTS); do \
-		unshare --map-root-user --net sh -c "ip link set lo up && exec $(VENV)-engines/bin/python -m pytest -m long $$tests" || exit 1; \
+		unshare --map-root-user --net sh -c "ip link set lo up && exec $(VENV)-engines/bin/python -m pytest -m long -W ignore::ResourceWarning $$tests" || exit 1; \
 	done
 
 check: $(VENV)/.dev $(VENV)-protos/.ready  ## format, lint, types, import contracts, protos
