@@ -91,11 +91,11 @@ class LearnedEncoder:
         """Embed several; each as if alone."""
         for sequence in sequences:
             check_input(self, sequence)
-        clips, times = zip(*map(self._stream, sequences), strict=True) if sequences else ((), ())
+        walks = [self._stream(sequence) for sequence in sequences]
         made: list[Embedding] = []
-        for start in range(0, len(clips), _BATCH):
-            part = slice(start, start + _BATCH)
-            vectors = architectures.embed(self.card.architecture, self._forward, clips[part], times[part])
+        for start in range(0, len(walks), _BATCH):
+            clips, times = zip(*walks[start : start + _BATCH], strict=True)
+            vectors = architectures.embed(self.card.architecture, self._forward, clips, times)
             made += [Embedding(vector, self.contract) for vector in vectors]
         return made
 
@@ -108,11 +108,11 @@ class LearnedEncoder:
                 f"encoder {self.name} needs {'x'.join(map(str, architectures.SILHOUETTE_SIZE))}",
                 "align the masks to that size",
             )
-        if not stream.any():
+        there = stream.any((1, 2))
+        if not there.any():
             raise SequenceError("all frames are empty", "a walking body", "check the extractor")
         if self.modalities[0] != SILHOUETTE or not self.card.rate_hz:
             return stream, times
-        there = stream.any((1, 2))
         if there.sum() < self.min_frames:
             raise SequenceTooShort(
                 f"sequence has {there.sum()} frames with a body",

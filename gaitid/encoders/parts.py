@@ -63,11 +63,15 @@ def running_max(
     for start in range(0, total, step):
         piece = silhouettes[:, start : start + step]
         made = frames(piece.reshape(-1, 1, *piece.shape[2:]))
-        places = torch.arange(start, start + piece.shape[1], device=silhouettes.device)
-        valid = places < lengths.to(silhouettes.device)[:, None]  # (N, t)
+        valid = real_frames(lengths - start, piece.shape[1], silhouettes.device)
         peaks = [_masked_max(x.reshape(count, -1, *x.shape[1:]), valid) for x in made]
         best = [torch.maximum(a, b) for a, b in zip(best, peaks, strict=True)] if best else peaks
     return best
+
+
+def real_frames(lengths: Tensor, frames: int, device: torch.device) -> Tensor:
+    """(N, frames) bool on that device: which frames of sequences of these lengths are no padding."""
+    return torch.arange(frames, device=device) < lengths.to(device)[:, None]
 
 
 def _masked_max(x: Tensor, valid: Tensor) -> Tensor:

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - the usual name
 
 from gaitid.encoders.light import DILATIONS
+from gaitid.encoders.parts import real_frames
 from gaitid.encoders.poses import FEATURES
 
 _JOINTS = 17
@@ -82,8 +83,7 @@ class StickmanNet(nn.Module):
         x = clips.flatten(2).transpose(1, 2)  # (N, 17 * F, T)
         real = torch.ones_like(x[:, :1])  # (N, 1, T)
         if lengths is not None:
-            places = torch.arange(clips.shape[1], device=x.device)
-            real = (places < lengths.to(x.device)[:, None])[:, None].to(x.dtype)
+            real = real_frames(lengths, clips.shape[1], x.device)[:, None].to(x.dtype)
         x = self.enter(x * real) * real
         for layer in self.layers:
             x = (x + layer(x)) * real

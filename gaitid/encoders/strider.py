@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - the usual name
 
 from gaitid.encoders.light import LAG
+from gaitid.encoders.parts import real_frames
 
 _EPSILON = 1e-4
 
@@ -94,7 +95,7 @@ class StriderNet(nn.Module):
         seen = self.frame(self.stem(x))  # (N * T, C, H/4, W/4)
         if lengths is not None and bool((lengths == frames).all()):
             lengths = None  # nothing is padding
-        valid = None if lengths is None else _valid(seen, frames, lengths)
+        valid = None if lengths is None else real_frames(lengths, frames, seen.device).to(seen.dtype)
         for layer in self.later:
             seen = seen + layer(_exchange(seen, count, valid))
         x = _statistics(seen.reshape(count, frames, *seen.shape[1:]), lengths)  # (N, 5 C, H/4, W/4)
@@ -109,11 +110,6 @@ class StriderNet(nn.Module):
         rows = x.mean(3) + x.max(3).values  # (N, C, rows)
         bands = rows.reshape(*rows.shape[:2], self.parts, -1).mean(3)  # (N, C, P)
         return torch.einsum("ncp,pcd->npd", bands, self.part_weights).flatten(1)
-
-
-def _valid(like: Tensor, frames: int, lengths: Tensor) -> Tensor:
-    """(N, T) one for frames and zero for padding, on the device and in the type of `like`."""
-    return (torch.arange(frames, device=like.device) < lengths.to(like.device)[:, None]).to(like.dtype)
 
 
 def _exchange(x: Tensor, count: int, valid: Tensor | None) -> Tensor:

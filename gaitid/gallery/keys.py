@@ -107,8 +107,8 @@ class KeyRing:
 
     def new(self, bound: bytes, stage: bytes = FINAL) -> tuple[DataKey, str, bytes]:
         """A fresh data key, the name of the key that wraps it, and it wrapped at a stage of the sealing."""
-        key = secrets.token_bytes(_KEY)
-        return DataKey(key, bound), *self._wrap(key, bound, stage)
+        key, name, wrapped = self.new_secret(bound, stage)
+        return DataKey(key, bound), name, wrapped
 
     def open(self, name: str, wrapped: bytes, bound: bytes) -> DataKey:
         """The data key of a wrapped one.
@@ -118,10 +118,10 @@ class KeyRing:
         """
         return DataKey(self.open_secret(name, wrapped, bound), bound)
 
-    def new_secret(self, bound: bytes) -> tuple[bytes, str, bytes]:
-        """32 fresh random bytes, the name of the key that wraps them, and them wrapped."""
+    def new_secret(self, bound: bytes, stage: bytes = FINAL) -> tuple[bytes, str, bytes]:
+        """32 fresh random bytes, the name of the key that wraps them, and them wrapped; see `new`."""
         secret = secrets.token_bytes(_KEY)
-        return secret, *self._wrap(secret, bound, FINAL)
+        return secret, *self._wrap(secret, bound, stage)
 
     def open_secret(self, name: str, wrapped: bytes, bound: bytes) -> bytes:
         """The bytes of a wrapped secret; see `open`."""

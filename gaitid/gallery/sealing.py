@@ -48,7 +48,7 @@ class Sealing:
         found = self._first("key_name IS NOT NULL")
         if found and ring is None:
             raise KeyMissing(f"templates are sealed under key {found[0]!r}", "that key", "pass the key file")
-        self._is_final = self._first(_IS_FINAL) is not None
+        self._is_final = found is not None and self._first(_IS_FINAL) is not None
         if self._is_final and self._first(f"NOT ({_IS_FINAL})"):
             raise _forged()
 

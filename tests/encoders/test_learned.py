@@ -18,16 +18,8 @@ from gaitid.encoders.learned import LearnedEncoder, shipped  # noqa: E402
 from gaitid.errors import SequenceError, SequenceTooShort, UnknownName, WeightsError  # noqa: E402
 from gaitid.records import GaitSequence  # noqa: E402
 from gaitid.synthetic import Cohort  # noqa: E402
+from tests.small import STRIDER_WHOLE as SMALL  # noqa: E402
 
-SMALL = {
-    "stem": 4,
-    "frame": 4,
-    "trunk": [8, 8, 8],
-    "part_dimension": 4,
-    "projection": 16,
-    "later": 1,
-    "mix": 6,
-}
 CARD = weights.Card(
     name="small",
     architecture="strider",

@@ -16,16 +16,8 @@ from gaitid.encoders import architectures, networks, weights  # noqa: E402
 from gaitid.encoders.base import PREPROCESSING  # noqa: E402
 from gaitid.encoders.learned import LearnedEncoder  # noqa: E402
 from gaitid.synthetic import Cohort  # noqa: E402
+from tests.small import STRIDER_WHOLE as STRIDER  # noqa: E402
 
-STRIDER = {
-    "stem": 4,
-    "frame": 4,
-    "trunk": [8, 8, 8],
-    "part_dimension": 4,
-    "projection": 16,
-    "later": 1,
-    "mix": 6,
-}
 STICKMAN = {"width": 8, "dilations": [1, 2], "hidden": 16, "projection": 8}
 GAITSET = {"channels": [4, 4, 4], "part_dimension": 2}
 

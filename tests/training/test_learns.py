@@ -10,18 +10,13 @@ import pytest
 torch = pytest.importorskip("torch", reason="torch is not installed: pip install 'gaitid[torch]'")
 
 from gaitid import settings  # noqa: E402
-from gaitid.synthetic import (  # noqa: E402
-    VIEWS,
-    Cohort,
-    plan_grid,
-    plan_varied,
-)
+from gaitid.synthetic import VIEWS, Cohort, plan_varied  # noqa: E402
 from training import train as trainer  # noqa: E402
 from training.corpus import Corpus  # noqa: E402
 from training.heldout import embedder, measure  # noqa: E402
 from training.pack import gei_embedder  # noqa: E402
 from training.recipe import Data, Recipe  # noqa: E402
-from training.shards import synthetic_entries, write_shard  # noqa: E402
+from training.shards import laboratory, synthetic_entries, write_shard  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[2]
 PEOPLE, WATCHED, STEPS = 300, 30, 300
@@ -33,8 +28,7 @@ pytestmark = pytest.mark.long
 
 def test_five_minutes_of_training_beat_the_gait_energy_image(tmp_path: Path):
     learned = plan_varied(range(PEOPLE), per_identity=12, sessions=4, frames=40, seed=1)
-    watched = plan_grid(range(WATCHED), sessions=(0,), numbers=(0,), conditions=("nm",), frames=40)
-    watched += plan_grid(range(WATCHED), sessions=(1,), numbers=(0,), frames=40)
+    watched = laboratory(range(WATCHED), frames=40)
     write_shard(tmp_path / "train" / "a", synthetic_entries(Cohort(5), learned, 1, (0.3, 1.7), 1))
     write_shard(
         tmp_path / "held" / "a", synthetic_entries(Cohort(5, "validation"), watched, 1, (1.0, 1.0), 1)

@@ -12,12 +12,12 @@ torch = pytest.importorskip("torch", reason="torch is not installed: pip install
 from gaitid.encoders import networks  # noqa: E402
 from gaitid.encoders.learned import LearnedEncoder  # noqa: E402
 from gaitid.records import SILHOUETTE, SKELETON, GaitSequence  # noqa: E402
+from tests.small import STRIDER  # noqa: E402
 from training import pack  # noqa: E402
 from training.corpus import Corpus  # noqa: E402
 from training.recipe import Batch, Data, Network, Recipe, Schedule  # noqa: E402
 from training.train import train  # noqa: E402
 
-STRIDER = {"stem": 4, "frame": 4, "trunk": [8, 8, 8], "part_dimension": 4, "projection": 16}
 STICKMAN = {"width": 8, "dilations": [1], "hidden": 16, "projection": 8}
 
 

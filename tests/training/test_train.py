@@ -20,6 +20,7 @@ torch = pytest.importorskip("torch", reason="torch is not installed: pip install
 from gaitid import settings  # noqa: E402
 from gaitid.encoders import architectures, networks  # noqa: E402
 from gaitid.errors import ConfigError, UnknownName  # noqa: E402
+from tests.small import STRIDER as SMALL  # noqa: E402
 from training import train as trainer  # noqa: E402
 from training.augment import Augmentation  # noqa: E402
 from training.batches import BatchMaker, stream  # noqa: E402
@@ -27,7 +28,6 @@ from training.poses import PoseAugmentation  # noqa: E402
 from training.recipe import Batch, Data, Network, Recipe, Schedule  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[2]
-SMALL = {"stem": 4, "frame": 4, "trunk": [8, 8, 8], "part_dimension": 4, "projection": 16}
 STEPS = 12
 
 

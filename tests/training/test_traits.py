@@ -12,13 +12,12 @@ torch = pytest.importorskip("torch", reason="torch is not installed: pip install
 from gaitid.errors import ConfigError, InputError  # noqa: E402
 from gaitid.synthetic import Cohort  # noqa: E402
 from gaitid.synthetic.cohort import person_of  # noqa: E402
+from tests.small import STRIDER as SMALL  # noqa: E402
 from training import train as trainer  # noqa: E402
 from training.batches import stream  # noqa: E402
 from training.losses import TraitReader  # noqa: E402
 from training.recipe import Batch, Data, Loss, Network, Recipe, Schedule  # noqa: E402
 from training.traits import trait_table  # noqa: E402
-
-SMALL = {"stem": 4, "frame": 4, "trunk": [8, 8, 8], "part_dimension": 4, "projection": 16}
 
 
 @pytest.mark.parametrize("split", ["train", "validation", "test"])
@@ -90,23 +89,24 @@ def test_parts_and_a_neck_do_not_go_together(recipe):
         trainer.Run(per_part, 4)
 
 
-def test_half_precision_on_a_processor_trains(recipe, monkeypatch):
-    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True})
+def whole_and_half(recipe, monkeypatch, *, can: bool) -> list[dict[str, float]]:
+    """What a first step gives without and with `amp`, on a processor that has bfloat16 or has not."""
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": can})
     whole = replace(recipe, loss=Loss())
     half = replace(whole, schedule=replace(whole.schedule, amp=True))
     batch = next(stream(whole, range(1), 0))
-    one, other = (trainer.Run(how, 4).advance(*batch) for how in (whole, half))
+    return [trainer.Run(how, 4).advance(*batch) for how in (whole, half)]
+
+
+def test_half_precision_on_a_processor_trains(recipe, monkeypatch):
+    one, other = whole_and_half(recipe, monkeypatch, can=True)
     assert one["loss"] != other["loss"]
     assert other["loss"] == pytest.approx(one["loss"], rel=0.03)
     assert other["gradient"] == pytest.approx(one["gradient"], rel=0.3)
 
 
 def test_half_precision_is_left_out_where_it_would_slow_down(recipe, monkeypatch):
-    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": False})
-    whole = replace(recipe, loss=Loss())
-    half = replace(whole, schedule=replace(whole.schedule, amp=True))
-    batch = next(stream(whole, range(1), 0))
-    one, other = (trainer.Run(how, 4).advance(*batch) for how in (whole, half))
+    one, other = whole_and_half(recipe, monkeypatch, can=False)
     assert one == other
 
 
