@@ -35,6 +35,7 @@ class Augmentation:
         erase: Probability of a rectangle hidden in all frames.
         blink: Probability of rectangles hidden in some frames.
         cut: Probability of lost feet or a lost head, with the rest stretched, as alignment does.
+        distort: Largest strength of smooth distortions of the outline; each clip draws its own.
     """
 
     speed: float = 1.2
@@ -50,6 +51,7 @@ class Augmentation:
     erase: float = 0.3
     blink: float = 0.15
     cut: float = 0.15
+    distort: float = 0.0
 
 
 def choose_frames(
@@ -89,6 +91,8 @@ CHOICES = {"resampled": choose_frames, "ordered": ordered, "unordered": unordere
 def silhouettes(rng: np.random.Generator, clip: Clip, how: Augmentation) -> Clip:
     """A changed clip of the same shape."""
     clip = _warp(rng, clip, how)
+    if how.distort:
+        clip = distort(rng, clip, how.distort * float(rng.random()))
     for chance, change in (
         (how.morphology, _morphology),
         (how.coarse, _coarse),
@@ -127,6 +131,29 @@ def _warp(rng: np.random.Generator, clip: Clip, how: Augmentation) -> Clip:
     return np.stack([cv2.warpAffine(f * np.uint8(255), matrix, (width, height)) > 127 for f in clip]).view(
         np.uint8
     )
+
+
+def distort(rng: np.random.Generator, clip: Clip, strength: float) -> Clip:
+    """Wider or narrower by height, leaning, trunk against legs, thicker or thinner, all smoothly.
+
+    Strength 1 gives the halves of a walk what those of real walks differ by: the head moves by a pixel
+    against the middle, shoulders and chest widen by a twelfth.
+    """
+    _, height, width = clip.shape
+    v = (np.arange(height) + 0.5) / height
+    lifts = np.stack([np.sin(k * np.pi * v) / k for k in (1, 2, 3)])
+    widths = np.stack([np.full(height, 0.5), *(np.cos(k * np.pi * v) / (1 + k) for k in (1, 2, 3))])
+    leans = np.stack([v - 0.5, (v - 0.5) ** 2])
+    rows = (v + strength * 0.015 * rng.standard_normal(3) @ lifts) * height - 0.5
+    stretch = np.exp(strength * 0.13 * rng.standard_normal(4) @ widths)
+    lean = strength * 0.035 * height * rng.standard_normal(2) @ leans
+    middle = (width - 1) / 2
+    x = middle + (np.arange(width) - middle) * stretch[:, None] + lean[:, None]
+    y = np.repeat(rows[:, None], width, 1)
+    level = 255 * (0.5 + strength * float(rng.uniform(-0.15, 0.15)))
+    maps = x.astype(np.float32), y.astype(np.float32)
+    soft = (cv2.GaussianBlur(frame * np.uint8(255), (5, 5), 1.0) for frame in clip)
+    return np.stack([cv2.remap(frame, *maps, cv2.INTER_LINEAR) > level for frame in soft]).view(np.uint8)
 
 
 def _tall(clip: Clip) -> Clip:

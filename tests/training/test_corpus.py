@@ -102,6 +102,23 @@ def test_no_augmentation_changes_nothing(shards):
     np.testing.assert_array_equal(augment.silhouettes(np.random.default_rng(0), clip, off), clip)
 
 
+def test_distortion_moves_outlines_by_pixels_and_to_no_side(shards):
+    clip = Corpus(shards).silhouettes(0)[:8]
+    rng = np.random.default_rng(0)
+    changed = np.stack([augment.distort(rng, clip, 1.0) for _ in range(300)])
+    assert changed.dtype == np.uint8
+    assert set(np.unique(changed)) <= {0, 1}
+    heads = (
+        changed[:, :, 2:8].mean((1, 2)) @ np.arange(clip.shape[2]) / changed[:, :, 2:8].mean((1, 2)).sum(1)
+    )
+    head = clip[:, 2:8].mean((0, 1)) @ np.arange(clip.shape[2]) / clip[:, 2:8].mean((0, 1)).sum()
+    assert heads.mean() == pytest.approx(head, abs=0.3)
+    assert 0.7 < heads.std() < 2.0
+    chests = changed[:, :, 16:24].sum(3).mean((1, 2))
+    assert chests.mean() == pytest.approx(clip[:, 16:24].sum(2).mean(), rel=0.05)
+    assert 0.05 < chests.std() / chests.mean() < 0.2
+
+
 def test_flip_mirrors(shards):
     clip = Corpus(shards).silhouettes(0)
     names = ("drop", "shift_px", "scale", "shear", "morphology", "coarse", "rough", "erase", "blink", "cut")

@@ -1,0 +1,106 @@
+"""How much a walk differs from itself: halves of real tracks beside halves of synthetic walks.
+
+    python benchmarks/walk_halves.py vtest.avi [--encoders gei strider FILE ...] [--out JSON]
+
+Of each half, by eight bands of its height: the mean width and the mean place of the outline's middle, in
+pixels of the 64 x 44 frame. ``within`` is the deviation of a half around its walk, ``between`` that of walks.
+Synthetic walks: 42 people past one high camera at 10 fps, the halves segmented apart; then with each half
+distorted as training clips are (`training.augment.Augmentation.distort`). Also rank-1 of halves among halves.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from encoders import half_track, halves
+from numpy.typing import NDArray
+
+from gaitid.encoders.base import Encoder, load_encoder
+from gaitid.evaluation.provenance import provenance
+from gaitid.records import SILHOUETTE, GaitSequence
+from gaitid.synthetic import CONDITIONS, Cohort
+from gaitid.synthetic.camera import Camera
+from training.augment import distort
+
+PEOPLE, SEED, BANDS, LEAST = 42, 3, 8, 12
+STRENGTHS = (0.0, 0.5, 1.0, 1.5)
+
+Pairs = tuple[list[GaitSequence], list[GaitSequence]]
+
+
+def synthetic(strength: float) -> Pairs:
+    """Halves of synthetic walks, each segmented and distorted by itself."""
+    cohort, rng, chance = Cohort(8, "validation"), np.random.default_rng(SEED), np.random.default_rng(SEED)
+    first, second = [], []
+    for person in range(PEOPLE):
+        view = float(rng.choice((0, 45, 90, 180, 225, 270)) + rng.normal(0, 12))
+        tall, frames = float(rng.uniform(48, 110)), int(rng.integers(28, 70))
+        camera = Camera.beside(view, distance=16.0, height=7.0, focal=tall / 1.7 * 17.2)
+        condition = str(rng.choice(CONDITIONS))
+        walk = cohort.sequence(person, view=view, condition=condition, frames=frames, fps=10, camera=camera)
+        a, b = (walk.sequence(draw=draw, modalities=(SILHOUETTE,)) for draw in (0, 1))
+        a, b = a.part(slice(0, frames // 2)), b.part(slice(len(b) - frames // 2, None))
+        if min(len(a), len(b)) >= LEAST:
+            first.append(_distorted(a, chance, strength))
+            second.append(_distorted(b, chance, strength))
+    return first, second
+
+
+def _distorted(half: GaitSequence, rng: np.random.Generator, strength: float) -> GaitSequence:
+    if not strength:
+        return half
+    return GaitSequence({SILHOUETTE: distort(rng, half.streams[SILHOUETTE], strength)}, half.times)
+
+
+def profile(half: GaitSequence) -> NDArray[np.float64]:
+    """(2, 64) mean width and middle of each row, pixels; the middle is measured from the body's."""
+    frames = half.streams[SILHOUETTE].astype(np.float64)
+    width = frames.sum(2)
+    middle = (frames * np.arange(frames.shape[2])).sum(2) / np.where(width, width, np.nan)
+    middle -= np.nanmean(middle, axis=1, keepdims=True)
+    return np.stack([width.mean(0), np.nan_to_num(np.nanmean(middle, axis=0))])
+
+
+def deviations(pairs: Pairs) -> dict[str, list[float]]:
+    """By band from head to feet, pixels."""
+    a, b = (np.stack([profile(half) for half in side]) for side in pairs)
+    found = {}
+    for name, values in (("within", (a - b).std(0) / 2**0.5), ("between", ((a + b) / 2).std(0))):
+        bands = values.reshape(2, BANDS, -1).mean(2).round(2)
+        found |= {f"width, {name}": bands[0].tolist(), f"middle, {name}": bands[1].tolist()}
+    return found
+
+
+def measured(pairs: Pairs, encoders: dict[str, Encoder]) -> dict[str, Any]:
+    """Deviations, and rank-1 of second halves among first ones."""
+    ranks = {
+        name: half_track(lambda s, e=encoder: e(s).vector, *pairs)["rank-1"]
+        for name, encoder in encoders.items()
+    }
+    return {"walks": len(pairs[0]), **deviations(pairs), "rank-1": ranks}
+
+
+def main() -> None:
+    """Measure, print and write."""
+    parser = argparse.ArgumentParser(prog="benchmarks/walk_halves.py")
+    parser.add_argument("video")
+    parser.add_argument("--encoders", nargs="+", default=["gei", "strider"], help="names or weight files")
+    parser.add_argument("--out", type=Path, help="JSON file")
+    options = parser.parse_args()
+    encoders = {Path(name).stem: load_encoder(name) for name in options.encoders}
+    result: dict[str, Any] = provenance("python benchmarks/walk_halves.py vtest.avi")
+    result["real"] = measured(halves(options.video), encoders)
+    for strength in STRENGTHS:
+        result[f"synthetic, distorted {strength:g}"] = measured(synthetic(strength), encoders)
+    text = json.dumps(result, indent=1)
+    print(text)
+    if options.out:
+        options.out.write_text(text + "\n")
+
+
+if __name__ == "__main__":
+    main()
