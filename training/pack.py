@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import datetime
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from gaitid.encoders.architectures import ARCHITECTURES
 from gaitid.encoders.base import PREPROCESSING
 from gaitid.encoders.gei import embed as gei_embed
 from gaitid.encoders.networks import build, embed
+from gaitid.errors import ConfigError
 from gaitid.evaluation import provenance
 from gaitid.records import SILHOUETTE
 from gaitid.synthetic import VIEWS
@@ -31,6 +33,7 @@ from gaitid.synthetic import VIEWS
 from .corpus import Corpus
 from .heldout import Embed, embedder, measure
 from .recipe import Recipe
+from .train import state_of
 
 FMR = 1e-3
 PROTOCOL = (
@@ -54,12 +57,43 @@ def impostor_scores(corpus: Corpus, embed_walks: Embed) -> NDArray[np.float32]:
     return scores[subjects[~gallery][:, None] != subjects[gallery][None, :]]
 
 
-def load_average(recipe: Recipe, folder: Path) -> tuple[torch.nn.Module, int]:
-    """The averaged network of a run, and its step."""
-    state = torch.load(folder / "checkpoint.pt", weights_only=True)
+def load_average(recipe: Recipe, folder: Path, share: float = 1.0) -> tuple[torch.nn.Module, int]:
+    """The averaged network of a run, and its step.
+
+    Args:
+        recipe: Of the run.
+        folder: Of the run.
+        share: Of the run in each weight; the rest is of the network that it started with. What was learned
+            last serves best where it was learned, and a mean of both elsewhere, too (Wortsman et al. 2022,
+            "Robust fine-tuning of zero-shot models", section 3).
+
+    Raises:
+        ConfigError: `share` is not 0 to 1, or the run did not start with the same network.
+    """
+    state = state_of(folder / "checkpoint.pt")
+    tensors = state["average"]
+    if share != 1:
+        tensors = _between(_started_with(recipe, tensors), tensors, share)
     network = build(recipe.network.name, recipe.network.arguments)
-    network.load_state_dict(state["average"])
+    network.load_state_dict(tensors)
     return network.eval(), state["step"]
+
+
+def _started_with(recipe: Recipe, tensors: Mapping[str, torch.Tensor]) -> Mapping[str, torch.Tensor]:
+    if not recipe.start:
+        raise ConfigError("the recipe has no start", "one whose weights can be shared", "leave out --share")
+    first: Mapping[str, torch.Tensor] = state_of(Path(recipe.start))["average"]
+    if {n: t.shape for n, t in first.items()} != {n: t.shape for n, t in tensors.items()}:
+        raise ConfigError(f"{recipe.start} is another network", "that of the run", "leave out --share")
+    return first
+
+
+def _between(
+    first: Mapping[str, torch.Tensor], last: Mapping[str, torch.Tensor], share: float
+) -> dict[str, torch.Tensor]:
+    if not 0 <= share <= 1:
+        raise ConfigError(f"share {share}", "0 to 1", "correct --share")
+    return {n: torch.lerp(first[n], t, share) if t.is_floating_point() else t for n, t in last.items()}
 
 
 def halved(network: torch.nn.Module) -> dict[str, NDArray[Any]]:
@@ -83,11 +117,13 @@ class Story:
     command: str
 
 
-def pack(recipe: Recipe, run: Path, test: Corpus, target: Path, story: Story) -> weights.Weights:
-    """Measure the averaged network of a run, and write its weight file."""
+def pack(
+    recipe: Recipe, run: Path, test: Corpus, target: Path, story: Story, share: float = 1.0
+) -> weights.Weights:
+    """Measure the averaged network of a run, and write its weight file; `share` as in `load_average`."""
     architecture = recipe.network.name
     kind = ARCHITECTURES[architecture]
-    network, step = load_average(recipe, run)
+    network, step = load_average(recipe, run, share)
     tensors = halved(network)
     validation = Corpus(recipe.data.validation)
     scores = impostor_scores(validation, embedder(architecture, network, validation))
@@ -158,11 +194,14 @@ def main() -> None:
     parser.add_argument("--name", required=True)
     parser.add_argument("--training-data", required=True, help="one sentence for the card")
     parser.add_argument("--command", required=True, help="that trained it, for the card")
+    parser.add_argument(
+        "--share", type=float, default=1.0, help="of the run in each weight; the rest is of start"
+    )
     options = parser.parse_args()
     torch.set_num_threads(1)
     story = Story(options.name, options.training_data, options.command)
     recipe = settings.load(options.recipe, Recipe)
-    made = pack(recipe, options.run, Corpus(options.test), options.target, story)
+    made = pack(recipe, options.run, Corpus(options.test), options.target, story, options.share)
     for figure in made.card.metrics:
         sys.stdout.write(f"{figure.value:8.4f}  {figure.measure}\n")
 

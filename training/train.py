@@ -358,6 +358,15 @@ def corpora(recipe: Recipe) -> tuple[Corpus | Recorded, Corpus | Recorded]:
     return Corpus(recipe.data.train, recipe.data.identities), Corpus(recipe.data.validation)
 
 
+def state_of(path: Path) -> dict[str, Any]:
+    """What a run left in a checkpoint; of a weight file, the ``average`` alone."""
+    if path.suffix != ".safetensors":
+        state: dict[str, Any] = torch.load(path, weights_only=True)
+        return state
+    tensors = weights.load(path).tensors
+    return {"average": {name: torch.from_numpy(np.array(array)).float() for name, array in tensors.items()}}
+
+
 def start_from(run: Run, path: Path) -> bool:
     """Give a new run the network of a checkpoint or weight file, and the classifier if it fits.
 
@@ -367,11 +376,7 @@ def start_from(run: Run, path: Path) -> bool:
     Raises:
         ConfigError: It holds another network.
     """
-    if path.suffix == ".safetensors":
-        tensors = weights.load(path).tensors
-        state = {"average": {name: torch.from_numpy(np.array(array)) for name, array in tensors.items()}}
-    else:
-        state = torch.load(path, weights_only=True)
+    state = state_of(path)
     for network in (run.network, run.average):
         try:
             fresh = grow(network, state["average"])

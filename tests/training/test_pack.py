@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ torch = pytest.importorskip("torch", reason="torch is not installed: pip install
 
 from gaitid.encoders import networks  # noqa: E402
 from gaitid.encoders.learned import LearnedEncoder  # noqa: E402
+from gaitid.errors import ConfigError  # noqa: E402
 from gaitid.records import SILHOUETTE, SKELETON, GaitSequence  # noqa: E402
 from tests.small import STRIDER  # noqa: E402
 from training import pack  # noqa: E402
@@ -58,6 +60,31 @@ def test_a_run_becomes_an_encoder(tmp_path: Path, shards, heldout, network, stre
     assert figures["optimiser steps"] == 2
     assert ("rank-1, CL, cross view: gei" in figures) == (stream == SILHOUETTE)
     assert all(0 <= f.value <= 1 for f in made.card.metrics[1:])
+
+
+def test_a_share_of_the_network_it_started_with(tmp_path: Path, shards, heldout):
+    data, network, batch = Data(shards, heldout), Network("strider", STRIDER), Batch(3, 2, (8,))
+    first = Recipe(data, network, batch, schedule=Schedule(steps=2, warmup=1, check_every=5))
+    train(first, tmp_path / "first", workers=0)
+    last = replace(first, start=str(tmp_path / "first" / "checkpoint.pt"), seed=2)
+    train(last, tmp_path / "last", workers=0)
+    name = "frame.0.weight"
+    weight = {
+        share: pack.load_average(last, tmp_path / "last", share)[0].state_dict()[name]
+        for share in (0.0, 0.25, 1.0)
+    }
+    before = pack.load_average(first, tmp_path / "first")[0].state_dict()[name]
+    torch.testing.assert_close(weight[0.0], before)
+    assert not torch.equal(weight[1.0], before)
+    torch.testing.assert_close(weight[0.25], 0.75 * before + 0.25 * weight[1.0])
+    with pytest.raises(ConfigError, match="no start"):
+        pack.load_average(first, tmp_path / "first", 0.5)
+    with pytest.raises(ConfigError, match="share 2"):
+        pack.load_average(last, tmp_path / "last", 2.0)
+    grown = replace(last, start=str(tmp_path / "grown.pt"))
+    torch.save({"average": {name: before[:1]}}, grown.start)
+    with pytest.raises(ConfigError, match="another network"):
+        pack.load_average(grown, tmp_path / "last", 0.5)
 
 
 def test_the_threshold_lets_one_impostor_in_a_thousand_pass(tmp_path: Path, heldout):
