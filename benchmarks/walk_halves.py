@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from encoders import half_track, halves
+from encoders import HALF, half_track, halves
 from numpy.typing import NDArray
 
 from gaitid.encoders.base import Encoder, load_encoder
@@ -26,15 +26,15 @@ from gaitid.synthetic import CONDITIONS, Cohort
 from gaitid.synthetic.camera import Camera
 from training.augment import distort
 
-PEOPLE, SEED, BANDS, LEAST = 42, 3, 8, 12
+PEOPLE, SEED, BANDS = 42, 3, 8
 STRENGTHS = (0.0, 0.5, 1.0, 1.5)
 
 Pairs = tuple[list[GaitSequence], list[GaitSequence]]
 
 
-def synthetic(strength: float) -> Pairs:
-    """Halves of synthetic walks, each segmented and distorted by itself."""
-    cohort, rng, chance = Cohort(8, "validation"), np.random.default_rng(SEED), np.random.default_rng(SEED)
+def synthetic() -> Pairs:
+    """Halves of synthetic walks, each segmented by itself."""
+    cohort, rng = Cohort(8, "validation"), np.random.default_rng(SEED)
     first, second = [], []
     for person in range(PEOPLE):
         view = float(rng.choice((0, 45, 90, 180, 225, 270)) + rng.normal(0, 12))
@@ -44,15 +44,22 @@ def synthetic(strength: float) -> Pairs:
         walk = cohort.sequence(person, view=view, condition=condition, frames=frames, fps=10, camera=camera)
         a, b = (walk.sequence(draw=draw, modalities=(SILHOUETTE,)) for draw in (0, 1))
         a, b = a.part(slice(0, frames // 2)), b.part(slice(len(b) - frames // 2, None))
-        if min(len(a), len(b)) >= LEAST:
-            first.append(_distorted(a, chance, strength))
-            second.append(_distorted(b, chance, strength))
+        if min(len(a), len(b)) >= HALF:
+            first.append(a)
+            second.append(b)
     return first, second
 
 
-def _distorted(half: GaitSequence, rng: np.random.Generator, strength: float) -> GaitSequence:
+def distorted(pairs: Pairs, strength: float) -> Pairs:
+    """The same halves, each distorted by itself."""
     if not strength:
-        return half
+        return pairs
+    rng = np.random.default_rng(SEED)
+    changed = [tuple(_distorted(half, rng, strength) for half in pair) for pair in zip(*pairs, strict=True)]
+    return [a for a, _ in changed], [b for _, b in changed]
+
+
+def _distorted(half: GaitSequence, rng: np.random.Generator, strength: float) -> GaitSequence:
     return GaitSequence({SILHOUETTE: distort(rng, half.streams[SILHOUETTE], strength)}, half.times)
 
 
@@ -94,8 +101,9 @@ def main() -> None:
     encoders = {Path(name).stem: load_encoder(name) for name in options.encoders}
     result: dict[str, Any] = provenance("python benchmarks/walk_halves.py vtest.avi")
     result["real"] = measured(halves(options.video), encoders)
+    walks = synthetic()
     for strength in STRENGTHS:
-        result[f"synthetic, distorted {strength:g}"] = measured(synthetic(strength), encoders)
+        result[f"synthetic, distorted {strength:g}"] = measured(distorted(walks, strength), encoders)
     text = json.dumps(result, indent=1)
     print(text)
     if options.out:

@@ -73,27 +73,22 @@ def load_average(recipe: Recipe, folder: Path, share: float = 1.0) -> tuple[torc
     state = state_of(folder / "checkpoint.pt")
     tensors = state["average"]
     if share != 1:
-        tensors = _between(_started_with(recipe, tensors), tensors, share)
+        tensors = _shared(recipe, tensors, share)
     network = build(recipe.network.name, recipe.network.arguments)
     network.load_state_dict(tensors)
     return network.eval(), state["step"]
 
 
-def _started_with(recipe: Recipe, tensors: Mapping[str, torch.Tensor]) -> Mapping[str, torch.Tensor]:
-    if not recipe.start:
-        raise ConfigError("the recipe has no start", "one whose weights can be shared", "leave out --share")
-    first: Mapping[str, torch.Tensor] = state_of(Path(recipe.start))["average"]
-    if {n: t.shape for n, t in first.items()} != {n: t.shape for n, t in tensors.items()}:
-        raise ConfigError(f"{recipe.start} is another network", "that of the run", "leave out --share")
-    return first
-
-
-def _between(
-    first: Mapping[str, torch.Tensor], last: Mapping[str, torch.Tensor], share: float
-) -> dict[str, torch.Tensor]:
+def _shared(recipe: Recipe, last: Mapping[str, torch.Tensor], share: float) -> dict[str, torch.Tensor]:
+    """That share of a run's last tensors, and the rest of those it started with."""
     if not 0 <= share <= 1:
         raise ConfigError(f"share {share}", "0 to 1", "correct --share")
-    return {n: torch.lerp(first[n], t, share) if t.is_floating_point() else t for n, t in last.items()}
+    if not recipe.start:
+        raise ConfigError("the recipe has no start", "one whose weights can be shared", "leave out --share")
+    first = state_of(Path(recipe.start))["average"]
+    if {n: t.shape for n, t in first.items()} != {n: t.shape for n, t in last.items()}:
+        raise ConfigError(f"{recipe.start} is another network", "that of the run", "leave out --share")
+    return {n: torch.lerp(first[n].to(t), t, share) if t.is_floating_point() else t for n, t in last.items()}
 
 
 def halved(network: torch.nn.Module) -> dict[str, NDArray[Any]]:

@@ -364,7 +364,7 @@ def state_of(path: Path) -> dict[str, Any]:
         state: dict[str, Any] = torch.load(path, weights_only=True)
         return state
     tensors = weights.load(path).tensors
-    return {"average": {name: torch.from_numpy(np.array(array)).float() for name, array in tensors.items()}}
+    return {"average": {name: torch.from_numpy(np.array(array)) for name, array in tensors.items()}}
 
 
 def start_from(run: Run, path: Path) -> bool:

@@ -108,10 +108,11 @@ def test_distortion_moves_outlines_by_pixels_and_to_no_side(shards):
     changed = np.stack([augment.distort(rng, clip, 1.0) for _ in range(300)])
     assert changed.dtype == np.uint8
     assert set(np.unique(changed)) <= {0, 1}
-    heads = (
-        changed[:, :, 2:8].mean((1, 2)) @ np.arange(clip.shape[2]) / changed[:, :, 2:8].mean((1, 2)).sum(1)
-    )
-    head = clip[:, 2:8].mean((0, 1)) @ np.arange(clip.shape[2]) / clip[:, 2:8].mean((0, 1)).sum()
+    columns = np.arange(clip.shape[2])
+    heads = changed[:, :, 2:8].mean((1, 2))
+    heads = heads @ columns / heads.sum(1)
+    head = clip[:, 2:8].mean((0, 1))
+    head = head @ columns / head.sum()
     assert heads.mean() == pytest.approx(head, abs=0.3)
     assert 0.7 < heads.std() < 2.0
     chests = changed[:, :, 16:24].sum(3).mean((1, 2))
