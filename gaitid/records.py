@@ -347,7 +347,8 @@ class Embedding:
 
     def __post_init__(self) -> None:
         _check(self.vector, np.float32, (None,), "embedding")
-        norm = float(np.linalg.norm(self.vector.astype(np.float64)))  # float32 would overflow
+        with np.errstate(invalid="ignore"):  # a signalling NaN is refused below as any other
+            norm = float(np.linalg.norm(self.vector.astype(np.float64)))  # float32 would overflow
         if not abs(norm - 1.0) < 1e-3:  # also catches NaN
             raise InputError(
                 f"embedding has L2 norm {norm:.4g}", "1 (within 0.001)", "normalise it, and look for NaN"

@@ -174,3 +174,12 @@ DECISIONS = {
 def test_a_decision_reads_as_a_sentence(text, decision):
     assert str(decision) == text
     assert decision.subject == ("alice" if decision.outcome is Outcome.MATCH else None)
+
+
+@pytest.mark.parametrize(
+    "word", [0x7FC00000, 0x7F8B67E2, 0x7F800000], ids=["quiet", "signalling", "infinite"]
+)
+def test_an_embedding_that_is_no_number_is_refused(word):
+    vector = np.array([0x3F800000, word], np.uint32).view(np.float32)
+    with pytest.raises(InputError, match="L2 norm"):
+        Embedding(vector, "contract")
