@@ -4,8 +4,9 @@
 
 Of each half, by eight bands of its height: the mean width and the mean place of the outline's middle, in
 pixels of the 64 x 44 frame. ``within`` is the deviation of a half around its walk, ``between`` that of walks.
-Synthetic walks: 42 people past one high camera at 10 fps, the halves segmented apart; then with each half
-distorted as training clips are (`training.augment.Augmentation.distort`). Also rank-1 of halves among halves.
+Synthetic walks: 42 people past one high camera at 10 fps, the halves segmented apart; then of people who are
+restless, and with each half distorted as training clips are (`training.augment.Augmentation.distort`). Also
+rank-1 of halves among halves.
 """
 
 from __future__ import annotations
@@ -28,13 +29,14 @@ from training.augment import distort
 
 PEOPLE, SEED, BANDS = 42, 3, 8
 STRENGTHS = (0.0, 0.5, 1.0, 1.5)
+RESTLESS = (1.0, 2.0)
 
 Pairs = tuple[list[GaitSequence], list[GaitSequence]]
 
 
-def synthetic() -> Pairs:
+def synthetic(restless: float = 0.0) -> Pairs:
     """Halves of synthetic walks, each segmented by itself."""
-    cohort, rng = Cohort(8, "validation"), np.random.default_rng(SEED)
+    cohort, rng = Cohort(8, "validation", restless=restless), np.random.default_rng(SEED)
     first, second = [], []
     for person in range(PEOPLE):
         view = float(rng.choice((0, 45, 90, 180, 225, 270)) + rng.normal(0, 12))
@@ -104,6 +106,8 @@ def main() -> None:
     walks = synthetic()
     for strength in STRENGTHS:
         result[f"synthetic, distorted {strength:g}"] = measured(distorted(walks, strength), encoders)
+    for restless in RESTLESS:
+        result[f"synthetic, restless {restless:g}"] = measured(synthetic(restless), encoders)
     text = json.dumps(result, indent=1)
     print(text)
     if options.out:

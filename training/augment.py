@@ -36,6 +36,7 @@ class Augmentation:
         blink: Probability of rectangles hidden in some frames.
         cut: Probability of lost feet or a lost head, with the rest stretched, as alignment does.
         distort: Largest strength of smooth distortions of the outline; each clip draws its own.
+        drift: Largest strength of such distortions that grow in the course of a clip.
     """
 
     speed: float = 1.2
@@ -52,6 +53,7 @@ class Augmentation:
     blink: float = 0.15
     cut: float = 0.15
     distort: float = 0.0
+    drift: float = 0.0
 
 
 def choose_frames(
@@ -91,8 +93,9 @@ CHOICES = {"resampled": choose_frames, "ordered": ordered, "unordered": unordere
 def silhouettes(rng: np.random.Generator, clip: Clip, how: Augmentation) -> Clip:
     """A changed clip of the same shape."""
     clip = _warp(rng, clip, how)
-    if how.distort:
-        clip = distort(rng, clip, how.distort * float(rng.random()))
+    if how.distort or how.drift:
+        drift = how.drift * float(rng.random()) if how.drift else 0.0
+        clip = distort(rng, clip, how.distort * float(rng.random()), drift)
     for chance, change in (
         (how.morphology, _morphology),
         (how.coarse, _coarse),
@@ -133,27 +136,43 @@ def _warp(rng: np.random.Generator, clip: Clip, how: Augmentation) -> Clip:
     )
 
 
-def distort(rng: np.random.Generator, clip: Clip, strength: float) -> Clip:
+def distort(rng: np.random.Generator, clip: Clip, strength: float, drift: float = 0.0) -> Clip:
     """Wider or narrower by height, leaning, trunk against legs, thicker or thinner, all smoothly.
 
     Strength 1 gives the halves of a walk what those of real walks differ by: the head moves by a pixel
-    against the middle, shoulders and chest widen by a twelfth.
+    against the middle, shoulders and chest widen by a twelfth. `drift` is the strength of another
+    distortion, from half of its contrary at the first frame to half of it at the last.
     """
-    _, height, width = clip.shape
+    bend = _bend(rng, clip, strength)
+    level = 255 * (0.5 + strength * float(rng.uniform(-0.15, 0.15)))
+    change = _bend(rng, clip, drift) if drift else np.zeros_like(bend)
+    shares = np.linspace(-0.5, 0.5, len(clip))
+    soft = (cv2.GaussianBlur(frame * np.uint8(255), (5, 5), 1.0) for frame in clip)
+    frames = [_bent(frame, bend + share * change) for frame, share in zip(soft, shares, strict=True)]
+    return np.asarray(np.stack(frames) > level).view(np.uint8)
+
+
+def _bend(rng: np.random.Generator, clip: Clip, strength: float) -> NDArray[np.float64]:
+    """(3, H): pixels up, logarithm of the widening and pixels aside of each row."""
+    height = clip.shape[1]
     v = (np.arange(height) + 0.5) / height
     lifts = np.stack([np.sin(k * np.pi * v) / k for k in (1, 2, 3)])
     widths = np.stack([np.full(height, 0.5), *(np.cos(k * np.pi * v) / (1 + k) for k in (1, 2, 3))])
     leans = np.stack([v - 0.5, (v - 0.5) ** 2])
-    rows = (v + strength * 0.015 * rng.standard_normal(3) @ lifts) * height - 0.5
-    stretch = np.exp(strength * 0.13 * rng.standard_normal(4) @ widths)
-    lean = strength * 0.035 * height * rng.standard_normal(2) @ leans
+    sizes = strength * np.array([0.015 * height, 0.13, 0.035 * height])
+    parts = [rng.standard_normal(len(waves)) @ waves for waves in (lifts, widths, leans)]
+    return np.asarray(sizes[:, None] * np.stack(parts))
+
+
+def _bent(frame: NDArray[np.uint8], bend: NDArray[np.float64]) -> NDArray[np.uint8]:
+    height, width = frame.shape
+    lift, widening, aside = bend
     middle = (width - 1) / 2
-    x = middle + (np.arange(width) - middle) * stretch[:, None] + lean[:, None]
-    y = np.repeat(rows[:, None], width, 1)
-    level = 255 * (0.5 + strength * float(rng.uniform(-0.15, 0.15)))
-    maps = x.astype(np.float32), y.astype(np.float32)
-    soft = (cv2.GaussianBlur(frame * np.uint8(255), (5, 5), 1.0) for frame in clip)
-    return np.stack([cv2.remap(frame, *maps, cv2.INTER_LINEAR) > level for frame in soft]).view(np.uint8)
+    x = middle + (np.arange(width) - middle) * np.exp(widening)[:, None] + aside[:, None]
+    y = np.repeat((np.arange(height) + lift)[:, None], width, 1)
+    return np.asarray(
+        cv2.remap(frame, x.astype(np.float32), y.astype(np.float32), cv2.INTER_LINEAR), np.uint8
+    )
 
 
 def _tall(clip: Clip) -> Clip:

@@ -50,7 +50,8 @@ class BatchMaker:
         frames = int(rng.choice(self._recipe.batch.frames))
         numbers, classes = self._sampler.batch(step, subjects)
         if self._modality == SKELETON_3D:
-            sensor = Sensor.draw(rng)
+            poor = self._recipe.poses.poor
+            sensor = Sensor.poor(rng) if poor and rng.random() < poor else Sensor.draw(rng)
             clips = [self._told(rng, sensor, number, frames) for number in numbers]
         elif self._modality == SKELETON:
             clips = self._film(rng, numbers, frames)

@@ -49,6 +49,7 @@ class PoseAugmentation:
         blink: Largest share of joints that are missing now and then.
         stretch: Largest relative change of height against width.
         flip: Probability of a mirrored walker.
+        poor: Probability that a batch in space is told by a poor sensor; see `Sensor.poor`.
     """
 
     spread_deg: tuple[float, ...] = (10.0, 40.0, 180.0)
@@ -59,6 +60,7 @@ class PoseAugmentation:
     blink: float = 0.1
     stretch: float = 0.05
     flip: float = 0.0
+    poor: float = 0.0
 
 
 def clip(

@@ -176,6 +176,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--frames", type=int, default=50)
     parser.add_argument("--draws", type=int, default=2)
     parser.add_argument("--levels", type=float, nargs=2, default=(0.3, 1.7))
+    parser.add_argument("--restless", type=float, default=0.0, help="see Cohort; 1 is as people usually are")
     parser.add_argument("--per-shard", type=int, default=25, help="identities in one shard")
     parser.add_argument(
         "--grid",
@@ -198,7 +199,7 @@ def main() -> None:
     )
     fill(
         options.folder,
-        Cohort(options.seed, options.split),
+        Cohort(options.seed, options.split, restless=options.restless),
         range(options.first, options.first + options.identities),
         partial(laboratory, frames=options.frames) if options.grid else varied,
         levels=(1.0, 1.0) if options.grid else tuple(options.levels),

@@ -99,18 +99,29 @@ class Cohort:
         split: One of `SPLITS`; splits of a seed share nobody.
         shape: Factor on the differences between bodies; 0 gives everybody the same body.
         motion: Factor on the differences between ways of walking; 0 makes everybody walk alike.
+        restless: How much people turn, look aside and gesture within a walk: the mean over walks, each
+            of which has its own; 0 leaves the stride alone.
     """
 
     def __init__(
-        self, seed: int = 0, split: str = "train", *, shape: float = 1.0, motion: float = 1.0
+        self,
+        seed: int = 0,
+        split: str = "train",
+        *,
+        shape: float = 1.0,
+        motion: float = 1.0,
+        restless: float = 0.0,
     ) -> None:
         if split not in SPLITS:
             raise InputError(f"split {split!r}", f"one of {SPLITS}", "choose one")
-        if not 0 <= seed < 2**63 or not (0 <= shape <= 2 and 0 <= motion <= 2):
+        if not 0 <= seed < 2**63 or not all(0 <= f <= 2 for f in (shape, motion, restless)):
             raise InputError(
-                f"seed {seed}, shape {shape}, motion {motion}", "seed >= 0, factors 0 to 2", "correct them"
+                f"seed {seed}, shape {shape}, motion {motion}, restless {restless}",
+                "seed >= 0, factors 0 to 2",
+                "correct them",
             )
         self.seed, self.split, self.shape, self.motion = seed, split, shape, motion
+        self.restless = restless
         self._person = lru_cache(maxsize=256)(self._draw_person)
         self._day = lru_cache(maxsize=256)(self._draw_day)
         self._dressed = lru_cache(maxsize=64)(self._dress)
@@ -221,8 +232,9 @@ class Cohort:
         style = vary_sequence(rng, day.style).shifted(style_changes(outfit))
         arms = draw_arms(rng, outfit)
         motion = walk(
-            load_body(), person.figure, style, rng, frames=frames, fps=fps, path=path, pace=pace, arms=arms
-        )
+            load_body(), person.figure, style, rng,
+            frames=frames, fps=fps, path=path, pace=pace, arms=arms, restless=self.restless,
+        )  # fmt: skip
         dressed = self._dressed(key.identity, key.session, key.condition)
         posed = dressed.pose(motion)
         root = motion.positions[:, 0, :2]

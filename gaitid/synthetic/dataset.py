@@ -211,17 +211,18 @@ class CohortDataset:
     def __getstate__(self) -> dict[str, Any]:
         state = self.__dict__.copy()
         cohort = self.cohort
-        state["cohort"] = (cohort.seed, cohort.split, cohort.shape, cohort.motion)
+        state["cohort"] = (cohort.seed, cohort.split, cohort.shape, cohort.motion, cohort.restless)
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        seed, split, shape, motion = state.pop("cohort")
+        seed, split, shape, motion, restless = state.pop("cohort")
         self.__dict__.update(state)
-        self.cohort = Cohort(seed, split, shape=shape, motion=motion)
+        self.cohort = Cohort(seed, split, shape=shape, motion=motion, restless=restless)
 
     def _name(self, item: Item) -> str:
         cohort = self.cohort
-        words = repr((GENERATION, cohort.seed, cohort.split, cohort.shape, cohort.motion, asdict(item)))
+        factors = cohort.shape, cohort.motion, cohort.restless
+        words = repr((GENERATION, cohort.seed, cohort.split, *factors, asdict(item)))
         return hashlib.sha256(words.encode()).hexdigest()[:32]
 
 

@@ -49,6 +49,8 @@ class Sensor:
         blink: Largest share of joints that are lost in a walk.
         swaps: Probability that left is taken for right, for some frames of a walk.
         tilt: Radians by which it is not level, about its two horizontal axes.
+        bias: Metres by which each joint is told wrong all through a walk, anew in each, standard deviation.
+        far: How much worse than the near side of the body it may tell the far one, 1 as well.
     """
 
     shift: Doubles
@@ -60,6 +62,8 @@ class Sensor:
     blink: float = 0.0
     swaps: float = 0.0
     tilt: tuple[float, float] = (0.0, 0.0)
+    bias: float = 0.0
+    far: float = 1.0
 
     @classmethod
     def exact(cls) -> Sensor:
@@ -71,6 +75,19 @@ class Sensor:
         """Much like a Kinect, the same one at every call; for held-out figures."""
         drawn = cls.draw(np.random.Generator(np.random.Philox(77)))
         return replace(drawn, hidden=_FACE, white=0.015, slow=0.02, smooth=1, blink=0.05, tilt=(0.0, 0.0))
+
+    @classmethod
+    def poor(cls, rng: np.random.Generator) -> Sensor:
+        """Any sensor, in a place where it does worse, and otherwise from walk to walk."""
+        drawn = cls.draw(rng)
+        return replace(
+            drawn,
+            white=1.5 * drawn.white,
+            slow=1.7 * drawn.slow,
+            swaps=float(rng.uniform(0, 0.5)),
+            bias=float(rng.uniform(0, 0.025)),
+            far=float(rng.uniform(1, 3)),
+        )
 
     @classmethod
     def draw(cls, rng: np.random.Generator) -> Sensor:
@@ -106,6 +123,8 @@ class Sensor:
         across = (joints[:, 5] - joints[:, 6] + joints[:, 11] - joints[:, 12]).mean(0)
         heading = float(np.arctan2(across[1], across[0]) - np.pi / 2)
         told = (_turned(joints, -heading) + self.shift) * self.scale * np.exp(rng.normal(0, 0.01))
+        if self.bias:
+            told += rng.normal(0, self.bias, (17, 3)) * _ENDS
         told += self._noise(rng, len(joints))
         if rng.random() < self.swaps:
             _swap(rng, told)
@@ -130,6 +149,8 @@ class Sensor:
         angle = rng.uniform(0, 2 * np.pi)
         sight = np.array([np.cos(angle), np.sin(angle), 0.0])
         noise = noise + (noise @ sight)[..., None] * sight * rng.uniform(0, 1.5)
+        if self.far > 1:
+            noise[:, int(rng.integers(5, 7)) :: 2] *= rng.uniform(1, self.far)
         return np.asarray(noise * _ENDS * rng.uniform(0.5, 1.5))
 
 

@@ -20,6 +20,7 @@ from gaitid.errors import InputError
 from gaitid.synthetic.algebra import between, follow, turns
 from gaitid.synthetic.body import BIG_TOE, HEEL, Body, Figure
 from gaitid.synthetic.path import Pace, Path
+from gaitid.synthetic.restless import stir
 from gaitid.synthetic.style import HARMONICS, RESIDUAL_NAMES, Style
 
 Floats = NDArray[np.float64]
@@ -129,6 +130,7 @@ def walk(
     path: Path | None = None,
     pace: Pace | None = None,
     arms: Mapping[str, str] | None = None,
+    restless: float = 0.0,
 ) -> Motion:
     """Make a figure walk.
 
@@ -142,6 +144,7 @@ def walk(
         path: Curve on the ground, walked from its first point; default: the x axis.
         pace: Share of the walker's own speed over time; default: steady.
         arms: Arm mode by side, ``{"L": "phone"}``; see `ARM_MODES`.
+        restless: How much trunk, head and arms do beside the stride; see `restless.stir`.
 
     Returns:
         The motion; feet that are `planted` do not slide.
@@ -158,6 +161,8 @@ def walk(
     phase, wander = _clock(rng, style, times, share)
     amplitude = share * wander
     angles = _angles(style, phase, amplitude, modes)
+    if restless:
+        stir(angles, rng, times, restless)
     rotations, positions = _pose(body, figure, angles)
     feet = _Feet(body, figure)
     planted = _planted(phase, share)

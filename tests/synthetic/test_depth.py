@@ -41,9 +41,10 @@ def test_a_usual_sensor_is_a_few_centimetres_off_and_has_no_face(walk):
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_any_sensor_gives_a_sequence(walk, seed):
+@pytest.mark.parametrize("draw", [Sensor.draw, Sensor.poor])
+def test_any_sensor_gives_a_sequence(walk, draw, seed):
     rng = np.random.default_rng(seed)
-    told = Sensor.draw(rng).tell(walk.joints, rng)
+    told = draw(rng).tell(walk.joints, rng)
     assert told.dtype == np.float32
     assert np.isfinite(told).all()
     assert not told[told[..., 3] == 0].any()
@@ -58,3 +59,24 @@ def test_a_sensor_that_is_not_level_leans_the_body_and_keeps_it(walk):
     bodies = [told[:, 5:7, :3].mean(1) - told[:, 15:17, :3].mean(1) for told in (level, leaning)]
     cosine = (bodies[0] * bodies[1]).sum(1) / np.prod([np.linalg.norm(b, axis=1) for b in bodies], axis=0)
     np.testing.assert_allclose(np.arccos(cosine).max(), 0.1, atol=0.02)
+
+
+def test_a_biased_sensor_tells_limbs_wrong_all_through_a_walk(walk):
+    rng = np.random.default_rng(2)
+    told = [limbs(Sensor(np.zeros((17, 3)), bias=0.02).tell(walk.joints, rng)) for _ in range(20)]
+    means = np.stack([lengths.mean(0) for lengths in told])
+    assert 0.01 < means.std(0).mean() < 0.06  # from walk to walk
+    turned = np.stack([lengths - limbs(walk.joints) for lengths in told]).std(1).mean()
+    assert turned < 0.5 * means.std(0).mean()  # within one
+
+
+def test_the_far_side_may_be_told_worse(walk):
+    def uneven(far: float) -> float:
+        rng, ratios = np.random.default_rng(3), []
+        for _ in range(20):
+            told = Sensor(np.zeros((17, 3)), white=0.01, far=far).tell(walk.joints, rng)
+            noise = np.diff(told[:, :, 2], n=2, axis=0).std(0)
+            ratios.append(abs(np.log(noise[5:17:2].mean() / noise[6:17:2].mean())))
+        return float(np.mean(ratios))
+
+    assert uneven(3.0) > 3 * uneven(1.0)

@@ -135,3 +135,25 @@ BAD = {
 def test_bad_numbers_are_refused(make):
     with pytest.raises(InputError):
         make()
+
+
+def test_restless_people_move_trunk_head_and_arms_and_walk_on():
+    still, restless = (
+        Cohort(0, "test", restless=r).actor(3, frames=150, fps=25).keypoints[:, :17] for r in (0.0, 1.5)
+    )
+    apart = np.linalg.norm(still - restless, axis=2).max(0)  # metres
+    nose, wrists, ankles = apart[0], apart[9:11], apart[15:17]
+    assert nose > 0.03
+    assert wrists.min() > 0.03
+    assert ankles.max() < 0.03
+    again = Cohort(0, "test", restless=1.5).actor(3, frames=150, fps=25).keypoints[:, :17]
+    np.testing.assert_array_equal(restless, again)
+
+
+def test_restless_walks_differ_more_from_themselves():
+    def unlike(restless: float) -> float:
+        cohort = Cohort(0, "test", restless=restless)
+        walks = [cohort.sequence(i, frames=80, fps=20, view=0).silhouettes.astype(float) for i in range(12)]
+        return float(np.mean([np.abs(w[:40].mean(0) - w[40:].mean(0)).mean() for w in walks]))
+
+    assert unlike(1.5) > 1.1 * unlike(0.0)

@@ -91,7 +91,7 @@ def test_workers_give_the_same_samples_in_the_same_order(tmp_path):
 
 
 def test_a_copy_gives_the_same_samples():
-    dataset = CohortDataset(Cohort(5, "test", motion=0.5), [Item(0, frames=6)])
+    dataset = CohortDataset(Cohort(5, "test", motion=0.5, restless=1.0), [Item(0, frames=6)])
     assert same(copy.deepcopy(dataset)[0], dataset[0])
 
 

@@ -102,6 +102,15 @@ def test_no_augmentation_changes_nothing(shards):
     np.testing.assert_array_equal(augment.silhouettes(np.random.default_rng(0), clip, off), clip)
 
 
+def test_a_drifting_distortion_grows_in_the_course_of_a_clip(shards):
+    frame = Corpus(shards).silhouettes(0)[0]
+    clip = augment.distort(np.random.default_rng(0), np.repeat(frame[None], 21, 0), 0.0, drift=2.0)
+    away = (clip != clip[10]).mean((1, 2))
+    assert away[0] > 0.01
+    assert away[20] > 0.01
+    assert away[[9, 11]].max() < 0.5 * away[[0, 20]].min()
+
+
 def test_distortion_moves_outlines_by_pixels_and_to_no_side(shards):
     clip = Corpus(shards).silhouettes(0)[:8]
     rng = np.random.default_rng(0)
