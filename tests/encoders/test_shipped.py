@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +13,9 @@ from gaitid.encoders import weights
 from gaitid.encoders.base import load_encoder
 from gaitid.encoders.fused import FusedEncoder
 from gaitid.encoders.learned import LearnedEncoder
-from gaitid.records import SILHOUETTE, SKELETON, SKELETON_3D
+from gaitid.records import SILHOUETTE, SKELETON, SKELETON_3D, GaitSequence
 from gaitid.synthetic import Cohort
+from gaitid.synthetic.depth import Sensor
 
 ROOT = Path(__file__).resolve().parents[2]
 FILES = sorted((ROOT / "gaitid" / "encoders" / "weights").glob("*.safetensors"))
@@ -80,6 +82,17 @@ def test_stickman_is_far_above_chance_across_views_and_days():
 
 def test_stickman3d_tells_most_people_across_views_and_days():
     gallery, probes = _walks(SKELETON_3D)
+    assert _rank(load_encoder("stickman3d"), gallery, probes) > 0.8
+
+
+def test_stickman3d_bears_errors_that_last_a_walk():
+    cohort, poor = Cohort(77, "test"), replace(Sensor.usual(), bias=0.02)
+
+    def told(person: int, walk: int) -> GaitSequence:
+        made = cohort.sequence(person, 0, walk, frames=60)
+        return GaitSequence({SKELETON_3D: made.told(poor, draw=walk)}, made.times)
+
+    gallery, probes = ([told(i, walk) for i in range(24)] for walk in (0, 1))
     assert _rank(load_encoder("stickman3d"), gallery, probes) > 0.8
 
 
