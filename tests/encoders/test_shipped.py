@@ -86,14 +86,14 @@ def test_stickman3d_tells_most_people_across_views_and_days():
 
 
 def test_stickman3d_bears_errors_that_last_a_walk():
-    cohort, poor = Cohort(77, "test"), replace(Sensor.usual(), bias=0.02)
+    cohort, poor = Cohort(77, "test"), replace(Sensor.usual(), bias=0.04)
 
     def told(person: int, walk: int) -> GaitSequence:
         made = cohort.sequence(person, 0, walk, frames=60)
         return GaitSequence({SKELETON_3D: made.told(poor, draw=walk)}, made.times)
 
     gallery, probes = ([told(i, walk) for i in range(24)] for walk in (0, 1))
-    assert _rank(load_encoder("stickman3d"), gallery, probes) > 0.8
+    assert _rank(load_encoder("stickman3d"), gallery, probes) > 0.7
 
 
 def test_fused_is_better_with_both_streams_than_its_experts_with_one():
