@@ -182,7 +182,7 @@ def main() -> None:
         "normalising": {str(n): detected(people, by, n) for n in (100, 1_000, 2_000)},
     }
     print(json.dumps(result["normalising"], indent=1))
-    cpu = "-".join(processor().lower().split()[:2])
+    cpu = "-".join(processor().lower().replace("(r)", "").split()[:2])
     stem = RESULTS / f"calibration-walkers-{date.today().isoformat()}-{cpu}"
     stem.with_suffix(".json").write_text(json.dumps(result, indent=1) + "\n")
     draw(
