@@ -71,9 +71,9 @@ def rank_1(vectors: NDArray[np.floating]) -> float:
     return float((apart.argmin(2) == np.arange(len(gallery))[:, None]).mean())
 
 
-def lengths(walks: Told) -> NDArray[np.floating]:
+def lengths(seen: Told) -> NDArray[np.floating]:
     """(N, bones) each in deviations over all walks."""
-    metres = np.stack([limb_lengths(walk) for walk in walks])
+    metres = np.stack([limb_lengths(walk) for walk in seen])
     return np.asarray(metres / np.maximum(metres.std(0), 1e-6))
 
 
@@ -91,9 +91,9 @@ def main() -> None:
     result: dict[str, Any] = provenance("python benchmarks/sensors.py")
     joints = walks(options.people)
     for kind, examples in sensors():
-        seen = [told(joints, sensor) for sensor in examples]
+        by_sensor = [told(joints, sensor) for sensor in examples]
         result[kind] = {
-            name: round(float(np.mean([rank_1(way(walks)) for walks in seen])), 3)
+            name: round(float(np.mean([rank_1(way(seen)) for seen in by_sensor])), 3)
             for name, way in ways.items()
         }
         print(kind, result[kind], flush=True)

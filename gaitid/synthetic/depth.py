@@ -50,7 +50,7 @@ class Sensor:
         swaps: Probability that left is taken for right, for some frames of a walk.
         tilt: Radians by which it is not level, about its two horizontal axes.
         bias: Metres by which each joint is told wrong all through a walk, anew in each, standard deviation.
-        far: How much worse than the near side of the body it may tell the far one, 1 as well.
+        far: How much worse it may tell one side of the body, the far one, drawn for each walk; 1 as well.
     """
 
     shift: Doubles

@@ -1,7 +1,7 @@
 """What people do while they walk: trunk, head and arms drift, they look aside, they move an arm.
 
-Rates and sizes are our estimate, set so that halves of a walk differ from each other as those of real
-walks do (docs/synthetic.md, "How a walk differs from itself").
+Rates and sizes are our estimate. With them halves of a walk differ more from each other, if still less than
+those of real walks (docs/synthetic.md, "How a walk differs from itself").
 """
 
 from __future__ import annotations
