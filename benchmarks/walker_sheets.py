@@ -73,6 +73,18 @@ def occlusions() -> np.ndarray:
     )
 
 
+def restless() -> np.ndarray:
+    """Four people over four seconds from two sides, each walk as it is and, below, with restless people."""
+    calm, stirred = COHORT, Cohort(COHORT.seed, COHORT.split, restless=2.0)
+    return tile(
+        [
+            spread(cohort.sequence(i, view=v, frames=48, fps=12, height_px=110).silhouettes, 16)
+            for i, v in ((0, 0), (1, 90), (4, 0), (5, 72))
+            for cohort in (calm, stirred)
+        ]
+    )
+
+
 def clean() -> np.ndarray:
     """Six people over one second, without noise, 180 pixels tall."""
     rows = []
@@ -141,7 +153,7 @@ def beside(video: Path) -> np.ndarray:
 if __name__ == "__main__":
     folder = Path(sys.argv[1])
     folder.mkdir(parents=True, exist_ok=True)
-    for draw in (views, conditions, sessions, occlusions, clean, painted, scene):
+    for draw in (views, conditions, sessions, occlusions, restless, clean, painted, scene):
         cv2.imwrite(str(folder / f"{draw.__name__}.png"), draw())
     if len(sys.argv) > 2:
         cv2.imwrite(str(folder / "beside.png"), beside(Path(sys.argv[2])))
