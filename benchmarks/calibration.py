@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gaitid.evaluation.provenance import processor
+from gaitid.evaluation.provenance import machine_name, processor
 from gaitid.gallery.calibration import learn
 from gaitid.records import Fusion, OperatingPoint
 from tests.strangers import names, people
@@ -135,22 +135,19 @@ def main() -> None:
             {name: round(value["median"], 5) for name, value in figures[str(subjects)].items()},
             flush=True,
         )
-    cpu = processor()
     commit = subprocess.run(
         ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False
     )
     result = {
         "command": "OMP_NUM_THREADS=1 PYTHONPATH=. python benchmarks/calibration.py",
         "commit": commit.stdout.strip(),
-        "cpu": cpu,
+        "cpu": processor(),
         "date": date.today().isoformat(),
         "data": "made-up people of tests/strangers.py, not gait",
         "asked": {"fpir": FPIR, "fmr": FMR},
         "subjects": figures,
     }
-    stem = (
-        RESULTS / f"calibration-{date.today().isoformat()}-{cpu.split()[0].lower()}-{cpu.split()[1].lower()}"
-    )
+    stem = RESULTS / f"calibration-{date.today().isoformat()}-{machine_name()}"
     stem.with_suffix(".json").write_text(json.dumps(result, indent=1) + "\n")
     draw(figures, stem.with_suffix(".png"))
 

@@ -31,7 +31,7 @@ from benchmarks.made_up import WALKS, Embedded, Vectors, embedded
 from gaitid.encoders.base import load_encoder
 from gaitid.encoders.weights import Impostors
 from gaitid.errors import NotCalibrated
-from gaitid.evaluation.provenance import processor, provenance
+from gaitid.evaluation.provenance import machine_name, provenance
 from gaitid.gallery.calibration import ScoreLaw, learn, of_card, subject_scores
 from gaitid.gallery.normalisation import Normaliser, gain
 from gaitid.records import Fusion, OperatingPoint
@@ -182,8 +182,7 @@ def main() -> None:
         "normalising": {str(n): detected(people, by, n) for n in (100, 1_000, 2_000)},
     }
     print(json.dumps(result["normalising"], indent=1))
-    cpu = "-".join(processor().lower().replace("(r)", "").split()[:2])
-    stem = RESULTS / f"calibration-walkers-{date.today().isoformat()}-{cpu}"
+    stem = RESULTS / f"calibration-walkers-{date.today().isoformat()}-{machine_name()}"
     stem.with_suffix(".json").write_text(json.dumps(result, indent=1) + "\n")
     draw(
         figures, stem.with_suffix(".png"), f"Encoder {encoder.name} on synthetic people; a point is a gallery"

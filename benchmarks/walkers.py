@@ -21,7 +21,7 @@ import mask_statistics
 import numpy as np
 import spreads
 
-from gaitid.evaluation.provenance import processor, provenance
+from gaitid.evaluation.provenance import machine_name, provenance
 from gaitid.synthetic import CONDITIONS, Cohort, CohortDataset, Item, Walk, plan_grid, plan_varied
 from gaitid.synthetic.frames import align_all
 
@@ -89,8 +89,7 @@ def main() -> None:
     cv2.setNumThreads(1)
     wanted = set(arguments.only or ("throughput", "spreads", "controls", "masks"))
     origin = provenance("python benchmarks/walkers.py")
-    cpu = "-".join(processor().lower().split()[:2])
-    file = Path(__file__).parent / "results" / f"walkers-{origin['date'][:10]}-{cpu}.json"
+    file = Path(__file__).parent / "results" / f"walkers-{origin['date'][:10]}-{machine_name()}.json"
     result = (json.loads(file.read_text()) if file.exists() else {}) | origin | {"cv2": cv2.__version__}
     if "throughput" in wanted:
         result["cpu_ms_per_sequence"] = throughput(arguments.rival)

@@ -143,13 +143,14 @@ def distort(rng: np.random.Generator, clip: Clip, strength: float, drift: float 
     against the middle, shoulders and chest widen by a twelfth. `drift` is the strength of another
     distortion, from half of its contrary at the first frame to half of it at the last.
     """
-    bend = _bend(rng, clip, strength)
+    bends = _bend(rng, clip, strength)[None]
     level = 255 * (0.5 + strength * float(rng.uniform(-0.15, 0.15)))
-    change = _bend(rng, clip, drift) if drift else np.zeros_like(bend)
-    shares = np.linspace(-0.5, 0.5, len(clip))
+    if drift:
+        bends = bends + np.linspace(-0.5, 0.5, len(clip))[:, None, None] * _bend(rng, clip, drift)
+    maps = (np.broadcast_to(values, clip.shape) for values in _maps(bends, clip.shape[2]))
     soft = (cv2.GaussianBlur(frame * np.uint8(255), (5, 5), 1.0) for frame in clip)
-    frames = [_bent(frame, bend + share * change) for frame, share in zip(soft, shares, strict=True)]
-    return np.asarray(np.stack(frames) > level).view(np.uint8)
+    bent = [cv2.remap(frame, x, y, cv2.INTER_LINEAR) for frame, x, y in zip(soft, *maps, strict=True)]
+    return np.asarray(np.stack(bent) > level).view(np.uint8)
 
 
 def _bend(rng: np.random.Generator, clip: Clip, strength: float) -> NDArray[np.float64]:
@@ -164,15 +165,13 @@ def _bend(rng: np.random.Generator, clip: Clip, strength: float) -> NDArray[np.f
     return np.asarray(sizes[:, None] * np.stack(parts))
 
 
-def _bent(frame: NDArray[np.uint8], bend: NDArray[np.float64]) -> NDArray[np.uint8]:
-    height, width = frame.shape
-    lift, widening, aside = bend
+def _maps(bends: NDArray[np.float64], width: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """(N, H, W) column and row from which each pixel comes, of (N, 3, H) bends."""
+    lift, widening, aside = bends[:, :, :, None].transpose(1, 0, 2, 3)
     middle = (width - 1) / 2
-    x = middle + (np.arange(width) - middle) * np.exp(widening)[:, None] + aside[:, None]
-    y = np.repeat((np.arange(height) + lift)[:, None], width, 1)
-    return np.asarray(
-        cv2.remap(frame, x.astype(np.float32), y.astype(np.float32), cv2.INTER_LINEAR), np.uint8
-    )
+    x = middle + (np.arange(width) - middle) * np.exp(widening) + aside
+    y = np.repeat(np.arange(bends.shape[2])[:, None] + lift, width, 2)
+    return x.astype(np.float32), y.astype(np.float32)
 
 
 def _tall(clip: Clip) -> Clip:

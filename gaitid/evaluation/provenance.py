@@ -58,3 +58,8 @@ def processor() -> str:
         return platform.processor() or platform.machine()
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     return names[0] if names else platform.processor() or platform.machine()
+
+
+def machine_name() -> str:
+    """Maker and family of this machine's processor, as names of result files have it: ``intel-xeon``."""
+    return "-".join(processor().lower().replace("(r)", "").split()[:2])

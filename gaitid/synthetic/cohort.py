@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
-from functools import cached_property, lru_cache
+from functools import cached_property, lru_cache, partial
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -125,6 +126,11 @@ class Cohort:
         self._person = lru_cache(maxsize=256)(self._draw_person)
         self._day = lru_cache(maxsize=256)(self._draw_day)
         self._dressed = lru_cache(maxsize=64)(self._dress)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """A copy, also in another process, is drawn anew from the same numbers; caches stay here."""
+        make = partial(Cohort, shape=self.shape, motion=self.motion, restless=self.restless)
+        return make, (self.seed, self.split)
 
     def identity(self, identity: int) -> Person:
         """The person of that number."""

@@ -10,7 +10,6 @@ from concurrent.futures import Future
 from dataclasses import asdict, dataclass
 from itertools import islice, product
 from pathlib import Path as FilePath
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -207,17 +206,6 @@ class CohortDataset:
                 sample = waiting.pop(0).result()
                 waiting += [processes.submit(_work, i) for i in islice(indices, 1)]
                 yield sample
-
-    def __getstate__(self) -> dict[str, Any]:
-        state = self.__dict__.copy()
-        cohort = self.cohort
-        state["cohort"] = (cohort.seed, cohort.split, cohort.shape, cohort.motion, cohort.restless)
-        return state
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        seed, split, shape, motion, restless = state.pop("cohort")
-        self.__dict__.update(state)
-        self.cohort = Cohort(seed, split, shape=shape, motion=motion, restless=restless)
 
     def _name(self, item: Item) -> str:
         cohort = self.cohort
