@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gaitid.encoders.clips import resample
+from gaitid.synthetic.frames import align_all
 
 Clip = NDArray[np.uint8]
 
@@ -37,6 +38,8 @@ class Augmentation:
         cut: Probability of lost feet or a lost head, with the rest stretched, as alignment does.
         distort: Largest strength of smooth distortions of the outline; each clip draws its own.
         drift: Largest strength of such distortions that grow in the course of a clip.
+        lean: Largest angle in degrees by which the body leans, as people do who cross the picture of a camera
+            that looks down.
     """
 
     speed: float = 1.2
@@ -54,6 +57,7 @@ class Augmentation:
     cut: float = 0.15
     distort: float = 0.0
     drift: float = 0.0
+    lean: float = 0.0
 
 
 def choose_frames(
@@ -92,6 +96,8 @@ CHOICES = {"resampled": choose_frames, "ordered": ordered, "unordered": unordere
 
 def silhouettes(rng: np.random.Generator, clip: Clip, how: Augmentation) -> Clip:
     """A changed clip of the same shape."""
+    if how.lean:
+        clip = lean(clip, *rng.uniform(-how.lean, how.lean, 2) * rng.random())
     clip = _warp(rng, clip, how)
     if how.distort or how.drift:
         drift = how.drift * float(rng.random()) if how.drift else 0.0
@@ -134,6 +140,22 @@ def _warp(rng: np.random.Generator, clip: Clip, how: Augmentation) -> Clip:
     return np.stack([cv2.warpAffine(f * np.uint8(255), matrix, (width, height)) > 127 for f in clip]).view(
         np.uint8
     )
+
+
+def lean(clip: Clip, first: float, last: float) -> Clip:
+    """The body turned by `first` degrees in the first frame to `last` in the last, and aligned anew.
+
+    A camera that looks past somebody sees what it would see of him in the middle of its picture, mapped by a
+    homography; near one body that is a turn, and little else.
+    """
+    _, height, width = clip.shape
+    wide = 2 * height  # nothing is cut off
+    turned = np.zeros((len(clip), wide, wide), np.uint8)
+    for frame, angle, target in zip(clip, np.linspace(first, last, len(clip)), turned, strict=True):
+        matrix = cv2.getRotationMatrix2D((width / 2, height / 2), float(angle), 1.0)
+        matrix[:, 2] += (wide - width) / 2, (wide - height) / 2
+        cv2.warpAffine(frame * np.uint8(255), matrix, (wide, wide), dst=target)
+    return align_all((turned > 127).view(np.uint8), (height, width))
 
 
 def distort(rng: np.random.Generator, clip: Clip, strength: float, drift: float = 0.0) -> Clip:

@@ -71,6 +71,7 @@ class Camera:
         height: float = 1.5,
         focal: float = 500.0,
         aim: float = 0.9,
+        aside: float = 0.0,
         roll: float = 0.0,
         distortion: float = 0.0,
     ) -> Camera:
@@ -83,12 +84,15 @@ class Camera:
             height: Metres above ground.
             focal: Pixels.
             aim: Height of the point looked at, metres.
+            aside: Degrees by which it looks past the origin; a camera that looks down sees people lean there.
             roll: Degrees.
             distortion: See `Camera`.
         """
-        angle = np.deg2rad(view)
-        place = (float(np.cos(angle)) * distance, float(np.sin(angle)) * distance, height)
-        return cls.looking_at(place, (0.0, 0.0, aim), focal, roll=roll, distortion=distortion)
+        angle, past = np.deg2rad(view), np.tan(np.deg2rad(aside)) * distance
+        ahead, across = float(np.cos(angle)), float(np.sin(angle))
+        place = (ahead * distance, across * distance, height)
+        target = (-across * past, ahead * past, aim)
+        return cls.looking_at(place, target, focal, roll=roll, distortion=distortion)
 
     def project(self, points: Floats) -> tuple[Floats, Floats]:
         """Pixels (..., N, 2) and depth (..., N) in metres of world points (..., N, 3).

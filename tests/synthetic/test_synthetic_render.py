@@ -108,6 +108,16 @@ def test_views_look_from_the_side_they_name(view):
     assert up[1, 1] < up[0, 1]
 
 
+@pytest.mark.parametrize("aside", [-25, 0, 25])
+def test_a_camera_that_looks_down_and_past_sees_people_lean(aside):
+    camera = Camera.beside(90, distance=7.0, height=4.0, aside=aside)
+    feet, head = camera.project(np.array([[0, 0, 0.0], [0, 0, 1.8]]))[0]
+    offset = camera.focal * np.tan(np.deg2rad(aside))
+    assert -(feet[0] + head[0]) / 2 == pytest.approx(offset, rel=0.15)
+    lean = np.rad2deg(np.arctan2(head[0] - feet[0], feet[1] - head[1]))
+    assert lean == pytest.approx(0, abs=1e-9) if aside == 0 else 5 < -np.sign(aside) * lean < 20
+
+
 @pytest.mark.parametrize(
     "make",
     [

@@ -9,6 +9,8 @@ import pytest
 
 from gaitid.errors import DatasetError
 from gaitid.synthetic import Cohort, Item
+from gaitid.synthetic.camera import Camera
+from gaitid.synthetic.frames import align_all
 from training import augment
 from training.corpus import Corpus, Sampler
 from training.shards import synthetic_entries, write_shard
@@ -127,6 +129,34 @@ def test_distortion_moves_outlines_by_pixels_and_to_no_side(shards):
     chests = changed[:, :, 16:24].sum(3).mean((1, 2))
     assert chests.mean() == pytest.approx(clip[:, 16:24].sum(2).mean(), rel=0.05)
     assert 0.05 < chests.std() / chests.mean() < 0.2
+
+
+def test_leaning_is_what_a_camera_sees_that_looks_down_and_past():
+    cohort = Cohort(3, "test")
+    straight, aside = (
+        align_all(
+            cohort.sequence(
+                2, frames=20, camera=Camera.beside(90, distance=7, height=4, focal=500, aside=past)
+            ).clean
+        )
+        for past in (0.0, 25.0)
+    )
+
+    def alike(one: np.ndarray) -> float:
+        return float((one & aside).sum() / (one | aside).sum())
+
+    assert alike(straight) < 0.6
+    assert max(alike(augment.lean(straight, angle, angle)) for angle in range(-20, 21, 2)) > 0.82
+    assert alike(augment.lean(straight, 0.0, 0.0)) == pytest.approx(alike(straight), abs=0.01)
+
+
+def test_leaning_grows_in_the_course_of_a_clip_and_keeps_the_body_whole(shards):
+    frame = Corpus(shards).silhouettes(1)[3]
+    clip = augment.lean(np.repeat(frame[None], 11, 0), 0.0, 14.0)
+    changed = (clip != frame).mean((1, 2))
+    assert (np.diff(changed[[0, 3, 6, 10]]) > 0).all()
+    assert clip[:, 0].any(1).all()
+    assert clip[:, -1].any(1).all()
 
 
 def test_flip_mirrors(shards):
