@@ -26,7 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.gallery import RESULTS, TEMPLATES, Ready, unit_vectors
-from gaitid.evaluation.provenance import processor, provenance
+from gaitid.evaluation.provenance import machine_name, provenance
 from gaitid.gallery.backup import back_up, restore, verify
 from gaitid.gallery.examination import examining
 from gaitid.gallery.keys import KeyRing
@@ -185,7 +185,7 @@ def main() -> None:
     }
     print(json.dumps(report, indent=1))
     RESULTS.mkdir(exist_ok=True)
-    name = f"durability-{time.strftime('%Y-%m-%d')}-{processor().replace(' ', '-').lower()}.json"
+    name = f"durability-{time.strftime('%Y-%m-%d')}-{machine_name()}.json"
     (RESULTS / name).write_text(json.dumps(report, indent=1) + "\n")
 
 

@@ -30,7 +30,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from gaitid.evaluation.provenance import processor, provenance
+from gaitid.evaluation.provenance import machine_name, provenance
 from gaitid.gallery.engine import EngineIndex, EngineSettings, connect
 from gaitid.gallery.faiss_index import FaissIndex
 from gaitid.gallery.index import Index
@@ -195,7 +195,7 @@ def main() -> None:
     report["sizes"] = [figures for *_, figures in sizes.values()]
     print(json.dumps(report, indent=2))
     RESULTS.mkdir(exist_ok=True)
-    name = f"engines-{report['date'][:10]}-{processor().replace(' ', '-').lower()}.json"
+    name = f"engines-{report['date'][:10]}-{machine_name()}.json"
     (RESULTS / name).write_text(json.dumps(report, indent=2) + "\n")
 
 

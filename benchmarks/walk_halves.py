@@ -1,6 +1,6 @@
 """How much a walk differs from itself: halves of real tracks beside halves of synthetic walks.
 
-    python benchmarks/walk_halves.py vtest.avi [--encoders gei strider FILE ...] [--out JSON]
+    python benchmarks/walk_halves.py [vtest.avi] [--encoders gei strider FILE ...] [--out JSON]
 
 Of each half, by eight bands of its height: the mean width and the mean place of the outline's middle, in
 pixels of the 64 x 44 frame. ``within`` is the deviation of a half around its walk, ``between`` that of walks.
@@ -96,13 +96,14 @@ def measured(pairs: Pairs, encoders: dict[str, Encoder]) -> dict[str, Any]:
 def main() -> None:
     """Measure, print and write."""
     parser = argparse.ArgumentParser(prog="benchmarks/walk_halves.py")
-    parser.add_argument("video")
+    parser.add_argument("video", nargs="?", help="of people who walk; without, synthetic rows alone")
     parser.add_argument("--encoders", nargs="+", default=["gei", "strider"], help="names or weight files")
     parser.add_argument("--out", type=Path, help="JSON file")
     options = parser.parse_args()
     encoders = {Path(name).stem: load_encoder(name) for name in options.encoders}
     result: dict[str, Any] = provenance("python benchmarks/walk_halves.py vtest.avi")
-    result["real"] = measured(halves(options.video), encoders)
+    if options.video:
+        result["real"] = measured(halves(options.video), encoders)
     walks = synthetic()
     for strength in STRENGTHS:
         result[f"synthetic, distorted {strength:g}"] = measured(distorted(walks, strength), encoders)

@@ -1,6 +1,6 @@
 """Contact sheets of synthetic walkers, to be looked at.
 
-    PYTHONPATH=. python benchmarks/walker_sheets.py out/ [vtest.avi]
+    PYTHONPATH=. python benchmarks/walker_sheets.py [out/ [vtest.avi]]
 
 With a video, masks of its people by our own extractor stand beside synthetic ones in `beside.png`; that sheet
 shows real people and stays where it was made.
@@ -151,7 +151,7 @@ def beside(video: Path) -> np.ndarray:
 
 
 if __name__ == "__main__":
-    folder = Path(sys.argv[1])
+    folder = Path(sys.argv[1] if len(sys.argv) > 1 else "out")
     folder.mkdir(parents=True, exist_ok=True)
     for draw in (views, conditions, sessions, occlusions, restless, clean, painted, scene):
         cv2.imwrite(str(folder / f"{draw.__name__}.png"), draw())

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
-from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -51,7 +50,8 @@ class BatchMaker:
         frames = int(rng.choice(self._recipe.batch.frames))
         numbers, classes = self._sampler.batch(step, subjects)
         if self._modality == SKELETON_3D:
-            sensor = _sensor(rng, self._recipe.poses)
+            poor = self._recipe.poses.poor
+            sensor = Sensor.poor(rng) if poor and rng.random() < poor else Sensor.draw(rng)
             clips = [self._told(rng, sensor, number, frames) for number in numbers]
         elif self._modality == SKELETON:
             clips = self._film(rng, numbers, frames)
@@ -71,9 +71,8 @@ class BatchMaker:
             return [poses.recorded_clip(rng, self.corpus, number, frames, how) for number in numbers]
         spread = float(rng.choice(how.spread_deg))
         views = rng.uniform(0, 360) + spread * rng.standard_normal(len(numbers))
-        unseen = poses.draw_unseen(rng, how)
         return [
-            poses.clip(rng, self.corpus, number, frames, float(view), how, unseen)
+            poses.clip(rng, self.corpus, number, frames, float(view), how)
             for number, view in zip(numbers, views, strict=True)
         ]
 
@@ -87,13 +86,6 @@ class BatchMaker:
                 "skeletons in space are trained on walkers",
             )
         return poses.clip_in_space(rng, self.corpus, number, frames, sensor, self._recipe.poses)
-
-
-def _sensor(rng: np.random.Generator, how: poses.PoseAugmentation) -> Sensor:
-    """The one that tells all walks of a batch."""
-    sensor = Sensor.poor(rng) if how.poor and rng.random() < how.poor else Sensor.draw(rng)
-    unseen = poses.draw_unseen(rng, how)
-    return replace(sensor, hidden=unseen) if unseen else sensor
 
 
 def stream(recipe: Recipe, steps: range, workers: int) -> Iterator[Arrays]:

@@ -22,10 +22,9 @@ from numpy.typing import NDArray
 from gaitid import __version__
 from gaitid.datasets.base import Dataset
 from gaitid.datasets.base import Entry as Listed
-from gaitid.encoders import weights
+from gaitid.encoders import networks, weights
 from gaitid.encoders.architectures import ARCHITECTURES
 from gaitid.encoders.learned import LearnedEncoder
-from gaitid.encoders.networks import embed
 from gaitid.errors import InputError
 from gaitid.evaluation.verification import d_prime
 from gaitid.records import SILHOUETTE, GaitSequence
@@ -231,7 +230,10 @@ def check(
 
     def vectors(walks: Sequence[GaitSequence]) -> NDArray[np.float32]:
         return np.concatenate(
-            [embed(architecture, network, [walk.streams[SILHOUETTE]], [walk.times]) for walk in walks]
+            [
+                networks.embed(architecture, network, [walk.streams[SILHOUETTE]], [walk.times])
+                for walk in walks
+            ]
         )
 
     gallery = vectors([walk for _, walk in own])
@@ -277,9 +279,8 @@ def save(encoder: LearnedEncoder, outcome: Outcome, target: Path, source: str) -
         impostors=weights.Impostors.of(held.impostors, "own people and synthetic strangers"),
     )
     golden = weights.load(encoder.path).golden
-    network = encoder.network
-    network.load_state_dict({name: torch.from_numpy(np.array(v)) for name, v in outcome.tensors.items()})
-    vector = embed(old.architecture, network.eval(), [golden.clip], [golden.times])[0]
+    network = networks.load(old, outcome.tensors)
+    vector = networks.embed(old.architecture, network, [golden.clip], [golden.times])[0]
     return weights.save(target, card, outcome.tensors, dataclasses.replace(golden, vector=vector))
 
 

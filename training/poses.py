@@ -13,32 +13,10 @@ from gaitid.encoders.poses import POSE_RATE_HZ, resample
 from gaitid.errors import SequenceError
 from gaitid.records import JOINTS
 from gaitid.synthetic.camera import Camera
-from gaitid.synthetic.depth import Sensor
+from gaitid.synthetic.depth import PARTS, Sensor
 from gaitid.synthetic.detect import detect, visible
 
 from .corpus import Corpus, Recorded
-
-_PARTS = {
-    "head": (0, 1, 2, 3, 4),
-    "arms": (7, 8, 9, 10),
-    "upper": (0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10),
-    "left arm": (7, 9),
-    "right arm": (8, 10),
-    "left leg": (13, 15),
-    "right leg": (14, 16),
-    "feet": (15, 16),
-    "all but the left leg": (0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 14, 16),
-    "all but the right leg": (0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 13, 15),
-}
-_ALONE = {
-    "legs": (11, 12, 13, 14, 15, 16),
-    "left leg": (11, 13, 15),
-    "right leg": (12, 14, 16),
-    "left side": (5, 7, 9, 11, 13, 15),
-    "right side": (6, 8, 10, 12, 14, 16),
-    "upper body": (0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10),
-    "trunk and legs": (5, 6, 11, 12, 13, 14, 15, 16),
-}
 
 _FEWEST = 6
 """Frames that a stretch has at least, where the walk has them."""
@@ -58,9 +36,7 @@ class PoseAugmentation:
         blink: Largest share of joints that are missing now and then.
         stretch: Largest relative change of height against width.
         flip: Probability of a mirrored walker.
-        aside: Largest angle in degrees by which cameras look past the walker.
         poor: Probability that a batch in space is told by a poor sensor; see `Sensor.poor`.
-        alone: Probability that a batch shows a part of the body alone, as marker sets and borders do.
     """
 
     spread_deg: tuple[float, ...] = (10.0, 40.0, 180.0)
@@ -71,33 +47,17 @@ class PoseAugmentation:
     blink: float = 0.1
     stretch: float = 0.05
     flip: float = 0.0
-    aside: float = 0.0
     poor: float = 0.0
-    alone: float = 0.0
-
-
-def draw_unseen(rng: np.random.Generator, how: PoseAugmentation) -> tuple[int, ...]:
-    """The joints that a batch lacks because it shows a part of the body alone; mostly none."""
-    if not how.alone or rng.random() >= how.alone:
-        return ()
-    kept = list(_ALONE.values())[int(rng.integers(len(_ALONE)))]
-    return tuple(sorted(set(range(JOINTS)) - set(kept)))
 
 
 def clip(
-    rng: np.random.Generator,
-    corpus: Corpus,
-    number: int,
-    frames: int,
-    view: float,
-    how: PoseAugmentation,
-    unseen: tuple[int, ...] = (),
+    rng: np.random.Generator, corpus: Corpus, number: int, frames: int, view: float, how: PoseAugmentation
 ) -> NDArray[np.float32]:
     """(frames, 17, FEATURES) of a random stretch of a walk, filmed anew from `view` degrees."""
 
     def shoot(window: NDArray[np.intp]) -> NDArray[np.float32]:
-        seen = film(rng, corpus.joints(number)[window].astype(np.float64), view, how.noise, how.aside)
-        _hide(rng, seen, how, unseen)
+        seen = film(rng, corpus.joints(number)[window].astype(np.float64), view, how.noise)
+        _hide(rng, seen, how)
         seen[..., 1] *= 1 + rng.uniform(-how.stretch, how.stretch)
         return mirror(seen) if rng.random() < how.flip else seen
 
@@ -163,11 +123,7 @@ def _stretch(
 
 
 def film(
-    rng: np.random.Generator,
-    joints: NDArray[np.float64],
-    view: float,
-    noise: tuple[float, ...],
-    aside: float = 0.0,
+    rng: np.random.Generator, joints: NDArray[np.float64], view: float, noise: tuple[float, ...]
 ) -> NDArray[np.float32]:
     """(T, 17, 3) keypoints of true (T, 17, 3) joints, from a camera at that view, by some estimator."""
     distance = float(np.exp(rng.uniform(np.log(3.0), np.log(12.0))))
@@ -179,7 +135,6 @@ def film(
             rng.uniform(0.8, 1.8) if rng.random() < 0.6 else rng.uniform(1.8, 0.35 * distance + 1.2)
         ),
         focal=tall / 1.7 * distance,
-        aside=float(rng.uniform(-aside, aside)) if aside else 0.0,
         roll=float(rng.normal(0, 1.5)),
     )
     centred = joints - np.append(joints[:, :, :2].mean((0, 1)), 0.0)
@@ -209,17 +164,9 @@ def _window(
     return kept if len(kept) >= _FEWEST else inside
 
 
-def _hide(
-    rng: np.random.Generator,
-    poses: NDArray[np.float32],
-    how: PoseAugmentation,
-    unseen: tuple[int, ...] = (),
-) -> None:
+def _hide(rng: np.random.Generator, poses: NDArray[np.float32], how: PoseAugmentation) -> None:
     """Mark a part of the body as missing all the time, and single joints now and then."""
-    if unseen:
-        poses[:, list(unseen)] = 0
-    elif rng.random() < how.hide:
-        part = list(_PARTS)[int(rng.integers(len(_PARTS)))]
-        poses[:, _PARTS[part]] = 0
+    if rng.random() < how.hide:
+        poses[:, PARTS[int(rng.integers(len(PARTS)))]] = 0
     share = rng.uniform(0, how.blink)
     poses[rng.random(poses.shape[:2]) < share] = 0

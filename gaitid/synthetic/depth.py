@@ -22,12 +22,13 @@ from gaitid.modalities.skeleton import PAIRS
 Doubles = NDArray[np.float64]
 
 _FACE = (1, 2, 3, 4)
-_GROUPS: tuple[tuple[int, ...], ...] = (
+PARTS: tuple[tuple[int, ...], ...] = (
     *((0, 1, 2, 3, 4), (7, 8, 9, 10), (9, 10), (7, 9), (8, 10)),
     *((13, 15), (14, 16), (15, 16), (0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10)),
     (0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 14, 16),  # all but one leg
     (0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 13, 15),
 )
+"""Joints that go missing together."""
 _MIRROR = np.arange(17)
 for _left, _right in PAIRS:
     _MIRROR[[_left, _right]] = _right, _left
@@ -97,7 +98,7 @@ class Sensor:
         hidden = set(_FACE) if rng.random() < 0.6 else set()
         hidden |= {0} if rng.random() < 0.2 else set()
         if rng.random() < 0.15:
-            hidden |= set(_GROUPS[int(rng.integers(len(_GROUPS)))])
+            hidden |= set(PARTS[int(rng.integers(len(PARTS)))])
         return cls(
             shift,
             scale=float(np.exp(rng.normal(0, 0.05))),
