@@ -49,7 +49,7 @@ from gaitid.synthetic.depth import Sensor
 from gaitid.synthetic.detect import detect, visible
 
 STREAMS = (SILHOUETTE, SKELETON, SKELETON_3D)
-HALF = 12
+HALF, WINDOW = 12, 14
 VIEWS = (0.0, 45.0, 90.0)
 
 Embed = Callable[[GaitSequence], NDArray[np.float32]]
@@ -159,6 +159,33 @@ def half_track(embed: Embed, gallery: list[GaitSequence], probes: list[GaitSeque
     scores = _vectors(embed, probes) @ _vectors(embed, gallery).T
     ranks = (scores >= scores.diagonal()[:, None]).sum(1)
     return {"rank-1": round(float((ranks == 1).mean()), 3), "mrr": round(float((1 / ranks).mean()), 3)}
+
+
+def windows(embed: Embed, gallery: list[GaitSequence], probes: list[GaitSequence]) -> dict[str, float]:
+    """A finer measure of the same halves, cut into windows: each against one of its walk's other half.
+
+    ``rank-1``: how often that is nearer than one window of each other walk, drawn at random; ``strangers
+    nearer``: the share of their windows that are nearer.
+    """
+    cut = [[_vectors(embed, _windows(half)) for half in pair] for pair in zip(gallery, probes, strict=True)]
+    first, nearer = [], []
+    for walk, pair in enumerate(cut):
+        others = [np.concatenate(other) for number, other in enumerate(cut) if number != walk]
+        for probe, own in (pair, pair[::-1]):
+            score = probe @ own.T
+            shares = np.array([((probe @ o.T)[:, None] >= score[..., None]).mean(2) for o in others])
+            first += (1 - shares).prod(0).ravel().tolist()
+            nearer += shares.mean(0).ravel().tolist()
+    return {
+        "rank-1": round(float(np.mean(first)), 3),
+        "strangers nearer": round(float(np.mean(nearer)), 3),
+        "windows": sum(len(half) for pair in cut for half in pair),
+    }
+
+
+def _windows(half: GaitSequence) -> list[GaitSequence]:
+    starts = range(0, max(1, len(half) - WINDOW + 1), WINDOW // 2)
+    return [half.part(slice(start, start + WINDOW)) for start in starts]
 
 
 def filmed(mocap: Path, level: float) -> list[tuple[str, int, float, GaitSequence]]:
@@ -294,6 +321,8 @@ def main() -> None:
         rivals = _rivals(found, SILHOUETTE, gallery)
         rows = {name: half_track(embed, gallery, probes) for name, embed in rivals.items()}
         result["half tracks"] = {"walks": len(gallery), **rows}
+        rows = {name: windows(embed, gallery, probes) for name, embed in rivals.items()}
+        result["windows of half tracks"] = rows
     if options.mocap:
         for level in (0.0, 1.0):
             films = filmed(options.mocap, level)

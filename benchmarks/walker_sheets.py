@@ -85,6 +85,27 @@ def restless() -> np.ndarray:
     )
 
 
+def cameras() -> np.ndarray:
+    """Two people by cameras 1.4, 3 and 4 m high that look 25 degrees past them, at them, and past again."""
+    return tile(
+        [
+            [
+                mask
+                for aside in (-25.0, 0.0, 25.0)
+                for mask in spread(
+                    COHORT.sequence(i, frames=20, camera=_above(v, height, aside)).silhouettes, 5
+                )
+            ]
+            for i, v in ((1, 90.0), (4, 0.0))
+            for height in (1.4, 3.0, 4.0)
+        ]
+    )
+
+
+def _above(view: float, height: float, aside: float) -> Camera:
+    return Camera.beside(view, distance=7.0, height=height, focal=450.0, aside=aside)
+
+
 def clean() -> np.ndarray:
     """Six people over one second, without noise, 180 pixels tall."""
     rows = []
@@ -153,7 +174,7 @@ def beside(video: Path) -> np.ndarray:
 if __name__ == "__main__":
     folder = Path(sys.argv[1] if len(sys.argv) > 1 else "out")
     folder.mkdir(parents=True, exist_ok=True)
-    for draw in (views, conditions, sessions, occlusions, restless, clean, painted, scene):
+    for draw in (views, conditions, sessions, occlusions, restless, cameras, clean, painted, scene):
         cv2.imwrite(str(folder / f"{draw.__name__}.png"), draw())
     if len(sys.argv) > 2:
         cv2.imwrite(str(folder / "beside.png"), beside(Path(sys.argv[2])))
