@@ -152,7 +152,6 @@ def pack(
         ),
     )
     golden = weights.Golden(clip, times, embed(architecture, network, [clip], [times])[0])
-    target.parent.mkdir(parents=True, exist_ok=True)
     return weights.save(target, card, tensors, golden)
 
 

@@ -6,6 +6,9 @@ import argparse
 import sys
 from pathlib import Path
 
+from gaitid.encoders.base import WEIGHTS
+from gaitid.errors import InputError
+
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Add the verb's arguments."""
@@ -18,6 +21,10 @@ def run(options: argparse.Namespace) -> int:
     """Import it and say what was left out."""
     from gaitid.encoders import foreign
 
+    if options.target.suffix != WEIGHTS:
+        raise InputError(
+            f"target {options.target}", f"a name that ends in {WEIGHTS}", "encoders are loaded by it"
+        )
     state = foreign.read_checkpoint(options.checkpoint)
     imported = foreign.import_state(options.architecture, state)
     name = options.target.stem

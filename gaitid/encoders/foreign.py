@@ -9,7 +9,7 @@ one for anything else.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
@@ -41,36 +41,41 @@ RULES: Mapping[str, Rules] = {
     "gaitbase": (
         (r"Backbone\.forward_block\.conv1\.conv\.weight", r"stem.0.weight"),
         (r"Backbone\.forward_block\.bn1\.(\w+)", r"stem.1.\1"),
-        (r"Backbone\.forward_block\.layer(\d)\.(\d)\.conv1\.weight", r"stages.\1.\2.first.weight"),
-        (r"Backbone\.forward_block\.layer(\d)\.(\d)\.bn1\.(\w+)", r"stages.\1.\2.first_norm.\3"),
-        (r"Backbone\.forward_block\.layer(\d)\.(\d)\.conv2\.weight", r"stages.\1.\2.second.weight"),
-        (r"Backbone\.forward_block\.layer(\d)\.(\d)\.bn2\.(\w+)", r"stages.\1.\2.second_norm.\3"),
+        (r"Backbone\.forward_block\.layer(\d)\.(\d+)\.conv1\.weight", r"stages.\1.\2.first.weight"),
+        (r"Backbone\.forward_block\.layer(\d)\.(\d+)\.bn1\.(\w+)", r"stages.\1.\2.first_norm.\3"),
+        (r"Backbone\.forward_block\.layer(\d)\.(\d+)\.conv2\.weight", r"stages.\1.\2.second.weight"),
+        (r"Backbone\.forward_block\.layer(\d)\.(\d+)\.bn2\.(\w+)", r"stages.\1.\2.second_norm.\3"),
         (
-            r"Backbone\.forward_block\.layer(\d)\.(\d)\.downsample\.(\d)\.(\w+)",
+            r"Backbone\.forward_block\.layer(\d)\.(\d+)\.downsample\.(\d)\.(\w+)",
             r"stages.\1.\2.shortcut.\3.\4",
         ),
         (r"FCs\.fc_bin", r"head.weight"),
     ),
     "deepgaitv2": (
         (r"layer0\.forward_block\.(\d)\.(\w+)", r"stem.\1.\2"),
-        (r"layer1\.forward_block\.(\d)\.conv1\.weight", r"frame.\1.first.weight"),
-        (r"layer1\.forward_block\.(\d)\.bn1\.(\w+)", r"frame.\1.first_norm.\2"),
-        (r"layer1\.forward_block\.(\d)\.conv2\.weight", r"frame.\1.second.weight"),
-        (r"layer1\.forward_block\.(\d)\.bn2\.(\w+)", r"frame.\1.second_norm.\2"),
-        (r"layer(\d)\.(\d)\.conv1\.forward_block\.0\.weight", r"stages.\1.\2.first.weight"),
-        (r"layer(\d)\.(\d)\.conv1\.forward_block\.1\.(\w+)", r"stages.\1.\2.first_norm.\3"),
-        (r"layer(\d)\.(\d)\.conv2\.forward_block\.0\.weight", r"stages.\1.\2.second.weight"),
-        (r"layer(\d)\.(\d)\.conv2\.forward_block\.1\.(\w+)", r"stages.\1.\2.second_norm.\3"),
-        (r"layer(\d)\.(\d)\.shortcut3d\.weight", r"stages.\1.\2.time.weight"),
-        (r"layer(\d)\.(\d)\.sbn\.(\w+)", r"stages.\1.\2.time_norm.\3"),
-        (r"layer(\d)\.(\d)\.downsample\.(\d)\.(\w+)", r"stages.\1.\2.shortcut.\3.\4"),
+        (r"layer1\.forward_block\.(\d+)\.conv1\.weight", r"frame.\1.first.weight"),
+        (r"layer1\.forward_block\.(\d+)\.bn1\.(\w+)", r"frame.\1.first_norm.\2"),
+        (r"layer1\.forward_block\.(\d+)\.conv2\.weight", r"frame.\1.second.weight"),
+        (r"layer1\.forward_block\.(\d+)\.bn2\.(\w+)", r"frame.\1.second_norm.\2"),
+        (r"layer(\d)\.(\d+)\.conv1\.forward_block\.0\.weight", r"stages.\1.\2.first.weight"),
+        (r"layer(\d)\.(\d+)\.conv1\.forward_block\.1\.(\w+)", r"stages.\1.\2.first_norm.\3"),
+        (r"layer(\d)\.(\d+)\.conv2\.forward_block\.0\.weight", r"stages.\1.\2.second.weight"),
+        (r"layer(\d)\.(\d+)\.conv2\.forward_block\.1\.(\w+)", r"stages.\1.\2.second_norm.\3"),
+        (r"layer(\d)\.(\d+)\.shortcut3d\.weight", r"stages.\1.\2.time.weight"),
+        (r"layer(\d)\.(\d+)\.sbn\.(\w+)", r"stages.\1.\2.time_norm.\3"),
+        (r"layer(\d)\.(\d+)\.downsample\.(\d)\.(\w+)", r"stages.\1.\2.shortcut.\3.\4"),
         (r"FCs\.fc_bin", r"head.weight"),
     ),
 }
 _FIRST_STAGE = {"gaitbase": 1, "deepgaitv2": 2}
 """Number by which they call the first of our `stages`."""
-_UNUSED = re.compile(r"BNNecks\..*")
+_STAGES = {"gaitset": 0, "gaitbase": 4, "deepgaitv2": 3}
+_ROWS = 16
+"""Of the last map of GaitBase and DeepGaitV2 of 64 x 44 silhouettes: strips are whole rows."""
+_UNUSED = re.compile(r"(BNNecks|loss_aggregator)\..*")
 """Serves training only."""
+_SHOWN = 20
+"""Names that an error lists of each kind."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +97,10 @@ def read_checkpoint(path: Path) -> dict[str, Tensor]:
     """The tensors by name; a state inside ``model`` or ``state_dict`` is found.
 
     Raises:
-        WeightsError: It cannot be read safely, or holds no tensors.
+        WeightsError: It cannot be read safely, or holds no tensors, or others than finite numbers.
     """
+    if not path.is_file():
+        raise WeightsError(f"{path} is no file", "a checkpoint, as torch.save writes it", "check the path")
     try:
         held = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises many kinds, some of modules that we do not import
@@ -105,9 +112,25 @@ def read_checkpoint(path: Path) -> dict[str, Tensor]:
     for key in ("model", "state_dict"):
         if isinstance(held, dict) and isinstance(held.get(key), dict):
             held = held[key]
-    if not isinstance(held, dict) or not held or not all(isinstance(v, Tensor) for v in held.values()):
+    if not isinstance(held, dict) or not held or not all(_is_named_tensor(*item) for item in held.items()):
         raise WeightsError(f"{path.name} holds no tensors by name", "a state_dict", "save the state_dict")
+    broken = [name for name, value in held.items() if not bool(value.isfinite().all())]
+    if broken:
+        raise WeightsError(
+            f"{len(broken)} tensors hold NaN or infinity: {', '.join(broken[:_SHOWN])}",
+            "finite numbers",
+            "take an earlier checkpoint of that training",
+        )
     return {name.removeprefix("module."): value for name, value in held.items()}
+
+
+def _is_named_tensor(name: object, value: object) -> bool:
+    return (
+        isinstance(name, str)
+        and isinstance(value, Tensor)
+        and value.layout == torch.strided
+        and not value.is_complex()
+    )
 
 
 def save_imported(path: Path, name: str, architecture: str, imported: Imported, origin: str) -> Weights:
@@ -158,31 +181,45 @@ def import_state(architecture: str, state: Mapping[str, Tensor]) -> Imported:
             f"known are {', '.join(RULES)}",
             nearest(architecture, RULES),
         )
-    renamed: dict[str, Tensor] = {}
-    unused, unknown = [], []
-    for name, value in state.items():
-        ours = rename(architecture, name)
-        if ours is not None:
-            renamed[ours] = value
-        elif _UNUSED.fullmatch(name):
-            unused.append(name)
-        else:
-            unknown.append(name)
-    arguments = _arguments(architecture, renamed)
+    theirs = {name: rename(architecture, name) for name in state}
+    unused = sorted(name for name, ours in theirs.items() if ours is None and _UNUSED.fullmatch(name))
+    unknown = [name for name, ours in theirs.items() if ours is None and name not in unused]
+    renamed = {ours: state[name] for name, ours in theirs.items() if ours is not None}
+    arguments = _arguments(architecture, renamed, unknown)
     network = networks.build(architecture, arguments)
     wanted = network.state_dict()
-    missing = sorted(set(wanted) - set(renamed))
-    unfit = sorted(n for n in set(wanted) & set(renamed) if wanted[n].shape != renamed[n].shape)
-    surplus = sorted(set(renamed) - set(wanted))
+    back = {ours: name for name, ours in theirs.items() if ours is not None}
+    unfit = [
+        f"{back[ours]} {tuple(renamed[ours].shape)} and not {tuple(wanted[ours].shape)}"
+        for ours in renamed
+        if ours in wanted and wanted[ours].shape != renamed[ours].shape
+    ]
+    missing = [name for name in wanted if name not in renamed]
+    surplus = [back[name] for name in renamed if name not in wanted]
     if unknown or missing or unfit or surplus:
-        raise WeightsError(
-            f"{len(unknown)} unknown names {unknown[:5]}, {len(missing)} missing {missing[:5]}, "
-            f"{len(unfit)} of another shape {unfit[:5]}, {len(surplus)} surplus {surplus[:5]}",
-            f"the tensors of {architecture}",
-            "check the architecture's name and its configuration",
-        )
+        raise _misfit(architecture, unknown=unknown, missing=missing, unfit=unfit, surplus=surplus)
     network.load_state_dict(renamed)
-    return Imported(network.eval(), arguments, tuple(sorted(unused)))
+    return Imported(network.eval(), arguments, tuple(unused))
+
+
+def _misfit(architecture: str, **kinds: Sequence[str]) -> WeightsError:
+    """The error that lists what does not fit, by kind."""
+    words = {
+        "unknown": "unknown to the architecture",
+        "missing": "missing (by our names)",
+        "unfit": "of another shape",
+        "surplus": "surplus",
+    }
+    listed = [
+        f"{len(names)} {words[kind]}: {', '.join(names[:_SHOWN])}" + (" ..." if len(names) > _SHOWN else "")
+        for kind, names in kinds.items()
+        if names
+    ]
+    return WeightsError(
+        "tensors do not fit; " + "; ".join(listed),
+        f"those of {architecture} as it is published",
+        "check the architecture's name and its configuration; see docs/encoders.md",
+    )
 
 
 def rename(architecture: str, name: str) -> str | None:
@@ -199,32 +236,36 @@ def _counted(name: str, first: int) -> str:
     return re.sub(r"stages\.(\d)", lambda found: f"stages.{int(found.group(1)) - first}", name)
 
 
-def _arguments(architecture: str, state: Mapping[str, Tensor]) -> dict[str, object]:
+def _arguments(architecture: str, state: Mapping[str, Tensor], unknown: Sequence[str]) -> dict[str, object]:
     """The constructor's arguments, from the shapes.
 
     Raises:
-        WeightsError: A tensor that tells them is missing.
+        WeightsError: A tensor that tells them is missing, or they are no network of that architecture.
     """
     try:
         head = state["head.weight"]
+        parts, _, numbers = head.shape
         if architecture == "gaitset":
             channels = [int(state[f"frame{i}.0.weight"].shape[0]) for i in (1, 2, 3)]
-            return {"channels": channels, "part_dimension": int(head.shape[2])}
-        stages = [f"stages.{s}." for s in sorted({int(n.split(".")[1]) for n in state if n[:7] == "stages."})]
+            return {"channels": channels, "part_dimension": int(numbers)}
+        stages = [f"stages.{number}." for number in range(_STAGES[architecture])]
         if architecture == "deepgaitv2":
             stages.insert(0, "frame.")
-        return {
-            "channels": [int(state[f"{stage}0.first.weight"].shape[0]) for stage in stages],
-            "blocks": [
-                len({n.removeprefix(stage).split(".")[0] for n in state if n.startswith(stage)})
-                for stage in stages
-            ],
-            "parts": int(head.shape[0]),
-            "part_dimension": int(head.shape[2]),
-        }
-    except (KeyError, IndexError) as error:
-        raise WeightsError(
-            f"the checkpoint lacks {error}",
-            f"the tensors of {architecture}",
-            "check the architecture's name",
-        ) from error
+        channels = [int(state[f"{stage}0.first.weight"].shape[0]) for stage in stages]
+    except KeyError as error:
+        raise _misfit(architecture, unknown=unknown, missing=[str(error.args[0])]) from error
+    except (ValueError, IndexError) as error:
+        shape = f"the head {tuple(head.shape)} or a layer; a head is (parts, channels, numbers)"
+        raise _misfit(architecture, unknown=unknown, unfit=[shape]) from error
+    if _ROWS % parts:
+        raise _misfit(architecture, unfit=[f"a head of {parts} parts, which do not divide {_ROWS} rows"])
+    blocks = [
+        len({name.removeprefix(stage).split(".")[0] for name in state if name.startswith(stage)})
+        for stage in stages
+    ]
+    return {
+        "channels": channels,
+        "blocks": blocks,
+        "parts": int(parts),
+        "part_dimension": int(numbers),
+    }

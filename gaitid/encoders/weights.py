@@ -202,6 +202,7 @@ def save(path: Path, card: Card, tensors: Tensors, golden: Golden) -> Weights:
         start += len(piece)
     head = json.dumps(header).encode()
     head += b" " * (-len(head) % 8)
+    path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(path.name + ".part")
     partial.write_bytes(len(head).to_bytes(8, "little") + head + b"".join(pieces))
     partial.replace(path)

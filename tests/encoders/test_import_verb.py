@@ -39,3 +39,15 @@ def test_it_refuses_what_it_does_not_know(tmp_path, capsys):
     assert main([*line, "--architecture", "gaitbase"]) == 2
     assert "gaitbase" in capsys.readouterr().err
     assert not (tmp_path / "x.safetensors").exists()
+
+
+def test_the_target_must_be_a_name_that_encoders_are_loaded_by(tmp_path, capsys):
+    source = tmp_path / "theirs.pt"
+    torch.save(_theirs(), source)
+    before = source.read_bytes()
+    assert main(["import-checkpoint", str(source), str(source), "--architecture", "gaitset"]) == 2
+    assert ".safetensors" in capsys.readouterr().err
+    assert source.read_bytes() == before
+    deep = tmp_path / "new" / "small.safetensors"
+    assert main(["import-checkpoint", str(source), str(deep), "--architecture", "gaitset"]) == 0
+    assert LearnedEncoder(deep).dimension == 62 * 5

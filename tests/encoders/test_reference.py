@@ -250,11 +250,15 @@ def test_training_only_tensors_are_named_not_lost(case):
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (lambda s: s.update(colour=torch.zeros(1)), "unknown names .'colour'"),
-        (lambda s: s.pop("gl_block2.0.conv.weight"), "missing .'global2.0.weight'"),
-        (lambda s: s.pop("Head.fc_bin"), "lacks 'head.weight'"),
-        (lambda s: s.update({"Head.fc_bin": torch.zeros(31, 128, 256)}), "another shape .'head.weight'"),
-        (lambda s: s.clear(), "lacks"),
+        (lambda s: s.update(colour=torch.zeros(1)), "1 unknown to the architecture: colour"),
+        (lambda s: s.pop("gl_block2.0.conv.weight"), "1 missing .by our names.: global2.0.weight"),
+        (lambda s: s.pop("Head.fc_bin"), "missing .by our names.: head.weight"),
+        (
+            lambda s: s.update({"Head.fc_bin": torch.zeros(31, 128, 256)}),
+            r"shape: Head.fc_bin \(31, 128, 256\) and not \(62, 128, 256\)",
+        ),
+        (lambda s: s.update({"Head.fc_bin": torch.zeros(62, 128)}), r"the head \(62, 128\)"),
+        (lambda s: s.clear(), "missing"),
     ],
 )
 def test_what_does_not_fit_is_listed(change, words):
@@ -262,6 +266,60 @@ def test_what_does_not_fit_is_listed(change, words):
     change(state)
     with pytest.raises(WeightsError, match=words):
         foreign.import_state("gaitset", state)
+
+
+def _flat_residual(state):
+    """As DeepGaitV2 of another mode names its layers."""
+    for name in [name for name in state if name.startswith("layer2.")]:
+        state[f"layer2.forward_block{name.removeprefix('layer2')}"] = state.pop(name)
+
+
+@pytest.mark.parametrize(
+    ("make", "change", "architecture", "words"),
+    [
+        (
+            _deepgaitv2_state,
+            _flat_residual,
+            "deepgaitv2",
+            "unknown to the architecture: layer2.forward_block",
+        ),
+        (_deepgaitv2_state, lambda s: None, "gaitbase", "unknown to the architecture: layer0.forward_block"),
+        (
+            _gaitbase_state,
+            lambda s: s.update({"FCs.fc_bin": torch.zeros(31, 512, 256)}),
+            "gaitbase",
+            "31 parts",
+        ),
+        (
+            _gaitbase_state,
+            lambda s: [s.pop(name) for name in list(s) if "layer4" in name],
+            "gaitbase",
+            "missing .by our names.: stages.3.0.first.weight",
+        ),
+        (
+            _gaitbase_state,
+            lambda s: s.update({n.replace("layer4", "layer5"): s[n] for n in list(s) if "layer4" in n}),
+            "gaitbase",
+            "surplus: Backbone.forward_block.layer5",
+        ),
+    ],
+)
+def test_other_configurations_are_refused_with_their_names(make, change, architecture, words):
+    state = make(torch.Generator().manual_seed(0))
+    change(state)
+    with pytest.raises(WeightsError, match=words):
+        foreign.import_state(architecture, state)
+
+
+def test_many_blocks_and_losses_with_parameters_are_taken():
+    state = _gaitbase_state(torch.Generator().manual_seed(0))
+    plain = {n: v for n, v in state.items() if "layer1.0." in n and "downsample" not in n}
+    for block in range(1, 12):
+        state |= {n.replace("layer1.0.", f"layer1.{block}."): v for n, v in plain.items()}
+    state["loss_aggregator.losses.softmax.weight"] = torch.zeros(3)
+    imported = foreign.import_state("gaitbase", state)
+    assert imported.arguments["blocks"] == [12, 1, 1, 1]
+    assert "loss_aggregator.losses.softmax.weight" in imported.unused
 
 
 def test_an_unknown_architecture_names_the_nearest():
@@ -303,6 +361,26 @@ def test_a_checkpoint_with_code_is_refused_and_not_run(tmp_path: Path, monkeypat
     with pytest.raises(WeightsError, match="safely"):
         foreign.read_checkpoint(tmp_path / "c.pt")
     assert not (tmp_path / "trap-was-sprung").exists()
+
+
+@pytest.mark.parametrize(
+    ("state", "words"),
+    [
+        ({1: torch.zeros(1)}, "no tensors by name"),
+        ({"a": torch.zeros(2, dtype=torch.complex64)}, "no tensors by name"),
+        ({"a": torch.eye(2).to_sparse()}, "no tensors by name|read safely"),
+        ({"a": torch.tensor([1.0, float("nan")])}, "NaN or infinity: a"),
+    ],
+)
+def test_what_is_no_plain_number_is_refused(tmp_path: Path, state, words):
+    torch.save(state, tmp_path / "c.pt")
+    with pytest.raises(WeightsError, match=words):
+        foreign.read_checkpoint(tmp_path / "c.pt")
+
+
+def test_a_missing_checkpoint_is_said_to_be_missing(tmp_path: Path):
+    with pytest.raises(WeightsError, match="is no file"):
+        foreign.read_checkpoint(tmp_path / "c.pt")
 
 
 @pytest.mark.parametrize("content", [b"", b"nonsense"])
