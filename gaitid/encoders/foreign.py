@@ -184,11 +184,11 @@ def import_state(architecture: str, state: Mapping[str, Tensor]) -> Imported:
     theirs = {name: rename(architecture, name) for name in state}
     unused = sorted(name for name, ours in theirs.items() if ours is None and _UNUSED.fullmatch(name))
     unknown = [name for name, ours in theirs.items() if ours is None and name not in unused]
-    renamed = {ours: state[name] for name, ours in theirs.items() if ours is not None}
+    back = {ours: name for name, ours in theirs.items() if ours is not None}
+    renamed = {ours: state[name] for ours, name in back.items()}
     arguments = _arguments(architecture, renamed, unknown)
     network = networks.build(architecture, arguments)
     wanted = network.state_dict()
-    back = {ours: name for name, ours in theirs.items() if ours is not None}
     unfit = [
         f"{back[ours]} {tuple(renamed[ours].shape)} and not {tuple(wanted[ours].shape)}"
         for ours in renamed
