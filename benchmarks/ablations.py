@@ -1,13 +1,14 @@
 """What each choice in the default silhouette encoder is worth: short trainings that differ in one thing.
 
-    python benchmarks/ablations.py [--data FOLDER] [--steps 600] [--only NAME ...] [--out JSON]
+    python benchmarks/ablations.py [--data FOLDER] [--train SHARDS] [--steps 600] [--only NAME ...] [--out F]
 
 Each run is the recipe of `strider`, cut to a few hundred steps of 12 frames from nothing, with one change;
 all see the same 2,000 people with the same seeds. Judged on 50 people of the split ``validation`` by the
 laboratory plan: rank-1 of different views, gallery day 0, probes day 1. **Synthetic, and short**: a choice
 that pays late shows less here, so only large differences say anything; the interval over 50 people is about
 3 points either way. Runs that are in the JSON already are not run again. FOLDER is that of docs/training.md:
-``train`` and ``validation`` are made there when they are missing, and ``clean``, walks without noise.
+``train`` and ``validation`` are made there when they are missing, and ``clean``, walks without noise; with
+--train the people of those shards are taken, and none are made but the judged ones.
 """
 
 from __future__ import annotations
@@ -58,11 +59,14 @@ def loss(**weights: float) -> Change:
     return lambda recipe: replace(recipe, loss=replace(recipe.loss, **weights))
 
 
-def data(folder: str, people: int) -> Change:
-    """Other people."""
-    return lambda recipe: replace(
-        recipe, data=replace(recipe.data, train=recipe.data.train.parent / folder, identities=people)
-    )
+def people(count: int) -> Change:
+    """More or fewer people."""
+    return lambda recipe: replace(recipe, data=replace(recipe.data, identities=count))
+
+
+def clean(recipe: Recipe) -> Recipe:
+    """Walks without noise."""
+    return replace(recipe, data=replace(recipe.data, train=recipe.data.train.with_name("clean")))
 
 
 def augmentation(**chances: float) -> Change:
@@ -89,9 +93,9 @@ CHANGES: dict[str, Change] = {
     "projection: none (512)": network(projection=0),
     "augmentation: none": augmentation(**PLAIN),
     "augmentation: never mirrored": augmentation(flip=0.0),
-    "noise in training: none": data("clean", PEOPLE),
-    f"people: {FEW}": data("train", FEW),
-    f"people: {MANY}": data("train", MANY),
+    "noise in training: none": clean,
+    f"people: {FEW}": people(FEW),
+    f"people: {MANY}": people(MANY),
 }
 KEPT = {
     "pooling: maximum only": (0,),
@@ -117,25 +121,27 @@ def pooled(kept: tuple[int, ...]) -> Iterator[None]:
         strider._pool = whole
 
 
-def make(folder: Path) -> None:
+def make(folder: Path, *, judged_only: bool) -> None:
     """The shards that are not there yet."""
+    fill(folder / "validation", Cohort(1, "validation"), range(JUDGED), laboratory)
+    if judged_only:
+        return
     varied = partial(plan_varied, per_identity=12, sessions=4, frames=50, seed=1)
     fill(folder / "train", Cohort(1, "train"), range(MANY), varied, levels=(0.3, 1.7))
     fill(folder / "clean", Cohort(1, "train"), range(PEOPLE), varied, levels=(0.0, 0.0))
-    fill(folder / "validation", Cohort(1, "validation"), range(JUDGED), laboratory)
 
 
-def run(name: str, folder: Path, steps: int) -> dict[str, float]:
+def run(name: str, train: Path, validation: Path, steps: int) -> dict[str, float]:
     """Train with one change, and judge."""
     recipe = settings.load(ROOT / "training" / "recipes" / "strider.toml", Recipe)
     recipe = replace(
         recipe,
-        data=Data(folder / "train", folder / "validation", PEOPLE),
+        data=Data(train, validation, PEOPLE),
         batch=replace(recipe.batch, frames=(12,)),
         schedule=replace(recipe.schedule, steps=steps, check_every=steps),
     )
     recipe = CHANGES[name](recipe)
-    judged = Corpus(folder / "validation")
+    judged = Corpus(validation)
     started = time.process_time()
     with tempfile.TemporaryDirectory() as scratch, pooled(KEPT.get(name, (0, 1, 2, 3, 4))):
         average = trainer.train(recipe, Path(scratch), workers=1).average
@@ -148,13 +154,15 @@ def main() -> None:
     """Make, train, judge, print, and write."""
     parser = argparse.ArgumentParser(prog="benchmarks/ablations.py")
     parser.add_argument("--data", type=Path, default=Path("data"))
+    parser.add_argument("--train", type=Path)
     parser.add_argument("--steps", type=int, default=600)
     parser.add_argument("--only", nargs="*", choices=CHANGES, default=list(CHANGES))
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     torch.set_num_threads(1)
-    make(options.data)
+    make(options.data, judged_only=options.train is not None)
+    train, validation = options.train or options.data / "train", options.data / "validation"
     result: dict[str, Any] = {
         **provenance("python benchmarks/ablations.py"),
         "what": "SYNTHETIC, short trainings of strider; see benchmarks/ablations.py",
@@ -165,7 +173,7 @@ def main() -> None:
         result["runs"] = json.loads(options.out.read_text())["runs"]
     for name in options.only:
         if name not in result["runs"]:
-            result["runs"][name] = run(name, options.data, options.steps)
+            result["runs"][name] = run(name, train, validation, options.steps)
             print(name, result["runs"][name], flush=True)
             if options.out:
                 options.out.write_text(json.dumps(result, indent=1) + "\n")
