@@ -79,27 +79,39 @@ def embed(
     streams: Sequence[NDArray[Any]],
     times: Sequence[NDArray[np.float64]],
 ) -> NDArray[np.float32]:
-    """(N, D) unit embeddings of whole walks; a long one is the mean of its parts, by their length.
+    """(N, D) unit embeddings of whole walks; see `mean`, with unit vectors from `forward`."""
+    vectors = mean(architecture, forward, streams, times)
+    return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True).clip(1e-12), np.float32)
+
+
+def mean(
+    architecture: str,
+    forward: Callable[[Clips], NDArray[np.float32]],
+    streams: Sequence[NDArray[Any]],
+    times: Sequence[NDArray[np.float64]],
+) -> NDArray[np.float32]:
+    """(N, ...) what a network says of whole walks; of a long one the mean over its clips, by their length.
 
     Args:
         architecture: Name in `ARCHITECTURES`.
-        forward: Unit vectors of clips, one each.
+        forward: (n, ...) of n clips.
         streams: N streams of (T, ...) frames.
         times: N arrays of (T,) seconds.
 
     Raises:
         SequenceError: Skeletons without a body.
     """
-    parts: Clips = []
+    clips: Clips = []
     owners: list[int] = []
     for owner, (stream, moments) in enumerate(zip(streams, times, strict=True)):
         pieces = clips_of(architecture, stream, moments)
-        parts += pieces
+        clips += pieces
         owners += [owner] * len(pieces)
-    vectors = forward(parts)
-    total = np.zeros((len(streams), vectors.shape[1]), np.float32)
-    np.add.at(total, owners, vectors * np.array([[len(part)] for part in parts], np.float32))
-    return np.asarray(total / np.linalg.norm(total, axis=1, keepdims=True).clip(1e-12), np.float32)
+    found = forward(clips)
+    lengths = np.array([len(clip) for clip in clips], np.float32)
+    total = np.zeros((len(streams), *found.shape[1:]), np.float32)
+    np.add.at(total, owners, (found.T * lengths).T)
+    return np.asarray((total.T / np.bincount(owners, lengths)).T, np.float32)
 
 
 def clips_of(architecture: str, stream: NDArray[Any], times: NDArray[np.float64]) -> Clips:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from importlib.resources import as_file, files
 from pathlib import Path
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from torch.nn import Module
 
 Forward = Callable[[architectures.Clips], NDArray[np.float32]]
+Streams = tuple[NDArray[Any], ...]
 
 _TOLERANCE = 1e-3
 """Largest difference to the golden vector; other processors differ by 1e-6."""
@@ -89,15 +90,20 @@ class LearnedEncoder:
 
     def batch(self, sequences: Sequence[GaitSequence]) -> list[Embedding]:
         """Embed several; each as if alone."""
+        made: list[Embedding] = []
+        for walks, times in self._batches(sequences):
+            vectors = architectures.embed(self.card.architecture, self._forward, walks, times)
+            made += [Embedding(vector, self.contract) for vector in vectors]
+        return made
+
+    def _batches(self, sequences: Sequence[GaitSequence]) -> Iterator[tuple[Streams, Streams]]:
+        """Streams and times of a few at a time, after all were checked."""
         for sequence in sequences:
             check_input(self, sequence)
         walks = [self._stream(sequence) for sequence in sequences]
-        made: list[Embedding] = []
         for start in range(0, len(walks), _BATCH):
-            clips, times = zip(*walks[start : start + _BATCH], strict=True)
-            vectors = architectures.embed(self.card.architecture, self._forward, clips, times)
-            made += [Embedding(vector, self.contract) for vector in vectors]
-        return made
+            streams, times = zip(*walks[start : start + _BATCH], strict=True)
+            yield streams, times
 
     def _stream(self, sequence: GaitSequence) -> tuple[NDArray[Any], NDArray[np.float64]]:
         """The stream and its times; frames in which a segmenter found nothing are gaps."""
@@ -122,14 +128,33 @@ class LearnedEncoder:
         return stream[there], times[there]
 
 
+class PublishedEncoder(LearnedEncoder):
+    """A reference network; it also gives its parts, as published evaluators compare them (`PartEncoder`)."""
+
+    def _heavy(self) -> Forward:
+        from gaitid.encoders import networks
+
+        network = self.network
+        self._parts = partial(networks.parts, network)
+        return partial(networks.forward, network)
+
+    def parts(self, sequences: Sequence[GaitSequence]) -> NDArray[np.float32]:
+        """(N, P, D') float32, before any normalisation; raises as `batch` does."""
+        kind = self.card.architecture
+        found = [architectures.mean(kind, self._parts, *batch) for batch in self._batches(sequences)]
+        return np.concatenate(found)
+
+
 def open_weights(path: Path) -> Encoder:
     """The encoder of any weight file.
 
     Raises:
         WeightsError: The file is damaged, or made for another version of this code.
     """
-    fused = weights.load(path).card.architecture == "fused"
-    return FusedEncoder(path) if fused else LearnedEncoder(path)
+    architecture = weights.load(path).card.architecture
+    if architecture == "fused":
+        return FusedEncoder(path)
+    return LearnedEncoder(path) if architecture in light.NETWORKS else PublishedEncoder(path)
 
 
 def shipped(name: str) -> Encoder:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from importlib import import_module
 from typing import Any
@@ -52,11 +52,22 @@ def embed(
 
 def forward(network: nn.Module, clips: architectures.Clips) -> NDArray[np.float32]:
     """(N, D) unit vectors of clips of any lengths, in one batch."""
+    return _read(network, network, clips)
+
+
+def parts(network: nn.Module, clips: architectures.Clips) -> NDArray[np.float32]:
+    """(N, P, D') parts of clips of any lengths, not normalised; for networks that have them."""
+    return _read(network, network.parts, clips)  # type: ignore[arg-type]
+
+
+def _read(
+    network: nn.Module, method: Callable[..., torch.Tensor], clips: architectures.Clips
+) -> NDArray[np.float32]:
     lengths = torch.tensor([len(clip) for clip in clips])
     batch = np.zeros((len(clips), int(lengths.max()), *clips[0].shape[1:]), np.float32)
     for row, clip in zip(batch, clips, strict=True):
         row[: len(clip)] = clip
     device = next(network.parameters()).device
     with torch.inference_mode():
-        vectors = network(torch.from_numpy(batch).to(device), lengths.to(device))
-        return np.asarray(vectors.cpu().numpy(), np.float32)
+        found = method(torch.from_numpy(batch).to(device), lengths.to(device))
+        return np.asarray(found.cpu().numpy(), np.float32)

@@ -8,7 +8,7 @@ torch = pytest.importorskip("torch", reason="torch is not installed: pip install
 
 from gaitid.cli import main  # noqa: E402
 from gaitid.encoders import networks  # noqa: E402
-from gaitid.encoders.learned import LearnedEncoder  # noqa: E402
+from gaitid.encoders.base import load_encoder  # noqa: E402
 
 
 def _theirs() -> dict[str, torch.Tensor]:
@@ -30,7 +30,7 @@ def test_it_writes_an_encoder_and_warns(tmp_path, capsys):
     shown = capsys.readouterr()
     assert "encoder small, 310 numbers" in shown.out
     assert "academic use only" in shown.err
-    assert LearnedEncoder(target).dimension == 62 * 5
+    assert load_encoder(str(target)).dimension == 62 * 5
 
 
 def test_it_refuses_what_it_does_not_know(tmp_path, capsys):
@@ -50,4 +50,4 @@ def test_the_target_must_be_a_name_that_encoders_are_loaded_by(tmp_path, capsys)
     assert source.read_bytes() == before
     deep = tmp_path / "new" / "small.safetensors"
     assert main(["import-checkpoint", str(source), str(deep), "--architecture", "gaitset"]) == 0
-    assert LearnedEncoder(deep).dimension == 62 * 5
+    assert load_encoder(str(deep)).dimension == 62 * 5

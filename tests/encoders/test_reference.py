@@ -17,7 +17,8 @@ torch = pytest.importorskip("torch", reason="torch is not installed: pip install
 F = torch.nn.functional
 
 from gaitid.encoders import foreign, networks  # noqa: E402
-from gaitid.encoders.learned import LearnedEncoder  # noqa: E402
+from gaitid.encoders.base import PartEncoder, load_encoder  # noqa: E402
+from gaitid.encoders.learned import PublishedEncoder  # noqa: E402
 from gaitid.errors import UnknownName, WeightsError  # noqa: E402
 from gaitid.records import GaitSequence  # noqa: E402
 
@@ -340,14 +341,33 @@ def test_checkpoints_are_read_in_their_common_wrappings(tmp_path: Path, wrap):
 def test_an_import_becomes_an_encoder(tmp_path: Path, case, frames):
     name, _, _, imported, dimension, _ = case
     foreign.save_imported(tmp_path / "theirs.safetensors", "theirs", name, imported, "c.pt")
-    encoder = LearnedEncoder(tmp_path / "theirs.safetensors")
+    encoder = load_encoder(str(tmp_path / "theirs.safetensors"))
     twice = torch.cat([frames, frames])
     walk = GaitSequence({"silhouette": twice.numpy().astype(np.uint8)}, np.arange(18) / 25)
     with torch.inference_mode():
         expected = imported.network(twice[None], torch.tensor([18]))[0]
     np.testing.assert_allclose(encoder(walk).vector, expected, atol=1e-4)
+    assert isinstance(encoder, PublishedEncoder)
     assert encoder.dimension == dimension
     assert encoder.card.licence.startswith("unknown")
+
+
+def test_an_import_gives_its_parts_as_published_evaluators_compare_them(tmp_path: Path, case, frames):
+    name, _, _, imported, dimension, _ = case
+    foreign.save_imported(tmp_path / "theirs.safetensors", "theirs", name, imported, "c.pt")
+    encoder = load_encoder(str(tmp_path / "theirs.safetensors"))
+    assert isinstance(encoder, PartEncoder)
+    walks = [torch.cat([frames, frames.flip(2)]), torch.cat([frames.flip(1), frames, frames])]
+    with torch.inference_mode():
+        expected = [imported.network.parts(walk[None], torch.tensor([len(walk)]))[0] for walk in walks]
+    found = encoder.parts(
+        [
+            GaitSequence({"silhouette": walk.numpy().astype(np.uint8)}, np.arange(len(walk)) / 25)
+            for walk in walks
+        ]
+    )
+    assert found[0].size == dimension
+    np.testing.assert_allclose(found, np.stack(expected), rtol=1e-5, atol=1e-4)
 
 
 class _Trap:

@@ -12,6 +12,7 @@ import pytest
 
 from gaitid.cli import main
 from gaitid.datasets.base import open_dataset
+from gaitid.encoders.base import load_encoder
 from gaitid.encoders.gei import GEI
 from gaitid.errors import DatasetError, InputError
 from gaitid.evaluation.embedding import embed
@@ -169,3 +170,5 @@ def test_euc_is_refused_for_an_encoder_without_parts(casia: Path) -> None:
 
     with pytest.raises(InputError, match="metric euc needs its parts"):
         embed(open_dataset("casia-b", casia), Whole(), raw=True)
+    with pytest.raises(InputError, match="metric euc needs its parts"):
+        embed(open_dataset("casia-b", casia), load_encoder("strider"), raw=True)
