@@ -33,7 +33,7 @@ from gaitid.synthetic import VIEWS
 from .corpus import Corpus
 from .heldout import Embed, embedder, measure
 from .recipe import Recipe
-from .train import grow, state_of
+from .train import state_of
 
 FMR = 1e-3
 PROTOCOL = (
@@ -85,20 +85,10 @@ def _shared(recipe: Recipe, last: Mapping[str, torch.Tensor], share: float) -> d
         raise ConfigError(f"share {share}", "0 to 1", "correct --share")
     if not recipe.start:
         raise ConfigError("the recipe has no start", "one whose weights can be shared", "leave out --share")
-    first = {**last, **_began(recipe)}
-    return {n: torch.lerp(first[n].to(t), t, share) if t.is_floating_point() else t for n, t in last.items()}
-
-
-def _began(recipe: Recipe) -> dict[str, torch.Tensor]:
-    """The tensors a run started with; of a pair that is new only the matrix that began as zero."""
-    network = build(recipe.network.name, recipe.network.arguments)
-    try:
-        new = set(grow(network, state_of(Path(recipe.start))["average"]))
-    except (KeyError, ValueError):
-        new = {recipe.start}
-    if any(not name.startswith("mix") for name in new):
+    first = state_of(Path(recipe.start))["average"]
+    if {n: t.shape for n, t in first.items()} != {n: t.shape for n, t in last.items()}:
         raise ConfigError(f"{recipe.start} is another network", "that of the run", "leave out --share")
-    return {n: t for n, t in network.state_dict().items() if n not in new or n.endswith(".3.weight")}
+    return {n: torch.lerp(first[n].to(t), t, share) if t.is_floating_point() else t for n, t in last.items()}
 
 
 def halved(network: torch.nn.Module) -> dict[str, NDArray[Any]]:

@@ -100,8 +100,7 @@ def _strider_arguments(tensors: Tensors) -> dict[str, Any]:
         "trunk": wide,
         "parts": parts,
         "part_dimension": dimension,
-        "mix": _hidden(tensors, "mix"),
-        "mix_again": _hidden(tensors, "mix_again"),
+        "mix": tensors["mix.0.weight"].shape[0] if "mix.0.weight" in tensors else 0,
         "projection": _projection(tensors),
     }
 
@@ -127,10 +126,6 @@ def _check(arguments: Mapping[str, Any], found: Mapping[str, Any]) -> None:
 
 def _projection(tensors: Tensors) -> int:
     return len(tensors["projection.weight"]) if "projection.weight" in tensors else 0
-
-
-def _hidden(tensors: Tensors, name: str) -> int:
-    return len(tensors[f"{name}.0.weight"]) if f"{name}.0.weight" in tensors else 0
 
 
 def _later(tensors: Tensors) -> int:
@@ -220,26 +215,24 @@ def _affine(tensors: Tensors, name: str) -> tuple[Floats, Floats]:
 
 
 def _finish(tensors: Tensors) -> Forward:
-    """Normalisation, the dense pairs and the projection where there are any, unit length."""
+    """Normalisation, the dense pair and the projection where there is one, unit length."""
     scale, shift = _affine(tensors, "norm")
-    pairs = [_pair(tensors, name) for name in ("mix", "mix_again") if _hidden(tensors, name)]
+    mix = _mix(tensors) if "mix.0.weight" in tensors else None
     projection = _floats(tensors["projection.weight"]).T if "projection.weight" in tensors else None
 
     def finish(wide: Floats) -> Floats:
         parts = wide * scale + shift
-        for pair in pairs:
-            parts = parts + pair(parts)
-        vector = _unit(parts)
+        vector = _unit(parts if mix is None else parts + mix(parts))
         return vector if projection is None else _unit(vector @ projection)
 
     return finish
 
 
-def _pair(tensors: Tensors, name: str) -> Forward:
+def _mix(tensors: Tensors) -> Forward:
     """See `strider._mix`."""
-    scale, shift = _affine(tensors, f"{name}.1")
-    enter = _floats((tensors[f"{name}.0.weight"] * scale[:, None]).T)
-    leave = _floats(tensors[f"{name}.3.weight"].T)
+    scale, shift = _affine(tensors, "mix.1")
+    enter = _floats((tensors["mix.0.weight"] * scale[:, None]).T)
+    leave = _floats(tensors["mix.3.weight"].T)
     return lambda parts: _leaky(parts @ enter + shift) @ leave
 
 

@@ -37,7 +37,6 @@ class StriderNet(nn.Module):
         parts: Horizontal parts; 16 is one a row of the map.
         part_dimension: Numbers a part.
         mix: Hidden numbers of a residual layer pair that sees all parts at once; 0 for none.
-        mix_again: Hidden numbers of a second such pair after it; 0 for none.
         projection: Length of the embedding after the learned projection; 0 for none.
     """
 
@@ -51,7 +50,6 @@ class StriderNet(nn.Module):
         parts: int = 16,
         part_dimension: int = 32,
         mix: int = 0,
-        mix_again: int = 0,
         projection: int = 256,
     ) -> None:
         super().__init__()
@@ -72,7 +70,6 @@ class StriderNet(nn.Module):
         width = parts * part_dimension
         self.norm = nn.BatchNorm1d(width)
         self.mix = _mix(width, mix) if mix else None
-        self.mix_again = _mix(width, mix_again) if mix_again else None
         self.projection = nn.Linear(width, projection, bias=False) if projection else None
         if self.projection is not None:
             nn.init.orthogonal_(self.projection.weight)
@@ -105,9 +102,8 @@ class StriderNet(nn.Module):
         x = self.enter(x.contiguous(memory_format=torch.channels_last))
         x = x + self.middle(x) if self.middle[0].out_channels == x.shape[1] else self.middle(x)
         parts = self.norm(self._read_parts(self.leave(x)))
-        for pair in (self.mix, self.mix_again):
-            if pair is not None:
-                parts = parts + pair(parts)
+        if self.mix is not None:
+            parts = parts + self.mix(parts)
         return F.normalize(parts, dim=1)
 
     def _read_parts(self, x: Tensor) -> Tensor:

@@ -18,7 +18,6 @@ CASES = {
     "strider, no residual": ("strider", {**SMALL, "trunk": [8, 10, 8]}),
     "strider with later layers": ("strider", {**SMALL, "later": 2}),
     "strider, all parts mixed": ("strider", {**SMALL, "mix": 6}),
-    "strider, all parts mixed twice": ("strider", {**SMALL, "mix": 6, "mix_again": 4}),
     "stickman": ("stickman", TIME),
     "stickman, other dilations": ("stickman", {**TIME, "dilations": [1, 3], "projection": 0}),
     "stickman3d": ("stickman3d", {**TIME, "features": 11}),
@@ -50,7 +49,6 @@ def test_it_gives_what_torch_gives(name, arguments, frames):
     [
         ("strider", SMALL, {"projection": 8}),
         ("strider", SMALL, {"later": 1}),
-        ("strider", SMALL, {"mix_again": 4}),
         ("strider", SMALL, {"trunk": [8, 8, 8]}),
         ("strider", SMALL, {"depth": 3}),
         ("stickman", TIME, {"width": 9}),

@@ -168,10 +168,8 @@ def test_a_larger_network_starts_from_a_smaller_one(recipe: Recipe):
 
 def test_mixing_parts_begins_as_nothing(recipe: Recipe):
     small = trainer.Run(recipe, 4).network.eval()
-    mixed = trainer.Run(
-        replace(recipe, network=Network("strider", {**SMALL, "mix": 6, "mix_again": 4})), 4
-    ).network.eval()
-    assert all(name.startswith("mix") for name in trainer.grow(mixed, small.state_dict()))
+    mixed = trainer.Run(replace(recipe, network=Network("strider", {**SMALL, "mix": 6})), 4).network.eval()
+    assert all(name.startswith("mix.") for name in trainer.grow(mixed, small.state_dict()))
     clips = torch.rand(2, 5, 64, 44)
     with torch.inference_mode():
         torch.testing.assert_close(mixed(clips), small(clips))
