@@ -33,7 +33,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """Add the flags of ``gaitid evaluate``."""
     parser.add_argument("--dataset", choices=registry.names("datasets"))
     parser.add_argument("--root", help="directory of the data set, original or prepared")
-    parser.add_argument("--encoder", choices=registry.names("encoders"))
+    parser.add_argument(
+        "--encoder", help=f"{', '.join(registry.names('encoders'))}, or a weight file, NAME.safetensors"
+    )
     parser.add_argument("--protocol", default="", help="name of a published protocol; default: the usual one")
     parser.add_argument(
         "--partition", help="JSON file of TRAIN_SET and TEST_SET; default: the published rule"
@@ -59,8 +61,8 @@ def run(options: argparse.Namespace) -> int:
         raise InputError(
             f"no {', '.join(missing)}", "these or --compare FIRST SECOND", "see gaitid evaluate -h"
         )
-    dataset = open_dataset(options.dataset, options.root, partition=options.partition)
     encoder = load_encoder(options.encoder)
+    dataset = open_dataset(options.dataset, options.root, partition=options.partition)
     protocol = dataset.protocol(options.protocol)
     started = time.process_time()
     embedded = embed(dataset, encoder, raw=options.metric == "euc", progress=Bar(sys.stderr))

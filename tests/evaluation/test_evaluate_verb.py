@@ -104,6 +104,22 @@ def test_the_published_convention_and_another_protocol(casia: Path, tmp_path: Pa
     assert "mAP" in said
 
 
+def test_an_imported_network_is_measured_as_published(casia: Path, tmp_path: Path) -> None:
+    pytest.importorskip("torch", reason="torch is not installed: pip install 'gaitid[torch]'")
+    from gaitid.encoders import foreign, networks
+
+    small = {"channels": [4, 6, 8], "part_dimension": 5}
+    network = foreign.Imported(networks.build("gaitset", small).eval(), small, ())
+    theirs = tmp_path / "theirs.safetensors"
+    foreign.save_imported(theirs, "theirs", "gaitset", network, "c.pt")
+    command = ["evaluate", "--dataset", "casia-b", "--root", str(casia), "--encoder", str(theirs)]
+    command += ["--convention", "opengait", "--metric", "euc", "--out", str(tmp_path / "out")]
+    assert main(command) == 0
+    document = json.loads((tmp_path / "out" / "result.json").read_text())
+    assert document["what"]["encoder"] == "theirs"
+    assert document["parts"] == 62
+
+
 def test_two_results_are_compared(result: Path, tmp_path: Path, capsys: Any) -> None:
     one = str(result / "result.json")
     assert main(["evaluate", "--compare", one, one, "--out", str(tmp_path)]) == 0
@@ -115,6 +131,14 @@ def test_two_results_are_compared(result: Path, tmp_path: Path, capsys: Any) -> 
 
 WRONG = {
     "nothing given": ([], "no --dataset, --root, --encoder, --out"),
+    "no such encoder": (
+        ["--dataset", "folder", "--root", ".", "--encoder", "stridder", "--out", "x"],
+        "strider",
+    ),
+    "no such weights": (
+        ["--dataset", "folder", "--root", ".", "--encoder", "mine.safetensors", "--out", "x"],
+        "mine.safetensors",
+    ),
     "no such root": (["--dataset", "casia-b", "--root", "/nowhere", "--encoder", "gei", "--out", "x"], ""),
     "no result": (["--compare", "/nowhere/a.json", "/nowhere/b.json"], "cannot be read"),
 }
