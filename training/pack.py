@@ -1,4 +1,6 @@
-"""A trained run as a weight file: the averaged weights, measured on people it never saw.
+"""A trained run as a weight file: the averaged weights, and what they are worth.
+
+`finish` ends every run, with the people it watched. What ships is measured on people it never saw:
 
     python -m training.pack RECIPE RUN TEST TARGET --name strider --training-data "..." --command "..."
 
@@ -10,7 +12,7 @@ from __future__ import annotations
 import argparse
 import datetime
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,12 +30,12 @@ from gaitid.encoders.networks import build, embed
 from gaitid.errors import ConfigError
 from gaitid.evaluation import provenance
 from gaitid.records import SILHOUETTE
-from gaitid.synthetic import VIEWS
+from gaitid.synthetic import VIEWS, Cohort
 
-from .corpus import Corpus
+from .corpus import Corpus, Recorded
 from .heldout import Embed, embedder, measure
 from .recipe import Recipe
-from .train import state_of
+from .train import Run, corpora, look, state_of
 
 FMR = 1e-3
 PROTOCOL = (
@@ -47,11 +49,13 @@ def gei_embedder(corpus: Corpus) -> Embed:
     return lambda numbers: np.stack([gei_embed(corpus.silhouettes(i)) for i in numbers])
 
 
-def impostor_scores(corpus: Corpus, embed_walks: Embed) -> NDArray[np.float32]:
-    """Scores of different people of different sessions, any view and condition."""
+def impostor_scores(corpus: Corpus | Recorded, embed_walks: Embed) -> NDArray[np.float32]:
+    """Scores of different people, any view and condition; of synthetic ones on different days."""
     numbers = list(range(len(corpus)))
     vectors = np.concatenate([embed_walks(numbers[a : a + 32]) for a in range(0, len(numbers), 32)])
     subjects = np.array([label.subject for label in corpus.labels])
+    if isinstance(corpus, Recorded):
+        return (vectors @ vectors.T)[np.triu(subjects[:, None] != subjects)]
     gallery = np.array([label.session == "0" for label in corpus.labels])
     scores = vectors[~gallery] @ vectors[gallery].T
     return scores[subjects[~gallery][:, None] != subjects[gallery][None, :]]
@@ -105,11 +109,12 @@ def halved(network: torch.nn.Module) -> dict[str, NDArray[Any]]:
 
 @dataclass(frozen=True)
 class Story:
-    """What a card says that cannot be measured: name, training data in a sentence, the command."""
+    """What a card says that cannot be measured; the training data in a sentence."""
 
     name: str
     training_data: str
     command: str
+    licence: str = "Apache-2.0"
 
 
 def pack(
@@ -122,37 +127,90 @@ def pack(
     tensors = halved(network)
     validation = Corpus(recipe.data.validation)
     scores = impostor_scores(validation, embedder(architecture, network, validation))
+    people = f"synthetic, split validation, {len(validation.subjects)} people"
+    strangers = f"{people}, across sessions, views and conditions"
+    figures = (
+        weights.Figure(
+            "optimiser steps", float(step), f"{recipe.schedule.steps} in the recipe of the last part"
+        ),
+        *_figures(test, rivals(recipe, network, story.name, validation, test)),
+    )
+    card = _card(recipe, network, story, figures, scores, strangers)
     clip, times = test.reader(kind.modality)(0), test.times(0)
-    card = weights.Card(
+    golden = weights.Golden(clip, times, embed(architecture, network, [clip], [times])[0])
+    return weights.save(target, card, tensors, golden)
+
+
+def finish(run: Run, folder: Path) -> Path:
+    """Write a run's averaged network into its folder, so that all that takes an encoder takes it.
+
+    The card says what the watched people tell; nothing recorded of anybody is in the file.
+
+    Returns:
+        ``FOLDER/FOLDER.safetensors``.
+    """
+    recipe, network = run.recipe, run.average
+    architecture, modality = recipe.network.name, ARCHITECTURES[recipe.network.name].modality
+    learned, watched = corpora(recipe)
+    name = folder.resolve().name
+    people = f"the {len(watched.subjects)} people whom the training watched"
+    figures = [weights.Figure("optimiser steps", float(run.step), f"{recipe.schedule.steps} in the recipe")]
+    figures += [weights.Figure(f"rank-1 ({n})", v, people) for n, v in look(network, watched, recipe).items()]
+    embed_walks = embedder(architecture, network, watched)
+    scores = impostor_scores(watched, embed_walks) if len(watched) else np.empty(0)
+    card = _card(recipe, network, _story(recipe, name, len(learned.subjects)), figures, scores, people)
+    walk = Cohort(1, "test").sequence(0, frames=50).sequence(modalities=(modality,))
+    clip, times = walk.streams[modality], walk.times
+    golden = weights.Golden(clip, times, embed(architecture, network, [clip], [times])[0])
+    tensors = {key: value.cpu().numpy() for key, value in network.state_dict().items()}
+    target = folder / f"{name}.safetensors"
+    weights.save(target, card, tensors, golden)
+    return target
+
+
+def _story(recipe: Recipe, name: str, people: int) -> Story:
+    """Of a run whose people and beginning the recipe names."""
+    dataset, began = recipe.data.dataset, Path(recipe.start).name
+    return Story(
+        name,
+        f"{people} {f'people of {dataset}' if dataset else 'synthetic walkers'}"
+        + (f"; begun with {began}" if began else ""),
+        "gaitid train",
+        (f"the terms of {dataset} apply" if dataset else "Apache-2.0")
+        + (f", and those of {began}" if began else ""),
+    )
+
+
+def _card(
+    recipe: Recipe,
+    network: torch.nn.Module,
+    story: Story,
+    figures: Sequence[weights.Figure],
+    scores: NDArray[np.floating],
+    strangers: str,
+) -> weights.Card:
+    """The card of a network, with the scores (N,) of different people, `strangers`, where there are any."""
+    kind, known = ARCHITECTURES[recipe.network.name], len(scores) > 0
+    rule = f"FMR {FMR:g} of the scores of different people below"
+    return weights.Card(
         name=story.name,
-        architecture=architecture,
+        architecture=recipe.network.name,
         arguments=recipe.network.arguments,
         modalities=(kind.modality,),
         min_frames=8,
         rate_hz=kind.rate_hz,
         dimension=int(network.dimension),  # type: ignore[arg-type]
         preprocessing=PREPROCESSING,
-        threshold=round(float(np.quantile(scores, 1 - FMR)), 4),
-        threshold_rule=f"FMR {FMR:g} of the scores of different people below",
-        licence="Apache-2.0",
+        threshold=round(float(np.quantile(scores, 1 - FMR)), 4) if known else weights.GUESS,
+        threshold_rule=rule if known else weights.GUESSED,
+        licence=story.licence,
         training_data=story.training_data,
         date=datetime.datetime.now(datetime.timezone.utc).date().isoformat(),
         commit=provenance.commit() or f"gaitid {__version__}",
         command=story.command,
-        metrics=(
-            weights.Figure(
-                "optimiser steps", float(step), f"{recipe.schedule.steps} in the recipe of the last part"
-            ),
-            *_figures(test, rivals(recipe, network, story.name, validation, test)),
-        ),
-        impostors=weights.Impostors.of(
-            scores,
-            f"synthetic, split validation, {len(validation.subjects)} people, "
-            "across sessions, views and conditions",
-        ),
+        metrics=tuple(figures),
+        impostors=weights.Impostors.of(scores, strangers) if known else None,
     )
-    golden = weights.Golden(clip, times, embed(architecture, network, [clip], [times])[0])
-    return weights.save(target, card, tensors, golden)
 
 
 def rivals(

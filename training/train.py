@@ -2,9 +2,10 @@
 
     python -m training.train training/recipes/strider.toml RUN
 
-RUN holds ``checkpoint.pt`` (all that the next step needs), ``metrics.csv`` and ``train.log``. Batches,
-augmentation and weights depend on the recipe's seed and the step only, so a run that was killed and
-resumed ends with the same weights, to the bit on the same machine and number of threads.
+RUN holds ``checkpoint.pt`` (all that the next step needs), ``metrics.csv`` and ``train.log``, and at the end
+``RUN.safetensors``, an encoder that can be evaluated and served. Batches, augmentation and weights depend on
+the recipe's seed and the step only, so a run that was killed and resumed ends with the same weights, to the
+bit on the same machine and number of threads.
 """
 
 from __future__ import annotations
@@ -361,7 +362,7 @@ def corpora(recipe: Recipe) -> tuple[Corpus | Recorded, Corpus | Recorded]:
 def state_of(path: Path) -> dict[str, Any]:
     """What a run left in a checkpoint; of a weight file, the ``average`` alone."""
     if path.suffix != ".safetensors":
-        state: dict[str, Any] = torch.load(path, weights_only=True)
+        state: dict[str, Any] = torch.load(path, weights_only=True, map_location="cpu")
         return state
     tensors = weights.load(path).tensors
     return {"average": {name: torch.from_numpy(np.array(array)) for name, array in tensors.items()}}
@@ -620,9 +621,13 @@ def main() -> None:
         handlers=[logging.StreamHandler(), logging.FileHandler(options.folder / "train.log")],
     )
     torch.set_num_threads(options.threads)
-    train(
+    run = train(
         settings.load(options.recipe, Recipe), options.folder, workers=options.workers, device=options.device
     )
+    if run.team.first:
+        from .pack import finish  # it imports this module
+
+        log.info("weights: %s", finish(run, options.folder))
 
 
 if __name__ == "__main__":

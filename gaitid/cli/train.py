@@ -19,7 +19,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     if parser.prog.endswith("train"):
         parser.add_argument("recipe", type=Path, help="TOML file, such as training/recipes/strider.toml")
         parser.add_argument(
-            "folder", type=Path, help="where checkpoint, metrics and log go; resumed if there"
+            "folder",
+            type=Path,
+            help="where checkpoint, metrics, log and at the end the weight file go; resumed if there",
         )
         parser.add_argument("--workers", type=int, default=1, help="processes that make batches (default: 1)")
         parser.add_argument("--threads", type=int, default=1, help="threads of the network (default: 1)")
@@ -57,7 +59,9 @@ def _train(options: argparse.Namespace) -> int:
     )
     torch.set_num_threads(options.threads)
     recipe = settings.load(options.recipe, recipes.Recipe)
-    trainer.train(recipe, options.folder, workers=options.workers, device=options.device)
+    run = trainer.train(recipe, options.folder, workers=options.workers, device=options.device)
+    if run.team.first:
+        print(_trainer("pack").finish(run, options.folder))
     return 0
 
 

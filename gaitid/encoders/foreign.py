@@ -20,7 +20,7 @@ from torch import Tensor
 
 from gaitid.encoders import architectures, networks
 from gaitid.encoders.base import PREPROCESSING
-from gaitid.encoders.weights import Card, Golden, Weights, save
+from gaitid.encoders.weights import GUESS, GUESSED, Card, Golden, Weights, save
 from gaitid.errors import UnknownName, WeightsError
 from gaitid.registry import nearest
 
@@ -156,8 +156,8 @@ def save_imported(path: Path, name: str, architecture: str, imported: Imported, 
         rate_hz=architectures.ARCHITECTURES[architecture].rate_hz,
         dimension=len(vector),
         preprocessing=PREPROCESSING,
-        threshold=0.9,
-        threshold_rule="a guess: calibrate the gallery before you rely on it",
+        threshold=GUESS,
+        threshold_rule=GUESSED,
         licence="unknown: that of its makers and of its training data",
         training_data=f"unknown: imported from {origin}",
         date=datetime.now(timezone.utc).date().isoformat(),

@@ -83,6 +83,10 @@ class Impostors:
         )
 
 
+GUESS, GUESSED = 0.9, "a guess: calibrate the gallery before you rely on it"
+"""Threshold of weights that were measured on nobody, and what their card says of it."""
+
+
 @dataclass(frozen=True)
 class Card:
     """All that a weight needs to be used rightly and judged fairly.

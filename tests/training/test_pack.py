@@ -10,7 +10,7 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="torch is not installed: pip install 'gaitid[torch]'")
 
-from gaitid.encoders import networks  # noqa: E402
+from gaitid.encoders import networks, weights  # noqa: E402
 from gaitid.encoders.learned import LearnedEncoder  # noqa: E402
 from gaitid.errors import ConfigError  # noqa: E402
 from gaitid.records import SILHOUETTE, SKELETON, GaitSequence  # noqa: E402
@@ -60,6 +60,23 @@ def test_a_run_becomes_an_encoder(tmp_path: Path, shards, heldout, network, stre
     assert figures["optimiser steps"] == 2
     assert ("rank-1, CL, cross view: gei" in figures) == (stream == SILHOUETTE)
     assert all(0 <= f.value <= 1 for f in made.card.metrics[1:])
+
+
+def test_a_finished_run_tells_what_its_watched_people_tell(tmp_path: Path, shards, heldout):
+    recipe = Recipe(
+        Data(shards, heldout),
+        Network("strider", STRIDER),
+        Batch(3, 2, (8,)),
+        schedule=Schedule(steps=2, warmup=1),
+    )
+    run = train(recipe, tmp_path / "mine", workers=0)
+    card = weights.load(pack.finish(run, tmp_path / "mine")).card
+    assert card.name == "mine"
+    assert card.licence == "Apache-2.0"
+    assert card.training_data == "4 synthetic walkers"
+    assert {"rank-1 (cross_nm)", "rank-1 (same_cl)"} < {figure.measure for figure in card.metrics}
+    assert card.impostors is not None
+    assert card.impostors.pairs == 2 * 4 * 12 * 3  # nm walks of day 0 by others' 12 walks of day 1
 
 
 def test_a_share_of_the_network_it_started_with(tmp_path: Path, shards, heldout):

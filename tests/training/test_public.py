@@ -16,15 +16,20 @@ import pytest
 torch = pytest.importorskip("torch", reason="torch is not installed: pip install 'gaitid[torch]'")
 
 from gaitid import settings  # noqa: E402
+from gaitid.cli import main  # noqa: E402
+from gaitid.encoders import weights  # noqa: E402
 from gaitid.encoders.architectures import ARCHITECTURES  # noqa: E402
+from gaitid.encoders.base import load_encoder  # noqa: E402
 from gaitid.encoders.networks import build  # noqa: E402
 from gaitid.errors import ConfigError, DatasetError  # noqa: E402
+from gaitid.records import GaitSequence  # noqa: E402
 from gaitid.synthetic import Cohort  # noqa: E402
 from gaitid.synthetic.layouts import Walk, write_layout  # noqa: E402
 from training import losses  # noqa: E402
 from training import train as trainer  # noqa: E402
 from training.corpus import recorded  # noqa: E402
 from training.curves import plot  # noqa: E402
+from training.pack import finish  # noqa: E402
 from training.recipe import Batch, Data, Loss, Network, Recipe, Schedule  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -82,6 +87,57 @@ def test_a_data_set_is_trained_on_and_its_kept_out_people_are_watched(casia, tmp
     assert 0 <= float(rows[-1]["rank_1"]) <= 1
     assert float(rows[1]["rate"]) == pytest.approx(0.01)
     assert float(rows[2]["rate"]) == pytest.approx(0.001)
+
+
+RECIPE = """
+[data]
+train = "{root}"
+dataset = "casia-b"
+watched = {watched}
+[network]
+name = "gaitset"
+arguments = {{ channels = [4, 8, 8], part_dimension = 8 }}
+[batch]
+subjects = {subjects}
+each = 2
+frames = [6]
+order = "unordered"
+[loss]
+contrastive = 0.0
+cross_entropy = 0.0
+projected = 0.0
+triplet = 1.0
+[schedule]
+steps = 2
+"""
+
+
+@pytest.mark.parametrize("watched", [0, 1])
+def test_a_run_ends_with_a_weight_file(casia, tmp_path, capsys, watched):
+    recipe, run = tmp_path / "recipe.toml", tmp_path / "mine"
+    recipe.write_text(RECIPE.format(root=casia, watched=watched, subjects=2))
+    assert main(["train", str(recipe), str(run), "--workers", "0"]) == 0
+    target = run / "mine.safetensors"
+    assert capsys.readouterr().out.strip() == str(target)
+    encoder, held = load_encoder(str(target)), weights.load(target)
+    average = trainer.state_of(run / "checkpoint.pt")["average"]
+    for name, tensor in average.items():
+        np.testing.assert_array_equal(held.tensors[name], tensor)
+    walk = GaitSequence({"silhouette": held.golden.clip}, held.golden.times)
+    np.testing.assert_allclose(encoder(walk).vector, held.golden.vector, atol=1e-6)
+    card = held.card
+    assert card.training_data == f"{3 - watched} people of casia-b"
+    assert card.licence == "the terms of casia-b apply"
+    assert [f.measure for f in card.metrics] == ["optimiser steps", "rank-1 (rank_1)"][: 1 + watched]
+    assert card.impostors is None  # nobody else to compare with
+    assert card.threshold_rule == weights.GUESSED
+
+
+def test_nothing_recorded_is_in_a_weight_file(casia, tmp_path):
+    run = trainer.train(_published(Data(train=casia, dataset="casia-b")), tmp_path / "mine", workers=0)
+    clip = weights.load(finish(run, tmp_path / "mine")).golden.clip
+    walk = Cohort(1, "test").sequence(0, frames=50).sequence(modalities=("silhouette",))
+    np.testing.assert_array_equal(clip, walk.silhouettes)
 
 
 def test_the_curves_are_a_picture(tmp_path):
