@@ -56,7 +56,7 @@ class CasiaB(TreeDataset):
         matrix = {"NM": WALKS[4:6], "BG": WALKS[6:8], "CL": WALKS[8:10]}
         yield Protocol(
             "casia-b/view-matrix",
-            "Chao et al. 2019, sec. 4.1; identical view excluded",
+            "Chao et al. 2019, sec. 4.1",
             tuple(Group(name, Pick(sequences=walks), gallery) for name, walks in matrix.items()),
             layout="cells",
             exclude="view",

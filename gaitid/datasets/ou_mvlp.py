@@ -63,7 +63,7 @@ class OuMvlp(TreeDataset):
         """Walk 00 against walk 01, one cell per pair of views."""
         yield Protocol(
             "ou-mvlp/view-matrix",
-            "Takemura et al. 2018; Chao et al. 2019, sec. 4.1; identical view excluded",
+            "Takemura et al. 2018; Chao et al. 2019, sec. 4.1",
             (Group("NM", Pick(sequences=("00",)), Pick(sequences=("01",))),),
             layout="cells",
             exclude="view",

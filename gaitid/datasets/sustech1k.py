@@ -88,7 +88,7 @@ class Sustech1K(TreeDataset):
         groups.append(Group("Overall", Pick(sequences=tuple(others)), gallery, peer_probes=numbers))
         yield Protocol(
             "sustech1k/view-matrix",
-            "Shen et al. 2023, sec. 5; identical view excluded",
+            "Shen et al. 2023, sec. 5",
             tuple(groups),
             layout="cells",
             exclude="view",

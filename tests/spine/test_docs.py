@@ -39,6 +39,16 @@ def test_a_documented_command_has_these_verbs_and_flags(page, line):
     assert callable(cli._parser(words[1:]).run)
 
 
+@pytest.mark.parametrize(("page", "text"), TEXTS.items(), ids=TEXTS)
+def test_scripts_and_modules_that_are_named_exist(page, text):
+    scripts = re.findall(r"((?:benchmarks|training)/\w+\.py)", text)
+    modules = [
+        f"{name.replace('.', '/')}.py" for name in re.findall(r"-m ((?:benchmarks|training)\.\w+)", text)
+    ]
+    recipes = re.findall(r"(training/recipes/[\w/.-]+\.toml)", text)
+    assert [name for name in (*scripts, *modules, *recipes) if not (ROOT / name).exists()] == []
+
+
 @pytest.mark.parametrize(("page", "block"), blocks("toml"))
 def test_a_documented_settings_file_is_one(page, block, tmp_path):
     path = tmp_path / "a.toml"
