@@ -32,17 +32,21 @@ class Team:
     @classmethod
     @contextmanager
     def join(cls, device: str) -> Iterator[Team]:
-        """The team that ``torchrun`` started, or this process alone."""
+        """The team that ``torchrun`` started, or this process alone.
+
+        Raises:
+            ConfigError: There is no such device.
+        """
         size = int(os.environ.get("WORLD_SIZE", "1"))
         if size == 1:
-            yield cls(device=torch.device(device))
+            yield cls(device=_device(device))
             return
-        place = f"cuda:{os.environ.get('LOCAL_RANK', '0')}" if device == "cuda" else device
-        if place.startswith("cuda"):
+        place = _device(f"cuda:{os.environ.get('LOCAL_RANK', '0')}" if device == "cuda" else device)
+        if place.type == "cuda":
             torch.cuda.set_device(place)
-        distributed.init_process_group("nccl" if place.startswith("cuda") else "gloo")
+        distributed.init_process_group("nccl" if place.type == "cuda" else "gloo")
         try:
-            yield cls(distributed.get_rank(), size, torch.device(place))
+            yield cls(distributed.get_rank(), size, place)
         finally:
             distributed.destroy_process_group()
 
@@ -78,3 +82,17 @@ class Team:
             if parameter.grad is not None:
                 distributed.all_reduce(parameter.grad)
                 parameter.grad /= self.size
+
+
+def _device(name: str) -> torch.device:
+    kind, _, number = name.partition(":")
+    if kind not in ("cpu", "cuda") or (number and not number.isdecimal()):
+        raise ConfigError(f"device {name!r}", "cpu, cuda or cuda:N", "correct --device")
+    there = torch.cuda.device_count()
+    if kind == "cuda" and int(number or 0) >= there:
+        raise ConfigError(
+            f"device {name}, where torch sees {there} GPUs",
+            "one that is there",
+            "check the driver, or take cpu",
+        )
+    return torch.device(name)

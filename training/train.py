@@ -320,7 +320,7 @@ def _train(recipe: Recipe, folder: Path, workers: int, team: Team) -> Run:
     run = Run(recipe, len(learned.subjects), team, traits)
     checkpoint = folder / "checkpoint.pt"
     if checkpoint.exists():
-        run.restore(torch.load(checkpoint, weights_only=True, map_location=team.device))
+        run.restore(state_of(checkpoint))
         log.info("resumed at step %d", run.step)
     elif recipe.start and not start_from(run, Path(recipe.start)) and run.classifies:
         imprint(run, BatchMaker(recipe))
@@ -360,9 +360,22 @@ def corpora(recipe: Recipe) -> tuple[Corpus | Recorded, Corpus | Recorded]:
 
 
 def state_of(path: Path) -> dict[str, Any]:
-    """What a run left in a checkpoint; of a weight file, the ``average`` alone."""
+    """What a run left in a checkpoint; of a weight file, the ``average`` alone.
+
+    Raises:
+        ConfigError: It is no checkpoint, or damaged.
+        WeightsError: The weight file is missing or damaged.
+    """
     if path.suffix != ".safetensors":
-        state: dict[str, Any] = torch.load(path, weights_only=True, map_location="cpu")
+        try:
+            state: dict[str, Any] = torch.load(path, weights_only=True, map_location="cpu")
+            state["average"].keys()
+        except Exception as error:  # torch raises many kinds
+            raise ConfigError(
+                f"{path} is no checkpoint of a run ({type(error).__name__})",
+                "one as training writes it, or NAME.safetensors",
+                "correct start, or delete a damaged checkpoint to begin anew",
+            ) from error
         return state
     tensors = weights.load(path).tensors
     return {"average": {name: torch.from_numpy(np.array(array)) for name, array in tensors.items()}}

@@ -135,6 +135,23 @@ def test_a_checkpoint_of_another_recipe_is_refused(tmp_path: Path, recipe: Recip
         trainer.train(replace(recipe, seed=2), tmp_path, workers=0)
 
 
+@pytest.mark.parametrize("content", [b"garbage", b"", "no run"])
+def test_a_damaged_checkpoint_is_told(tmp_path: Path, recipe: Recipe, content):
+    checkpoint = tmp_path / "checkpoint.pt"
+    if isinstance(content, bytes):
+        checkpoint.write_bytes(content)
+    else:
+        torch.save({"step": 3}, checkpoint)
+    with pytest.raises(ConfigError, match=r"checkpoint\.pt is no checkpoint of a run"):
+        trainer.train(recipe, tmp_path, workers=0)
+
+
+@pytest.mark.parametrize("device", ["banana", "cuda:x", "cuda:99", "mps"])
+def test_a_device_that_is_not_there_is_told(tmp_path: Path, recipe: Recipe, device):
+    with pytest.raises(ConfigError, match=f"device .*{device}"):
+        trainer.train(recipe, tmp_path, workers=0, device=device)
+
+
 def test_a_run_starts_from_another_and_refuses_a_foreign_one(tmp_path: Path, recipe: Recipe):
     first = replace(recipe, schedule=replace(recipe.schedule, steps=2))
     old = trainer.train(first, tmp_path / "old", workers=0)
