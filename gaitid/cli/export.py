@@ -31,6 +31,7 @@ def run(options: argparse.Namespace) -> int:
     from gaitid.encoders.learned import one_network
 
     encoder = one_network(options.encoder)
+    options.onnx.parent.mkdir(parents=True, exist_ok=True)
     if options.int8:
         words = _quantised(encoder, options.onnx)
     else:

@@ -45,7 +45,7 @@ def _encoder(folder, architecture: str, arguments: dict) -> tuple[LearnedEncoder
 )
 def test_onnx_runtime_gives_the_same_embeddings(tmp_path, capsys, name, arguments):
     encoder, path = _encoder(tmp_path, name, arguments)
-    target = tmp_path / "small.onnx"
+    target = tmp_path / "new" / "small.onnx"
     assert main(["export", str(path), "--onnx", str(target)]) == 0
     assert "largest difference to torch" in capsys.readouterr().out
     session = onnxruntime.InferenceSession(target, providers=["CPUExecutionProvider"])
@@ -54,7 +54,7 @@ def test_onnx_runtime_gives_the_same_embeddings(tmp_path, capsys, name, argument
     clips = np.stack([np.asarray(c, np.float32) for c in architectures.clips_of(name, stream, walk.times)])
     (vectors,) = session.run(None, {"clips": clips})
     np.testing.assert_allclose(vectors[0], encoder(walk).vector, atol=1e-4)
-    assert not list(tmp_path.glob("*.part*"))
+    assert not list(tmp_path.rglob("*.part*"))
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning")
