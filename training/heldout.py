@@ -31,13 +31,17 @@ def embedder(architecture: str, network: nn.Module, corpus: Corpus | Recorded) -
     )
 
 
+def in_batches(embed: Embed, numbers: Sequence[int]) -> NDArray[np.float32]:
+    """(N, D) embeddings of walks, given by number, a few at a time."""
+    return np.concatenate([embed(list(numbers[a : a + _BATCH])) for a in range(0, len(numbers), _BATCH)])
+
+
 def measure_recorded(corpus: Recorded, embed: Embed) -> dict[str, float]:
     """``rank_1`` among watched people of a data set: each walk's nearest other recording is of its subject.
 
     Compared with all recordings of other names and, where views are known, of other views.
     """
-    numbers = list(range(len(corpus)))
-    vectors = np.concatenate([embed(numbers[a : a + _BATCH]) for a in range(0, len(numbers), _BATCH)])
+    vectors = in_batches(embed, range(len(corpus)))
     subjects = np.array([label.subject for label in corpus.labels])
     walks = np.array([f"{label.subject}/{label.session}" for label in corpus.labels])
     views = np.array([label.view for label in corpus.labels])
@@ -57,7 +61,7 @@ def measure(corpus: Corpus, embed: Embed, views: Sequence[float]) -> dict[str, f
         views: Views to compare, degrees.
     """
     chosen = [i for i, label in enumerate(corpus.labels) if label.view in views]
-    vectors = np.concatenate([embed(chosen[a : a + _BATCH]) for a in range(0, len(chosen), _BATCH)])
+    vectors = in_batches(embed, chosen)
     labels = [corpus.labels[i] for i in chosen]
     subjects = np.array([label.subject for label in labels])
     gallery = np.array([label.session == "0" for label in labels])

@@ -33,9 +33,9 @@ from gaitid.records import SILHOUETTE
 from gaitid.synthetic import VIEWS, Cohort
 
 from .corpus import Corpus, Recorded
-from .heldout import Embed, embedder, measure
+from .heldout import Embed, embedder, in_batches, measure
 from .recipe import Recipe
-from .train import Run, corpora, look, state_of
+from .train import Run, corpora, judge, state_of
 
 FMR = 1e-3
 PROTOCOL = (
@@ -51,8 +51,7 @@ def gei_embedder(corpus: Corpus) -> Embed:
 
 def impostor_scores(corpus: Corpus | Recorded, embed_walks: Embed) -> NDArray[np.float32]:
     """Scores of different people, any view and condition; of synthetic ones on different days."""
-    numbers = list(range(len(corpus)))
-    vectors = np.concatenate([embed_walks(numbers[a : a + 32]) for a in range(0, len(numbers), 32)])
+    vectors = in_batches(embed_walks, range(len(corpus)))
     subjects = np.array([label.subject for label in corpus.labels])
     if isinstance(corpus, Recorded):
         return (vectors @ vectors.T)[np.triu(subjects[:, None] != subjects)]
@@ -136,8 +135,7 @@ def pack(
         *_figures(test, rivals(recipe, network, story.name, validation, test)),
     )
     card = _card(recipe, network, story, figures, scores, strangers)
-    clip, times = test.reader(kind.modality)(0), test.times(0)
-    golden = weights.Golden(clip, times, embed(architecture, network, [clip], [times])[0])
+    golden = _golden(architecture, network, test.reader(kind.modality)(0), test.times(0))
     return weights.save(target, card, tensors, golden)
 
 
@@ -155,17 +153,25 @@ def finish(run: Run, folder: Path) -> Path:
     name = folder.resolve().name
     people = f"the {len(watched.subjects)} people whom the training watched"
     figures = [weights.Figure("optimiser steps", float(run.step), f"{recipe.schedule.steps} in the recipe")]
-    figures += [weights.Figure(f"rank-1 ({n})", v, people) for n, v in look(network, watched, recipe).items()]
-    embed_walks = embedder(architecture, network, watched)
-    scores = impostor_scores(watched, embed_walks) if len(watched) else np.empty(0)
+    scores = np.empty(0, np.float32)
+    if len(watched):
+        vectors = in_batches(embedder(architecture, network, watched), range(len(watched)))
+        known = vectors.__getitem__
+        figures += [weights.Figure(f"rank-1 ({n})", v, people) for n, v in judge(watched, known).items()]
+        scores = impostor_scores(watched, known)
     card = _card(recipe, network, _story(recipe, name, len(learned.subjects)), figures, scores, people)
     walk = Cohort(1, "test").sequence(0, frames=50).sequence(modalities=(modality,))
-    clip, times = walk.streams[modality], walk.times
-    golden = weights.Golden(clip, times, embed(architecture, network, [clip], [times])[0])
+    golden = _golden(architecture, network, walk.streams[modality], walk.times)
     tensors = {key: value.cpu().numpy() for key, value in network.state_dict().items()}
     target = folder / f"{name}.safetensors"
     weights.save(target, card, tensors, golden)
     return target
+
+
+def _golden(
+    architecture: str, network: torch.nn.Module, clip: NDArray[Any], times: NDArray[np.float64]
+) -> weights.Golden:
+    return weights.Golden(clip, times, embed(architecture, network, [clip], [times])[0])
 
 
 def _story(recipe: Recipe, name: str, people: int) -> Story:

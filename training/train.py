@@ -37,7 +37,7 @@ from . import losses
 from .batches import Arrays, BatchMaker, stream
 from .corpus import Corpus, Recorded, recorded
 from .curves import plot
-from .heldout import embedder, measure, measure_recorded
+from .heldout import Embed, embedder, measure, measure_recorded
 from .recipe import Loss, Recipe, Schedule
 from .team import Team
 from .traits import Traits, trait_table
@@ -455,7 +455,11 @@ def look(network: nn.Module, corpus: Corpus | Recorded, recipe: Recipe) -> dict[
     """Rank-1 among the held-out people; see `heldout`."""
     if not len(corpus):
         return {}
-    embed = embedder(recipe.network.name, network, corpus)
+    return judge(corpus, embedder(recipe.network.name, network, corpus))
+
+
+def judge(corpus: Corpus | Recorded, embed: Embed) -> dict[str, float]:
+    """Rank-1 among watched people, by their embeddings."""
     if isinstance(corpus, Recorded):
         return measure_recorded(corpus, embed)
     return measure(corpus, embed, WATCHED_VIEWS)
@@ -618,6 +622,24 @@ def _words(values: Mapping[str, float], names: Sequence[str]) -> str:
     return ", ".join(f"{name} {values[name]:.3f}" for name in names)
 
 
+def run_recipe(
+    recipe: Path, folder: Path, *, workers: int = 1, threads: int = 1, device: str = "cpu"
+) -> Path | None:
+    """Train as a file says, telling the log how far it is; gives the weight file, None in other processes."""
+    from .pack import finish  # it imports this module
+
+    folder.mkdir(parents=True, exist_ok=True)
+    logging.basicConfig(
+        level=logging.INFO,
+        format="%(asctime)s %(message)s",
+        handlers=[logging.StreamHandler(), logging.FileHandler(folder / "train.log")],
+        force=True,
+    )
+    torch.set_num_threads(threads)
+    run = train(settings.load(recipe, Recipe), folder, workers=workers, device=device)
+    return finish(run, folder) if run.team.first else None
+
+
 def main() -> None:
     """Train as the recipe says."""
     parser = argparse.ArgumentParser(prog="python -m training.train")
@@ -626,21 +648,9 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=1, help="processes that make batches")
     parser.add_argument("--threads", type=int, default=1, help="of the network")
     parser.add_argument("--device", default="cpu", help="cpu, cuda or cuda:N; torchrun chooses N itself")
-    options = parser.parse_args()
-    options.folder.mkdir(parents=True, exist_ok=True)
-    logging.basicConfig(
-        level=logging.INFO,
-        format="%(asctime)s %(message)s",
-        handlers=[logging.StreamHandler(), logging.FileHandler(options.folder / "train.log")],
-    )
-    torch.set_num_threads(options.threads)
-    run = train(
-        settings.load(options.recipe, Recipe), options.folder, workers=options.workers, device=options.device
-    )
-    if run.team.first:
-        from .pack import finish  # it imports this module
-
-        log.info("weights: %s", finish(run, options.folder))
+    options = vars(parser.parse_args())
+    if target := run_recipe(options.pop("recipe"), options.pop("folder"), **options):
+        log.info("weights: %s", target)
 
 
 if __name__ == "__main__":

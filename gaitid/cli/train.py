@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import logging
 import sys
 import tempfile
 from importlib import import_module
@@ -45,23 +44,9 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _train(options: argparse.Namespace) -> int:
-    from gaitid import settings
-
-    trainer, recipes = _trainer("train"), _trainer("recipe")
-    import torch
-
-    options.folder.mkdir(parents=True, exist_ok=True)
-    logging.basicConfig(
-        level=logging.INFO,
-        format="%(asctime)s %(message)s",
-        handlers=[logging.StreamHandler(), logging.FileHandler(options.folder / "train.log")],
-        force=True,
-    )
-    torch.set_num_threads(options.threads)
-    recipe = settings.load(options.recipe, recipes.Recipe)
-    run = trainer.train(recipe, options.folder, workers=options.workers, device=options.device)
-    if run.team.first:
-        print(_trainer("pack").finish(run, options.folder))
+    how = {name: getattr(options, name) for name in ("workers", "threads", "device")}
+    if target := _trainer("train").run_recipe(options.recipe, options.folder, **how):
+        print(target)
     return 0
 
 
