@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gaitid.evaluation.provenance import machine_name, processor
-from gaitid.gallery.calibration import learn
+from gaitid.gallery.scoring.calibration import learn
 from gaitid.records import Fusion, OperatingPoint
 from tests.strangers import names, people
 

@@ -32,8 +32,8 @@ from gaitid.encoders.base import load_encoder
 from gaitid.encoders.weights import Impostors
 from gaitid.errors import NotCalibrated
 from gaitid.evaluation.provenance import machine_name, provenance
-from gaitid.gallery.calibration import ScoreLaw, learn, of_card, subject_scores
-from gaitid.gallery.normalisation import Normaliser, gain
+from gaitid.gallery.scoring.calibration import ScoreLaw, learn, of_card, subject_scores
+from gaitid.gallery.scoring.normalisation import Normaliser, gain
 from gaitid.records import Fusion, OperatingPoint
 
 GALLERIES = {100: 20, 1_000: 10, 10_000: 1}

@@ -20,7 +20,7 @@ from gaitid.evaluation import calibration, identification, openset, verification
 from gaitid.evaluation.identification import Convention, Searcher, Searches, group_blocks
 from gaitid.evaluation.pairs import LIMIT, Pairs, PairSampler
 from gaitid.evaluation.scores import Floats, Metric, Rows, check_embeddings
-from gaitid.gallery.tail import fit_tail
+from gaitid.gallery.scoring.tail import fit_tail
 
 FORMAT = "gaitid-evaluation/1"
 CURVE_POINTS = 200

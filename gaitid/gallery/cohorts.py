@@ -13,10 +13,10 @@ from dataclasses import asdict, dataclass
 import numpy as np
 
 from gaitid.errors import NotCalibrated
-from gaitid.gallery.calibration import ScoreLaw
-from gaitid.gallery.normalisation import Normaliser
 from gaitid.gallery.projections import Known, under
 from gaitid.gallery.rows import GalleryRow
+from gaitid.gallery.scoring.calibration import ScoreLaw
+from gaitid.gallery.scoring.normalisation import Normaliser
 from gaitid.gallery.sealing import Sealing
 from gaitid.records import Normalisation
 

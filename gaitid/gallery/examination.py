@@ -21,9 +21,9 @@ from gaitid.errors import GaitIdError, StoreCorrupt, StoreError
 from gaitid.gallery import mark as marks
 from gaitid.gallery.audit import Audit, broken, check_chain
 from gaitid.gallery.backup import RESTORING
-from gaitid.gallery.calibration import ScoreLaw
 from gaitid.gallery.rows import quality_of, terms_of
 from gaitid.gallery.schema import FAILURES, SCHEMA, check_health, corrupt, take_lock, typed
+from gaitid.gallery.scoring.calibration import ScoreLaw
 from gaitid.gallery.sealing import Sealing
 from gaitid.gallery.store import DATABASE, IDENTITY, LOCK
 from gaitid.records import Fusion, Normalisation, OperatingPoint, check_name

@@ -17,15 +17,15 @@ from numpy.typing import NDArray
 from gaitid.caller import calling
 from gaitid.errors import EngineError, SubjectHeld, SubjectNotFound
 from gaitid.gallery.alignment import align, fetch_from
-from gaitid.gallery.calibration import MOST_SUBJECTS, ScoreLaw, learn
-from gaitid.gallery.fusion import Pool
 from gaitid.gallery.index import Fetch, Index, VectorsGone, best
-from gaitid.gallery.judging import judged
 from gaitid.gallery.lock import ReadersWriterLock
-from gaitid.gallery.normalisation import Normaliser
-from gaitid.gallery.policy import Policy, depth
 from gaitid.gallery.rows import Change, GalleryRow, Sample
-from gaitid.gallery.space import Probe, Space
+from gaitid.gallery.scoring.calibration import MOST_SUBJECTS, ScoreLaw, learn
+from gaitid.gallery.scoring.fusion import Pool
+from gaitid.gallery.scoring.judging import judged
+from gaitid.gallery.scoring.normalisation import Normaliser
+from gaitid.gallery.scoring.policy import Policy, depth
+from gaitid.gallery.scoring.space import Probe, Space
 from gaitid.gallery.store import Store, subject_exists, subject_not_found
 from gaitid.records import (
     AuditAction,

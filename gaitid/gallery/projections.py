@@ -15,8 +15,8 @@ import numpy as np
 
 from gaitid.errors import StoreCorrupt
 from gaitid.gallery import failpoints
-from gaitid.gallery.projection import Projection, Vectors
 from gaitid.gallery.rows import GalleryRow
+from gaitid.gallery.scoring.projection import Projection, Vectors
 from gaitid.gallery.sealing import Sealing, sealed
 
 AT_ONCE = 400

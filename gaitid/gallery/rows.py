@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gaitid.gallery.policy import Policy
-from gaitid.gallery.space import Space
+from gaitid.gallery.scoring.policy import Policy
+from gaitid.gallery.scoring.space import Space
 from gaitid.records import Fusion, Normalisation, Origin, Quality, Reason, Terms
 
 

@@ -47,19 +47,19 @@ from gaitid.errors import (
 )
 from gaitid.gallery import failpoints
 from gaitid.gallery.audit import MOST_WAITING, Audit, Flusher, Head, Note, broken, check_chain
-from gaitid.gallery.calibration import ScoreLaw
 from gaitid.gallery.cohorts import Cohort, Cohorts
 from gaitid.gallery.commits import Commits
 from gaitid.gallery.mark import Mark, Seen
 from gaitid.gallery.mark import check as check_mark
-from gaitid.gallery.policy import Policy, described
-from gaitid.gallery.projection import Projection
 from gaitid.gallery.projections import Known, Projections, under
 from gaitid.gallery.readers import Readers
 from gaitid.gallery.rows import Change, Contents, GalleryRow, Sample, quality_of, terms_of
 from gaitid.gallery.schema import corrupt, open_database, take_lock, typed
+from gaitid.gallery.scoring.calibration import ScoreLaw
+from gaitid.gallery.scoring.policy import Policy, described
+from gaitid.gallery.scoring.projection import Projection
+from gaitid.gallery.scoring.space import Space
 from gaitid.gallery.sealing import Sealing, sealed
-from gaitid.gallery.space import Space
 from gaitid.gallery.traces import SHORTEST_NAME, name_traces, scan, windows
 from gaitid.records import (
     AuditAction,

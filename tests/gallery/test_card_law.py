@@ -9,9 +9,9 @@ import pytest
 
 from gaitid.encoders.weights import Impostors
 from gaitid.errors import NotCalibrated
-from gaitid.gallery.calibration import of_card
 from gaitid.gallery.gallery import Gallery
 from gaitid.gallery.index import ExactIndex
+from gaitid.gallery.scoring.calibration import of_card
 from gaitid.gallery.store import Store
 from gaitid.matcher import LocalMatcher
 from gaitid.records import CalibrationSource, Embedding, EnrolmentCheck, OperatingPoint, Outcome

@@ -9,9 +9,9 @@ import pytest
 
 from gaitid.errors import GaitIdError, KeyMissing, StoreCorrupt, StoreError, StoreLocked, StoreRolledBack
 from gaitid.gallery import checksums
-from gaitid.gallery.calibration import learn
 from gaitid.gallery.examination import examining, repair
 from gaitid.gallery.identity import FILE, sign
+from gaitid.gallery.scoring.calibration import learn
 from gaitid.gallery.store import DATABASE, Sample
 from gaitid.records import Fusion, OperatingPoint, Origin, Terms
 from tests.gallery.test_backup import RECEIPT, ring

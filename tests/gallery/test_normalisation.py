@@ -9,8 +9,8 @@ from gaitid import registry
 from gaitid.errors import InputError, NormalisationRefused, NotCalibrated
 from gaitid.gallery.gallery import Gallery
 from gaitid.gallery.index import SHORTLIST_TOLERANCE, ExactIndex
-from gaitid.gallery.normalisation import FEWEST, Normaliser, gain
 from gaitid.gallery.rows import Sample
+from gaitid.gallery.scoring.normalisation import FEWEST, Normaliser, gain
 from gaitid.gallery.store import Store
 from gaitid.matcher import LocalMatcher
 from gaitid.records import CalibrationSource, Embedding, Fusion, OperatingPoint, Origin, Outcome

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from gaitid.errors import NotCalibrated
-from gaitid.gallery.policy import Policy, decide, depth
+from gaitid.gallery.scoring.policy import Policy, decide, depth
 from gaitid.records import Candidate, OperatingPoint, Outcome, Quality, Reason
 
 GOOD, POOR = Quality(80, 30), Quality(10, 3, reasons=(Reason.TOO_SHORT,))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from gaitid.gallery.projection import KEY_BYTES, Projection
+from gaitid.gallery.scoring.projection import KEY_BYTES, Projection
 
 D = 64
 ONE, TWO = bytes(KEY_BYTES), bytes(range(KEY_BYTES))

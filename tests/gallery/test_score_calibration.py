@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from gaitid.errors import NotCalibrated
-from gaitid.gallery.calibration import FEWEST_COMPARISONS, ScoreLaw, learn
-from gaitid.gallery.fusion import rows_of
+from gaitid.gallery.scoring.calibration import FEWEST_COMPARISONS, ScoreLaw, learn
+from gaitid.gallery.scoring.fusion import rows_of
 from gaitid.records import CalibrationSource, Fusion, OperatingPoint
 from tests.strangers import names, people
 

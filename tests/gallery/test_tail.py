@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gaitid.errors import InputError
-from gaitid.gallery.tail import FEWEST, fit_tail
+from gaitid.gallery.scoring.tail import FEWEST, fit_tail
 
 
 def drawn(law: str, count: int, seed: int = 0) -> np.ndarray:

@@ -24,12 +24,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gaitid.errors import InputError, NotCalibrated
-from gaitid.gallery.fusion import rows_of
-from gaitid.gallery.tail import FEWEST, Doubles, Tail, fit_tail
+from gaitid.gallery.scoring.fusion import rows_of
+from gaitid.gallery.scoring.tail import FEWEST, Doubles, Tail, fit_tail
 from gaitid.records import Calibration, CalibrationSource, Fusion, OperatingPoint
 
 if TYPE_CHECKING:
-    from gaitid.gallery.normalisation import Normaliser
+    from gaitid.gallery.scoring.normalisation import Normaliser
 
 MOST_SUBJECTS, MOST_PROBES = 10_000, 1_000
 """Drawn at most: ten million comparisons take 40 MB and a second."""

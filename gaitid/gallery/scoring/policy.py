@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from gaitid.errors import NotCalibrated
-from gaitid.gallery.calibration import ScoreLaw
+from gaitid.gallery.scoring.calibration import ScoreLaw
 from gaitid.records import Candidate, Decision, OperatingPoint, Outcome, Quality
 
 

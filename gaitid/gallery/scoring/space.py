@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gaitid.gallery.index import exact_scores
-from gaitid.gallery.normalisation import Normaliser
-from gaitid.gallery.projection import Projection
+from gaitid.gallery.scoring.normalisation import Normaliser
+from gaitid.gallery.scoring.projection import Projection
 
 Vectors = NDArray[np.float32]
 

@@ -29,8 +29,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gaitid.errors import NotCalibrated
-from gaitid.gallery.calibration import grouped, subject_scores
-from gaitid.gallery.fusion import rows_of
+from gaitid.gallery.scoring.calibration import grouped, subject_scores
+from gaitid.gallery.scoring.fusion import rows_of
 from gaitid.records import Fusion
 
 Vectors = NDArray[np.float32]

@@ -1,0 +1,1 @@
+"""From the products of vectors to a decision: policy, calibration, normalisation, fusion."""
