@@ -31,9 +31,9 @@ import pytest
 from numpy.typing import NDArray
 
 from gaitid.evaluation.provenance import machine_name, provenance
-from gaitid.gallery.engine import EngineIndex, EngineSettings, connect
-from gaitid.gallery.faiss_index import FaissIndex
-from gaitid.gallery.index import Index
+from gaitid.gallery.index.engine import EngineIndex, EngineSettings, connect
+from gaitid.gallery.index.exact import Index
+from gaitid.gallery.index.faiss_index import FaissIndex
 from tests import engines
 
 D, K = 256, 20

@@ -23,9 +23,9 @@ from gaitid.errors import (
 )
 from gaitid.gallery.audit import Note
 from gaitid.gallery.backup import back_up
-from gaitid.gallery.engine import EngineSettings
 from gaitid.gallery.gallery import Gallery
-from gaitid.gallery.indexes import is_engine, open_indexes, record
+from gaitid.gallery.index.engine import EngineSettings
+from gaitid.gallery.index.placement import is_engine, open_indexes, record
 from gaitid.gallery.rows import GalleryRow, Sample
 from gaitid.gallery.scoring.calibration import ScoreLaw, of_card
 from gaitid.gallery.scoring.policy import Policy, decide, described

@@ -23,12 +23,12 @@ ENCODERS: Mapping[str, str] = {
 }
 EXTRACTORS: Mapping[str, str] = {"motion": "gaitid.perception.motion:MotionExtractor"}
 INDEXES: Mapping[str, str] = {
-    "exact": "gaitid.gallery.index:ExactIndex",
-    "faiss": "gaitid.gallery.faiss_index:FaissIndex",
+    "exact": "gaitid.gallery.index.exact:ExactIndex",
+    "faiss": "gaitid.gallery.index.faiss_index:FaissIndex",
 }
 ENGINES: Mapping[str, str] = {
-    "milvus": "gaitid.gallery.milvus:MilvusEngine",
-    "pgvector": "gaitid.gallery.pgvector:PgvectorEngine",
+    "milvus": "gaitid.gallery.index.milvus:MilvusEngine",
+    "pgvector": "gaitid.gallery.index.pgvector:PgvectorEngine",
 }
 DATASETS: Mapping[str, str] = {
     "casia-b": "gaitid.datasets.casia_b:CasiaB",

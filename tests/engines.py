@@ -19,7 +19,7 @@ from pathlib import Path
 
 import pytest
 
-from gaitid.gallery.engine import EngineSettings
+from gaitid.gallery.index.engine import EngineSettings
 
 NAMES = ("milvus-lite", "milvus-server", "pgvector")
 BACKENDS = {"milvus-lite": "milvus", "milvus-server": "milvus", "pgvector": "pgvector"}

@@ -7,7 +7,7 @@ import dataclasses
 from pathlib import Path
 
 from gaitid import registry, settings
-from gaitid.gallery.engine import CONSISTENCIES, SEARCHES
+from gaitid.gallery.index.engine import CONSISTENCIES, SEARCHES
 from gaitid.gallery.migration import migrate
 from gaitid.gallery.store import Store
 from gaitid.matcher import find_keys

@@ -27,7 +27,7 @@ from typing import Any
 
 from gaitid.errors import ConfigError, StoreCorrupt, StoreError
 from gaitid.gallery import failpoints
-from gaitid.gallery.indexes import RECORD, is_engine, recall, record
+from gaitid.gallery.index.placement import RECORD, is_engine, recall, record
 from gaitid.gallery.schema import FAILURES, check_health, force, take_lock, typed
 from gaitid.gallery.store import DATABASE, IDENTITY, LOCK, Store
 from gaitid.records import Backup

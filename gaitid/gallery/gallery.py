@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from gaitid.caller import calling
 from gaitid.errors import EngineError, SubjectHeld, SubjectNotFound
-from gaitid.gallery.alignment import align, fetch_from
-from gaitid.gallery.index import Fetch, Index, VectorsGone, best
+from gaitid.gallery.index.alignment import align, fetch_from
+from gaitid.gallery.index.exact import Fetch, Index, VectorsGone, best
 from gaitid.gallery.lock import ReadersWriterLock
 from gaitid.gallery.rows import Change, GalleryRow, Sample
 from gaitid.gallery.scoring.calibration import MOST_SUBJECTS, ScoreLaw, learn

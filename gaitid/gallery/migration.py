@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gaitid.errors import ConfigError, EngineError
-from gaitid.gallery.engine import EngineSettings
 from gaitid.gallery.gallery import Gallery
-from gaitid.gallery.index import ExactIndex
-from gaitid.gallery.indexes import RECORD, Indexes, is_engine, recall, record
+from gaitid.gallery.index.engine import EngineSettings
+from gaitid.gallery.index.exact import ExactIndex
+from gaitid.gallery.index.placement import RECORD, Indexes, is_engine, recall, record
 from gaitid.gallery.rows import GalleryRow
 from gaitid.gallery.store import Store
 from gaitid.records import Candidate

@@ -21,7 +21,7 @@ from grpc_health.v1.health import aio as health
 from gaitid import wire
 from gaitid.encoders.base import load_encoder
 from gaitid.errors import ConfigError, GaitIdError
-from gaitid.gallery.engine import EngineSettings
+from gaitid.gallery.index.engine import EngineSettings
 from gaitid.matcher import LocalMatcher, Matcher, find_keys
 from gaitid.quality import QualityPolicy, assess
 from gaitid.server.calls import Calls

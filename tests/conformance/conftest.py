@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from gaitid import registry
-from gaitid.gallery.engine import Engine, EngineIndex, connect
-from gaitid.gallery.faiss_index import FaissIndex
-from gaitid.gallery.index import Index, best, exact_scores
+from gaitid.gallery.index.engine import Engine, EngineIndex, connect
+from gaitid.gallery.index.exact import Index, best, exact_scores
+from gaitid.gallery.index.faiss_index import FaissIndex
 from tests import engines
 
 _MARKS = {"milvus-lite": pytest.mark.slow, "pgvector": pytest.mark.slow, "milvus-server": pytest.mark.long}

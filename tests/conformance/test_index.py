@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from gaitid import registry
 from gaitid.errors import InputError
-from gaitid.gallery.alignment import align, differing, fetch_from
-from gaitid.gallery.index import ExactIndex, Index
+from gaitid.gallery.index.alignment import align, differing, fetch_from
+from gaitid.gallery.index.exact import ExactIndex, Index
 from tests import engines
 from tests.conformance.conftest import INDEXES
 

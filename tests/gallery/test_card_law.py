@@ -10,7 +10,7 @@ import pytest
 from gaitid.encoders.weights import Impostors
 from gaitid.errors import NotCalibrated
 from gaitid.gallery.gallery import Gallery
-from gaitid.gallery.index import ExactIndex
+from gaitid.gallery.index.exact import ExactIndex
 from gaitid.gallery.scoring.calibration import of_card
 from gaitid.gallery.store import Store
 from gaitid.matcher import LocalMatcher

@@ -17,7 +17,7 @@ from gaitid.errors import GaitIdError, StoreCorrupt, StoreError, StoreRolledBack
 from gaitid.gallery.backup import back_up, verify
 from gaitid.gallery.examination import examining, repair
 from gaitid.gallery.gallery import Gallery
-from gaitid.gallery.index import ExactIndex
+from gaitid.gallery.index.exact import ExactIndex
 from gaitid.gallery.keys import KeyRing
 from gaitid.gallery.mark import check as check_mark
 from gaitid.gallery.scoring.calibration import learn

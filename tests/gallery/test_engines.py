@@ -9,9 +9,9 @@ import gaitid
 from gaitid import registry
 from gaitid.errors import ConfigError, EngineError, EngineUnreachable, InputError, UnknownName
 from gaitid.gallery.backup import restore
-from gaitid.gallery.engine import EngineIndex, EngineSettings
-from gaitid.gallery.index import ExactIndex
-from gaitid.gallery.indexes import RECORD, recall
+from gaitid.gallery.index.engine import EngineIndex, EngineSettings
+from gaitid.gallery.index.exact import ExactIndex
+from gaitid.gallery.index.placement import RECORD, recall
 from gaitid.gallery.keys import KeyRing
 from gaitid.gallery.migration import Moved, migrate
 from gaitid.gallery.store import Store
@@ -371,7 +371,7 @@ def test_nobody_is_taken_for_who_had_the_id_before_the_loss(tmp_path, restored, 
     made = restored()
     assert made.identify("g", embedding(2)).subject is None
     assert made.identify("g", embedding(3)).subject == "carol"
-    monkeypatch.setattr("gaitid.gallery.alignment.differing", killed)
+    monkeypatch.setattr("gaitid.gallery.index.alignment.differing", killed)
     restored()  # what was compared once is not compared again
 
 

@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gaitid.errors import InputError
-from gaitid.gallery.faiss_index import FaissIndex
-from gaitid.gallery.index import ExactIndex, VectorsGone, best, exact_scores
-from gaitid.gallery.segments import Codes, Segment
+from gaitid.gallery.index.exact import ExactIndex, VectorsGone, best, exact_scores
+from gaitid.gallery.index.faiss_index import FaissIndex
+from gaitid.gallery.index.segments import Codes, Segment
 
 D = 32
 

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from gaitid import registry
 from gaitid.errors import SubjectNotFound
-from gaitid.gallery.faiss_index import FaissIndex
 from gaitid.gallery.gallery import Gallery
-from gaitid.gallery.index import ExactIndex
+from gaitid.gallery.index.exact import ExactIndex
+from gaitid.gallery.index.faiss_index import FaissIndex
 from gaitid.gallery.keys import KeyRing
 from gaitid.gallery.lock import ReadersWriterLock
 from gaitid.gallery.store import Sample, Store

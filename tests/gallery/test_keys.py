@@ -17,7 +17,7 @@ from gaitid.gallery import checksums, failpoints
 from gaitid.gallery import keys as keys_module
 from gaitid.gallery.examination import examining
 from gaitid.gallery.gallery import Gallery
-from gaitid.gallery.index import ExactIndex
+from gaitid.gallery.index.exact import ExactIndex
 from gaitid.gallery.keys import DataKey, KeyRing, append_key, parse, ring_from_environment, ring_from_file
 from gaitid.gallery.sealing import WRAPPED, Sealing
 from gaitid.gallery.store import DATABASE, Sample, Store

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from gaitid.gallery.gallery import Gallery
-from gaitid.gallery.index import ExactIndex
+from gaitid.gallery.index.exact import ExactIndex
 from gaitid.gallery.schema import SCHEMA
 from gaitid.gallery.store import DATABASE, Sample, Store
 from gaitid.records import Fusion, OperatingPoint, Origin

@@ -8,7 +8,7 @@ import pytest
 from gaitid import registry
 from gaitid.errors import InputError, NormalisationRefused, NotCalibrated
 from gaitid.gallery.gallery import Gallery
-from gaitid.gallery.index import SHORTLIST_TOLERANCE, ExactIndex
+from gaitid.gallery.index.exact import SHORTLIST_TOLERANCE, ExactIndex
 from gaitid.gallery.rows import Sample
 from gaitid.gallery.scoring.normalisation import FEWEST, Normaliser, gain
 from gaitid.gallery.store import Store

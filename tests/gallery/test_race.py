@@ -16,8 +16,8 @@ import numpy as np
 import pytest
 
 from gaitid.errors import SubjectNotFound
-from gaitid.gallery.faiss_index import FaissIndex
 from gaitid.gallery.gallery import Gallery
+from gaitid.gallery.index.faiss_index import FaissIndex
 from gaitid.gallery.keys import KeyRing
 from gaitid.gallery.store import Sample, Store
 from gaitid.records import Candidate, Fusion, OperatingPoint, Origin

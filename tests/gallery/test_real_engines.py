@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 
 from gaitid.errors import ConfigError, EngineUnreachable
-from gaitid.gallery.engine import EngineIndex, connect
-from gaitid.gallery.index import ExactIndex
-from gaitid.gallery.indexes import RECORD
+from gaitid.gallery.index.engine import EngineIndex, connect
+from gaitid.gallery.index.exact import ExactIndex
+from gaitid.gallery.index.placement import RECORD
 from gaitid.gallery.store import Store
 from gaitid.matcher import LocalMatcher
 from gaitid.records import Embedding, Fusion, OperatingPoint, Quality

@@ -12,7 +12,7 @@ from gaitid import registry
 from gaitid.errors import GalleryNotFound, KeyMissing, StoreCorrupt, StoreError
 from gaitid.gallery import failpoints, projections
 from gaitid.gallery.gallery import Gallery
-from gaitid.gallery.index import ExactIndex
+from gaitid.gallery.index.exact import ExactIndex
 from gaitid.gallery.store import Store
 from gaitid.records import Fusion, OperatingPoint
 from tests.gallery.test_gallery import compressing, settle

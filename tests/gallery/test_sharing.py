@@ -7,7 +7,7 @@ import threading
 import numpy as np
 import pytest
 
-from gaitid.gallery.sharing import Sharing
+from gaitid.gallery.index.sharing import Sharing
 
 
 class Slow:

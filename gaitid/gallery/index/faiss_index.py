@@ -27,7 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gaitid.errors import InputError
-from gaitid.gallery.index import (
+from gaitid.gallery.index.exact import (
     SHORTLIST_TOLERANCE,
     Fetch,
     FlatIndex,
@@ -38,8 +38,8 @@ from gaitid.gallery.index import (
     check_vectors,
     exact_scores,
 )
-from gaitid.gallery.segments import Codes, Segment
-from gaitid.gallery.sharing import Sharing
+from gaitid.gallery.index.segments import Codes, Segment
+from gaitid.gallery.index.sharing import Sharing
 
 _LOG = logging.getLogger(__name__)
 

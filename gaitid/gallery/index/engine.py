@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from gaitid import registry
 from gaitid.errors import ConfigError, EngineError, InputError
-from gaitid.gallery.index import SHORTLIST_TOLERANCE, best, exact_scores
+from gaitid.gallery.index.exact import SHORTLIST_TOLERANCE, best, exact_scores
 from gaitid.settings import is_loopback
 
 TOKEN = "GAITID_ENGINE_TOKEN"  # noqa: S105

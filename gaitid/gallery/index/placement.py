@@ -10,8 +10,8 @@ from pathlib import Path
 
 from gaitid import registry
 from gaitid.errors import ConfigError, EngineError, UnknownName
-from gaitid.gallery.engine import Engine, EngineIndex, EngineSettings, connect
-from gaitid.gallery.index import Fetch, Index
+from gaitid.gallery.index.engine import Engine, EngineIndex, EngineSettings, connect
+from gaitid.gallery.index.exact import Fetch, Index
 from gaitid.gallery.rows import GalleryRow
 from gaitid.gallery.schema import force
 from gaitid.gallery.store import Store

@@ -22,7 +22,7 @@ import faiss
 import numpy as np
 from numpy.typing import NDArray
 
-from gaitid.gallery.index import among
+from gaitid.gallery.index.exact import among
 
 _NUMBERS_A_CODE = 4
 _BITS = 4

@@ -21,7 +21,7 @@ from psycopg.pq import Format
 from psycopg.types import TypeInfo
 
 from gaitid.errors import ConfigError, EngineError, EngineUnreachable
-from gaitid.gallery.engine import TOKEN, EngineSettings
+from gaitid.gallery.index.engine import TOKEN, EngineSettings
 
 T = TypeVar("T")
 _Connection: TypeAlias = "psycopg.Connection[tuple[Any, ...]]"

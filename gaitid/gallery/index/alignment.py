@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from gaitid.gallery.index import Fetch, Index
+from gaitid.gallery.index.exact import Fetch, Index
 
 _BLOCK = 16_384
 """Rows fetched at once: 16 MiB of 256 dimensions."""

@@ -23,7 +23,7 @@ from pymilvus import DataType, MilvusClient
 from pymilvus.exceptions import MilvusException
 
 from gaitid.errors import ConfigError, EngineError, EngineUnreachable
-from gaitid.gallery.engine import TOKEN, EngineSettings
+from gaitid.gallery.index.engine import TOKEN, EngineSettings
 
 _INDEXES: dict[str, tuple[str, dict[str, int]]] = {
     "exact": ("FLAT", {}),
