@@ -21,15 +21,15 @@ from gaitid.errors import (
     InputError,
     SequenceTooShort,
 )
-from gaitid.gallery.audit import Note
 from gaitid.gallery.backup import back_up
 from gaitid.gallery.gallery import Gallery
 from gaitid.gallery.index.engine import EngineSettings
 from gaitid.gallery.index.placement import is_engine, open_indexes, record
-from gaitid.gallery.rows import GalleryRow, Sample
 from gaitid.gallery.scoring.calibration import ScoreLaw, of_card
 from gaitid.gallery.scoring.policy import Policy, decide, described
-from gaitid.gallery.store import Store, gallery_not_found
+from gaitid.gallery.store.audit import Note
+from gaitid.gallery.store.database import Store, gallery_not_found
+from gaitid.gallery.store.rows import GalleryRow, Sample
 from gaitid.quality import assess
 from gaitid.records import (
     AuditAction,
@@ -65,7 +65,7 @@ from gaitid.records import (
 
 if TYPE_CHECKING:
     from gaitid.gallery.identity import Signer
-    from gaitid.gallery.keys import KeyRing
+    from gaitid.gallery.store.keys import KeyRing
 
 MAX_AUDIT = 1000
 """Entries of the audit trail that are given at once, at most."""
@@ -801,7 +801,7 @@ def find_keys(file: Path | None = None) -> KeyRing | None:
     if file is None and "GAITID_KEYS" not in os.environ:
         return None
     try:
-        from gaitid.gallery.keys import ring_from_environment, ring_from_file
+        from gaitid.gallery.store.keys import ring_from_environment, ring_from_file
     except ModuleNotFoundError as error:
         raise registry.missing(error, "sealing of templates") from error
     return ring_from_environment() if file is None else ring_from_file(file)

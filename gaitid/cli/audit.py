@@ -99,7 +99,7 @@ class _Export:
     """The trail in a file, followed from its first entry."""
 
     def __init__(self, path: Path) -> None:
-        from gaitid.gallery.audit import broken, check_chain
+        from gaitid.gallery.store.audit import broken, check_chain
 
         self.head, self._path = _head(path), path
         if check_chain(_exported(path)) != (self.head.number, self.head.hash):

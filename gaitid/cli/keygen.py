@@ -6,7 +6,7 @@ import argparse
 import time
 from pathlib import Path
 
-from gaitid.gallery.keys import append_key
+from gaitid.gallery.store.keys import append_key
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

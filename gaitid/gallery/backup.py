@@ -26,10 +26,9 @@ from pathlib import Path
 from typing import Any
 
 from gaitid.errors import ConfigError, StoreCorrupt, StoreError
-from gaitid.gallery import failpoints
 from gaitid.gallery.index.placement import RECORD, is_engine, recall, record
-from gaitid.gallery.schema import FAILURES, check_health, force, take_lock, typed
-from gaitid.gallery.store import DATABASE, IDENTITY, LOCK, Store
+from gaitid.gallery.store.database import DATABASE, IDENTITY, LOCK, Store, failpoints
+from gaitid.gallery.store.schema import FAILURES, check_health, force, take_lock, typed
 from gaitid.records import Backup
 
 MANIFEST = "manifest.json"

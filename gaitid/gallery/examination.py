@@ -18,18 +18,18 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gaitid.errors import GaitIdError, StoreCorrupt, StoreError
-from gaitid.gallery import mark as marks
-from gaitid.gallery.audit import Audit, broken, check_chain
 from gaitid.gallery.backup import RESTORING
-from gaitid.gallery.rows import quality_of, terms_of
-from gaitid.gallery.schema import FAILURES, SCHEMA, check_health, corrupt, take_lock, typed
 from gaitid.gallery.scoring.calibration import ScoreLaw
-from gaitid.gallery.sealing import Sealing
-from gaitid.gallery.store import DATABASE, IDENTITY, LOCK
+from gaitid.gallery.store.audit import Audit, broken, check_chain
+from gaitid.gallery.store.database import DATABASE, IDENTITY, LOCK
+from gaitid.gallery.store.database import mark as marks
+from gaitid.gallery.store.rows import quality_of, terms_of
+from gaitid.gallery.store.schema import FAILURES, SCHEMA, check_health, corrupt, take_lock, typed
+from gaitid.gallery.store.sealing import Sealing
 from gaitid.records import Fusion, Normalisation, OperatingPoint, check_name
 
 if TYPE_CHECKING:  # cryptography is imported by those who use keys
-    from gaitid.gallery.keys import KeyRing
+    from gaitid.gallery.store.keys import KeyRing
 
 Check = tuple[str, Callable[[], str]]
 """The name of a check, and what does it: says what was found right, or raises a `GaitIdError`."""

@@ -19,14 +19,14 @@ from gaitid.errors import EngineError, SubjectHeld, SubjectNotFound
 from gaitid.gallery.index.alignment import align, fetch_from
 from gaitid.gallery.index.exact import Fetch, Index, VectorsGone, best
 from gaitid.gallery.lock import ReadersWriterLock
-from gaitid.gallery.rows import Change, GalleryRow, Sample
 from gaitid.gallery.scoring.calibration import MOST_SUBJECTS, ScoreLaw, learn
 from gaitid.gallery.scoring.fusion import Pool
 from gaitid.gallery.scoring.judging import judged
 from gaitid.gallery.scoring.normalisation import Normaliser
 from gaitid.gallery.scoring.policy import Policy, depth
 from gaitid.gallery.scoring.space import Probe, Space
-from gaitid.gallery.store import Store, subject_exists, subject_not_found
+from gaitid.gallery.store.database import Store, subject_exists, subject_not_found
+from gaitid.gallery.store.rows import Change, GalleryRow, Sample
 from gaitid.records import (
     AuditAction,
     Calibration,

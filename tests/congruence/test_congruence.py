@@ -13,7 +13,7 @@ from gaitid import errors
 from gaitid.caller import calling
 from gaitid.client import RemoteMatcher
 from gaitid.encoders.gei import GEI
-from gaitid.gallery.keys import append_key
+from gaitid.gallery.store.keys import append_key
 from gaitid.matcher import LocalMatcher, Matcher
 from gaitid.records import (
     AuditEntry,

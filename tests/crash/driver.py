@@ -32,10 +32,10 @@ import numpy as np
 
 from gaitid.errors import NotCalibrated
 from gaitid.evaluation.provenance import provenance
-from gaitid.gallery import backup, failpoints
+from gaitid.gallery import backup
 from gaitid.gallery.examination import examining, repair
-from gaitid.gallery.keys import KeyRing, append_key, ring_from_file
-from gaitid.gallery.store import DATABASE
+from gaitid.gallery.store.database import DATABASE, failpoints
+from gaitid.gallery.store.keys import KeyRing, append_key, ring_from_file
 from gaitid.matcher import LocalMatcher
 from gaitid.records import Embedding, EnrolmentCheck, Fusion, OperatingPoint, Terms
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from gaitid.gallery import failpoints
+from gaitid.gallery.store.database import failpoints
 from tests.crash import driver
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -65,12 +65,12 @@ SPOILS = {
     "a rule acknowledged and not kept": ("driver.Child.rule = lambda self, said: 0", "threshold is|revision"),
     "an erasure acknowledged and not done": ("driver.Child.erase = lambda self, said: 0", "a trace of it"),
     "an erasure that leaves the log": (
-        "from gaitid.gallery.commits import Commits\nCommits._empty_log = lambda self, erasures: None",
+        "from gaitid.gallery.store.commits import Commits\nCommits._empty_log = lambda self, erasures: None",
         "still holds a part of it",
     ),
     "a change outside of the transaction": (
         """
-from gaitid.gallery.commits import Commits
+from gaitid.gallery.store.commits import Commits
 def loose(self, tasks, transact=Commits._transact):
     transact(self, tasks)
     self._db.execute("UPDATE galleries SET revision = revision + 1 WHERE id = 1")

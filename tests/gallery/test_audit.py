@@ -19,10 +19,9 @@ import pytest
 
 from gaitid.caller import calling
 from gaitid.errors import AuditBroken, DecisionNotFound, InputError, StoreError, SubjectExists
-from gaitid.gallery import commits
-from gaitid.gallery import store as store_module
-from gaitid.gallery.audit import START, Head, Note, check_chain, link
-from gaitid.gallery.store import DATABASE, Sample, Store
+from gaitid.gallery.store.audit import START, Head, Note, check_chain, link
+from gaitid.gallery.store.database import DATABASE, Sample, Store, commits
+from gaitid.gallery.store.database import database as store_module
 from gaitid.records import AuditAction, AuditEntry, OperatingPoint, Origin, Terms, Verdict
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -293,7 +292,7 @@ def test_no_answer_without_a_record(tmp_path, monkeypatch, caplog):
 def test_a_killed_process_loses_searches_that_waited_and_nothing_else(tmp_path):
     code = """
         import sys
-        from gaitid.gallery.store import Store
+        from gaitid.gallery.store.database import Store
         sys.path.insert(0, "tests/gallery")
         from test_audit import ignore, note, opened, sample
         from pathlib import Path

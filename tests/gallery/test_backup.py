@@ -11,13 +11,12 @@ from pathlib import Path
 import pytest
 
 from gaitid.errors import ConfigError, StoreCorrupt, StoreError, StoreLocked, StoreReadOnly, StoreRolledBack
-from gaitid.gallery import failpoints
 from gaitid.gallery.backup import MANIFEST, UNFINISHED, back_up, publish, restore, verify
 from gaitid.gallery.examination import examining, repair
 from gaitid.gallery.identity import FILE, sign
-from gaitid.gallery.keys import KeyRing
-from gaitid.gallery.schema import SCHEMA
-from gaitid.gallery.store import DATABASE, LOCK, Store
+from gaitid.gallery.store.database import DATABASE, LOCK, Store, failpoints
+from gaitid.gallery.store.keys import KeyRing
+from gaitid.gallery.store.schema import SCHEMA
 from gaitid.records import ErasureReceipt, OperatingPoint
 from tests.gallery.test_damage import DIMENSION, facts, ignore, opened, sample
 
@@ -97,8 +96,8 @@ def test_what_was_sealed_is_sealed_in_a_backup(tmp_path):
 def test_changes_and_erasures_go_on_during_a_backup_and_reach_it(store, keys, tmp_path, monkeypatch):
     """The copy yields after each page; what is erased meanwhile is in no page of it."""
     row = store.galleries()[0]
-    monkeypatch.setattr("gaitid.gallery.store._PAGES", 1)
-    monkeypatch.setattr("gaitid.gallery.store._PAUSE_S", 0.0)
+    monkeypatch.setattr("gaitid.gallery.store.database._PAGES", 1)
+    monkeypatch.setattr("gaitid.gallery.store.database._PAUSE_S", 0.0)
     turns, steps = iter(range(10)), []
 
     def change(point: str) -> None:
@@ -117,7 +116,7 @@ def test_changes_and_erasures_go_on_during_a_backup_and_reach_it(store, keys, tm
 
     threads: list[threading.Thread] = []
     monkeypatch.setattr(failpoints, "armed", change)
-    monkeypatch.setattr("gaitid.gallery.store.time.sleep", lambda _: [one.join() for one in threads])
+    monkeypatch.setattr("gaitid.gallery.store.database.time.sleep", lambda _: [one.join() for one in threads])
     made = back_up(store, tmp_path / "backups")
     monkeypatch.undo()
     assert len(steps) > 10
@@ -136,8 +135,8 @@ def test_changes_and_erasures_go_on_during_a_backup_and_reach_it(store, keys, tm
 
 
 def test_a_store_that_is_closed_during_a_backup_leaves_none(store, tmp_path, monkeypatch):
-    monkeypatch.setattr("gaitid.gallery.store._PAGES", 1)
-    monkeypatch.setattr("gaitid.gallery.store.time.sleep", lambda _: store.close())
+    monkeypatch.setattr("gaitid.gallery.store.database._PAGES", 1)
+    monkeypatch.setattr("gaitid.gallery.store.database.time.sleep", lambda _: store.close())
     with pytest.raises(StoreError, match="closed"):
         back_up(store, tmp_path / "backups")
     assert list((tmp_path / "backups").iterdir()) == []

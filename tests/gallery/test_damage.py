@@ -18,10 +18,10 @@ from gaitid.gallery.backup import back_up, verify
 from gaitid.gallery.examination import examining, repair
 from gaitid.gallery.gallery import Gallery
 from gaitid.gallery.index.exact import ExactIndex
-from gaitid.gallery.keys import KeyRing
-from gaitid.gallery.mark import check as check_mark
 from gaitid.gallery.scoring.calibration import learn
-from gaitid.gallery.store import DATABASE, Sample, Store
+from gaitid.gallery.store.database import DATABASE, Sample, Store
+from gaitid.gallery.store.keys import KeyRing
+from gaitid.gallery.store.mark import check as check_mark
 from gaitid.records import Fusion, OperatingPoint, Origin, Quality, Terms
 from tests.strangers import DIMENSION, names, people
 

@@ -12,9 +12,9 @@ from gaitid.gallery.backup import restore
 from gaitid.gallery.index.engine import EngineIndex, EngineSettings
 from gaitid.gallery.index.exact import ExactIndex
 from gaitid.gallery.index.placement import RECORD, recall
-from gaitid.gallery.keys import KeyRing
 from gaitid.gallery.migration import Moved, migrate
-from gaitid.gallery.store import Store
+from gaitid.gallery.store.database import Store
+from gaitid.gallery.store.keys import KeyRing
 from gaitid.matcher import LocalMatcher
 from gaitid.records import Embedding, Fusion, Quality
 from tests.gallery.dict_engine import FAULTS, TABLES, DictTable

@@ -8,11 +8,10 @@ from pathlib import Path
 import pytest
 
 from gaitid.errors import GaitIdError, KeyMissing, StoreCorrupt, StoreError, StoreLocked, StoreRolledBack
-from gaitid.gallery import checksums
 from gaitid.gallery.examination import examining, repair
 from gaitid.gallery.identity import FILE, sign
 from gaitid.gallery.scoring.calibration import learn
-from gaitid.gallery.store import DATABASE, Sample
+from gaitid.gallery.store.database import DATABASE, Sample, checksums
 from gaitid.records import Fusion, OperatingPoint, Origin, Terms
 from tests.gallery.test_backup import RECEIPT, ring
 from tests.gallery.test_damage import DIMENSION, ignore, opened, sample

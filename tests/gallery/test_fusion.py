@@ -7,7 +7,7 @@ import pytest
 
 from gaitid import registry
 from gaitid.gallery.gallery import Gallery
-from gaitid.gallery.store import Sample, Store
+from gaitid.gallery.store.database import Sample, Store
 from gaitid.records import Fusion, OperatingPoint, Origin
 
 D = 8

@@ -15,9 +15,9 @@ from gaitid.errors import SubjectNotFound
 from gaitid.gallery.gallery import Gallery
 from gaitid.gallery.index.exact import ExactIndex
 from gaitid.gallery.index.faiss_index import FaissIndex
-from gaitid.gallery.keys import KeyRing
 from gaitid.gallery.lock import ReadersWriterLock
-from gaitid.gallery.store import Sample, Store
+from gaitid.gallery.store.database import Sample, Store
+from gaitid.gallery.store.keys import KeyRing
 from gaitid.records import Fusion, OperatingPoint, Origin
 
 D = 8

@@ -9,7 +9,7 @@ import pytest
 
 from gaitid.errors import InputError, StoreCorrupt, StoreError
 from gaitid.gallery.identity import FILE, check, sign
-from gaitid.gallery.traces import scan, windows
+from gaitid.gallery.store.traces import scan, windows
 from gaitid.records import ErasureReceipt
 
 RECEIPT = ErasureReceipt("home", "ann", 3, 7, 1795388466.25, 4096)

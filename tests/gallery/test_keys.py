@@ -13,14 +13,20 @@ import numpy as np
 import pytest
 
 from gaitid.errors import ConfigError, InputError, KeyMissing, StoreCorrupt
-from gaitid.gallery import checksums, failpoints
-from gaitid.gallery import keys as keys_module
 from gaitid.gallery.examination import examining
 from gaitid.gallery.gallery import Gallery
 from gaitid.gallery.index.exact import ExactIndex
-from gaitid.gallery.keys import DataKey, KeyRing, append_key, parse, ring_from_environment, ring_from_file
-from gaitid.gallery.sealing import WRAPPED, Sealing
-from gaitid.gallery.store import DATABASE, Sample, Store
+from gaitid.gallery.store.database import DATABASE, Sample, Store, checksums, failpoints
+from gaitid.gallery.store.database import keys as keys_module
+from gaitid.gallery.store.keys import (
+    DataKey,
+    KeyRing,
+    append_key,
+    parse,
+    ring_from_environment,
+    ring_from_file,
+)
+from gaitid.gallery.store.sealing import WRAPPED, Sealing
 from gaitid.records import OperatingPoint, Origin
 
 D = 64

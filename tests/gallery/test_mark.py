@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from gaitid.errors import StoreCorrupt, StoreError, StoreRolledBack
-from gaitid.gallery.store import DATABASE, Store
+from gaitid.gallery.store.database import DATABASE, Store
 from gaitid.records import OperatingPoint
 from gaitid.server import app
 
@@ -117,7 +117,7 @@ def test_a_mark_that_fails_later_loses_no_change(store, tmp_path, caplog, monkey
     def full(*_: object) -> int:
         raise OSError("No space left on device")
 
-    monkeypatch.setattr("gaitid.gallery.mark.os.pwrite", full)
+    monkeypatch.setattr("gaitid.gallery.store.mark.os.pwrite", full)
     make(store, "two")
     assert "stays behind" in caplog.text
     assert len(store.galleries()) == 2

@@ -10,8 +10,8 @@ import pytest
 
 from gaitid.gallery.gallery import Gallery
 from gaitid.gallery.index.exact import ExactIndex
-from gaitid.gallery.schema import SCHEMA
-from gaitid.gallery.store import DATABASE, Sample, Store
+from gaitid.gallery.store.database import DATABASE, Sample, Store
+from gaitid.gallery.store.schema import SCHEMA
 from gaitid.records import Fusion, OperatingPoint, Origin
 
 FIXTURES = Path(__file__).resolve().parents[1] / "fixtures"

@@ -9,9 +9,9 @@ from gaitid import registry
 from gaitid.errors import InputError, NormalisationRefused, NotCalibrated
 from gaitid.gallery.gallery import Gallery
 from gaitid.gallery.index.exact import SHORTLIST_TOLERANCE, ExactIndex
-from gaitid.gallery.rows import Sample
 from gaitid.gallery.scoring.normalisation import FEWEST, Normaliser, gain
-from gaitid.gallery.store import Store
+from gaitid.gallery.store.database import Store
+from gaitid.gallery.store.rows import Sample
 from gaitid.matcher import LocalMatcher
 from gaitid.records import CalibrationSource, Embedding, Fusion, OperatingPoint, Origin, Outcome
 from tests.gallery.test_gallery import compressing, settle

@@ -18,8 +18,8 @@ import pytest
 from gaitid.errors import SubjectNotFound
 from gaitid.gallery.gallery import Gallery
 from gaitid.gallery.index.faiss_index import FaissIndex
-from gaitid.gallery.keys import KeyRing
-from gaitid.gallery.store import Sample, Store
+from gaitid.gallery.store.database import Sample, Store
+from gaitid.gallery.store.keys import KeyRing
 from gaitid.records import Candidate, Fusion, OperatingPoint, Origin
 
 D, K = 32, 3

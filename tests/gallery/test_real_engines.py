@@ -17,7 +17,7 @@ from gaitid.errors import ConfigError, EngineUnreachable
 from gaitid.gallery.index.engine import EngineIndex, connect
 from gaitid.gallery.index.exact import ExactIndex
 from gaitid.gallery.index.placement import RECORD
-from gaitid.gallery.store import Store
+from gaitid.gallery.store.database import Store
 from gaitid.matcher import LocalMatcher
 from gaitid.records import Embedding, Fusion, OperatingPoint, Quality
 from tests import engines

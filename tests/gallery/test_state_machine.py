@@ -23,7 +23,7 @@ from hypothesis.stateful import (
 
 from gaitid import registry
 from gaitid.errors import GaitIdError, SubjectExists, SubjectHeld, SubjectNotFound
-from gaitid.gallery.keys import KeyRing
+from gaitid.gallery.store.keys import KeyRing
 from gaitid.matcher import LocalMatcher
 from gaitid.records import Embedding, EnrolmentCheck, Fusion, OperatingPoint, Outcome, Terms
 

@@ -26,8 +26,8 @@ from gaitid.errors import (
     SubjectExists,
     SubjectNotFound,
 )
-from gaitid.gallery.schema import SCHEMA
-from gaitid.gallery.store import DATABASE, Sample, Store
+from gaitid.gallery.store.database import DATABASE, Sample, Store
+from gaitid.gallery.store.schema import SCHEMA
 from gaitid.records import OperatingPoint, Origin, Quality, Reason
 
 RULE = OperatingPoint(0.5, 0.1)

@@ -12,9 +12,9 @@ import pytest
 
 from gaitid.caller import calling
 from gaitid.errors import DecisionNotFound, InputError, SubjectHeld, SubjectNotFound
-from gaitid.gallery import failpoints, identity
-from gaitid.gallery.keys import KeyRing
-from gaitid.gallery.store import DATABASE
+from gaitid.gallery import identity
+from gaitid.gallery.store.database import DATABASE, failpoints
+from gaitid.gallery.store.keys import KeyRing
 from gaitid.matcher import LocalMatcher
 from gaitid.records import AuditAction, OperatingPoint, Outcome, Terms, Verdict
 from tests.strangers import Ready, embedding

@@ -12,7 +12,7 @@ import pytest
 from gaitid.caller import calling
 from gaitid.errors import StoreCorrupt, StoreError, SubjectNotFound
 from gaitid.gallery.identity import FILE, check
-from gaitid.gallery.keys import KeyRing
+from gaitid.gallery.store.keys import KeyRing
 from gaitid.matcher import LocalMatcher
 from gaitid.records import Embedding, GaitSequence, Origin, Quality, Reason, Terms, Verdict
 from tests.strangers import DIMENSION, people

@@ -10,7 +10,7 @@ import pytest
 
 from gaitid.errors import InputError, SubjectHeld, SubjectNotFound
 from gaitid.gallery.gallery import Gallery
-from gaitid.gallery.rows import Change
+from gaitid.gallery.store.rows import Change
 from gaitid.matcher import LocalMatcher
 from gaitid.records import Fusion, Outcome, Terms
 from gaitid.server import app

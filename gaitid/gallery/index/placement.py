@@ -12,9 +12,9 @@ from gaitid import registry
 from gaitid.errors import ConfigError, EngineError, UnknownName
 from gaitid.gallery.index.engine import Engine, EngineIndex, EngineSettings, connect
 from gaitid.gallery.index.exact import Fetch, Index
-from gaitid.gallery.rows import GalleryRow
-from gaitid.gallery.schema import force
-from gaitid.gallery.store import Store
+from gaitid.gallery.store.database import Store
+from gaitid.gallery.store.rows import GalleryRow
+from gaitid.gallery.store.schema import force
 from gaitid.settings import load
 
 RECORD = "gaitid.engine"

@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gaitid.errors import NormalisationRefused, NotCalibrated
-from gaitid.gallery.cohorts import Cohort
-from gaitid.gallery.rows import Contents
 from gaitid.gallery.scoring.calibration import learn
 from gaitid.gallery.scoring.normalisation import FEWEST, MOST, Normaliser, gain
+from gaitid.gallery.store.cohorts import Cohort
+from gaitid.gallery.store.rows import Contents
 from gaitid.records import Fusion, Normalisation
 
 

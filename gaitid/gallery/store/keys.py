@@ -28,7 +28,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from gaitid.errors import ConfigError, KeyMissing, StoreCorrupt
-from gaitid.gallery.sealing import FINAL, WRAPPED
+from gaitid.gallery.store.sealing import FINAL, WRAPPED
 from gaitid.records import check_name
 
 ENVIRONMENT = "GAITID_KEYS"

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from gaitid.errors import StoreCorrupt, StoreError, StoreRolledBack
-from gaitid.gallery.audit import START, Head, broken
+from gaitid.gallery.store.audit import START, Head, broken
 
 _LOG = logging.getLogger(__name__)
 

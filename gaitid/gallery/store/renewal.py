@@ -14,10 +14,10 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from gaitid.errors import StoreCorrupt
-from gaitid.gallery import failpoints
-from gaitid.gallery.rows import GalleryRow
 from gaitid.gallery.scoring.projection import Projection, Vectors
-from gaitid.gallery.sealing import Sealing, sealed
+from gaitid.gallery.store.database import failpoints
+from gaitid.gallery.store.rows import GalleryRow
+from gaitid.gallery.store.sealing import Sealing, sealed
 
 AT_ONCE = 400
 """Templates of one commit of a renewal; other changes go in between."""

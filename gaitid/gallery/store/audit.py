@@ -26,7 +26,7 @@ from typing import Any, NamedTuple
 
 from gaitid.caller import Caller, current
 from gaitid.errors import AuditBroken, GaitIdError, InputError
-from gaitid.gallery.traces import SHORTEST_NAME
+from gaitid.gallery.store.traces import SHORTEST_NAME
 from gaitid.records import AuditAction, AuditEntry
 
 _LOG = logging.getLogger(__name__)

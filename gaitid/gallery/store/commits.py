@@ -18,10 +18,10 @@ from threading import Lock
 from typing import Any, Generic, TypeVar
 
 from gaitid.errors import StoreError
-from gaitid.gallery import failpoints
-from gaitid.gallery.audit import Audit
-from gaitid.gallery.mark import Mark, Seen
-from gaitid.gallery.schema import typed
+from gaitid.gallery.store.audit import Audit
+from gaitid.gallery.store.database import failpoints
+from gaitid.gallery.store.mark import Mark, Seen
+from gaitid.gallery.store.schema import typed
 
 T = TypeVar("T")
 

@@ -45,22 +45,22 @@ from gaitid.errors import (
     SubjectHeld,
     SubjectNotFound,
 )
-from gaitid.gallery import failpoints
-from gaitid.gallery.audit import MOST_WAITING, Audit, Flusher, Head, Note, broken, check_chain
-from gaitid.gallery.cohorts import Cohort, Cohorts
-from gaitid.gallery.commits import Commits
-from gaitid.gallery.mark import Mark, Seen
-from gaitid.gallery.mark import check as check_mark
-from gaitid.gallery.projections import Known, Projections, under
-from gaitid.gallery.readers import Readers
-from gaitid.gallery.rows import Change, Contents, GalleryRow, Sample, quality_of, terms_of
-from gaitid.gallery.schema import corrupt, open_database, take_lock, typed
 from gaitid.gallery.scoring.calibration import ScoreLaw
 from gaitid.gallery.scoring.policy import Policy, described
 from gaitid.gallery.scoring.projection import Projection
 from gaitid.gallery.scoring.space import Space
-from gaitid.gallery.sealing import Sealing, sealed
-from gaitid.gallery.traces import SHORTEST_NAME, name_traces, scan, windows
+from gaitid.gallery.store.audit import MOST_WAITING, Audit, Flusher, Head, Note, broken, check_chain
+from gaitid.gallery.store.cohorts import Cohort, Cohorts
+from gaitid.gallery.store.commits import Commits
+from gaitid.gallery.store.database import failpoints
+from gaitid.gallery.store.mark import Mark, Seen
+from gaitid.gallery.store.mark import check as check_mark
+from gaitid.gallery.store.readers import Readers
+from gaitid.gallery.store.renewal import Known, Projections, under
+from gaitid.gallery.store.rows import Change, Contents, GalleryRow, Sample, quality_of, terms_of
+from gaitid.gallery.store.schema import corrupt, open_database, take_lock, typed
+from gaitid.gallery.store.sealing import Sealing, sealed
+from gaitid.gallery.store.traces import SHORTEST_NAME, name_traces, scan, windows
 from gaitid.records import (
     AuditAction,
     AuditEntry,
@@ -75,7 +75,7 @@ from gaitid.records import (
 )
 
 if TYPE_CHECKING:  # cryptography is imported by those who use keys
-    from gaitid.gallery.keys import DataKey, KeyRing
+    from gaitid.gallery.store.keys import DataKey, KeyRing
 
 T = TypeVar("T")
 

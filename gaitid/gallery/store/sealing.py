@@ -15,10 +15,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from gaitid.errors import KeyMissing, StoreCorrupt
-from gaitid.gallery import failpoints
+from gaitid.gallery.store.database import failpoints
 
 if TYPE_CHECKING:  # cryptography is imported by those who use keys
-    from gaitid.gallery.keys import DataKey, KeyRing
+    from gaitid.gallery.store.keys import DataKey, KeyRing
 
 FIRST, FINAL = b"", b"\x01"
 """Stages of the sealing: how a wrapped key begins, some others may be plain; none is."""

@@ -13,11 +13,11 @@ from dataclasses import asdict, dataclass
 import numpy as np
 
 from gaitid.errors import NotCalibrated
-from gaitid.gallery.projections import Known, under
-from gaitid.gallery.rows import GalleryRow
 from gaitid.gallery.scoring.calibration import ScoreLaw
 from gaitid.gallery.scoring.normalisation import Normaliser
-from gaitid.gallery.sealing import Sealing
+from gaitid.gallery.store.renewal import Known, under
+from gaitid.gallery.store.rows import GalleryRow
+from gaitid.gallery.store.sealing import Sealing
 from gaitid.records import Normalisation
 
 

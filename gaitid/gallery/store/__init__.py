@@ -1,0 +1,1 @@
+"""The store: one SQLite database, its schema, commits, encryption and audit trail."""
