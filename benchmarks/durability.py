@@ -27,8 +27,8 @@ from numpy.typing import NDArray
 
 from benchmarks.gallery import RESULTS, TEMPLATES, Ready, unit_vectors
 from gaitid.evaluation.provenance import machine_name, provenance
-from gaitid.gallery.backup import back_up, restore, verify
-from gaitid.gallery.examination import examining
+from gaitid.gallery.care.backup import back_up, restore, verify
+from gaitid.gallery.care.doctor import examining
 from gaitid.gallery.store.keys import KeyRing
 from gaitid.matcher import LocalMatcher
 from gaitid.records import Embedding, EnrolmentCheck

@@ -21,7 +21,7 @@ from gaitid.errors import (
     InputError,
     SequenceTooShort,
 )
-from gaitid.gallery.backup import back_up
+from gaitid.gallery.care.backup import back_up
 from gaitid.gallery.gallery import Gallery
 from gaitid.gallery.index.engine import EngineSettings
 from gaitid.gallery.index.placement import is_engine, open_indexes, record
@@ -64,7 +64,7 @@ from gaitid.records import (
 )
 
 if TYPE_CHECKING:
-    from gaitid.gallery.identity import Signer
+    from gaitid.gallery.care.identity import Signer
     from gaitid.gallery.store.keys import KeyRing
 
 MAX_AUDIT = 1000
@@ -815,7 +815,7 @@ def _card_law(encoder: Encoder) -> ScoreLaw | None:
 def _signer(directory: Path) -> Signer:
     """What signs; its key was found in the directory, or made."""
     try:
-        from gaitid.gallery.identity import FILE, load, sign
+        from gaitid.gallery.care.identity import FILE, load, sign
     except ModuleNotFoundError as error:
         raise registry.missing(error, "signing of receipts") from error
     load(directory / FILE)

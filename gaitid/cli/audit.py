@@ -133,7 +133,7 @@ def _report(trail: _Live | _Export, options: argparse.Namespace) -> int:
 
 
 def _check_head(head: AuditHead, public_key: str | None) -> None:
-    from gaitid.gallery.identity import check
+    from gaitid.gallery.care.identity import check
 
     check(head)
     key = head.public_key.hex()

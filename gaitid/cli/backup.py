@@ -11,7 +11,7 @@ import gaitid
 from gaitid.cli import inputs
 from gaitid.client import RemoteMatcher
 from gaitid.errors import InputError
-from gaitid.gallery.backup import restore, verify
+from gaitid.gallery.care.backup import restore, verify
 from gaitid.matcher import Matcher
 from gaitid.records import Backup
 

@@ -126,7 +126,7 @@ def _check_writable(folder: Path) -> str:
 def _data_failures(data: Path, key_file: Path | None, mark: Path | None, *, repairs: bool) -> int:
     """Examine a data directory, one line a check; gives how many failed."""
     try:
-        from gaitid.gallery.examination import examining, repair
+        from gaitid.gallery.care.doctor import examining, repair
         from gaitid.matcher import find_keys
 
         for done in repair(data) if repairs else ():

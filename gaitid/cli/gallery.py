@@ -7,8 +7,8 @@ import dataclasses
 from pathlib import Path
 
 from gaitid import registry, settings
+from gaitid.gallery.care.migration import migrate
 from gaitid.gallery.index.engine import CONSISTENCIES, SEARCHES
-from gaitid.gallery.migration import migrate
 from gaitid.gallery.store.database import Store
 from gaitid.matcher import find_keys
 from gaitid.server.app import ServerSettings

@@ -137,7 +137,7 @@ def _check(options: argparse.Namespace) -> int:
         raise InputError(
             f"{options.file} is no receipt ({error})", "one of 'gaitid erase'", "check it"
         ) from error
-    from gaitid.gallery.identity import check
+    from gaitid.gallery.care.identity import check
 
     check(receipt)
     key = receipt.public_key.hex()

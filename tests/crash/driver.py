@@ -32,8 +32,8 @@ import numpy as np
 
 from gaitid.errors import NotCalibrated
 from gaitid.evaluation.provenance import provenance
-from gaitid.gallery import backup
-from gaitid.gallery.examination import examining, repair
+from gaitid.gallery.care import backup
+from gaitid.gallery.care.doctor import examining, repair
 from gaitid.gallery.store.database import DATABASE, failpoints
 from gaitid.gallery.store.keys import KeyRing, append_key, ring_from_file
 from gaitid.matcher import LocalMatcher

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from gaitid.errors import ConfigError, StoreCorrupt, StoreError, StoreLocked, StoreReadOnly, StoreRolledBack
-from gaitid.gallery.backup import MANIFEST, UNFINISHED, back_up, publish, restore, verify
-from gaitid.gallery.examination import examining, repair
-from gaitid.gallery.identity import FILE, sign
+from gaitid.gallery.care.backup import MANIFEST, UNFINISHED, back_up, publish, restore, verify
+from gaitid.gallery.care.doctor import examining, repair
+from gaitid.gallery.care.identity import FILE, sign
 from gaitid.gallery.store.database import DATABASE, LOCK, Store, failpoints
 from gaitid.gallery.store.keys import KeyRing
 from gaitid.gallery.store.schema import SCHEMA
@@ -153,7 +153,7 @@ def test_a_backup_cut_short_is_none(store, tmp_path, monkeypatch):
             raise Killed
 
     monkeypatch.setattr(failpoints, "armed", kill)
-    monkeypatch.setattr("gaitid.gallery.backup.shutil.rmtree", lambda *_, **__: None)
+    monkeypatch.setattr("gaitid.gallery.care.backup.shutil.rmtree", lambda *_, **__: None)
     with pytest.raises(Killed):
         back_up(store, tmp_path / "backups")
     assert [path.name.startswith(UNFINISHED) for path in (tmp_path / "backups").iterdir()] == [True]

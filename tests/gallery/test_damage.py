@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 
 from gaitid.errors import GaitIdError, StoreCorrupt, StoreError, StoreRolledBack
-from gaitid.gallery.backup import back_up, verify
-from gaitid.gallery.examination import examining, repair
+from gaitid.gallery.care.backup import back_up, verify
+from gaitid.gallery.care.doctor import examining, repair
 from gaitid.gallery.gallery import Gallery
 from gaitid.gallery.index.exact import ExactIndex
 from gaitid.gallery.scoring.calibration import learn

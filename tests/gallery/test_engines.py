@@ -8,11 +8,11 @@ import pytest
 import gaitid
 from gaitid import registry
 from gaitid.errors import ConfigError, EngineError, EngineUnreachable, InputError, UnknownName
-from gaitid.gallery.backup import restore
+from gaitid.gallery.care.backup import restore
+from gaitid.gallery.care.migration import Moved, migrate
 from gaitid.gallery.index.engine import EngineIndex, EngineSettings
 from gaitid.gallery.index.exact import ExactIndex
 from gaitid.gallery.index.placement import RECORD, recall
-from gaitid.gallery.migration import Moved, migrate
 from gaitid.gallery.store.database import Store
 from gaitid.gallery.store.keys import KeyRing
 from gaitid.matcher import LocalMatcher

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from gaitid.errors import GaitIdError, KeyMissing, StoreCorrupt, StoreError, StoreLocked, StoreRolledBack
-from gaitid.gallery.examination import examining, repair
-from gaitid.gallery.identity import FILE, sign
+from gaitid.gallery.care.doctor import examining, repair
+from gaitid.gallery.care.identity import FILE, sign
 from gaitid.gallery.scoring.calibration import learn
 from gaitid.gallery.store.database import DATABASE, Sample, checksums
 from gaitid.records import Fusion, OperatingPoint, Origin, Terms

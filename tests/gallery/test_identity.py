@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from gaitid.errors import InputError, StoreCorrupt, StoreError
-from gaitid.gallery.identity import FILE, check, sign
+from gaitid.gallery.care.identity import FILE, check, sign
 from gaitid.gallery.store.traces import scan, windows
 from gaitid.records import ErasureReceipt
 

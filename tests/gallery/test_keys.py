@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from gaitid.errors import ConfigError, InputError, KeyMissing, StoreCorrupt
-from gaitid.gallery.examination import examining
+from gaitid.gallery.care.doctor import examining
 from gaitid.gallery.gallery import Gallery
 from gaitid.gallery.index.exact import ExactIndex
 from gaitid.gallery.store.database import DATABASE, Sample, Store, checksums, failpoints

@@ -12,7 +12,7 @@ import pytest
 
 from gaitid.caller import calling
 from gaitid.errors import DecisionNotFound, InputError, SubjectHeld, SubjectNotFound
-from gaitid.gallery import identity
+from gaitid.gallery.care import identity
 from gaitid.gallery.store.database import DATABASE, failpoints
 from gaitid.gallery.store.keys import KeyRing
 from gaitid.matcher import LocalMatcher

@@ -11,7 +11,7 @@ import pytest
 
 from gaitid.caller import calling
 from gaitid.errors import StoreCorrupt, StoreError, SubjectNotFound
-from gaitid.gallery.identity import FILE, check
+from gaitid.gallery.care.identity import FILE, check
 from gaitid.gallery.store.keys import KeyRing
 from gaitid.matcher import LocalMatcher
 from gaitid.records import Embedding, GaitSequence, Origin, Quality, Reason, Terms, Verdict

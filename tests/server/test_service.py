@@ -12,8 +12,8 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from gaitid import wire
 from gaitid.encoders.gei import GEI
-from gaitid.gallery.backup import verify
-from gaitid.gallery.identity import check as check_receipt
+from gaitid.gallery.care.backup import verify
+from gaitid.gallery.care.identity import check as check_receipt
 from gaitid.matcher import LocalMatcher
 from gaitid.server.service import SERVICES, Service
 from gaitid.v1 import admin_service_pb2 as admin

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gaitid.errors import GaitIdError, StoreCorrupt, StoreError
-from gaitid.gallery.backup import RESTORING
+from gaitid.gallery.care.backup import RESTORING
 from gaitid.gallery.scoring.calibration import ScoreLaw
 from gaitid.gallery.store.audit import Audit, broken, check_chain
 from gaitid.gallery.store.database import DATABASE, IDENTITY, LOCK
@@ -235,7 +235,7 @@ def _check_mark(db: sqlite3.Connection, path: Path) -> str:
 
 
 def _check_identity(path: Path) -> str:
-    from gaitid.gallery.identity import load  # needs cryptography
+    from gaitid.gallery.care.identity import load  # needs cryptography
 
     return f"public key {load(path).public_key().public_bytes_raw().hex()}: it must be the published one"
 

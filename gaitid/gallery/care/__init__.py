@@ -1,0 +1,1 @@
+"""Care of a data directory: backups, the doctor, migrations, the signing identity."""
