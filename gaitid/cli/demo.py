@@ -16,9 +16,9 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-from gaitid.cli import demo_scene
-from gaitid.cli.demo_report import Result, summary, write
 from gaitid.client import RemoteMatcher
+from gaitid.demo import scene as demo_scene
+from gaitid.demo.report import Result, summary, write
 from gaitid.errors import SourceError, SourceTruncated
 from gaitid.perception.pipeline import Walk, watch
 from gaitid.perception.sources import Source, open_source

@@ -5,9 +5,9 @@ import json
 import numpy as np
 import pytest
 
-from gaitid.cli import demo_scene
-from gaitid.cli.demo_scene import Filmed, calibrate, owner, plan
-from gaitid.cli.demo_scene_report import FILES, interval
+from gaitid.demo import scene as demo_scene
+from gaitid.demo.scene import Filmed, calibrate, owner, plan
+from gaitid.demo.scene_report import FILES, interval
 from gaitid.encoders.gei import GEI
 from gaitid.perception.pipeline import Walk
 from gaitid.records import GaitSequence

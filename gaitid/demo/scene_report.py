@@ -13,8 +13,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from gaitid.cli.demo_report import labels_by_time
-from gaitid.cli.demo_scene import AZIMUTH, FPIR, Filmed, Probe, Story
+from gaitid.demo.report import labels_by_time
+from gaitid.demo.scene import AZIMUTH, FPIR, Filmed, Probe, Story
 from gaitid.edge.pictures import (
     AMBER,
     GREEN,

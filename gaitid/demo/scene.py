@@ -142,7 +142,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Run the generated demo and say where its results are."""
-    from gaitid.cli import demo_scene_report
+    from gaitid.demo import scene_report as demo_scene_report
 
     options.out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="gaitid-demo-") as folder:

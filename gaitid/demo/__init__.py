@@ -1,0 +1,1 @@
+"""What `gaitid demo` shows: the demo chain and its reports."""
