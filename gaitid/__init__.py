@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from gaitid.caller import calling as calling
-    from gaitid.client import RemoteMatcher as RemoteMatcher
     from gaitid.encoders.base import load_encoder as load_encoder
     from gaitid.errors import GaitIdError as GaitIdError
     from gaitid.matcher import LocalMatcher as LocalMatcher
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
     from gaitid.records import GaitSequence as GaitSequence
     from gaitid.records import OperatingPoint as OperatingPoint
     from gaitid.records import Outcome as Outcome
+    from gaitid.remote import RemoteMatcher as RemoteMatcher
 
 __version__ = "0.1.0"
 
@@ -34,7 +34,7 @@ _NAMES = {
     "Matcher": "gaitid.matcher",
     "OperatingPoint": "gaitid.records",
     "Outcome": "gaitid.records",
-    "RemoteMatcher": "gaitid.client",
+    "RemoteMatcher": "gaitid.remote",
     "assess": "gaitid.quality",
     "calling": "gaitid.caller",
     "load_encoder": "gaitid.encoders.base",
@@ -68,7 +68,7 @@ def connect(
             loaded, target[6:], index=index, engine=engine, keys=keys, backups=backups
         )
     else:
-        matcher = import_module("gaitid.client").RemoteMatcher(target)
+        matcher = import_module("gaitid.remote").RemoteMatcher(target)
     return matcher
 
 

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import gaitid
 from gaitid.cli import inputs
-from gaitid.client import RemoteMatcher
 from gaitid.errors import InputError
 from gaitid.gallery.care.backup import restore, verify
 from gaitid.matcher import Matcher
 from gaitid.records import Backup
+from gaitid.remote import RemoteMatcher
 
 _TIMEOUT_S = 600.0
 """What a server may take for a backup; a million templates take seconds."""

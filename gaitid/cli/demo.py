@@ -16,7 +16,6 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-from gaitid.client import RemoteMatcher
 from gaitid.demo import scene as demo_scene
 from gaitid.demo.report import Result, summary, write
 from gaitid.errors import SourceError, SourceTruncated
@@ -24,6 +23,7 @@ from gaitid.perception.pipeline import Walk, watch
 from gaitid.perception.sources import Source, open_source
 from gaitid.quality import QualityPolicy, assess
 from gaitid.records import GaitSequence
+from gaitid.remote import RemoteMatcher
 from gaitid.server.app import ServerSettings, running
 
 HALF_POLICY = QualityPolicy(min_frames=10, min_cycles=0.0, min_motion=0.0, min_rhythm=0.0, max_dropped=1.0)

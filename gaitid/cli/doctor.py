@@ -93,7 +93,7 @@ def _check_encoder(name: str) -> str:
 def _check_round_trip() -> str:
     """Enrol and identify through a real server on a loopback port."""
     try:
-        from gaitid.client import RemoteMatcher
+        from gaitid.remote import RemoteMatcher
         from gaitid.server.app import ServerSettings, running
     except ModuleNotFoundError as error:
         raise registry.missing(error, "the server") from error

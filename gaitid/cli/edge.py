@@ -10,12 +10,12 @@ from datetime import datetime, timezone
 from gaitid import settings
 from gaitid.caller import calling
 from gaitid.cli import inputs
-from gaitid.client import RemoteMatcher
 from gaitid.edge.node import EdgeSettings, Sighting, sightings
 from gaitid.errors import ConfigError
 from gaitid.perception.pipeline import watch
 from gaitid.perception.sources import open_source
 from gaitid.records import Outcome, check_name
+from gaitid.remote import RemoteMatcher
 
 _FLAGS = ("source", "server", "camera", "gallery", "tls", "tls_ca", "tls_certificate", "tls_key", "purpose")
 

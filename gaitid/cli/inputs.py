@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import gaitid
-from gaitid.client import RemoteMatcher, Tls
 from gaitid.errors import InputError, SequenceError
 from gaitid.modalities import npz
 from gaitid.quality import assess
 from gaitid.records import GaitSequence
+from gaitid.remote import RemoteMatcher, Tls
 
 if TYPE_CHECKING:
     from gaitid.matcher import Matcher

@@ -23,7 +23,6 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from gaitid.client import RemoteMatcher
 from gaitid.encoders.base import Encoder, load_encoder
 from gaitid.errors import InputError, SourceError
 from gaitid.perception.pipeline import Walk, watch
@@ -31,6 +30,7 @@ from gaitid.perception.sources import Source
 from gaitid.perception.tracks import iou
 from gaitid.quality import assess
 from gaitid.records import Decision, GaitSequence, OperatingPoint, Quality
+from gaitid.remote import RemoteMatcher
 from gaitid.server.app import ServerSettings, running
 from gaitid.synthetic.background import draw_place
 from gaitid.synthetic.cohort import Cohort

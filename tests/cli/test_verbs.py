@@ -8,9 +8,9 @@ import pytest
 
 from gaitid import connect, load_encoder
 from gaitid.cli import VERBS
-from gaitid.client import RemoteMatcher
 from gaitid.modalities import npz
 from gaitid.records import Embedding, Fusion, GaitSequence
+from gaitid.remote import RemoteMatcher
 from gaitid.server.app import ServerSettings, running
 
 

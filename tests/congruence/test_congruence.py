@@ -11,7 +11,6 @@ import pytest
 
 from gaitid import errors
 from gaitid.caller import calling
-from gaitid.client import RemoteMatcher
 from gaitid.encoders.gei import GEI
 from gaitid.gallery.store.keys import append_key
 from gaitid.matcher import LocalMatcher, Matcher
@@ -29,6 +28,7 @@ from gaitid.records import (
     Terms,
     Verdict,
 )
+from gaitid.remote import RemoteMatcher
 from gaitid.server.app import ServerSettings, running
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from gaitid.client import RemoteMatcher
 from gaitid.encoders.gei import GEI
 from gaitid.matcher import LocalMatcher
 from gaitid.records import Embedding, GaitSequence, Quality, Reason
+from gaitid.remote import RemoteMatcher
 from gaitid.server.app import ServerSettings, running
 
 

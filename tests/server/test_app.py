@@ -24,8 +24,8 @@ from cryptography.x509.oid import NameOID
 
 from gaitid import settings
 from gaitid.caller import calling
-from gaitid.client import RemoteMatcher, Tls
 from gaitid.errors import ConfigError, ServerUnreachable, StoreLocked, UnknownName
+from gaitid.remote import RemoteMatcher, Tls
 from gaitid.server.app import ServerSettings, running
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -254,7 +254,7 @@ def test_a_killed_server_loses_nothing_acknowledged(tmp_path, vector):
 MEMORY = """
     import asyncio, json, sys
     from pathlib import Path
-    from gaitid.client import RemoteMatcher
+    from gaitid.remote import RemoteMatcher
     def rss():
         for line in Path("/proc/self/status").read_text().splitlines():
             if line.startswith("VmRSS"):

@@ -12,8 +12,8 @@ import pytest
 from google.rpc import error_details_pb2, status_pb2
 
 from gaitid import wire
-from gaitid.client import RemoteMatcher
 from gaitid.errors import DeadlineExceeded, InternalError, MessageError, Overloaded
+from gaitid.remote import RemoteMatcher
 from gaitid.server.app import ServerSettings, running
 from gaitid.v1.gallery_service_pb2 import GetGalleryRequest
 from gaitid.v1.gallery_service_pb2_grpc import GalleryServiceStub

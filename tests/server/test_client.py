@@ -8,9 +8,9 @@ from concurrent import futures
 import grpc
 import pytest
 
-from gaitid import client as module
 from gaitid import errors
-from gaitid.client import RemoteMatcher, Tls
+from gaitid import remote as module
+from gaitid.remote import RemoteMatcher, Tls
 from gaitid.v1.admin_service_pb2 import GetServerInfoResponse
 from gaitid.v1.admin_service_pb2_grpc import AdminServiceServicer, add_AdminServiceServicer_to_server
 from gaitid.v1.subject_service_pb2 import DeleteSubjectResponse
