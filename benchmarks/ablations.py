@@ -32,12 +32,12 @@ from gaitid import settings
 from gaitid.encoders import strider
 from gaitid.evaluation.provenance import provenance
 from gaitid.synthetic import VIEWS, Cohort, plan_varied
-from training import train as trainer
-from training.augment import Augmentation
-from training.corpus import Corpus
-from training.heldout import embedder, measure
-from training.recipe import Data, Network, Recipe
-from training.shards import fill, laboratory
+from gaitid.training import train as trainer
+from gaitid.training.augment import Augmentation
+from gaitid.training.corpus import Corpus
+from gaitid.training.heldout import embedder, measure
+from gaitid.training.recipe import Data, Network, Recipe
+from gaitid.training.shards import fill, laboratory
 
 log = logging.getLogger("benchmarks")
 

@@ -22,7 +22,7 @@ from pathlib import Path
 from benchmarks.gallery import RESULTS, TEMPLATES, Ready, unit_vectors
 from gaitid.caller import calling
 from gaitid.evaluation.provenance import processor, provenance
-from gaitid.matcher import LocalMatcher
+from gaitid.local import LocalMatcher
 from gaitid.records import Embedding
 
 

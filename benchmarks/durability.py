@@ -30,7 +30,7 @@ from gaitid.evaluation.provenance import machine_name, provenance
 from gaitid.gallery.care.backup import back_up, restore, verify
 from gaitid.gallery.care.doctor import examining
 from gaitid.gallery.store.keys import KeyRing
-from gaitid.matcher import LocalMatcher
+from gaitid.local import LocalMatcher
 from gaitid.records import Embedding, EnrolmentCheck
 
 

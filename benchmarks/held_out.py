@@ -35,8 +35,8 @@ from gaitid.evaluation.openset import Split
 from gaitid.evaluation.provenance import provenance
 from gaitid.records import GaitSequence
 from gaitid.synthetic import CONDITIONS, VIEWS, Cohort, Item, plan_grid
-from training.corpus import Corpus
-from training.shards import fill, laboratory
+from gaitid.training.corpus import Corpus
+from gaitid.training.shards import fill, laboratory
 
 SEED, FRAMES = 1, 50
 LABORATORY, GATE, ENROLLED = 60, 1500, 1000

@@ -37,7 +37,7 @@ from numpy.typing import NDArray
 
 from benchmarks.gallery import RESULTS, TEMPLATES, D, Ready
 from gaitid.evaluation.provenance import provenance
-from gaitid.matcher import LocalMatcher
+from gaitid.local import LocalMatcher
 from gaitid.records import Embedding, EnrolmentCheck, Quality
 
 FPIR = 0.01

@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from gaitid.encoders.base import Encoder
 from gaitid.records import SILHOUETTE, GaitSequence
 from gaitid.synthetic import CONDITIONS, VIEWS, Cohort, Item
-from training.corpus import Corpus
-from training.shards import Entry, Label, write_shard
+from gaitid.training.corpus import Corpus
+from gaitid.training.shards import Entry, Label, write_shard
 
 log = logging.getLogger("benchmarks")
 

@@ -25,7 +25,7 @@ from gaitid.evaluation.provenance import provenance
 from gaitid.records import SILHOUETTE, GaitSequence
 from gaitid.synthetic import CONDITIONS, Cohort
 from gaitid.synthetic.camera import Camera
-from training.augment import distort
+from gaitid.training.augment import distort
 
 PEOPLE, SEED, BANDS = 42, 3, 8
 STRENGTHS = (0.0, 0.5, 1.0, 1.5)

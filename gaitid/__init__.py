@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from gaitid.caller import calling as calling
     from gaitid.encoders.base import load_encoder as load_encoder
     from gaitid.errors import GaitIdError as GaitIdError
-    from gaitid.matcher import LocalMatcher as LocalMatcher
+    from gaitid.local import LocalMatcher as LocalMatcher
     from gaitid.matcher import Matcher as Matcher
     from gaitid.quality import assess as assess
     from gaitid.records import Decision as Decision
@@ -30,7 +30,7 @@ _NAMES = {
     "Embedding": "gaitid.records",
     "GaitIdError": "gaitid.errors",
     "GaitSequence": "gaitid.records",
-    "LocalMatcher": "gaitid.matcher",
+    "LocalMatcher": "gaitid.local",
     "Matcher": "gaitid.matcher",
     "OperatingPoint": "gaitid.records",
     "Outcome": "gaitid.records",
@@ -60,7 +60,7 @@ def connect(
     """
     matcher: Matcher
     if target.startswith("local:"):
-        local = import_module("gaitid.matcher")
+        local = import_module("gaitid.local")
         loaded = import_module("gaitid.encoders.base").load_encoder(encoder)
         index, engine = import_module("gaitid.gallery.index.placement").recall(Path(target[6:]))
         keys = local.find_keys(key_file)

@@ -1,38 +1,11 @@
-"""The one door to galleries and decisions, whether they are in this process or on a server."""
+"""The one interface to galleries and decisions, whether they are in this process or on a server."""
 
 from __future__ import annotations
 
-import os
-import re
-import secrets
-import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
-from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from collections.abc import Sequence
+from typing import Protocol, runtime_checkable
 
-from gaitid import __version__, registry
-from gaitid.encoders.base import Encoder, check_input, impostors_of
-from gaitid.errors import (
-    ConfigError,
-    ContractMismatch,
-    EnrolmentRejected,
-    EnrolmentSuspect,
-    InputError,
-    SequenceTooShort,
-)
-from gaitid.gallery.care.backup import back_up
-from gaitid.gallery.gallery import Gallery
-from gaitid.gallery.index.engine import EngineSettings
-from gaitid.gallery.index.placement import is_engine, open_indexes, record
-from gaitid.gallery.scoring.calibration import ScoreLaw, of_card
-from gaitid.gallery.scoring.policy import Policy, decide, described
-from gaitid.gallery.store.audit import Note
-from gaitid.gallery.store.database import Store, gallery_not_found
-from gaitid.gallery.store.rows import GalleryRow, Sample
-from gaitid.quality import assess
 from gaitid.records import (
-    AuditAction,
     AuditEntry,
     AuditHead,
     Backup,
@@ -41,42 +14,34 @@ from gaitid.records import (
     Embedding,
     Enrolment,
     EnrolmentCheck,
-    EnrolmentWarning,
     ErasureReceipt,
     Fusion,
     GaitSequence,
     GalleryInfo,
     Normalisation,
     OperatingPoint,
-    Origin,
-    Outcome,
     Probe,
     Quality,
-    Reason,
     ServerInfo,
     SubjectExport,
     SubjectInfo,
-    Suspicion,
     Terms,
     Verdict,
-    check_choice,
-    check_name,
 )
 
-if TYPE_CHECKING:
-    from gaitid.gallery.care.identity import Signer
-    from gaitid.gallery.store.keys import KeyRing
-
+FPIR = 0.01
+"""Default false positive identification rate of a check."""
+MAX_CANDIDATES = 5
+"""Default number of candidates that an identification returns."""
 MAX_AUDIT = 1000
-"""Entries of the audit trail that are given at once, at most."""
-_AUDIT_ID = re.compile("[0-9a-f]{16}")
+"""Most entries of the audit trail in one answer."""
 
 
 @runtime_checkable
 class Matcher(Protocol):
     """Enrols, verifies, identifies and deletes subjects of galleries.
 
-    `LocalMatcher` and `client.RemoteMatcher` give equal answers and raise equal errors.
+    `LocalMatcher` and `remote.RemoteMatcher` give equal answers and raise equal errors.
     All of them raise `GalleryNotFound` for an unknown gallery, `ContractMismatch` for an
     embedding of another encoder, `InputError` for malformed names and probes.
     """
@@ -118,7 +83,7 @@ class Matcher(Protocol):
         """
         ...
 
-    def normalise(self, gallery: str, cohort: Sequence[Probe], *, fpir: float = 0.01) -> Normalisation:
+    def normalise(self, gallery: str, cohort: Sequence[Probe], *, fpir: float = FPIR) -> Normalisation:
         """Correct scores by how strangers score (AS-norm), if that does no harm.
 
         The cohort is kept with the gallery as templates are, and erased with it. Held-out templates of
@@ -209,7 +174,7 @@ class Matcher(Protocol):
         gallery: str,
         probe: Probe,
         *,
-        max_candidates: int = 5,
+        max_candidates: int = MAX_CANDIDATES,
         operating_point: OperatingPoint | None = None,
     ) -> Decision:
         """Search the gallery for the probe (1:N, open set).
@@ -332,7 +297,7 @@ class Matcher(Protocol):
         ...
 
     def list_audit(
-        self, after: int = 0, *, count: int = 1000, gallery: str = "", subject: str = ""
+        self, after: int = 0, *, count: int = MAX_AUDIT, gallery: str = "", subject: str = ""
     ) -> list[AuditEntry]:
         """The entries of the audit trail that follow the entry of number `after`, by number.
 
@@ -365,493 +330,3 @@ class Matcher(Protocol):
     def close(self) -> None:
         """Release files and connections; the matcher cannot be used afterwards."""
         ...
-
-
-class LocalMatcher:
-    """A matcher over a data directory of this machine; see `Matcher` for its methods.
-
-    Any number of threads may use it at once. Checks come in this order: names, gallery, subject,
-    probe; so a malformed probe for an unknown gallery is a `GalleryNotFound`.
-
-    Args:
-        encoder: Embeds sequences; called from many threads.
-        data: Data directory; made when it does not exist.
-        index: Name in `registry.INDEXES`, or in `registry.ENGINES`.
-        engine: Where an engine is, and how it searches.
-        keys: Seal templates on disk; None = they are not sealed. See `find_keys`.
-        mark: File that tells a data directory that was rolled back; best on another disk. None = no mark.
-        backups: Folder for backups, outside of `data`; None = `back_up` is refused.
-        audit_within_s: Searches are in the audit trail so long after they were answered, seconds (a killed
-            process loses those that are not); 0 = before they are answered. Changes always are.
-        assess: Gives the quality of a sequence; one that is not usable is not embedded. Another policy
-            is ``functools.partial(quality.assess, policy=...)``.
-
-    Raises:
-        StoreError: The directory is in use, read-only, damaged, or sealed under another key; see
-            `gallery.store.Store`.
-        UnknownName: No index of that name.
-        ConfigError: The engine cannot be used so, or is not the one that holds the galleries.
-    """
-
-    def __init__(
-        self,
-        encoder: Encoder,
-        data: Path | str,
-        *,
-        index: str = "faiss",
-        engine: EngineSettings | None = None,
-        keys: KeyRing | None = None,
-        mark: Path | None = None,
-        backups: Path | None = None,
-        audit_within_s: float = 1.0,
-        assess: Callable[[GaitSequence], Quality] = assess,
-    ) -> None:
-        self._encoder = encoder
-        self._assess = assess
-        self._backups = backups
-        if not is_engine(index):
-            registry.resolve("indexes", index)  # a misspelt name opens nothing
-        self._store = Store(data, keys, mark=mark, audit_within_s=audit_within_s)
-        try:
-            settings, sealed = engine or EngineSettings(), keys is not None
-            self._indexes = open_indexes(index, settings, self._store, sealed=sealed)
-            try:
-                rows = self._store.galleries()
-                self._indexes.drop_others(rows)
-                compare = self._indexes.compare
-                self._galleries = {
-                    row.name: Gallery(self._store, row, self._indexes.of(row), thorough=compare)
-                    for row in rows
-                }
-                if compare:
-                    record(self._store.directory, index, settings)
-            except BaseException:
-                self._indexes.close()
-                raise
-        except BaseException:
-            self._store.close()
-            raise
-
-    def create_gallery(
-        self, gallery: str, *, operating_point: OperatingPoint | None = None, fusion: Fusion = Fusion.MAX
-    ) -> GalleryInfo:
-        """See `Matcher.create_gallery`."""
-        check_name(gallery, "gallery")
-        encoder = self._encoder
-        law = _card_law(encoder)
-        rule = Policy(OperatingPoint(encoder.threshold), law).resolve(operating_point, 0)
-        row = self._store.create_gallery(
-            gallery,
-            encoder.name,
-            encoder.contract,
-            encoder.dimension,
-            rule,
-            fusion=check_choice(Fusion, fusion),
-            law=law,
-        )
-        try:
-            held = Gallery(self._store, row, self._indexes.of(row))
-        except BaseException:  # an engine that does not answer
-            self._store.delete_gallery(row, lambda _: None)
-            raise
-        self._galleries[gallery] = held
-        return held.describe()
-
-    def calibrate(self, gallery: str, strangers: Sequence[Probe] = ()) -> Calibration:
-        """See `Matcher.calibrate`."""
-        held = self._find(gallery)
-        own = isinstance(strangers, Sequence) and not len(strangers)
-        accepted = [] if own else self._select(held, strangers)[0]
-        return held.calibrate([sample.vector for _, sample in accepted])
-
-    def set_operating_point(self, gallery: str, operating_point: OperatingPoint) -> GalleryInfo:
-        """See `Matcher.set_operating_point`."""
-        held = self._find(gallery)
-        if not isinstance(operating_point, OperatingPoint):
-            kind = type(operating_point).__name__
-            raise InputError(f"operating point is a {kind}", "an OperatingPoint", "make one")
-        held.set_rule(operating_point)
-        return held.describe()
-
-    def normalise(self, gallery: str, cohort: Sequence[Probe], *, fpir: float = 0.01) -> Normalisation:
-        """See `Matcher.normalise`."""
-        held = self._find(gallery)
-        if not isinstance(fpir, int | float) or not 0.001 <= fpir <= 0.5:
-            raise InputError(f"fpir is {fpir!r:.40}", "0.001 to 0.5", "0.01 is 1 %")
-        accepted, _ = self._select(held, cohort)
-        return held.normalise([sample.vector for _, sample in accepted], fpir)
-
-    def stop_normalising(self, gallery: str) -> GalleryInfo:
-        """See `Matcher.stop_normalising`."""
-        held = self._find(gallery)
-        held.stop_normalising()
-        return held.describe()
-
-    def list_galleries(self) -> list[GalleryInfo]:
-        """See `Matcher.list_galleries`."""
-        self._store.check_open()
-        galleries = [held for _, held in sorted(self._galleries.copy().items())]
-        for held in galleries:
-            held.expire(time.time())
-        return [held.describe() for held in galleries]
-
-    def describe(self, gallery: str) -> GalleryInfo:
-        """See `Matcher.describe`."""
-        return self._find(gallery).describe()
-
-    def delete_gallery(self, gallery: str) -> None:
-        """See `Matcher.delete_gallery`."""
-        row = self._find(gallery).row
-        self._store.delete_gallery(row, lambda _: self._forget(row))
-        self._indexes.drop(row)
-
-    def enrol(
-        self,
-        gallery: str,
-        subject: str,
-        samples: Sequence[Probe],
-        *,
-        check: EnrolmentCheck = EnrolmentCheck.WARN,
-    ) -> Enrolment:
-        """See `Matcher.enrol`; all accepted samples are stored, or none."""
-        check_name(subject, "subject")
-        held = self._find(gallery)
-        held.require_new(subject)
-        accepted, refused = self._select(held, samples)
-        warnings = _inspect(held, subject, accepted, check)
-        change = held.add_subject(subject, [sample for _, sample in accepted])
-        return Enrolment(subject, tuple(map(str, change.ids)), refused, change.revision, warnings)
-
-    def add_samples(
-        self,
-        gallery: str,
-        subject: str,
-        samples: Sequence[Probe],
-        *,
-        check: EnrolmentCheck = EnrolmentCheck.WARN,
-    ) -> Enrolment:
-        """See `Matcher.add_samples`; all accepted samples are stored, or none."""
-        check_name(subject, "subject")
-        held = self._find(gallery)
-        held.require(subject)
-        accepted, refused = self._select(held, samples)
-        warnings = _inspect(held, subject, accepted, check)
-        change = held.add_templates(subject, [sample for _, sample in accepted])
-        return Enrolment(subject, tuple(map(str, change.ids)), refused, change.revision, warnings)
-
-    def enrol_many(self, gallery: str, people: Mapping[str, Sequence[Embedding]]) -> int:
-        """Add many new subjects with their templates in one change, all or nothing, without any check.
-
-        For moving people from elsewhere; no duplicate is looked for, and quality counts as unknown.
-
-        Args:
-            gallery: Name of the gallery.
-            people: At least one embedding of each new subject.
-
-        Returns:
-            The new revision.
-
-        Raises:
-            SubjectExists: One of them is enrolled.
-        """
-        held = self._find(gallery)
-        for subject, embeddings in people.items():
-            check_name(subject, "subject")
-            if not embeddings:
-                raise InputError(f"subject {subject!r} has no embedding", "one or more", "leave it out")
-            for embedding in embeddings:
-                _check_probe(embedding, (Embedding,))
-                self._prepare(held, embedding)
-        if not people:
-            return held.describe().revision
-        vectors = {name: [one.vector for one in embeddings] for name, embeddings in people.items()}
-        return held.add_subjects(vectors).revision
-
-    def list_subjects(self, gallery: str) -> list[SubjectInfo]:
-        """See `Matcher.list_subjects`."""
-        return self._find(gallery).subjects()
-
-    def identify(
-        self,
-        gallery: str,
-        probe: Probe,
-        *,
-        max_candidates: int = 5,
-        operating_point: OperatingPoint | None = None,
-    ) -> Decision:
-        """See `Matcher.identify`; an empty gallery is reported before a poor probe."""
-        held = self._find(gallery)
-        if type(max_candidates) is not int or max_candidates < 1:
-            raise InputError(f"max_candidates is {max_candidates!r}", "an int of at least 1", "ask for one")
-        embedding, quality = self._prepare(held, probe)
-        if embedding is None:
-            found = held.without_search(operating_point)
-        else:
-            found = held.search(embedding.vector, max_candidates, operating_point)
-        decision = decide(
-            found.candidates,
-            quality,
-            found.rule,
-            found.revision,
-            empty=found.is_empty,
-            shown=max_candidates,
-        )
-        is_named = decision.outcome in (Outcome.MATCH, Outcome.REVIEW)
-        return self._recorded(AuditAction.IDENTIFY, gallery, found.best if is_named else b"", decision)
-
-    def verify(
-        self, gallery: str, subject: str, probe: Probe, *, operating_point: OperatingPoint | None = None
-    ) -> Decision:
-        """See `Matcher.verify`."""
-        check_name(subject, "subject")
-        held = self._find(gallery)
-        pseudonym = held.require(subject)
-        embedding, quality = self._prepare(held, probe)
-        if embedding is None:
-            found = held.without_search(operating_point)
-        else:
-            found = held.compare(subject, embedding.vector, operating_point)
-        decision = decide(found.candidates, quality, found.rule, found.revision)
-        return self._recorded(AuditAction.VERIFY, gallery, pseudonym, decision)
-
-    def delete_subject(self, gallery: str, subject: str) -> int:
-        """See `Matcher.delete_subject`; its bytes are overwritten, `erase_subject` also looks for copies."""
-        check_name(subject, "subject")
-        return self._find(gallery).delete_subject(subject).revision
-
-    def set_terms(self, gallery: str, subject: str, terms: Terms) -> int:
-        """See `Matcher.set_terms`."""
-        check_name(subject, "subject")
-        held = self._find(gallery)
-        if not isinstance(terms, Terms):
-            raise InputError(f"terms are a {type(terms).__name__}", "Terms", "make them")
-        return held.set_terms(subject, terms).revision
-
-    def erase_subject(self, gallery: str, subject: str) -> ErasureReceipt:
-        """See `Matcher.erase_subject`."""
-        check_name(subject, "subject")
-        held = self._find(gallery)
-        held.require_erasable(subject)
-        sign = _signer(self._store.directory)  # before anything is deleted
-        with held.erasing(subject) as change:
-            held.check_erased(change.ids)
-            scanned = self._store.scan(change.traces)
-            receipt = ErasureReceipt(gallery, subject, len(change.ids), change.revision, change.at, scanned)
-            return sign(receipt, self._store.directory)
-
-    def export_subject(self, gallery: str, subject: str) -> SubjectExport:
-        """See `Matcher.export_subject`."""
-        check_name(subject, "subject")
-        return self._find(gallery).export(subject)
-
-    def extract(self, sequence: GaitSequence) -> tuple[Embedding, Quality]:
-        """See `Matcher.extract`; a poor quality is reported, and the sequence embedded all the same."""
-        _check_probe(sequence, (GaitSequence,))
-        check_input(self._encoder, sequence)
-        return self._encoder(sequence), self._assess(sequence)
-
-    def back_up(self) -> Backup:
-        """See `Matcher.back_up`."""
-        if self._backups is None:
-            raise ConfigError("no folder for backups was named", "one", "set backup_dir in server.toml")
-        self._store.introduce()
-        made = back_up(self._store, self._backups)
-        self._store.append(Note(AuditAction.BACK_UP, count=made.subjects))
-        return made
-
-    def rotate_keys(self) -> int:
-        """See `Matcher.rotate_keys`."""
-        return self._store.rotate_keys()
-
-    def review(self, gallery: str, audit_id: str, verdict: Verdict) -> int:
-        """See `Matcher.review`."""
-        row = self._find(gallery).row
-        if not isinstance(audit_id, str) or not _AUDIT_ID.fullmatch(audit_id):
-            raise InputError(f"audit_id is {audit_id!r:.60}", "16 of 0-9 a-f", "pass Decision.audit_id")
-        return self._store.review(row, audit_id, check_choice(Verdict, verdict))
-
-    def list_audit(
-        self, after: int = 0, *, count: int = 1000, gallery: str = "", subject: str = ""
-    ) -> list[AuditEntry]:
-        """See `Matcher.list_audit`."""
-        for name, value, least in (("after", after, 0), ("count", count, 1)):
-            if type(value) is not int or not least <= value < 2**63:
-                raise InputError(f"{name} is {value!r:.60}", f"an int from {least} to 2^63 - 1", "correct it")
-        if gallery:  # may have been deleted: its entries are still there
-            check_name(gallery, "gallery")
-        pseudonym = b""
-        if subject:
-            pseudonym = self._find(gallery).require(check_name(subject, "subject"))
-        return self._store.audit_entries(after, min(count, MAX_AUDIT), gallery, pseudonym)
-
-    def verify_audit(self) -> AuditHead:
-        """See `Matcher.verify_audit`."""
-        sign = _signer(self._store.directory)
-        number, digest = self._store.verify_audit()
-        return sign(AuditHead(number, digest, time.time()), self._store.directory)
-
-    def renew_templates(self, gallery: str) -> int:
-        """See `Matcher.renew_templates`."""
-        return self._find(gallery).renew_templates()
-
-    def info(self) -> ServerInfo:
-        """See `Matcher.info`."""
-        encoder = self._encoder
-        return ServerInfo(
-            __version__,
-            encoder.name,
-            encoder.contract,
-            encoder.dimension,
-            encoder.modalities,
-            encoder.min_frames,
-        )
-
-    def close(self) -> None:
-        """See `Matcher.close`; waits for a commit under way."""
-        self._store.close()
-        self._indexes.close()
-
-    def _find(self, gallery: str) -> Gallery:
-        self._store.check_open()
-        check_name(gallery, "gallery")
-        held = self._galleries.get(gallery)
-        if held is None:
-            raise gallery_not_found(gallery)
-        held.expire(time.time())
-        return held
-
-    def _recorded(self, action: AuditAction, gallery: str, subject: bytes, decision: Decision) -> Decision:
-        """The decision with its reference in the audit trail."""
-        reference = secrets.token_hex(8)
-        self._store.record(
-            Note(
-                action,
-                gallery,
-                subject,
-                decision.outcome.value,
-                decision.revision,
-                len(decision.candidates),
-                described(decision.operating_point),
-                reference,
-            )
-        )
-        return replace(decision, audit_id=reference)
-
-    def _forget(self, row: GalleryRow) -> None:
-        del self._galleries[row.name]
-
-    def _prepare(self, held: Gallery, probe: Probe) -> tuple[Embedding | None, Quality | None]:
-        """Embedding and quality of a probe; no embedding when its quality is too poor."""
-        _check_probe(probe, (GaitSequence, Embedding))
-        if isinstance(probe, Embedding):
-            _check_contract(held.row, probe.contract, "the embedding")
-            if len(probe.vector) != held.row.dimension:
-                raise InputError(
-                    f"embedding has {len(probe.vector)} numbers",
-                    f"its contract has {held.row.dimension}",
-                    "embed it again",
-                )
-            return probe, None
-        _check_contract(held.row, self._encoder.contract, f"encoder {self._encoder.name}")
-        quality = self._quality(probe)
-        return (self._encoder(probe) if quality.usable else None), quality
-
-    def _quality(self, sequence: GaitSequence) -> Quality:
-        quality = self._assess(sequence)
-        try:
-            check_input(self._encoder, sequence)
-        except SequenceTooShort:
-            reasons = dict.fromkeys((Reason.TOO_SHORT, *quality.reasons))
-            return replace(quality, reasons=tuple(reasons))
-        return quality
-
-    def _select(
-        self, held: Gallery, samples: Sequence[Probe]
-    ) -> tuple[list[tuple[int, Sample]], tuple[tuple[int, tuple[Reason, ...]], ...]]:
-        """The samples good enough to enrol by index, and index and reasons of the others."""
-        if isinstance(samples, GaitSequence | Embedding) or not len(samples):
-            raise InputError("no list of samples", "one sample or more", "pass a list of sequences")
-        accepted: list[tuple[int, Sample]] = []
-        refused: list[tuple[int, tuple[Reason, ...]]] = []
-        for number, probe in enumerate(samples):
-            embedding, quality = self._prepare(held, probe)
-            if embedding is not None:
-                origin = probe.origin if isinstance(probe, GaitSequence) else Origin()
-                accepted.append((number, Sample(embedding.vector, quality, origin)))
-            elif quality is not None:
-                refused.append((number, quality.reasons))
-        if not accepted:
-            reasons = tuple(dict.fromkeys(reason.value for _, why in refused for reason in why))
-            raise EnrolmentRejected(
-                f"all {len(refused)} samples were refused ({', '.join(reasons)})",
-                "at least one good sample",
-                "record a longer, unobstructed walk",
-                reasons,
-            )
-        return accepted, tuple(refused)
-
-
-def find_keys(file: Path | None = None) -> KeyRing | None:
-    """The keys that seal templates: of a file, else of the environment (GAITID_KEYS), else none.
-
-    Raises:
-        ConfigError: They cannot be read.
-        MissingDependency: The package cryptography is not installed.
-    """
-    if file is None and "GAITID_KEYS" not in os.environ:
-        return None
-    try:
-        from gaitid.gallery.store.keys import ring_from_environment, ring_from_file
-    except ModuleNotFoundError as error:
-        raise registry.missing(error, "sealing of templates") from error
-    return ring_from_environment() if file is None else ring_from_file(file)
-
-
-def _card_law(encoder: Encoder) -> ScoreLaw | None:
-    found = impostors_of(encoder)
-    return None if found is None else of_card(found.fmr, found.scores, found.pairs)
-
-
-def _signer(directory: Path) -> Signer:
-    """What signs; its key was found in the directory, or made."""
-    try:
-        from gaitid.gallery.care.identity import FILE, load, sign
-    except ModuleNotFoundError as error:
-        raise registry.missing(error, "signing of receipts") from error
-    load(directory / FILE)
-    return sign
-
-
-def _inspect(
-    held: Gallery, subject: str, samples: Sequence[tuple[int, Sample]], check: EnrolmentCheck
-) -> tuple[EnrolmentWarning, ...]:
-    if check_choice(EnrolmentCheck, check) is EnrolmentCheck.OFF:
-        return ()
-    found = held.suspicions(subject, samples)
-    if found and check_choice(EnrolmentCheck, check) is EnrolmentCheck.REFUSE:
-        first = found[0]
-        what = {
-            Suspicion.DUPLICATE: f"like subject {first.subject!r}",
-            Suspicion.INCONSISTENT: "unlike the subject's others",
-        }
-        raise EnrolmentSuspect(
-            f"sample {first.sample} is {what[first.suspicion]} (score {first.score:.3f})",
-            f"samples of {subject!r} alone",
-            "look at the walks; enrol with check WARN if they are right",
-        )
-    return found
-
-
-def _check_probe(probe: object, kinds: tuple[type, ...]) -> None:
-    if not isinstance(probe, kinds):
-        wanted = " or ".join(kind.__name__ for kind in kinds)
-        raise InputError(f"probe is a {type(probe).__name__}", f"a {wanted}", "convert it")
-
-
-def _check_contract(row: GalleryRow, contract: str, maker: str) -> None:
-    if contract != row.contract:
-        raise ContractMismatch(
-            f"{maker} has contract {contract}",
-            f"gallery {row.name!r} holds embeddings of encoder {row.encoder}, contract {row.contract}",
-            "use that encoder, or enrol into a new gallery",
-        )

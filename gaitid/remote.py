@@ -32,6 +32,7 @@ from gaitid.errors import (
     ServerUnreachable,
     Unauthenticated,
 )
+from gaitid.matcher import FPIR, MAX_CANDIDATES
 from gaitid.records import (
     AuditEntry,
     AuditHead,
@@ -169,7 +170,7 @@ class RemoteMatcher:
         )
         return wire.unpack_gallery(self._call(self._galleries.SetOperatingPoint, request).gallery)
 
-    def normalise(self, gallery: str, cohort: Sequence[Probe], *, fpir: float = 0.01) -> Normalisation:
+    def normalise(self, gallery: str, cohort: Sequence[Probe], *, fpir: float = FPIR) -> Normalisation:
         """Correct scores by a cohort of strangers, if that does no harm."""
         request = _request(
             gallery_v1.NormaliseGalleryRequest,
@@ -241,7 +242,7 @@ class RemoteMatcher:
         gallery: str,
         probe: Probe,
         *,
-        max_candidates: int = 5,
+        max_candidates: int = MAX_CANDIDATES,
         operating_point: OperatingPoint | None = None,
     ) -> Decision:
         """Search the gallery for the probe (1:N, open set)."""

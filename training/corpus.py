@@ -46,7 +46,9 @@ class Corpus:
     def __init__(self, folder: Path | str, identities: int = 0) -> None:
         self.folders = sorted(p.parent for p in Path(folder).glob("*/index.json") if ".part" not in str(p))
         if not self.folders:
-            raise DatasetError(f"no shards in {folder}", "one or more", "python -m training.shards FOLDER")
+            raise DatasetError(
+                f"no shards in {folder}", "one or more", "python -m gaitid.training.shards FOLDER"
+            )
         self.labels: list[Label] = []
         self._places: list[Place] = []
         for number, shard in enumerate(self.folders):

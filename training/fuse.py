@@ -1,6 +1,6 @@
 """The fused encoder: heads that bring two encoders into one space, and the weights of each stream.
 
-    python -m training.fuse DATA VALIDATION TEST TARGET [--silhouette strider] [--skeleton stickman]
+    python -m gaitid.training.fuse DATA VALIDATION TEST TARGET [--silhouette strider] [--skeleton stickman]
 
 DATA must hold people whom the experts did not see in training: of people they know they are too sure.
 VALIDATION sets the threshold, TEST gives the figures of the card. Minutes on one core.
@@ -175,7 +175,7 @@ def threshold(tensors: dict[str, NDArray[np.float32]], corpus: Corpus, known: Kn
 
 def main() -> None:
     """Embed, train, measure, write."""
-    parser = argparse.ArgumentParser(prog="python -m training.fuse")
+    parser = argparse.ArgumentParser(prog="python -m gaitid.training.fuse")
     for name in ("data", "validation", "test", "target"):
         parser.add_argument(name, type=Path)
     parser.add_argument("--silhouette", default="strider")
@@ -206,7 +206,7 @@ def main() -> None:
         training_data=options.training_data,
         date=datetime.datetime.now(datetime.timezone.utc).date().isoformat(),
         commit=provenance.commit() or f"gaitid {__version__}",
-        command="python -m training.fuse DATA VALIDATION TEST TARGET",
+        command="python -m gaitid.training.fuse DATA VALIDATION TEST TARGET",
         metrics=tuple(figures(tensors, corpora[2], test)),
         impostors=weights.Impostors.of(
             scores, f"synthetic, split validation, {len(corpora[1].subjects)} people, both streams"

@@ -1,6 +1,6 @@
 """MODEL_CARD.md, written from the cards inside the weight files; never by hand.
 
-python -m training.model_card > MODEL_CARD.md
+python -m gaitid.training.model_card > MODEL_CARD.md
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ def model_card(folder: Path = FOLDER) -> str:
         "walkers say how one encoder compares with another, and nothing about accuracy on real people: "
         "measure that on your own cameras before you rely on a decision.\n",
         "# Model card\n",
-        "Written from the cards inside the weight files (`python -m training.model_card`). What the "
+        "Written from the cards inside the weight files (`python -m gaitid.training.model_card`). What the "
         "encoders are is in [docs/encoders.md](docs/encoders.md), how they are made in "
         "[docs/training.md](docs/training.md).\n",
         "**Use**: comparing walks of people who agreed to it, in front of a fixed camera. **Not for**: "

@@ -2,7 +2,7 @@
 
 `finish` ends every run, with the people it watched. What ships is measured on people it never saw:
 
-    python -m training.pack RECIPE RUN TEST TARGET --name strider --training-data "..." --command "..."
+    python -m gaitid.training.pack RECIPE RUN TEST TARGET --name strider --training-data "..." --command "..."
 
 TEST is a folder of shards by the laboratory plan, of people in neither training nor validation.
 """
@@ -246,7 +246,7 @@ def _figures(test: Corpus, found: dict[str, Embed]) -> list[weights.Figure]:
 
 def main() -> None:
     """Measure a run and write its weight file."""
-    parser = argparse.ArgumentParser(prog="python -m training.pack")
+    parser = argparse.ArgumentParser(prog="python -m gaitid.training.pack")
     for name in ("recipe", "run", "test", "target"):
         parser.add_argument(name, type=Path)
     parser.add_argument("--name", required=True)

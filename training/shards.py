@@ -5,7 +5,7 @@ A shard is a folder with ``silhouettes.npy`` (F, 352) uint8 bits, ``skeletons.np
 ``index.json``: where each walk begins and whose it is. Segmentation noise costs five times what a
 training step may wait for, so a few noisy versions of every walk are drawn once and kept.
 
-    python -m training.shards FOLDER --split train --identities 1200
+    python -m gaitid.training.shards FOLDER --split train --identities 1200
 """
 
 from __future__ import annotations
@@ -165,7 +165,9 @@ def fill(
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m training.shards", description="Make synthetic shards.")
+    parser = argparse.ArgumentParser(
+        prog="python -m gaitid.training.shards", description="Make synthetic shards."
+    )
     parser.add_argument("folder", type=Path)
     parser.add_argument("--split", choices=("train", "validation", "test"), default="train")
     parser.add_argument("--seed", type=int, default=1)

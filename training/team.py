@@ -1,6 +1,6 @@
 """The processes of one training run: one, or several under ``torchrun``, each with its device.
 
-    torchrun --nproc-per-node 4 -m training.train RECIPE RUN --device cuda
+    torchrun --nproc-per-node 4 -m gaitid.training.train RECIPE RUN --device cuda
 
 Every process makes the same batch and takes its share of it through the network; embeddings are gathered,
 so the losses see the whole batch, and gradients are averaged. Batch normalisation uses each process's own

@@ -1,6 +1,6 @@
 """The training loop, from a recipe to weights; stop it any time, the same command goes on.
 
-    python -m training.train training/recipes/strider.toml RUN
+    python -m gaitid.training.train training/recipes/strider.toml RUN
 
 RUN holds ``checkpoint.pt`` (all that the next step needs), ``metrics.csv`` and ``train.log``, and at the end
 ``RUN.safetensors``, an encoder that can be evaluated and served. Batches, augmentation and weights depend on
@@ -642,7 +642,7 @@ def run_recipe(
 
 def main() -> None:
     """Train as the recipe says."""
-    parser = argparse.ArgumentParser(prog="python -m training.train")
+    parser = argparse.ArgumentParser(prog="python -m gaitid.training.train")
     parser.add_argument("recipe", type=Path)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--workers", type=int, default=1, help="processes that make batches")

@@ -11,7 +11,7 @@ import numpy as np
 
 from gaitid.encoders.base import load_encoder
 from gaitid.errors import InputError
-from gaitid.matcher import LocalMatcher, find_keys
+from gaitid.local import LocalMatcher, find_keys
 from gaitid.records import Embedding
 
 

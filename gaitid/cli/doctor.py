@@ -127,7 +127,7 @@ def _data_failures(data: Path, key_file: Path | None, mark: Path | None, *, repa
     """Examine a data directory, one line a check; gives how many failed."""
     try:
         from gaitid.gallery.care.doctor import examining, repair
-        from gaitid.matcher import find_keys
+        from gaitid.local import find_keys
 
         for done in repair(data) if repairs else ():
             print(f"  repaired {data}: {done}")

@@ -10,7 +10,7 @@ from gaitid import registry, settings
 from gaitid.gallery.care.migration import migrate
 from gaitid.gallery.index.engine import CONSISTENCIES, SEARCHES
 from gaitid.gallery.store.database import Store
-from gaitid.matcher import find_keys
+from gaitid.local import find_keys
 from gaitid.server.app import ServerSettings
 
 _FLAGS = ("address", "search", "consistency", "timeout_s", "unsealed")

@@ -7,7 +7,7 @@ from datetime import datetime, timezone
 
 from gaitid.cli import inputs
 from gaitid.errors import GalleryNotFound, InputError, SubjectNotFound
-from gaitid.matcher import Matcher
+from gaitid.matcher import FPIR, MAX_CANDIDATES, Matcher
 from gaitid.records import (
     CalibrationSource,
     Decision,
@@ -48,10 +48,15 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     if verb in ("identify", "verify", "rule"):
         _add_rule_flags(parser, required=verb == "rule")
     if verb == "normalise":
-        parser.add_argument("--fpir", type=float, default=0.01, help="of the check (default: 0.01)")
+        parser.add_argument("--fpir", type=float, default=FPIR, help=f"of the check (default: {FPIR})")
         parser.add_argument("--off", action="store_true", help="erase the cohort; scores are plain again")
     if verb == "identify":
-        parser.add_argument("--candidates", type=int, default=5, help="subjects to print (default: 5)")
+        parser.add_argument(
+            "--candidates",
+            type=int,
+            default=MAX_CANDIDATES,
+            help=f"subjects to print (default: {MAX_CANDIDATES})",
+        )
 
 
 def _add_enrolment_flags(parser: argparse.ArgumentParser) -> None:

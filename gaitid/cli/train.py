@@ -5,9 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 import tempfile
-from importlib import import_module
 from pathlib import Path
-from typing import Any
 
 from gaitid.cli.prepare import Bar
 from gaitid.errors import InputError
@@ -44,17 +42,18 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _train(options: argparse.Namespace) -> int:
+    from gaitid.training.train import run_recipe
+
     how = {name: getattr(options, name) for name in ("workers", "threads", "device")}
-    if target := _trainer("train").run_recipe(options.recipe, options.folder, **how):
+    if target := run_recipe(options.recipe, options.folder, **how):
         print(target)
     return 0
 
 
 def _finetune(options: argparse.Namespace) -> int:
     from gaitid.datasets.base import open_dataset
-
-    tuner = _trainer("finetune")
     from gaitid.encoders.learned import one_network
+    from gaitid.training import finetune as tuner
 
     if options.out.suffix != ".safetensors":
         raise InputError(f"--out is {options.out}", "NAME.safetensors", "name the file so")
@@ -80,13 +79,3 @@ def _finetune(options: argparse.Namespace) -> int:
     tuner.save(encoder, outcome, options.out, options.root.name)
     print(f"{options.out}: use it with --encoder {options.out}; galleries of other encoders do not fit it")
     return 0
-
-
-def _trainer(module: str) -> Any:
-    """A module of the trainer: inside the package when installed, beside it in a checkout."""
-    try:
-        return import_module(f"gaitid.training.{module}")
-    except ModuleNotFoundError as error:
-        if error.name not in ("gaitid.training", f"gaitid.training.{module}"):
-            raise
-    return import_module(f"training.{module}")

@@ -22,7 +22,8 @@ from gaitid import wire
 from gaitid.encoders.base import load_encoder
 from gaitid.errors import ConfigError, GaitIdError
 from gaitid.gallery.index.engine import EngineSettings
-from gaitid.matcher import LocalMatcher, Matcher, find_keys
+from gaitid.local import LocalMatcher, find_keys
+from gaitid.matcher import Matcher
 from gaitid.quality import QualityPolicy, assess
 from gaitid.server.calls import Calls
 from gaitid.server.service import SERVICES, Service

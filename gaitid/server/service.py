@@ -13,7 +13,7 @@ from google.protobuf.message import Message
 
 from gaitid import wire
 from gaitid.errors import MessageError
-from gaitid.matcher import Matcher
+from gaitid.matcher import FPIR, MAX_CANDIDATES, Matcher
 from gaitid.records import OperatingPoint
 from gaitid.server.replay import Replay
 from gaitid.v1 import admin_service_pb2 as admin
@@ -25,8 +25,6 @@ SERVICES = (match, gallery, subject, admin)
 """Generated modules whose services are served."""
 MAX_PAGE = 1000
 """Subjects or entries of a page at most."""
-DEFAULT_CANDIDATES = 5
-DEFAULT_FPIR = 0.01
 
 
 class Service:
@@ -65,7 +63,7 @@ class Service:
         decision = self._matcher.identify(
             request.gallery,
             wire.unpack_probe(request.probe),
-            max_candidates=request.max_candidates if chosen else DEFAULT_CANDIDATES,
+            max_candidates=request.max_candidates if chosen else MAX_CANDIDATES,
             operating_point=_operating_point(request),
         )
         return match.IdentifyResponse(decision=wire.pack_decision(decision))
@@ -120,7 +118,7 @@ class Service:
 
         def work() -> Message:
             cohort = wire.unpack_samples(request.cohort)
-            fpir = request.fpir if request.HasField("fpir") else DEFAULT_FPIR
+            fpir = request.fpir if request.HasField("fpir") else FPIR
             info = self._matcher.normalise(request.gallery, cohort, fpir=fpir)
             return gallery.NormaliseGalleryResponse(normalisation=wire.pack_normalisation(info))
 

@@ -13,7 +13,8 @@ from gaitid import errors
 from gaitid.caller import calling
 from gaitid.encoders.gei import GEI
 from gaitid.gallery.store.keys import append_key
-from gaitid.matcher import LocalMatcher, Matcher
+from gaitid.local import LocalMatcher
+from gaitid.matcher import Matcher
 from gaitid.records import (
     AuditEntry,
     Embedding,

@@ -34,9 +34,10 @@ from gaitid.errors import NotCalibrated
 from gaitid.evaluation.provenance import provenance
 from gaitid.gallery.care import backup
 from gaitid.gallery.care.doctor import examining, repair
-from gaitid.gallery.store.database import DATABASE, failpoints
+from gaitid.gallery.store import failpoints
+from gaitid.gallery.store.database import DATABASE
 from gaitid.gallery.store.keys import KeyRing, append_key, ring_from_file
-from gaitid.matcher import LocalMatcher
+from gaitid.local import LocalMatcher
 from gaitid.records import Embedding, EnrolmentCheck, Fusion, OperatingPoint, Terms
 
 D, OPERATIONS, LINEAGE = 32, 40, 10

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from gaitid.gallery.store.database import failpoints
+from gaitid.gallery.store import failpoints
 from tests.crash import driver
 
 ROOT = Path(__file__).resolve().parents[2]

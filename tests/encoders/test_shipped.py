@@ -43,7 +43,7 @@ def test_it_loads_by_its_registered_name_and_gives_the_golden_vector(file: Path)
 
 
 def test_the_model_card_is_fresh():
-    from training.model_card import model_card
+    from gaitid.training.model_card import model_card
 
     text = (ROOT / "MODEL_CARD.md").read_text(encoding="utf-8")
     assert text == model_card()

@@ -19,9 +19,10 @@ import pytest
 
 from gaitid.caller import calling
 from gaitid.errors import AuditBroken, DecisionNotFound, InputError, StoreError, SubjectExists
+from gaitid.gallery.store import commits
+from gaitid.gallery.store import database as store_module
 from gaitid.gallery.store.audit import START, Head, Note, check_chain, link
-from gaitid.gallery.store.database import DATABASE, Sample, Store, commits
-from gaitid.gallery.store.database import database as store_module
+from gaitid.gallery.store.database import DATABASE, Sample, Store
 from gaitid.records import AuditAction, AuditEntry, OperatingPoint, Origin, Terms, Verdict
 
 ROOT = Path(__file__).resolve().parents[2]

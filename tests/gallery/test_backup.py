@@ -14,7 +14,8 @@ from gaitid.errors import ConfigError, StoreCorrupt, StoreError, StoreLocked, St
 from gaitid.gallery.care.backup import MANIFEST, UNFINISHED, back_up, publish, restore, verify
 from gaitid.gallery.care.doctor import examining, repair
 from gaitid.gallery.care.identity import FILE, sign
-from gaitid.gallery.store.database import DATABASE, LOCK, Store, failpoints
+from gaitid.gallery.store import failpoints
+from gaitid.gallery.store.database import DATABASE, LOCK, Store
 from gaitid.gallery.store.keys import KeyRing
 from gaitid.gallery.store.schema import SCHEMA
 from gaitid.records import ErasureReceipt, OperatingPoint

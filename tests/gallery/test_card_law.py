@@ -13,7 +13,7 @@ from gaitid.gallery.gallery import Gallery
 from gaitid.gallery.index.exact import ExactIndex
 from gaitid.gallery.scoring.calibration import of_card
 from gaitid.gallery.store.database import Store
-from gaitid.matcher import LocalMatcher
+from gaitid.local import LocalMatcher
 from gaitid.records import CalibrationSource, Embedding, EnrolmentCheck, OperatingPoint, Outcome
 from tests.strangers import DIMENSION, people
 

@@ -15,7 +15,7 @@ from gaitid.gallery.index.exact import ExactIndex
 from gaitid.gallery.index.placement import RECORD, recall
 from gaitid.gallery.store.database import Store
 from gaitid.gallery.store.keys import KeyRing
-from gaitid.matcher import LocalMatcher
+from gaitid.local import LocalMatcher
 from gaitid.records import Embedding, Fusion, Quality
 from tests.gallery.dict_engine import FAULTS, TABLES, DictTable
 from tests.strangers import DIMENSION, people
@@ -365,7 +365,7 @@ def test_nobody_is_taken_for_who_had_the_id_before_the_loss(tmp_path, restored, 
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("gaitid.matcher.Gallery", killed)
+        patch.setattr("gaitid.local.Gallery", killed)
         with pytest.raises(KeyboardInterrupt):
             restored()
     made = restored()

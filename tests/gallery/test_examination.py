@@ -11,7 +11,8 @@ from gaitid.errors import GaitIdError, KeyMissing, StoreCorrupt, StoreError, Sto
 from gaitid.gallery.care.doctor import examining, repair
 from gaitid.gallery.care.identity import FILE, sign
 from gaitid.gallery.scoring.calibration import learn
-from gaitid.gallery.store.database import DATABASE, Sample, checksums
+from gaitid.gallery.store import checksums
+from gaitid.gallery.store.database import DATABASE, Sample
 from gaitid.records import Fusion, OperatingPoint, Origin, Terms
 from tests.gallery.test_backup import RECEIPT, ring
 from tests.gallery.test_damage import DIMENSION, ignore, opened, sample

@@ -16,8 +16,9 @@ from gaitid.errors import ConfigError, InputError, KeyMissing, StoreCorrupt
 from gaitid.gallery.care.doctor import examining
 from gaitid.gallery.gallery import Gallery
 from gaitid.gallery.index.exact import ExactIndex
-from gaitid.gallery.store.database import DATABASE, Sample, Store, checksums, failpoints
-from gaitid.gallery.store.database import keys as keys_module
+from gaitid.gallery.store import checksums, failpoints
+from gaitid.gallery.store import keys as keys_module
+from gaitid.gallery.store.database import DATABASE, Sample, Store
 from gaitid.gallery.store.keys import (
     DataKey,
     KeyRing,

@@ -12,7 +12,7 @@ from gaitid.gallery.index.exact import SHORTLIST_TOLERANCE, ExactIndex
 from gaitid.gallery.scoring.normalisation import FEWEST, Normaliser, gain
 from gaitid.gallery.store.database import Store
 from gaitid.gallery.store.rows import Sample
-from gaitid.matcher import LocalMatcher
+from gaitid.local import LocalMatcher
 from gaitid.records import CalibrationSource, Embedding, Fusion, OperatingPoint, Origin, Outcome
 from tests.gallery.test_gallery import compressing, settle
 from tests.gallery.test_keys import NEW, OLD, everything, ring

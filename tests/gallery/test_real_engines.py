@@ -18,7 +18,7 @@ from gaitid.gallery.index.engine import EngineIndex, connect
 from gaitid.gallery.index.exact import ExactIndex
 from gaitid.gallery.index.placement import RECORD
 from gaitid.gallery.store.database import Store
-from gaitid.matcher import LocalMatcher
+from gaitid.local import LocalMatcher
 from gaitid.records import Embedding, Fusion, OperatingPoint, Quality
 from tests import engines
 from tests.strangers import DIMENSION, people

@@ -12,8 +12,9 @@ from gaitid import registry
 from gaitid.errors import GalleryNotFound, KeyMissing, StoreCorrupt, StoreError
 from gaitid.gallery.gallery import Gallery
 from gaitid.gallery.index.exact import ExactIndex
-from gaitid.gallery.store.database import Store, failpoints
-from gaitid.gallery.store.database import renewal as projections
+from gaitid.gallery.store import failpoints
+from gaitid.gallery.store import renewal as projections
+from gaitid.gallery.store.database import Store
 from gaitid.records import Fusion, OperatingPoint
 from tests.gallery.test_gallery import compressing, settle
 from tests.gallery.test_keys import NEW, OLD, D, everything, fill, ignore, key_names, ring, sample

@@ -24,7 +24,7 @@ from hypothesis.stateful import (
 from gaitid import registry
 from gaitid.errors import GaitIdError, SubjectExists, SubjectHeld, SubjectNotFound
 from gaitid.gallery.store.keys import KeyRing
-from gaitid.matcher import LocalMatcher
+from gaitid.local import LocalMatcher
 from gaitid.records import Embedding, EnrolmentCheck, Fusion, OperatingPoint, Outcome, Terms
 
 D = 12
@@ -73,7 +73,7 @@ class Galleries(RuleBasedStateMachine):
         self.folder = Path(tempfile.mkdtemp(prefix="gaitid-state-"))
         self.index, self.fusion, self.keys = index, fusion, {"first": bytes(32)} if seals else None
         self.now, self.revision, self.rule = 1_900_000_000.0, 0, OperatingPoint(Ready.threshold)
-        self.clock = patch("gaitid.matcher.time.time", lambda: self.now)
+        self.clock = patch("gaitid.local.time.time", lambda: self.now)
         self.clock.start()
         self.people: dict[str, Person] = {}
         self.open()

@@ -7,7 +7,7 @@ import pytest
 
 from gaitid import registry
 from gaitid.errors import ContractMismatch, GalleryNotFound, InputError, SubjectExists
-from gaitid.matcher import LocalMatcher
+from gaitid.local import LocalMatcher
 from gaitid.records import Embedding, Fusion
 from tests.matcher.test_terms import Ready, embedding
 from tests.strangers import people

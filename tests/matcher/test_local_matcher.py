@@ -32,7 +32,8 @@ from gaitid.errors import (
     SubjectNotFound,
     UnknownName,
 )
-from gaitid.matcher import LocalMatcher, Matcher
+from gaitid.local import LocalMatcher
+from gaitid.matcher import Matcher
 from gaitid.records import (
     Embedding,
     GaitSequence,

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from gaitid.errors import EnrolmentSuspect, NotCalibrated
-from gaitid.matcher import LocalMatcher
+from gaitid.local import LocalMatcher
 from gaitid.records import (
     CalibrationSource,
     Embedding,

@@ -13,9 +13,10 @@ import pytest
 from gaitid.caller import calling
 from gaitid.errors import DecisionNotFound, InputError, SubjectHeld, SubjectNotFound
 from gaitid.gallery.care import identity
-from gaitid.gallery.store.database import DATABASE, failpoints
+from gaitid.gallery.store import failpoints
+from gaitid.gallery.store.database import DATABASE
 from gaitid.gallery.store.keys import KeyRing
-from gaitid.matcher import LocalMatcher
+from gaitid.local import LocalMatcher
 from gaitid.records import AuditAction, OperatingPoint, Outcome, Terms, Verdict
 from tests.strangers import Ready, embedding
 
@@ -59,7 +60,7 @@ def test_every_act_is_on_record(matcher, monkeypatch):
         matcher.renew_templates("g")
         matcher.rotate_keys()
         matcher.back_up()
-    monkeypatch.setattr("gaitid.matcher.time.time", lambda: now + 101)
+    monkeypatch.setattr("gaitid.local.time.time", lambda: now + 101)
     with calling("tests", actor="ann"):
         matcher.describe("g")
         matcher.delete_gallery("g")

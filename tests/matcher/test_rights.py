@@ -13,7 +13,7 @@ from gaitid.caller import calling
 from gaitid.errors import StoreCorrupt, StoreError, SubjectNotFound
 from gaitid.gallery.care.identity import FILE, check
 from gaitid.gallery.store.keys import KeyRing
-from gaitid.matcher import LocalMatcher
+from gaitid.local import LocalMatcher
 from gaitid.records import Embedding, GaitSequence, Origin, Quality, Reason, Terms, Verdict
 from tests.strangers import DIMENSION, people
 

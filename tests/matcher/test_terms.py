@@ -11,7 +11,7 @@ import pytest
 from gaitid.errors import InputError, SubjectHeld, SubjectNotFound
 from gaitid.gallery.gallery import Gallery
 from gaitid.gallery.store.rows import Change
-from gaitid.matcher import LocalMatcher
+from gaitid.local import LocalMatcher
 from gaitid.records import Fusion, Outcome, Terms
 from gaitid.server import app
 from tests.strangers import Ready, embedding
@@ -23,7 +23,7 @@ CONSENT = Terms("consent", "door of house 4", "form 2026-17", 2_000_000_000.0)
 def clock(monkeypatch):
     """The matcher's wall clock, to be set."""
     times = [1_900_000_000.0]
-    monkeypatch.setattr("gaitid.matcher.time.time", lambda: times[0])
+    monkeypatch.setattr("gaitid.local.time.time", lambda: times[0])
     return times
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from gaitid.encoders.gei import GEI
-from gaitid.matcher import LocalMatcher
+from gaitid.local import LocalMatcher
 from gaitid.records import Embedding, GaitSequence, Quality, Reason
 from gaitid.remote import RemoteMatcher
 from gaitid.server.app import ServerSettings, running

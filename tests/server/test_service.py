@@ -14,7 +14,7 @@ from gaitid import wire
 from gaitid.encoders.gei import GEI
 from gaitid.gallery.care.backup import verify
 from gaitid.gallery.care.identity import check as check_receipt
-from gaitid.matcher import LocalMatcher
+from gaitid.local import LocalMatcher
 from gaitid.server.service import SERVICES, Service
 from gaitid.v1 import admin_service_pb2 as admin
 from gaitid.v1 import decision_pb2 as decision

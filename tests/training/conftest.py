@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from gaitid.synthetic import Cohort, Item
-from training.shards import synthetic_entries, write_shard
+from gaitid.training.shards import synthetic_entries, write_shard
 
 FRAMES = 24
 

@@ -11,9 +11,9 @@ from gaitid.errors import DatasetError
 from gaitid.synthetic import Cohort, Item
 from gaitid.synthetic.camera import Camera
 from gaitid.synthetic.frames import align_all
-from training import augment
-from training.corpus import Corpus, Sampler
-from training.shards import synthetic_entries, write_shard
+from gaitid.training import augment
+from gaitid.training.corpus import Corpus, Sampler
+from gaitid.training.shards import synthetic_entries, write_shard
 
 
 def test_an_empty_folder_and_an_empty_shard_are_refused(tmp_path):

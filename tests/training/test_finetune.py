@@ -12,7 +12,7 @@ from gaitid.encoders.base import load_encoder  # noqa: E402
 from gaitid.errors import InputError, UnknownName, WeightsError  # noqa: E402
 from gaitid.modalities import npz  # noqa: E402
 from gaitid.synthetic import Cohort  # noqa: E402
-from training.finetune import Plan, _divide, finetune, save  # noqa: E402
+from gaitid.training.finetune import Plan, _divide, finetune, save  # noqa: E402
 
 QUICK = Plan(steps=3, company=3, strangers=3)
 

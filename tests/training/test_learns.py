@@ -11,12 +11,12 @@ torch = pytest.importorskip("torch", reason="torch is not installed: pip install
 
 from gaitid import settings  # noqa: E402
 from gaitid.synthetic import VIEWS, Cohort, plan_varied  # noqa: E402
-from training import train as trainer  # noqa: E402
-from training.corpus import Corpus  # noqa: E402
-from training.heldout import embedder, measure  # noqa: E402
-from training.pack import gei_embedder  # noqa: E402
-from training.recipe import Data, Recipe  # noqa: E402
-from training.shards import laboratory, synthetic_entries, write_shard  # noqa: E402
+from gaitid.training import train as trainer  # noqa: E402
+from gaitid.training.corpus import Corpus  # noqa: E402
+from gaitid.training.heldout import embedder, measure  # noqa: E402
+from gaitid.training.pack import gei_embedder  # noqa: E402
+from gaitid.training.recipe import Data, Recipe  # noqa: E402
+from gaitid.training.shards import laboratory, synthetic_entries, write_shard  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[2]
 PEOPLE, WATCHED, STEPS = 300, 30, 300

@@ -9,7 +9,7 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="torch is not installed: pip install 'gaitid[torch]'")
 
-from training import losses  # noqa: E402
+from gaitid.training import losses  # noqa: E402
 
 
 def _unit(rows) -> torch.Tensor:

@@ -14,11 +14,11 @@ from gaitid.encoders import networks, weights  # noqa: E402
 from gaitid.encoders.learned import LearnedEncoder  # noqa: E402
 from gaitid.errors import ConfigError  # noqa: E402
 from gaitid.records import SILHOUETTE, SKELETON, GaitSequence  # noqa: E402
+from gaitid.training import pack  # noqa: E402
+from gaitid.training.corpus import Corpus  # noqa: E402
+from gaitid.training.recipe import Batch, Data, Network, Recipe, Schedule  # noqa: E402
+from gaitid.training.train import train  # noqa: E402
 from tests.small import STRIDER  # noqa: E402
-from training import pack  # noqa: E402
-from training.corpus import Corpus  # noqa: E402
-from training.recipe import Batch, Data, Network, Recipe, Schedule  # noqa: E402
-from training.train import train  # noqa: E402
 
 STICKMAN = {"width": 8, "dilations": [1], "hidden": 16, "projection": 8}
 

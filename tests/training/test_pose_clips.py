@@ -10,8 +10,8 @@ import pytest
 from gaitid.encoders.bodies import FEATURES_3D
 from gaitid.encoders.poses import FEATURES
 from gaitid.synthetic.depth import Sensor
-from training.corpus import Corpus
-from training.poses import PoseAugmentation, clip, clip_in_space, film, mirror
+from gaitid.training.corpus import Corpus
+from gaitid.training.poses import PoseAugmentation, clip, clip_in_space, film, mirror
 
 CALM = PoseAugmentation(
     spread_deg=(0.0,), noise=(0.0,), speed=1.0, drop=0.0, hide=0.0, blink=0.0, stretch=0.0

@@ -25,12 +25,12 @@ from gaitid.errors import ConfigError, DatasetError  # noqa: E402
 from gaitid.records import GaitSequence  # noqa: E402
 from gaitid.synthetic import Cohort  # noqa: E402
 from gaitid.synthetic.layouts import Walk, write_layout  # noqa: E402
-from training import losses  # noqa: E402
-from training import train as trainer  # noqa: E402
-from training.corpus import recorded  # noqa: E402
-from training.curves import plot  # noqa: E402
-from training.pack import finish  # noqa: E402
-from training.recipe import Batch, Data, Loss, Network, Recipe, Schedule  # noqa: E402
+from gaitid.training import losses  # noqa: E402
+from gaitid.training import train as trainer  # noqa: E402
+from gaitid.training.corpus import recorded  # noqa: E402
+from gaitid.training.curves import plot  # noqa: E402
+from gaitid.training.pack import finish  # noqa: E402
+from gaitid.training.recipe import Batch, Data, Loss, Network, Recipe, Schedule  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[2]
 RECIPES = sorted((ROOT / "training" / "recipes").rglob("*.toml"))
@@ -206,7 +206,13 @@ milestones = [2]
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = str(free.getsockname()[1])
-    words = [sys.executable, "-m", "training.train", str(tmp_path / "recipe.toml"), str(tmp_path / "two")]
+    words = [
+        sys.executable,
+        "-m",
+        "gaitid.training.train",
+        str(tmp_path / "recipe.toml"),
+        str(tmp_path / "two"),
+    ]
     base = {**os.environ, "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
     team = [
         subprocess.Popen([*words, "--workers", "0"], cwd=ROOT, env={**base, "RANK": str(rank)})

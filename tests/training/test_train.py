@@ -20,12 +20,12 @@ torch = pytest.importorskip("torch", reason="torch is not installed: pip install
 from gaitid import settings  # noqa: E402
 from gaitid.encoders import architectures, networks  # noqa: E402
 from gaitid.errors import ConfigError, UnknownName  # noqa: E402
+from gaitid.training import train as trainer  # noqa: E402
+from gaitid.training.augment import Augmentation  # noqa: E402
+from gaitid.training.batches import BatchMaker, stream  # noqa: E402
+from gaitid.training.poses import PoseAugmentation  # noqa: E402
+from gaitid.training.recipe import Batch, Data, Network, Recipe, Schedule  # noqa: E402
 from tests.small import STRIDER as SMALL  # noqa: E402
-from training import train as trainer  # noqa: E402
-from training.augment import Augmentation  # noqa: E402
-from training.batches import BatchMaker, stream  # noqa: E402
-from training.poses import PoseAugmentation  # noqa: E402
-from training.recipe import Batch, Data, Network, Recipe, Schedule  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[2]
 STEPS = 12
@@ -102,7 +102,7 @@ def test_killed_and_resumed_is_the_same_to_the_bit(tmp_path: Path, recipe: Recip
     file = tmp_path / "recipe.toml"
     file.write_text(_toml(recipe))
     run = tmp_path / "killed"
-    command = [sys.executable, "-m", "training.train", str(file), str(run), "--workers", "0"]
+    command = [sys.executable, "-m", "gaitid.training.train", str(file), str(run), "--workers", "0"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     process = subprocess.Popen(command, cwd=ROOT, env=environment, stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 60

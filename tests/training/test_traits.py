@@ -12,12 +12,12 @@ torch = pytest.importorskip("torch", reason="torch is not installed: pip install
 from gaitid.errors import ConfigError, InputError  # noqa: E402
 from gaitid.synthetic import Cohort  # noqa: E402
 from gaitid.synthetic.cohort import person_of  # noqa: E402
+from gaitid.training import train as trainer  # noqa: E402
+from gaitid.training.batches import stream  # noqa: E402
+from gaitid.training.losses import TraitReader  # noqa: E402
+from gaitid.training.recipe import Batch, Data, Loss, Network, Recipe, Schedule  # noqa: E402
+from gaitid.training.traits import trait_table  # noqa: E402
 from tests.small import STRIDER as SMALL  # noqa: E402
-from training import train as trainer  # noqa: E402
-from training.batches import stream  # noqa: E402
-from training.losses import TraitReader  # noqa: E402
-from training.recipe import Batch, Data, Loss, Network, Recipe, Schedule  # noqa: E402
-from training.traits import trait_table  # noqa: E402
 
 
 @pytest.mark.parametrize("split", ["train", "validation", "test"])

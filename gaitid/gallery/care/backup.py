@@ -27,7 +27,8 @@ from typing import Any
 
 from gaitid.errors import ConfigError, StoreCorrupt, StoreError
 from gaitid.gallery.index.placement import RECORD, is_engine, recall, record
-from gaitid.gallery.store.database import DATABASE, IDENTITY, LOCK, Store, failpoints
+from gaitid.gallery.store import failpoints
+from gaitid.gallery.store.database import DATABASE, IDENTITY, LOCK, Store
 from gaitid.gallery.store.schema import FAILURES, check_health, force, take_lock, typed
 from gaitid.records import Backup
 

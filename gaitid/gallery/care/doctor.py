@@ -20,9 +20,9 @@ import numpy as np
 from gaitid.errors import GaitIdError, StoreCorrupt, StoreError
 from gaitid.gallery.care.backup import RESTORING
 from gaitid.gallery.scoring.calibration import ScoreLaw
+from gaitid.gallery.store import mark as marks
 from gaitid.gallery.store.audit import Audit, broken, check_chain
 from gaitid.gallery.store.database import DATABASE, IDENTITY, LOCK
-from gaitid.gallery.store.database import mark as marks
 from gaitid.gallery.store.rows import quality_of, terms_of
 from gaitid.gallery.store.schema import FAILURES, SCHEMA, check_health, corrupt, take_lock, typed
 from gaitid.gallery.store.sealing import Sealing

@@ -16,7 +16,8 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from gaitid.errors import InputError, StoreCorrupt, StoreError
-from gaitid.gallery.store.database import IDENTITY, failpoints
+from gaitid.gallery.store import failpoints
+from gaitid.gallery.store.database import IDENTITY
 from gaitid.gallery.store.schema import force
 from gaitid.records import AuditHead, ErasureReceipt
 

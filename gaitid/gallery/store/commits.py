@@ -18,8 +18,8 @@ from threading import Lock
 from typing import Any, Generic, TypeVar
 
 from gaitid.errors import StoreError
+from gaitid.gallery.store import failpoints
 from gaitid.gallery.store.audit import Audit
-from gaitid.gallery.store.database import failpoints
 from gaitid.gallery.store.mark import Mark, Seen
 from gaitid.gallery.store.schema import typed
 

@@ -49,10 +49,10 @@ from gaitid.gallery.scoring.calibration import ScoreLaw
 from gaitid.gallery.scoring.policy import Policy, described
 from gaitid.gallery.scoring.projection import Projection
 from gaitid.gallery.scoring.space import Space
+from gaitid.gallery.store import failpoints
 from gaitid.gallery.store.audit import MOST_WAITING, Audit, Flusher, Head, Note, broken, check_chain
 from gaitid.gallery.store.cohorts import Cohort, Cohorts
 from gaitid.gallery.store.commits import Commits
-from gaitid.gallery.store.database import failpoints
 from gaitid.gallery.store.mark import Mark, Seen
 from gaitid.gallery.store.mark import check as check_mark
 from gaitid.gallery.store.readers import Readers

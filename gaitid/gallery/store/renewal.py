@@ -15,7 +15,7 @@ import numpy as np
 
 from gaitid.errors import StoreCorrupt
 from gaitid.gallery.scoring.projection import Projection, Vectors
-from gaitid.gallery.store.database import failpoints
+from gaitid.gallery.store import failpoints
 from gaitid.gallery.store.rows import GalleryRow
 from gaitid.gallery.store.sealing import Sealing, sealed
 

@@ -9,7 +9,7 @@ import sqlite3
 from pathlib import Path
 
 from gaitid.errors import StoreCorrupt, StoreError, StoreLocked, StoreReadOnly
-from gaitid.gallery.store.database import checksums
+from gaitid.gallery.store import checksums
 
 DENIED = (errno.EACCES, errno.EPERM, errno.EROFS)
 """Error numbers of a file system that may not be written."""

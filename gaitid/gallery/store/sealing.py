@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from gaitid.errors import KeyMissing, StoreCorrupt
-from gaitid.gallery.store.database import failpoints
+from gaitid.gallery.store import failpoints
 
 if TYPE_CHECKING:  # cryptography is imported by those who use keys
     from gaitid.gallery.store.keys import DataKey, KeyRing
