@@ -47,7 +47,8 @@
         ├── Overloaded             the server asks to come back later
         └── InternalError          the server failed
 
-Every message has three parts: what was got, what was expected, what to do.
+Every message has three parts, which travel over the wire as such and read as sentences:
+``{got}; expected {expected}. {Remedy}.``
 """
 
 from __future__ import annotations
@@ -59,17 +60,17 @@ class GaitIdError(Exception):
     """Root of all errors raised by gaitid.
 
     Args:
-        got: What was found, with its numbers ("sequence has 9 frames").
-        expected: What would have been right ("encoder gei needs at least 10").
-        remedy: What the reader can do now ("record a longer walk").
+        got: What was found, with its values: "The sequence has 9 frames".
+        expected: What would have been right, read after "expected": "at least 10 for encoder gei".
+        remedy: What the reader can do now: "Record a longer walk".
     """
 
     status: str = "INTERNAL"
 
     def __init__(self, got: str, expected: str = "", remedy: str = "") -> None:
         self.got, self.expected, self.remedy = got, expected, remedy
-        text = ", ".join(part for part in (got, expected) if part)
-        super().__init__(f"{text}: {remedy}" if remedy else text)
+        fault = f"{got}; expected {expected}" if expected else got
+        super().__init__(f"{fault}. {remedy}." if remedy else f"{fault}.")
 
     @property
     def code(self) -> str:

@@ -6,10 +6,12 @@ from gaitid import errors
 @pytest.mark.parametrize("kind", errors.all_errors().values(), ids=lambda kind: kind.__name__)
 def test_every_error_survives_its_wire_form(kind):
     extra = {"reasons": ("too_short",)} if kind is errors.EnrolmentRejected else {}
-    error = kind("got 9", "expected 10", "do this", **extra)
+    error = kind("The sequence has 9 frames", "at least 10", "Record a longer walk", **extra)
     again = errors.from_code(error.code, error.got, error.expected, error.remedy, extra.get("reasons", ()))
     assert type(again) is kind
-    assert str(again) == str(error) == "got 9, expected 10: do this"
+    assert (
+        str(again) == str(error) == "The sequence has 9 frames; expected at least 10. Record a longer walk."
+    )
     assert getattr(again, "reasons", ()) == extra.get("reasons", ())
 
 
@@ -25,7 +27,12 @@ def test_the_tree_in_the_docstring_is_the_tree():
 
 @pytest.mark.parametrize(
     ("parts", "text"),
-    [(("a",), "a"), (("a", "b"), "a, b"), (("a", "b", "c"), "a, b: c"), (("a", "", "c"), "a: c")],
+    [
+        (("A",), "A."),
+        (("A", "b"), "A; expected b."),
+        (("A", "b", "C"), "A; expected b. C."),
+        (("A", "", "C"), "A. C."),
+    ],
 )
 def test_message(parts, text):
     assert str(errors.InputError(*parts)) == text
