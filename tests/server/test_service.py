@@ -256,7 +256,7 @@ BAD = {
     "bad threshold": (
         "CreateGallery",
         gallery.CreateGalleryRequest(
-            gallery="new", operating_point=wire.decision_pb2.OperatingPoint(threshold=float("nan"))
+            gallery="new", operating_point=decision.OperatingPoint(threshold=float("nan"))
         ),
         "INVALID_ARGUMENT",
         "INPUT_ERROR",

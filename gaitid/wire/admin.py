@@ -1,0 +1,111 @@
+"""Backups, the audit trail and server information <-> `admin_service.proto`."""
+
+from __future__ import annotations
+
+from gaitid.records import AuditEntry, AuditHead, Backup, ServerInfo
+from gaitid.v1 import admin_service_pb2
+from gaitid.wire.fields import pack_time, unpack_time
+
+
+def pack_backup(backup: Backup) -> admin_service_pb2.Backup:
+    """The message of a backup."""
+    return admin_service_pb2.Backup(
+        name=backup.name,
+        created_at=pack_time(backup.created_at),
+        changes=backup.changes,
+        subjects=backup.subjects,
+        templates=backup.templates,
+        size_bytes=backup.size_bytes,
+        sha256=backup.sha256,
+    )
+
+
+def unpack_backup(message: admin_service_pb2.Backup) -> Backup:
+    """The backup of a message."""
+    return Backup(
+        message.name,
+        unpack_time(message.created_at),
+        message.changes,
+        message.subjects,
+        message.templates,
+        message.size_bytes,
+        message.sha256,
+    )
+
+
+def pack_audit_entry(entry: AuditEntry) -> admin_service_pb2.AuditEntry:
+    """The message of an entry of the audit trail."""
+    return admin_service_pb2.AuditEntry(
+        number=entry.number,
+        at_s=entry.at,
+        actor=entry.actor,
+        purpose=entry.purpose,
+        action=entry.action,
+        gallery=entry.gallery,
+        subject=entry.subject,
+        outcome=entry.outcome,
+        revision=entry.revision,
+        count=entry.count,
+        detail=entry.detail,
+        reference=entry.reference,
+        hash=entry.hash,
+    )
+
+
+def unpack_audit_entry(message: admin_service_pb2.AuditEntry) -> AuditEntry:
+    """The entry of the audit trail of a message."""
+    return AuditEntry(
+        message.number,
+        message.at_s,
+        message.actor,
+        message.purpose,
+        message.action,
+        message.gallery,
+        message.subject,
+        message.outcome,
+        message.revision,
+        message.count,
+        message.detail,
+        message.reference,
+        message.hash,
+    )
+
+
+def pack_audit_head(head: AuditHead) -> admin_service_pb2.AuditHead:
+    """The message of the head of an audit trail."""
+    return admin_service_pb2.AuditHead(
+        number=head.number,
+        hash=head.hash,
+        signed_at_s=head.signed_at,
+        public_key=head.public_key,
+        signature=head.signature,
+    )
+
+
+def unpack_audit_head(message: admin_service_pb2.AuditHead) -> AuditHead:
+    """The head of an audit trail of a message."""
+    return AuditHead(message.number, message.hash, message.signed_at_s, message.public_key, message.signature)
+
+
+def pack_info(info: ServerInfo) -> admin_service_pb2.GetServerInfoResponse:
+    """The message of a matcher's description."""
+    return admin_service_pb2.GetServerInfoResponse(
+        version=info.version,
+        encoder=info.encoder,
+        contract=info.contract,
+        dimension=info.dimension,
+        modalities=info.modalities,
+        min_frames=info.min_frames,
+    )
+
+
+def unpack_info(message: admin_service_pb2.GetServerInfoResponse) -> ServerInfo:
+    """The matcher's description of a message."""
+    return ServerInfo(
+        message.version,
+        message.encoder,
+        message.contract,
+        message.dimension,
+        tuple(message.modalities),
+        message.min_frames,
+    )

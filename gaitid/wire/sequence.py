@@ -1,0 +1,177 @@
+"""Sequences, embeddings and probes <-> `sequence.proto`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gaitid.errors import InputError, MessageError, SequenceError
+from gaitid.modalities import silhouette, skeleton
+from gaitid.records import (
+    MAX_FRAMES,
+    SILHOUETTE,
+    SILHOUETTE_SIZES,
+    SKELETON,
+    SKELETON_3D,
+    Embedding,
+    GaitSequence,
+    Origin,
+    Probe,
+)
+from gaitid.v1 import sequence_pb2
+from gaitid.wire.fields import README, floats
+
+MAX_MESSAGE_BYTES = 8 * 2**20
+"""Largest message either side accepts by default: 60 silhouettes of 64x44 deflate to about 4 KB."""
+_UNPACKINGS = {
+    sequence_pb2.SILHOUETTE_PACKING_BITS: silhouette.unpack,
+    sequence_pb2.SILHOUETTE_PACKING_BITS_DEFLATED: silhouette.inflate,
+}
+_PRECISIONS: dict[int, skeleton.Precision] = {
+    sequence_pb2.FLOAT_FORMAT_FLOAT32: "float32",
+    sequence_pb2.FLOAT_FORMAT_FLOAT16: "float16",
+}
+
+
+def pack_sequence(sequence: GaitSequence) -> sequence_pb2.GaitSequence:
+    """The message of a sequence; silhouettes are deflated, skeletons keep all their digits.
+
+    Raises:
+        InputError: It is no sequence.
+        SequenceError: Its origin or counts do not fit a message.
+    """
+    if not isinstance(sequence, GaitSequence):
+        raise InputError(f"probe is a {type(sequence).__name__}", "a GaitSequence", "convert it")
+    try:
+        message = sequence_pb2.GaitSequence(
+            times_s=sequence.times,
+            dropped=sequence.dropped,
+            camera=sequence.origin.camera,
+            track=sequence.origin.track,
+        )
+    except (TypeError, ValueError) as error:
+        raise SequenceError(f"dropped cannot be sent ({error})", "32-bit counts", "correct it") from error
+    if sequence.silhouettes is not None:
+        message.silhouettes.CopyFrom(_pack_silhouettes(sequence.silhouettes))
+    if sequence.skeletons is not None:
+        message.skeletons.frames = len(sequence)
+        message.skeletons.format = sequence_pb2.FLOAT_FORMAT_FLOAT32
+        message.skeletons.data = skeleton.pack(sequence.skeletons, "float32")
+    if sequence.skeletons_3d is not None:
+        message.skeletons_3d.frames = len(sequence)
+        message.skeletons_3d.format = sequence_pb2.FLOAT_FORMAT_FLOAT32
+        message.skeletons_3d.data = skeleton.pack(sequence.skeletons_3d, "float32")
+    if sequence.boxes is not None:
+        message.boxes = sequence.boxes.astype("<f4", copy=False).tobytes()
+    return message
+
+
+def unpack_sequence(message: sequence_pb2.GaitSequence) -> GaitSequence:
+    """The sequence of a message.
+
+    Raises:
+        MessageError: A length, layout or count is wrong.
+        SequenceError: The content is none of a gait sequence.
+    """
+    streams: dict[str, NDArray[np.uint8] | NDArray[np.float32]] = {}
+    if message.HasField("silhouettes"):
+        streams[SILHOUETTE] = _unpack_silhouettes(message.silhouettes)
+    if message.HasField("skeletons"):
+        streams[SKELETON] = _unpack_skeletons(message.skeletons, 3)
+    if message.HasField("skeletons_3d"):
+        streams[SKELETON_3D] = _unpack_skeletons(message.skeletons_3d, 4)
+    times = np.array(message.times_s, np.float64)
+    boxes = floats(message.boxes, (len(times), 4), "boxes") if message.boxes else None
+    return GaitSequence(streams, times, boxes, dict(message.dropped), Origin(message.camera, message.track))
+
+
+def pack_embedding(embedding: Embedding) -> sequence_pb2.Embedding:
+    """The message of an embedding."""
+    vector = embedding.vector.astype("<f4", copy=False).tobytes()
+    return sequence_pb2.Embedding(vector=vector, contract=embedding.contract)
+
+
+def unpack_embedding(message: sequence_pb2.Embedding) -> Embedding:
+    """The embedding of a message.
+
+    Raises:
+        MessageError: The vector is no array of float32.
+        InputError: It is not of unit length, or has no contract.
+    """
+    return Embedding(floats(message.vector, (len(message.vector) // 4,), "vector"), message.contract)
+
+
+def pack_probe(probe: Probe) -> sequence_pb2.Probe:
+    """The message of a probe."""
+    if isinstance(probe, Embedding):
+        return sequence_pb2.Probe(embedding=pack_embedding(probe))
+    if isinstance(probe, GaitSequence):
+        return sequence_pb2.Probe(sequence=pack_sequence(probe))
+    raise InputError(f"probe is a {type(probe).__name__}", "a GaitSequence or Embedding", "convert it")
+
+
+def unpack_probe(message: sequence_pb2.Probe) -> Probe:
+    """The probe of a message.
+
+    Raises:
+        MessageError: It is neither a sequence nor an embedding.
+        InputError: It is malformed.
+    """
+    match message.WhichOneof("probe"):
+        case "sequence":
+            return unpack_sequence(message.sequence)
+        case "embedding":
+            return unpack_embedding(message.embedding)
+    raise MessageError("probe is empty", "a sequence or an embedding", "set one of the two")
+
+
+def unpack_samples(messages: Sequence[sequence_pb2.Probe]) -> list[Probe]:
+    """The samples of an enrolment.
+
+    Raises:
+        MessageError: Together they have more than `records.MAX_FRAMES` frames.
+        InputError: One of them is malformed.
+    """
+    frames = sum(
+        max(one.silhouettes.frames, one.skeletons.frames, one.skeletons_3d.frames)
+        for one in (message.sequence for message in messages)
+    )
+    if frames > MAX_FRAMES:
+        raise MessageError(
+            f"samples have {frames} frames together", f"at most {MAX_FRAMES} a call", "send several calls"
+        )
+    return [unpack_probe(message) for message in messages]
+
+
+def _pack_silhouettes(silhouettes: NDArray[np.uint8]) -> sequence_pb2.SilhouetteStream:
+    frames, height, width = silhouettes.shape
+    return sequence_pb2.SilhouetteStream(
+        frames=frames,
+        height=height,
+        width=width,
+        packing=sequence_pb2.SILHOUETTE_PACKING_BITS_DEFLATED,
+        data=silhouette.deflate(silhouettes),
+    )
+
+
+def _unpack_silhouettes(message: sequence_pb2.SilhouetteStream) -> NDArray[np.uint8]:
+    if (message.height, message.width) not in SILHOUETTE_SIZES:
+        sizes = " or ".join(f"{height}x{width}" for height, width in SILHOUETTE_SIZES)
+        raise SequenceError(
+            f"silhouettes are {message.height}x{message.width}", sizes, "use perception.align"
+        )
+    unpack = _UNPACKINGS.get(message.packing)
+    if unpack is None:
+        raise MessageError(f"silhouette packing is {message.packing}", "bits or deflated bits", README)
+    return unpack(message.data, message.frames, message.height, message.width)
+
+
+def _unpack_skeletons(
+    message: sequence_pb2.SkeletonStream | sequence_pb2.SpaceSkeletonStream, numbers: int
+) -> NDArray[np.float32]:
+    precision = _PRECISIONS.get(message.format)
+    if precision is None:
+        raise MessageError(f"skeleton format is {message.format}", "float32 or float16", README)
+    return skeleton.unpack(message.data, message.frames, precision, numbers)
