@@ -31,7 +31,7 @@ from torch import Tensor
 from gaitid import settings
 from gaitid.encoders import strider
 from gaitid.evaluation.provenance import provenance
-from gaitid.synthetic import VIEWS, Cohort, plan_varied
+from gaitid.synthetic import VIEWS, Population, plan_varied
 from gaitid.training import train as trainer
 from gaitid.training.augment import Augmentation
 from gaitid.training.corpus import Corpus
@@ -123,12 +123,12 @@ def pooled(kept: tuple[int, ...]) -> Iterator[None]:
 
 def make(folder: Path, *, judged_only: bool) -> None:
     """The shards that are not there yet."""
-    fill(folder / "validation", Cohort(1, "validation"), range(JUDGED), laboratory)
+    fill(folder / "validation", Population(1, "validation"), range(JUDGED), laboratory)
     if judged_only:
         return
     varied = partial(plan_varied, per_identity=12, sessions=4, frames=50, seed=1)
-    fill(folder / "train", Cohort(1, "train"), range(MANY), varied, levels=(0.3, 1.7))
-    fill(folder / "clean", Cohort(1, "train"), range(PEOPLE), varied, levels=(0.0, 0.0))
+    fill(folder / "train", Population(1, "train"), range(MANY), varied, levels=(0.3, 1.7))
+    fill(folder / "clean", Population(1, "train"), range(PEOPLE), varied, levels=(0.0, 0.0))
 
 
 def run(name: str, train: Path, validation: Path, steps: int) -> dict[str, float]:

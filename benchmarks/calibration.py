@@ -1,6 +1,6 @@
 """Do strangers pass as often as was asked? FPIR 1 % and FMR 0.1 % on galleries of 100, 1,000 and 10,000.
 
-People are made up (`tests/strangers.py`: unit vectors of eight kinds, 48 dimensions, 3 templates a
+People are made up (`tests/impostors.py`: unit vectors of eight kinds, 48 dimensions, 3 templates a
 subject), so this judges the calibration, not an encoder. Each gallery is calibrated on its own
 subjects, on 1,000 strangers and, as the rival, by the plain binomial rule on the empirical FMR of its
 own subjects without a tail law.
@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from gaitid.evaluation.provenance import machine_name, processor
 from gaitid.gallery.scoring.calibration import learn
 from gaitid.records import Fusion, OperatingPoint
-from tests.strangers import names, people
+from tests.impostors import names, people
 
 RESULTS = Path(__file__).parent / "results"
 WALKS, STRANGERS = 3, 4000
@@ -143,7 +143,7 @@ def main() -> None:
         "commit": commit.stdout.strip(),
         "cpu": processor(),
         "date": date.today().isoformat(),
-        "data": "made-up people of tests/strangers.py, not gait",
+        "data": "made-up people of tests/impostors.py, not gait",
         "asked": {"fpir": FPIR, "fmr": FMR},
         "subjects": figures,
     }

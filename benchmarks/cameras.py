@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from gaitid.encoders.base import Encoder, load_encoder
 from gaitid.evaluation.provenance import provenance
 from gaitid.records import GaitSequence
-from gaitid.synthetic import Cohort
+from gaitid.synthetic import Population
 from gaitid.synthetic.camera import Camera
 
 SEED, VIEWS, FRAMES, DISTANCE_M, TALL_PX = 11, (0.0, 54.0, 90.0, 144.0), 50, 7.0, 90
@@ -34,7 +34,7 @@ Vectors = dict[float, NDArray[np.float32]]
 
 def walks(people: int, day: int, height: float, aside: float, roll: float) -> Walks:
     """Everybody's walk of that day, by view."""
-    cohort, found = Cohort(SEED, "test"), {}
+    population, found = Population(SEED, "test"), {}
     for view in VIEWS:
         camera = Camera.beside(
             view,
@@ -44,7 +44,7 @@ def walks(people: int, day: int, height: float, aside: float, roll: float) -> Wa
             aside=aside,
             roll=roll,
         )
-        seen = (cohort.sequence(n, day, view=view, frames=FRAMES, camera=camera) for n in range(people))
+        seen = (population.sequence(n, day, view=view, frames=FRAMES, camera=camera) for n in range(people))
         found[view] = [walk.sequence() for walk in seen]
     return found
 

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from gaitid.encoders.base import load_encoder
 from gaitid.evaluation.provenance import provenance
-from gaitid.synthetic import CONDITIONS, Camera, Cohort
+from gaitid.synthetic import CONDITIONS, Camera, Population
 from gaitid.workers import pool
 
 KINDS = {"full": (1.0, 1.0), "shape only": (1.0, 0.0), "motion only": (0.0, 1.0), "neither": (0.0, 0.0)}
@@ -37,11 +37,11 @@ Hits = NDArray[np.float64]
 
 
 class Seen:
-    """A cohort as one recogniser sees it: by mean silhouettes, or by the vectors of an encoder."""
+    """A population as one recogniser sees it: by mean silhouettes, or by the vectors of an encoder."""
 
     def __init__(self, kind: str, encoder: str | None) -> None:
         shape, motion = KINDS[kind]
-        self._cohort = Cohort(0, "test", shape=shape, motion=motion)
+        self._population = Population(0, "test", shape=shape, motion=motion)
         self._encoder = None if encoder is None else load_encoder(encoder)
 
     def walks(
@@ -52,7 +52,7 @@ class Seen:
 
     def _one(self, identity: int, day: int, number: int, condition: str, view: float) -> NDArray[np.float32]:
         camera = Camera.beside(view, distance=6.0, height=1.5, focal=330.0)
-        walk = self._cohort.sequence(identity, day, number, condition=condition, view=view, camera=camera)
+        walk = self._population.sequence(identity, day, number, condition=condition, view=view, camera=camera)
         if self._encoder is not None:
             return self._encoder(walk.sequence(modalities=tuple(self._encoder.modalities))).vector
         good = walk.silhouettes[walk.silhouettes.any((1, 2))]

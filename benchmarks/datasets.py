@@ -28,7 +28,7 @@ import numpy as np
 
 from gaitid.datasets.base import Dataset, open_dataset
 from gaitid.datasets.prepared import prepare
-from gaitid.synthetic.layouts import Walk, write_layout
+from gaitid.synthetic.layouts import LayoutWalk, write_layout
 
 FRAMES = 70
 
@@ -46,12 +46,12 @@ def draw(subject: int, number: int, view: int) -> np.ndarray:
     return masks
 
 
-def walks(count: int) -> Iterator[Walk]:
+def walks(count: int) -> Iterator[LayoutWalk]:
     """`count` walks of test subjects."""
     for index in range(count):
         subject, rest = divmod(index, 66)
         number, view = divmod(rest, 11)
-        yield Walk(75 + subject, "nm", 1 + number, view * 18, draw(subject, number, view))
+        yield LayoutWalk(75 + subject, "nm", 1 + number, view * 18, draw(subject, number, view))
 
 
 def peers(root: Path) -> Callable[[], int]:

@@ -43,7 +43,7 @@ from gaitid.modalities.skeleton import BONES
 from gaitid.perception.pipeline import watch
 from gaitid.perception.sources import open_source
 from gaitid.records import SILHOUETTE, SKELETON, SKELETON_3D, GaitSequence
-from gaitid.synthetic import Cohort
+from gaitid.synthetic import Population
 from gaitid.synthetic.camera import Camera
 from gaitid.synthetic.depth import Sensor
 from gaitid.synthetic.detect import detect, visible
@@ -218,7 +218,7 @@ def told(mocap: Path, sensor: Sensor) -> list[tuple[str, int, float, GaitSequenc
         zip(data["start"], data["length"], data["subject"], strict=True)
     ):
         joints = data["xyz"][start : start + length].astype(np.float64)
-        bodies = sensor.tell(joints, np.random.default_rng(trial))
+        bodies = sensor.measure(joints, np.random.default_rng(trial))
         sequence = GaitSequence({SKELETON_3D: bodies}, np.arange(length) / 30)
         found.append((str(subject), trial, 0.0, sequence))
     return found
@@ -275,7 +275,7 @@ def _vectors(embed: Embed, sequences: Sequence[GaitSequence]) -> NDArray[np.floa
 
 def _walk(person: int, fps: float) -> GaitSequence:
     """30 frames, every stream."""
-    return Cohort(7, "test").sequence(person, frames=30, fps=fps).sequence(modalities=STREAMS)
+    return Population(7, "test").sequence(person, frames=30, fps=fps).sequence(modalities=STREAMS)
 
 
 def _cpu(call: Callable[[], object]) -> float:

@@ -34,7 +34,7 @@ from gaitid.evaluation.experiment import Plan, evaluate, plain
 from gaitid.evaluation.openset import Split
 from gaitid.evaluation.provenance import provenance
 from gaitid.records import GaitSequence
-from gaitid.synthetic import CONDITIONS, VIEWS, Cohort, Item, plan_grid
+from gaitid.synthetic import CONDITIONS, VIEWS, Item, Population, plan_grid
 from gaitid.training.corpus import Corpus
 from gaitid.training.shards import fill, laboratory
 
@@ -137,7 +137,7 @@ def row(encoder: Encoder, corpora: dict[str, Corpus]) -> dict[str, Any]:
 
 def _made(folder: Path, plan: Callable[[range], list[Item]], people: int) -> Corpus:
     """The walks of a plan, made where they are not there yet."""
-    fill(folder, Cohort(SEED, "test"), range(people), plan)
+    fill(folder, Population(SEED, "test"), range(people), plan)
     return Corpus(folder)
 
 

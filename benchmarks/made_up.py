@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from gaitid.encoders.base import Encoder
 from gaitid.records import SILHOUETTE, GaitSequence
-from gaitid.synthetic import CONDITIONS, VIEWS, Cohort, Item
+from gaitid.synthetic import CONDITIONS, VIEWS, Item, Population
 from gaitid.training.corpus import Corpus
 from gaitid.training.shards import Entry, Label, write_shard
 
@@ -79,13 +79,13 @@ def _vectors(folder: Path, split: str, part: str, encoder: Encoder) -> Vectors:
 
 def _walks(folder: Path, split: str, part: str) -> Corpus:
     cv2.setNumThreads(1)
-    cohort = Cohort(SEED, split)
+    population = Population(SEED, split)
     people = _people(split, part)
     for start in range(people.start, people.stop, SHARD):
         shard = folder / f"{start:06d}"
         if not shard.exists():
             items = _plan(part, people[start - people.start :][:SHARD])
-            count = write_shard(shard, _entries(cohort, items))
+            count = write_shard(shard, _entries(population, items))
             log.info("%s: %d walks", shard, count)
     return Corpus(folder)
 
@@ -112,9 +112,9 @@ def _plan(part: str, people: Sequence[int]) -> list[Item]:
     return items
 
 
-def _entries(cohort: Cohort, items: Sequence[Item]) -> Iterator[Entry]:
+def _entries(population: Population, items: Sequence[Item]) -> Iterator[Entry]:
     for item in items:
-        walk = item.make(cohort)
+        walk = item.make(population)
         label = Label(walk.subject, str(item.session), item.number, item.condition, item.view)
         yield Entry(label, walk.sequence(modalities=(SILHOUETTE,)))
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from gaitid.perception.pipeline import watch
 from gaitid.perception.sources import open_source
-from gaitid.synthetic import Cohort
+from gaitid.synthetic import Population
 
 
 def statistics(sequence: np.ndarray) -> dict[str, float]:
@@ -64,13 +64,13 @@ def real(video: Path) -> list[np.ndarray]:
 
 def synthetic(count: int, level: float = 1.0) -> list[np.ndarray]:
     """Sequences like those of the video: 10 fps, a high camera, 50 to 110 pixels tall."""
-    cohort = Cohort(7, "validation")
+    population = Population(7, "validation")
     rng = np.random.default_rng(0)
     out = []
     for i in range(count):
         condition = ("nm", "bg", "cl")[i % 3]
         tall = float(rng.uniform(50, 110))
-        walk = cohort.sequence(
+        walk = population.sequence(
             i, condition=condition, view=float(rng.uniform(0, 360)), frames=40, fps=10, height_px=tall
         )
         sequence = walk.sequence(level)

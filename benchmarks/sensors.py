@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from gaitid.encoders.base import load_encoder
 from gaitid.evaluation.provenance import provenance
 from gaitid.records import SKELETON_3D, GaitSequence
-from gaitid.synthetic import Cohort
+from gaitid.synthetic import Population
 from gaitid.synthetic.depth import Sensor
 
 SEED, WALKS, FRAMES, FPS = 9, 3, 90, 30
@@ -48,9 +48,9 @@ def sensors() -> Iterator[tuple[str, list[Sensor]]]:
 
 def walks(people: int) -> NDArray[np.float32]:
     """(people * WALKS, FRAMES, 17, 3) metres."""
-    cohort = Cohort(SEED, "test", restless=RESTLESS)
+    population = Population(SEED, "test", restless=RESTLESS)
     numbers = [(person, walk) for person in range(people) for walk in range(WALKS)]
-    actors = (cohort.actor(person, 0, walk, frames=FRAMES, fps=FPS) for person, walk in numbers)
+    actors = (population.actor(person, 0, walk, frames=FRAMES, fps=FPS) for person, walk in numbers)
     return np.stack([actor.keypoints[:, :17].astype(np.float32) for actor in actors])
 
 
@@ -58,7 +58,7 @@ def told(joints: NDArray[np.float32], sensor: Sensor) -> Told:
     """What a sensor tells of each walk."""
     times = np.arange(FRAMES) / FPS
     return [
-        GaitSequence({SKELETON_3D: sensor.tell(walk, np.random.default_rng((SEED, number)))}, times)
+        GaitSequence({SKELETON_3D: sensor.measure(walk, np.random.default_rng((SEED, number)))}, times)
         for number, walk in enumerate(joints)
     ]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from gaitid.synthetic import Actor, Cohort
+from gaitid.synthetic import Actor, Population
 
 NAMES = ("cadence", "thigh_range", "thigh_mean", "speed")
 REAL = {  # mean, between people, same person day to day: 25 people, two days, 1,811 cycles
@@ -40,13 +40,13 @@ def measure(walk: Actor) -> np.ndarray:
 
 
 def table(
-    cohort: Cohort, identities: int, sessions: int = 3, numbers: int = 3
+    population: Population, identities: int, sessions: int = 3, numbers: int = 3
 ) -> dict[str, dict[str, float]]:
     """Mean and spreads of every measure; days are means over the walks of a session."""
     values = np.array(
         [
             [
-                np.mean([measure(cohort.actor(i, s, n, frames=75)) for n in range(numbers)], 0)
+                np.mean([measure(population.actor(i, s, n, frames=75)) for n in range(numbers)], 0)
                 for s in range(sessions)
             ]
             for i in range(identities)
@@ -65,7 +65,7 @@ def table(
 if __name__ == "__main__":
     import sys
 
-    found = table(Cohort(0, "train"), int(sys.argv[1]) if len(sys.argv) > 1 else 100)
+    found = table(Population(0, "train"), int(sys.argv[1]) if len(sys.argv) > 1 else 100)
     for name, row in found.items():
         print(
             f"{name:12s}",

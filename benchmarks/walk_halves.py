@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from gaitid.encoders.base import Encoder, load_encoder
 from gaitid.evaluation.provenance import provenance
 from gaitid.records import SILHOUETTE, GaitSequence
-from gaitid.synthetic import CONDITIONS, Cohort
+from gaitid.synthetic import CONDITIONS, Population
 from gaitid.synthetic.camera import Camera
 from gaitid.training.augment import distort
 
@@ -36,14 +36,16 @@ Pairs = tuple[list[GaitSequence], list[GaitSequence]]
 
 def synthetic(restless: float = 0.0) -> Pairs:
     """Halves of synthetic walks, each segmented by itself."""
-    cohort, rng = Cohort(8, "validation", restless=restless), np.random.default_rng(SEED)
+    population, rng = Population(8, "validation", restless=restless), np.random.default_rng(SEED)
     first, second = [], []
     for person in range(PEOPLE):
         view = float(rng.choice((0, 45, 90, 180, 225, 270)) + rng.normal(0, 12))
         tall, frames = float(rng.uniform(48, 110)), int(rng.integers(28, 70))
         camera = Camera.beside(view, distance=16.0, height=7.0, focal=tall / 1.7 * 17.2)
         condition = str(rng.choice(CONDITIONS))
-        walk = cohort.sequence(person, view=view, condition=condition, frames=frames, fps=10, camera=camera)
+        walk = population.sequence(
+            person, view=view, condition=condition, frames=frames, fps=10, camera=camera
+        )
         a, b = (walk.sequence(draw=draw, modalities=(SILHOUETTE,)) for draw in (0, 1))
         a, b = a.part(slice(0, frames // 2)), b.part(slice(len(b) - frames // 2, None))
         if min(len(a), len(b)) >= HALF:

@@ -15,11 +15,11 @@ import cv2
 import mask_statistics
 import numpy as np
 
-from gaitid.synthetic import CONDITIONS, VIEWS, Camera, Cohort
+from gaitid.synthetic import CONDITIONS, VIEWS, Camera, Population
 from gaitid.synthetic.occlude import OCCLUSIONS
-from gaitid.synthetic.scenes import Sighting, named_scene
+from gaitid.synthetic.scenes import GroundTruthWalker, named_scene
 
-COHORT = Cohort(11, "validation")
+POPULATION = Population(11, "validation")
 
 
 def tile(rows: list[list[np.ndarray]], scale: int = 2) -> np.ndarray:
@@ -36,14 +36,18 @@ def spread(sequence: np.ndarray, count: int) -> list[np.ndarray]:
 
 def views() -> np.ndarray:
     """Eight people by the eleven views."""
-    return tile([[COHORT.sequence(i, view=v).silhouettes[20] for v in VIEWS] for i in range(8)])
+    return tile([[POPULATION.sequence(i, view=v).silhouettes[20] for v in VIEWS] for i in range(8)])
 
 
 def conditions() -> np.ndarray:
     """Eight people in each condition, four frames each, from the side."""
     return tile(
         [
-            [m for c in CONDITIONS for m in spread(COHORT.sequence(i, condition=c, frames=20).silhouettes, 4)]
+            [
+                m
+                for c in CONDITIONS
+                for m in spread(POPULATION.sequence(i, condition=c, frames=20).silhouettes, 4)
+            ]
             for i in range(8, 16)
         ]
     )
@@ -53,7 +57,11 @@ def sessions() -> np.ndarray:
     """Six people on four days, three frames each."""
     return tile(
         [
-            [m for s in range(4) for m in spread(COHORT.sequence(i, s, view=72, frames=20).silhouettes, 3)]
+            [
+                m
+                for s in range(4)
+                for m in spread(POPULATION.sequence(i, s, view=72, frames=20).silhouettes, 3)
+            ]
             for i in range(16, 22)
         ]
     )
@@ -66,7 +74,7 @@ def occlusions() -> np.ndarray:
             [
                 m
                 for o in OCCLUSIONS
-                for m in spread(COHORT.sequence(i, view=72, frames=40, occlusion=o).silhouettes, 4)
+                for m in spread(POPULATION.sequence(i, view=72, frames=40, occlusion=o).silhouettes, 4)
             ]
             for i in range(22, 28)
         ]
@@ -75,12 +83,12 @@ def occlusions() -> np.ndarray:
 
 def restless() -> np.ndarray:
     """Four people over four seconds from two sides, each walk as it is and, below, with restless people."""
-    calm, stirred = COHORT, Cohort(COHORT.seed, COHORT.split, restless=2.0)
+    calm, stirred = POPULATION, Population(POPULATION.seed, POPULATION.split, restless=2.0)
     return tile(
         [
-            spread(cohort.sequence(i, view=v, frames=48, fps=12, height_px=110).silhouettes, 16)
+            spread(population.sequence(i, view=v, frames=48, fps=12, height_px=110).silhouettes, 16)
             for i, v in ((0, 0), (1, 90), (4, 0), (5, 72))
-            for cohort in (calm, stirred)
+            for population in (calm, stirred)
         ]
     )
 
@@ -93,7 +101,7 @@ def cameras() -> np.ndarray:
                 mask
                 for aside in (-25.0, 0.0, 25.0)
                 for mask in spread(
-                    COHORT.sequence(i, frames=20, camera=_above(v, height, aside)).silhouettes, 5
+                    POPULATION.sequence(i, frames=20, camera=_above(v, height, aside)).silhouettes, 5
                 )
             ]
             for i, v in ((1, 90.0), (4, 0.0))
@@ -111,7 +119,7 @@ def clean() -> np.ndarray:
     rows = []
     for i in range(30, 36):
         camera = Camera.beside(75, distance=6, focal=640)
-        walk = COHORT.sequence(i, condition=CONDITIONS[i % 3], frames=25, camera=camera)
+        walk = POPULATION.sequence(i, condition=CONDITIONS[i % 3], frames=25, camera=camera)
         masks = np.zeros((25, 230, 170), np.uint8)
         height, width = (min(a, b) for a, b in zip(walk.clean.shape[1:], masks.shape[1:], strict=True))
         masks[:, :height, :width] = walk.clean[:, :height, :width]
@@ -123,7 +131,7 @@ def painted() -> np.ndarray:
     """Twelve people as the scene maker sees them."""
     cells = []
     for i in range(12):
-        actor = COHORT.actor(40 + i, condition=CONDITIONS[i % 3], frames=12)
+        actor = POPULATION.actor(40 + i, condition=CONDITIONS[i % 3], frames=12)
         labels, bright, _ = actor.painted(11, Camera.beside(30 + 25 * i, distance=6, focal=640))
         colours = np.random.default_rng(3).integers(60, 255, (16, 3))
         colours[0] = 0
@@ -155,7 +163,7 @@ def scene() -> np.ndarray:
     return cv2.resize(np.concatenate([left, right], 1), None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
 
 
-def _draw_truth(image: np.ndarray, sighting: Sighting) -> None:
+def _draw_truth(image: np.ndarray, sighting: GroundTruthWalker) -> None:
     x, y, right, bottom = sighting.box.astype(int)
     part = image[y:bottom, x:right]
     outline, _ = cv2.findContours(sighting.mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)

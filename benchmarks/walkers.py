@@ -22,7 +22,15 @@ import numpy as np
 import spreads
 
 from gaitid.evaluation.provenance import machine_name, provenance
-from gaitid.synthetic import CONDITIONS, Cohort, CohortDataset, Item, Walk, plan_grid, plan_varied
+from gaitid.synthetic import (
+    CONDITIONS,
+    Item,
+    Population,
+    PopulationDataset,
+    SyntheticWalk,
+    plan_grid,
+    plan_varied,
+)
 from gaitid.synthetic.frames import align_all
 
 
@@ -40,9 +48,9 @@ def cpu_ms(make: Callable[[int], object], count: int, batches: int = 5) -> dict[
 def throughput(rival: Path | None) -> dict[str, object]:
     """One 60-frame sequence to noisy 64x44 silhouettes and keypoints, in several settings."""
     plain = [Item(i, condition=CONDITIONS[i % 3], view=18.0 * (i % 11)) for i in range(200)]
-    each = CohortDataset(Cohort(0), plain)
-    varied = CohortDataset(Cohort(1), plan_varied(range(40), per_identity=6))
-    grid = CohortDataset(Cohort(2), plan_grid(range(8), sessions=(0,), numbers=(0,)))
+    each = PopulationDataset(Population(0), plain)
+    varied = PopulationDataset(Population(1), plan_varied(range(40), per_identity=6))
+    grid = PopulationDataset(Population(2), plan_grid(range(8), sessions=(0,), numbers=(0,)))
     each[0], varied[0], grid[0]  # load the body and the noise bank
     out: dict[str, object] = {
         "every walk of another person": cpu_ms(each.__getitem__, 30),
@@ -56,7 +64,7 @@ def throughput(rival: Path | None) -> dict[str, object]:
     return out
 
 
-def _noise(walk: Walk, draw: int) -> None:
+def _noise(walk: SyntheticWalk, draw: int) -> None:
     align_all(walk.masks(draw=draw))
     walk.detected(draw=draw)
 
@@ -95,7 +103,7 @@ def main() -> None:
         result["cpu_ms_per_sequence"] = throughput(arguments.rival)
     if "spreads" in wanted:
         result["spreads"] = {"people": arguments.people, "days": 3, "walks": 3}
-        result["spreads"] |= spreads.table(Cohort(0, "train"), arguments.people)
+        result["spreads"] |= spreads.table(Population(0, "train"), arguments.people)
     if "controls" in wanted:
         found = controls.table(arguments.identities, arguments.groups, arguments.workers)
         result["controls"] = controls.described(arguments.identities, found, "mean silhouette")

@@ -82,7 +82,7 @@ class Corpus:
     def told(self, number: int) -> NDArray[np.float32]:
         """(T, 17, 4) metres and confidence, as a usual sensor tells the walk; always the same."""
         rng = np.random.Generator(np.random.Philox(np.random.SeedSequence((77, number))))
-        return Sensor.usual().tell(self.joints(number), rng)
+        return Sensor.usual().measure(self.joints(number), rng)
 
     def reader(self, modality: str) -> Callable[[int], NDArray[Any]]:
         """What gives the stream of a walk."""

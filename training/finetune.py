@@ -28,7 +28,7 @@ from gaitid.encoders.learned import LearnedEncoder
 from gaitid.errors import InputError
 from gaitid.evaluation.verification import d_prime
 from gaitid.records import SILHOUETTE, GaitSequence
-from gaitid.synthetic import Cohort, plan_varied
+from gaitid.synthetic import Population, plan_varied
 
 from .augment import Augmentation
 from .batches import stream
@@ -179,10 +179,10 @@ def _write(folder: Path, own: Sequence[tuple[Listed, GaitSequence]], plan: Plan,
             for e, walk in own
         ),
     )
-    cohort = Cohort(plan.seed, "train")
+    population = Population(plan.seed, "train")
     for done in range(plan.company):
         items = plan_varied([_UNSEEN + done], per_identity=6, sessions=3, frames=40, seed=plan.seed)
-        write_shard(folder / f"company-{done:03d}", synthetic_entries(cohort, items, 1, (0.5, 1.5)))
+        write_shard(folder / f"company-{done:03d}", synthetic_entries(population, items, 1, (0.5, 1.5)))
         progress("company", done + 1, plan.company)
 
 
@@ -211,11 +211,11 @@ def _trained(encoder: LearnedEncoder, recipe: Recipe, progress: Progress) -> Run
 
 
 def _strangers(plan: Plan) -> list[GaitSequence]:
-    cohort = Cohort(plan.seed, "validation")
+    population = Population(plan.seed, "validation")
     items = plan_varied(
         range(_UNSEEN, _UNSEEN + plan.strangers), per_identity=1, sessions=1, frames=50, seed=plan.seed
     )
-    return [entry.sequence for entry in synthetic_entries(cohort, items, 1, (1.0, 1.0))]
+    return [entry.sequence for entry in synthetic_entries(population, items, 1, (1.0, 1.0))]
 
 
 def check(

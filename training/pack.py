@@ -30,7 +30,7 @@ from gaitid.encoders.networks import build, embed
 from gaitid.errors import ConfigError
 from gaitid.evaluation import provenance
 from gaitid.records import SILHOUETTE
-from gaitid.synthetic import VIEWS, Cohort
+from gaitid.synthetic import VIEWS, Population
 
 from .corpus import Corpus, Recorded
 from .heldout import Embed, embedder, in_batches, measure
@@ -160,7 +160,7 @@ def finish(run: Run, folder: Path) -> Path:
         figures += [weights.Figure(f"rank-1 ({n})", v, people) for n, v in judge(watched, known).items()]
         scores = impostor_scores(watched, known)
     card = _card(recipe, network, _story(recipe, name, len(learned.subjects)), figures, scores, people)
-    walk = Cohort(1, "test").sequence(0, frames=50).sequence(modalities=(modality,))
+    walk = Population(1, "test").sequence(0, frames=50).sequence(modalities=(modality,))
     golden = _golden(architecture, network, walk.streams[modality], walk.times)
     tensors = {key: value.cpu().numpy() for key, value in network.state_dict().items()}
     target = folder / f"{name}.safetensors"

@@ -94,7 +94,7 @@ def clip_in_space(
         corpus.times(number),
         frames,
         how,
-        lambda window: sensor.tell(joints[window], rng),
+        lambda window: sensor.measure(joints[window], rng),
         bodies.features,
     )
 

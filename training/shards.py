@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from gaitid.errors import DatasetError, InputError
 from gaitid.modalities.silhouette import pack
 from gaitid.records import SILHOUETTE, SKELETON, GaitSequence
-from gaitid.synthetic import Cohort, Item, plan_grid, plan_varied
+from gaitid.synthetic import Item, Population, plan_grid, plan_varied
 
 log = logging.getLogger("training")
 
@@ -69,11 +69,11 @@ class Entry:
 
 
 def synthetic_entries(
-    cohort: Cohort, items: Sequence[Item], draws: int, levels: tuple[float, float], seed: int = 0
+    population: Population, items: Sequence[Item], draws: int, levels: tuple[float, float], seed: int = 0
 ) -> Iterator[Entry]:
     """Each walk of a plan, `draws` times, with noise levels drawn between `levels`."""
     for item in items:
-        walk = item.make(cohort)
+        walk = item.make(population)
         label = Label(
             walk.subject, str(item.session), item.session * 1000 + item.number, item.condition, item.view
         )
@@ -134,7 +134,7 @@ def laboratory(people: Iterable[int], frames: int = 50) -> list[Item]:
 
 def fill(
     folder: Path,
-    cohort: Cohort,
+    population: Population,
     people: range,
     plan: Callable[[range], list[Item]],
     *,
@@ -146,7 +146,7 @@ def fill(
 
     Args:
         folder: Where shards lie; several processes may fill it with different people.
-        cohort: Whom they belong to.
+        population: Whom they belong to.
         people: Numbers of identities.
         plan: The walks of some of them.
         levels: Strength of the noise of each walk, drawn between them.
@@ -155,12 +155,12 @@ def fill(
     """
     cv2.setNumThreads(1)
     for first in people[::per_shard]:
-        shard = folder / f"{cohort.split}-{cohort.seed}-{first:06d}"
+        shard = folder / f"{population.split}-{population.seed}-{first:06d}"
         if shard.exists():
             continue
         began = time.process_time()
         items = plan(range(first, min(first + per_shard, people.stop)))
-        count = write_shard(shard, synthetic_entries(cohort, items, draws, levels, cohort.seed))
+        count = write_shard(shard, synthetic_entries(population, items, draws, levels, population.seed))
         log.info("%s: %d sequences, %.1f CPU-s", shard.name, count, time.process_time() - began)
 
 
@@ -178,7 +178,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--frames", type=int, default=50)
     parser.add_argument("--draws", type=int, default=2)
     parser.add_argument("--levels", type=float, nargs=2, default=(0.3, 1.7))
-    parser.add_argument("--restless", type=float, default=0.0, help="see Cohort; 1 is as people usually are")
+    parser.add_argument(
+        "--restless", type=float, default=0.0, help="see Population; 1 is as people usually are"
+    )
     parser.add_argument("--per-shard", type=int, default=25, help="identities in one shard")
     parser.add_argument(
         "--grid",
@@ -201,7 +203,7 @@ def main() -> None:
     )
     fill(
         options.folder,
-        Cohort(options.seed, options.split, restless=options.restless),
+        Population(options.seed, options.split, restless=options.restless),
         range(options.first, options.first + options.identities),
         partial(laboratory, frames=options.frames) if options.grid else varied,
         levels=(1.0, 1.0) if options.grid else tuple(options.levels),

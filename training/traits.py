@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from gaitid.synthetic.cohort import Person, person_of
+from gaitid.synthetic.population import SyntheticSubject, subject_of
 
 BODY = 12
 """Principal components of the body at rest, as shares of its height: alignment hides size."""
@@ -31,7 +31,7 @@ def trait_table(subjects: Sequence[str]) -> Traits:
     """Numbers of synthetic people.
 
     Args:
-        subjects: Names that a `Cohort` gave; at least two.
+        subjects: Names that a `Population` gave; at least two.
 
     Returns:
         traits: (C, K) float32, each column of mean 0 and deviation 1 over the people.
@@ -40,7 +40,7 @@ def trait_table(subjects: Sequence[str]) -> Traits:
     Raises:
         InputError: A name is not of a synthetic person.
     """
-    people = [person_of(subject) for subject in subjects]
+    people = [subject_of(subject) for subject in subjects]
     groups = [
         np.stack([one.style.values for one in people]),
         np.stack([_harmonics(one) for one in people]),
@@ -53,12 +53,12 @@ def trait_table(subjects: Sequence[str]) -> Traits:
     return standard.astype(np.float32), (weights / weights.mean()).astype(np.float32)
 
 
-def _harmonics(person: Person) -> NDArray[np.float64]:
+def _harmonics(person: SyntheticSubject) -> NDArray[np.float64]:
     curves = person.style.common[:, :HARMONICS].ravel()
     return np.concatenate([curves.real, curves.imag])
 
 
-def _outline(person: Person) -> NDArray[np.float64]:
+def _outline(person: SyntheticSubject) -> NDArray[np.float64]:
     """(3 V,) vertices at rest in body heights, feet at 0."""
     vertices = person.figure.vertices / person.figure.height
     return np.asarray((vertices - [0, 0, vertices[:, 2].min()]).ravel())

@@ -66,13 +66,13 @@ def _quantised(encoder: LearnedEncoder, path: Path) -> str:
 def _clips(encoder: LearnedEncoder, people: range, day: int, view: float | None) -> list[NDArray[Any]]:
     """A clip of each, as the network sees it; without a view, any."""
     from gaitid.encoders.architectures import clips_of
-    from gaitid.synthetic import Cohort
+    from gaitid.synthetic import Population
 
-    cohort = Cohort(_SEED, "test")
+    population = Population(_SEED, "test")
     clips = []
     for person in people:
         angle = 7.5 * person % 360 if view is None else view
-        walk = cohort.sequence(person, day, view=angle, frames=50)
+        walk = population.sequence(person, day, view=angle, frames=50)
         sequence = walk.sequence(modalities=encoder.modalities)
         stream = sequence.streams[encoder.modalities[0]]
         clips.append(clips_of(encoder.card.architecture, stream, sequence.times)[0].astype(np.float32))

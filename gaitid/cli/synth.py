@@ -13,9 +13,9 @@ from gaitid.cli.prepare import Bar
 from gaitid.datasets.base import SYNTHETIC
 from gaitid.errors import InputError
 from gaitid.modalities import npz
-from gaitid.synthetic.cohort import SPLITS, Cohort
-from gaitid.synthetic.layouts import LAYOUTS, Walk, write_layout
+from gaitid.synthetic.layouts import LAYOUTS, LayoutWalk, write_layout
 from gaitid.synthetic.miniatures import film, plan_of, record, training_subjects
+from gaitid.synthetic.population import SPLITS, Population
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -40,37 +40,37 @@ def run(options: argparse.Namespace) -> int:
     if options.out.exists() and any(options.out.iterdir()):
         raise InputError(f"{options.out} is not empty", "a new or empty directory", "choose another")
     options.out.mkdir(parents=True, exist_ok=True)
-    cohort = Cohort(options.seed, options.split)
+    population = Population(options.seed, options.split)
     write = _write_npz if options.layout == "npz" else _write_tree
-    walks = write(options, cohort)
+    walks = write(options, population)
     facts = {"gaitid": gaitid.__version__, "seed": options.seed, "split": options.split}
     (options.out / SYNTHETIC).write_text(json.dumps(facts) + "\n", encoding="utf-8")
     print(f"{walks} walks of {options.subjects} synthetic people in {options.out} ({options.layout})")
     return 0
 
 
-def _write_tree(options: argparse.Namespace, cohort: Cohort) -> int:
+def _write_tree(options: argparse.Namespace, population: Population) -> int:
     plan, subjects = plan_of(options.layout), int(options.subjects)
     level = 0.0 if options.clean else 1.0
-    walks = record(plan, cohort, subjects, frames=options.frames, level=level)
+    walks = record(plan, population, subjects, frames=options.frames, level=level)
     total = subjects * len(plan.shots)
     train = training_subjects(plan, subjects)
     write_layout(options.layout, options.out, _counted(walks, total), train=train)
     return total
 
 
-def _counted(walks: Iterator[Walk], total: int) -> Iterator[Walk]:
+def _counted(walks: Iterator[LayoutWalk], total: int) -> Iterator[LayoutWalk]:
     bar = Bar(sys.stderr)
     for done, walk in enumerate(walks, 1):
         yield walk
         bar(done, total)
 
 
-def _write_npz(options: argparse.Namespace, cohort: Cohort) -> int:
+def _write_npz(options: argparse.Namespace, population: Population) -> int:
     """``subject/condition-number/view.npz`` with both streams: own data, as data set ``folder``."""
     plan, subjects, bar = plan_of("folder"), int(options.subjects), Bar(sys.stderr)
     total = subjects * len(plan.shots)
-    filmed = film(plan, cohort, subjects, frames=options.frames)
+    filmed = film(plan, population, subjects, frames=options.frames)
     for done, (_, shot, walk) in enumerate(filmed, 1):
         folder = options.out / walk.subject / f"{shot.condition}-{shot.number:02d}"
         folder.mkdir(parents=True, exist_ok=True)

@@ -33,8 +33,8 @@ from gaitid.records import Decision, GaitSequence, OperatingPoint, Quality
 from gaitid.remote import RemoteMatcher
 from gaitid.server.app import ServerSettings, running
 from gaitid.synthetic.background import draw_place
-from gaitid.synthetic.cohort import Cohort
-from gaitid.synthetic.scenes import Scene, SceneWalker, Truth, crossing, lane_camera
+from gaitid.synthetic.population import Population
+from gaitid.synthetic.scenes import GroundTruth, Scene, SceneWalker, crossing, lane_camera
 from gaitid.workers import pool
 
 GALLERY = "demo"
@@ -116,7 +116,7 @@ class Story:
         strangers: Subjects never enrolled on purpose.
         threshold: Of the gallery.
         encoder: Name.
-        seed: Of the cohort.
+        seed: Of the population.
         seconds: Wall time so far, by step.
     """
 
@@ -196,13 +196,13 @@ def calibrate(encoder: Encoder, people: int, seed: int) -> float:
     It is measured on people of another split, who are neither in the gallery nor strangers of the demo,
     on two days before the demo's cameras, with masks as a segmenter gives them.
     """
-    cohort = Cohort(seed, "validation")
+    population = Population(seed, "validation")
 
     def templates(day: int) -> NDArray[np.float32]:
         camera = lane_camera(SIZE, AZIMUTH[day], _DISTANCE)
         path = crossing(camera, SIZE, sum(_LANES) / 2)
         walks = (
-            cohort.sequence(
+            population.sequence(
                 k, day, day, condition="cl" if day and k % 2 else "nm", view=270 + AZIMUTH[day],
                 frames=_CALIBRATION_FRAMES, path=path, camera=camera,
             )
@@ -227,7 +227,7 @@ def plan(people: int, strangers: int, seed: int) -> tuple[Scene, Scene]:
     lost for both, and a demo of so few people cannot spare them.
     """
     rng = np.random.default_rng([seed, 11])
-    cohort = Cohort(seed, "test")
+    population = Population(seed, "test")
     scenes = []
     for day, count in enumerate((people, people + strangers)):
         camera = lane_camera(SIZE, AZIMUTH[day], _DISTANCE)
@@ -236,7 +236,7 @@ def plan(people: int, strangers: int, seed: int) -> tuple[Scene, Scene]:
             SceneWalker(who, lane, 0.0, day, day, "cl" if day and who % 2 else "nm")
             for who, lane in enumerate(lanes)
         ]
-        waits = sorted((_crossing_s(cohort, walker), k) for k, walker in enumerate(walkers))
+        waits = sorted((_crossing_s(population, walker), k) for k, walker in enumerate(walkers))
         walkers = [
             replace(walkers[k], start_s=_START_S + turn * _GAP_S, seconds=takes + 1)
             for turn, (takes, k) in enumerate(waits)
@@ -247,9 +247,9 @@ def plan(people: int, strangers: int, seed: int) -> tuple[Scene, Scene]:
     return scenes[0], scenes[1]
 
 
-def _crossing_s(cohort: Cohort, walker: SceneWalker) -> float:
+def _crossing_s(population: Population, walker: SceneWalker) -> float:
     """Seconds that a walker needs for the whole path."""
-    actor = cohort.actor(
+    actor = population.actor(
         walker.identity,
         walker.session,
         walker.number,
@@ -324,7 +324,7 @@ class _Filming(Source):
             self._portray(frame.image, truth)
             yield frame.image, frame.time
 
-    def _portray(self, image: NDArray[np.uint8], truth: Truth) -> None:
+    def _portray(self, image: NDArray[np.uint8], truth: GroundTruth) -> None:
         """Keep a picture of each walker: whole, alone if possible, and near the middle."""
         for s in truth.sightings:
             off = abs(float(s.box[0] + s.box[2]) / 2 - image.shape[1] / 2) / image.shape[1]

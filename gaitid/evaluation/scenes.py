@@ -14,7 +14,7 @@ from gaitid.perception.motion import MotionExtractor
 from gaitid.perception.pipeline import Extractor, Walk, watch
 from gaitid.perception.sources import Source
 from gaitid.records import Frame, Observation
-from gaitid.synthetic.scenes import Scene, Sighting, Truth, scene_source
+from gaitid.synthetic.scenes import GroundTruth, GroundTruthWalker, Scene, scene_source
 
 Box = NDArray[np.float32]
 
@@ -77,7 +77,7 @@ def observe(scene: Scene, extractor: Extractor | None = None) -> SceneReport:
 
 
 def _judged(
-    truths: list[Truth], boxes: list[dict[int, Box]], refused: list[dict[int, bool]]
+    truths: list[GroundTruth], boxes: list[dict[int, Box]], refused: list[dict[int, bool]]
 ) -> tuple[list[bool], list[bool]]:
     """Whether each spoilt and each clean tracked frame was refused."""
     spoilt: list[bool] = []
@@ -93,7 +93,7 @@ def _judged(
     return spoilt, clean
 
 
-def _covered(sighting: Sighting, box: Box) -> float:
+def _covered(sighting: GroundTruthWalker, box: Box) -> float:
     """Share of a walker's seen box that lies in another box."""
     sides = np.minimum(sighting.box[2:], box[2:]) - np.maximum(sighting.box[:2], box[:2])
     return float(sides.clip(0).prod() / (sighting.box[2:] - sighting.box[:2]).prod())
@@ -129,7 +129,7 @@ class _Recording(Source):
             plain.spec, plain.camera, fps=plain.fps, size=plain.size, frame_count=plain.frame_count
         )
         self._scene = scene
-        self.truths: list[Truth] = []
+        self.truths: list[GroundTruth] = []
 
     def _pictures(self) -> Iterator[tuple[NDArray[np.uint8], float]]:
         for frame, truth in self._scene:

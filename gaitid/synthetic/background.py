@@ -44,7 +44,7 @@ class Thing:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class ScenePlace:
     """A place before any camera: x along the wall, y towards it, z up, metres.
 
     Attributes:
@@ -85,7 +85,7 @@ class Backdrop:
 
 def draw_place(
     name: str, seed: int = 0, *, posts: int = 0, shadow: float | None = None, sun: Triple | None = None
-) -> Place:
+) -> ScenePlace:
     """A place with its furniture.
 
     Args:
@@ -108,7 +108,7 @@ def draw_place(
         things.append(
             Thing("post", (1.8 * (k - (posts - 1) / 2) + 0.3, -1.6, 1.6), (0.06, 0, 1.6), (84, 88, 90))
         )
-    return Place(
+    return ScenePlace(
         name,
         wall_y,
         height,
@@ -165,7 +165,7 @@ _FURNITURE: dict[str, Callable[[np.random.Generator, float], list[Thing]]] = {
 }  # fmt: skip
 
 
-def trace(place: Place, camera: Camera, size: tuple[int, int]) -> Backdrop:
+def trace(place: ScenePlace, camera: Camera, size: tuple[int, int]) -> Backdrop:
     """What the camera sees of the place, in a picture of (width, height) pixels."""
     if camera.distortion:
         raise InputError(f"distortion {camera.distortion}", "0", "scenes are drawn through a plain lens")
@@ -208,7 +208,7 @@ def _rays(camera: Camera, size: tuple[int, int]) -> Floats:
     return np.asarray(local @ camera.rotation.astype(np.float32), np.float32)
 
 
-def _meet_surfaces(place: Place, eye: Floats, rays: Floats) -> tuple[Floats, NDArray[np.int32]]:
+def _meet_surfaces(place: ScenePlace, eye: Floats, rays: Floats) -> tuple[Floats, NDArray[np.int32]]:
     """Distance to ground, wall or sky, and which of them."""
     far = np.float32(1e6)
     with np.errstate(divide="ignore"):
@@ -256,7 +256,7 @@ def _meet(thing: Thing, eye: Floats, rays: Floats) -> Floats:
     return np.where(hit, enter, np.inf).astype(np.float32)
 
 
-def _shadowed(place: Place, points: Floats, flat: NDArray[np.bool_]) -> Floats:
+def _shadowed(place: ScenePlace, points: Floats, flat: NDArray[np.bool_]) -> Floats:
     """0..1 how much of each point's light the things take away."""
     sun = _vector(place.sun)
     coarse = flat[::FINE, ::FINE]
@@ -295,7 +295,7 @@ class _Grain:
         return np.asarray(self.cells[np.floor(v).astype(int) % 64, np.floor(u).astype(int) % 64])
 
 
-def _paint(place: Place, points: Floats, owner: NDArray[np.int32], footprint: Floats) -> Floats:
+def _paint(place: ScenePlace, points: Floats, owner: NDArray[np.int32], footprint: Floats) -> Floats:
     """(2H, 2W, 3) colours; `footprint` is the size of a pixel at each point, metres."""
     grain = _Grain(place.seed)
     out = np.empty(points.shape, np.float32)

@@ -38,7 +38,7 @@ _BONE_PARTS = {
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Figure:
+class BodyShape:
     """One body at rest.
 
     Attributes:
@@ -121,13 +121,13 @@ class Body:
         centre = self._score_mean[sex] + self._score_age[sex] * (age - 45) / 20
         return np.asarray(centre + (self._score_cholesky[sex] * noise).sum(1))
 
-    def figure(self, scores: Floats, sex: int, age: float) -> Figure:
+    def figure(self, scores: Floats, sex: int, age: float) -> BodyShape:
         """The body with those shape scores."""
         points = self._mean + np.tensordot(scores, self._components, 1)
         count, bones = len(self.weights), len(self.bones)
         joints = points[count : count + bones]
         upright = self._upright(joints)
-        return Figure(sex, age, points[:count], joints, points[count + bones :], upright)
+        return BodyShape(sex, age, points[:count], joints, points[count + bones :], upright)
 
     def _upright(self, joints: Floats) -> Floats:
         turn = np.tile(np.eye(3), (len(self.bones), 1, 1))

@@ -15,10 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gaitid.errors import InputError
-from gaitid.synthetic.cohort import VIEWS, Cohort, Key, Walk
 from gaitid.synthetic.frames import align_all
 from gaitid.synthetic.outfit import CONDITIONS
 from gaitid.synthetic.path import Pace, Path
+from gaitid.synthetic.population import VIEWS, Key, Population, SyntheticWalk
 from gaitid.workers import pool
 
 Bytes = NDArray[np.uint8]
@@ -29,7 +29,7 @@ GENERATION = 2
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One sequence of a plan; see `Cohort.sequence`.
+    """One sequence of a plan; see `Population.sequence`.
 
     Attributes:
         identity: Number of the person.
@@ -55,9 +55,9 @@ class Item:
     turn: float = 0.0
     occlusion: str = "none"
 
-    def make(self, cohort: Cohort) -> Walk:
+    def make(self, population: Population) -> SyntheticWalk:
         """The walk itself."""
-        return cohort.sequence(
+        return population.sequence(
             self.identity, self.session, self.number,
             condition=self.condition, view=self.view, frames=self.frames, fps=self.fps,
             pace=None if self.pace == 1 else Pace.steady(self.pace), path=self._path(),
@@ -121,7 +121,7 @@ def plan_varied(
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Sample:
+class SyntheticSample:
     """What the data set yields.
 
     Attributes:
@@ -137,13 +137,13 @@ class Sample:
     times: NDArray[np.float64]
 
 
-class CohortDataset:
+class PopulationDataset:
     """Sequences of a plan by index, or streamed by several processes; needs numpy and OpenCV only.
 
     A torch loader can use it as a map-style data set; its workers may share the cache folder.
 
     Args:
-        cohort: The people.
+        population: The people.
         items: The plan; see `plan_grid` and `plan_varied`.
         level: Strength of segmentation and keypoint noise; 0 none, 1 like real video.
         cache: Folder for clean, bit-packed masks and true keypoints (about 30 KB a sequence), or None.
@@ -151,7 +151,7 @@ class CohortDataset:
 
     def __init__(
         self,
-        cohort: Cohort,
+        population: Population,
         items: Sequence[Item],
         *,
         level: float = 1.0,
@@ -161,7 +161,7 @@ class CohortDataset:
             raise InputError("the plan is empty", "at least one item", "see plan_grid and plan_varied")
         if not 0 <= level <= 2:
             raise InputError(f"level {level}", "0 to 2", "1 is like real video")
-        self.cohort, self.items, self.level = cohort, tuple(items), level
+        self.population, self.items, self.level = population, tuple(items), level
         self.epoch = 0
         """Changing it changes the noise; clean masks stay."""
         self._cache = None if cache is None else FilePath(cache)
@@ -171,26 +171,26 @@ class CohortDataset:
     def __len__(self) -> int:
         return len(self.items)
 
-    def __getitem__(self, index: int) -> Sample:
+    def __getitem__(self, index: int) -> SyntheticSample:
         item = self.items[index]
         walk = self.walk(index)
         silhouettes = align_all(walk.masks(self.level, self.epoch))
-        return Sample(item, silhouettes, walk.detected(self.level, self.epoch), walk.times)
+        return SyntheticSample(item, silhouettes, walk.detected(self.level, self.epoch), walk.times)
 
-    def walk(self, index: int) -> Walk:
+    def walk(self, index: int) -> SyntheticWalk:
         """The walk of an item, from the cache when it is there."""
         item = self.items[index]
         if self._cache is None:
-            return item.make(self.cohort)
+            return item.make(self.population)
         file = self._cache / f"{self._name(item)}.npz"
         try:
             return _load(file)
         except (FileNotFoundError, EOFError, ValueError, KeyError, zipfile.BadZipFile):  # absent or damaged
-            walk = item.make(self.cohort)
+            walk = item.make(self.population)
             _save(file, walk)
             return walk
 
-    def stream(self, workers: int = 0, order: Sequence[int] | None = None) -> Iterator[Sample]:
+    def stream(self, workers: int = 0, order: Sequence[int] | None = None) -> Iterator[SyntheticSample]:
         """Samples in `order` (default: by index), made by that many processes; 0 makes them here.
 
         The samples do not depend on the number of workers.
@@ -201,37 +201,39 @@ class CohortDataset:
             return
         with pool(workers, _start_worker, self) as processes:
             indices = iter(wanted)
-            waiting: list[Future[Sample]] = [processes.submit(_work, i) for i in islice(indices, 4 * workers)]
+            waiting: list[Future[SyntheticSample]] = [
+                processes.submit(_work, i) for i in islice(indices, 4 * workers)
+            ]
             while waiting:
                 sample = waiting.pop(0).result()
                 waiting += [processes.submit(_work, i) for i in islice(indices, 1)]
                 yield sample
 
     def _name(self, item: Item) -> str:
-        cohort = self.cohort
-        factors = cohort.shape, cohort.motion, cohort.restless
-        words = repr((GENERATION, cohort.seed, cohort.split, *factors, asdict(item)))
+        population = self.population
+        factors = population.shape, population.motion, population.restless
+        words = repr((GENERATION, population.seed, population.split, *factors, asdict(item)))
         return hashlib.sha256(words.encode()).hexdigest()[:32]
 
 
-_worker_dataset: CohortDataset | None = None
+_worker_dataset: PopulationDataset | None = None
 
 
-def _start_worker(dataset: CohortDataset) -> None:
+def _start_worker(dataset: PopulationDataset) -> None:
     global _worker_dataset
     _worker_dataset = dataset
 
 
-def _work(index: int) -> Sample:
+def _work(index: int) -> SyntheticSample:
     if _worker_dataset is None:
-        raise InputError("worker has no data set", "a started worker", "use CohortDataset.stream")
+        raise InputError("worker has no data set", "a started worker", "use PopulationDataset.stream")
     return _worker_dataset[index]
 
 
 _ARRAYS = ("times", "corners", "keypoints", "seen", "joints", "root", "heading", "phase")
 
 
-def _save(file: FilePath, walk: Walk) -> None:
+def _save(file: FilePath, walk: SyntheticWalk) -> None:
     """Write all at once under the final name, so that workers never read half a file."""
     key = walk.key
     partial = file.with_name(f"{file.stem}-{os.getpid()}.part.npz")
@@ -253,11 +255,11 @@ def _save(file: FilePath, walk: Walk) -> None:
     partial.replace(file)
 
 
-def _load(file: FilePath) -> Walk:
+def _load(file: FilePath) -> SyntheticWalk:
     with np.load(file, allow_pickle=False) as archive:
         shape = tuple(archive["shape"])
         clean = np.unpackbits(archive["clean"], count=int(np.prod(shape))).reshape(shape)
         seed, split, identity, session, number, condition, view, subject = archive["key"].tolist()
         arrays = {name: archive[name] for name in _ARRAYS}
     key = Key(int(seed), split, int(identity), int(session), int(number), condition, float(view))
-    return Walk(key=key, subject=subject, clean=clean, **arrays)
+    return SyntheticWalk(key=key, subject=subject, clean=clean, **arrays)

@@ -2,7 +2,7 @@
 
 Sensors define their joints each in its own way (a Kinect's hip is not a marker set's), are a little long or
 short, jitter, drift, smooth, confuse left and right, and lose joints. What is constant about a sensor
-stands in `Sensor`; what differs from walk to walk is drawn by `Sensor.tell`.
+stands in `Sensor`; what differs from walk to walk is drawn by `Sensor.measure`.
 
 The sizes are our estimates after published comparisons of Kinect with optical capture, which give 1 to 4
 cm for trunk and limbs and most at the feet: Otte et al. 2016 (PLoS ONE 11(11): e0166532, tables 2 to 4);
@@ -111,7 +111,7 @@ class Sensor:
             tilt=tuple(rng.normal(0, np.deg2rad(rng.choice([0.0, 5.0])), 2).tolist()),
         )
 
-    def tell(self, joints: NDArray[np.floating], rng: np.random.Generator) -> NDArray[np.float32]:
+    def measure(self, joints: NDArray[np.floating], rng: np.random.Generator) -> NDArray[np.float32]:
         """What it tells of one walk, seen in a direction of its own.
 
         Args:

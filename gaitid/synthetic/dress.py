@@ -9,7 +9,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from gaitid.synthetic.body import LABEL, Body, Figure
+from gaitid.synthetic.body import LABEL, Body, BodyShape
 from gaitid.synthetic.motion import Motion, skin
 from gaitid.synthetic.outfit import Bag, Outfit, Tube
 from gaitid.synthetic.render import edges_of
@@ -47,7 +47,7 @@ class Dressed:
         lift: Metres the shoes add under the feet.
     """
 
-    def __init__(self, body: Body, figure: Figure, outfit: Outfit, rng: np.random.Generator) -> None:
+    def __init__(self, body: Body, figure: BodyShape, outfit: Outfit, rng: np.random.Generator) -> None:
         self._body, self._figure, self._outfit = body, figure, outfit
         worn, delay = _worn(body, figure, outfit, rng)
         pieces = [Piece(worn, np.pad(body.weights, ((0, 0), (0, len(_HANG)))), body.faces, body.labels)]
@@ -126,7 +126,7 @@ def normals(vertices: Floats, faces: Ints) -> Floats:
 
 
 @lru_cache(maxsize=256)
-def _body_normals(body: Body, figure: Figure) -> Floats:
+def _body_normals(body: Body, figure: BodyShape) -> Floats:
     return normals(figure.vertices, body.faces)
 
 
@@ -143,7 +143,7 @@ def _edges(body: Body, faces: Ints) -> Ints:
     return np.concatenate([_body_edges(body), rest])
 
 
-def _worn(body: Body, figure: Figure, outfit: Outfit, rng: np.random.Generator) -> tuple[Floats, Floats]:
+def _worn(body: Body, figure: BodyShape, outfit: Outfit, rng: np.random.Generator) -> tuple[Floats, Floats]:
     """The body's vertices pushed out by the clothes, and each one's delay in seconds."""
     share = body.share
     torso = share("pelvis", "lumbar", "thorax", "clav")
@@ -207,7 +207,7 @@ def _rigid(shape: tuple[Floats, Ints], bone: int, bones: int, part: str) -> Piec
     return Piece(vertices, weights, faces, np.full(len(faces), LABEL[part], np.uint8))
 
 
-def _skull(body: Body, figure: Figure) -> tuple[Floats, Floats]:
+def _skull(body: Body, figure: BodyShape) -> tuple[Floats, Floats]:
     """Centre and half sizes of the head above the ears' level."""
     head = figure.vertices[body.share("head") > 0.6]
     high, low = head.max(0), head.min(0)
@@ -215,7 +215,7 @@ def _skull(body: Body, figure: Figure) -> tuple[Floats, Floats]:
     return np.array([(high[0] + low[0]) / 2, 0.0, high[2] - half[2]]), half
 
 
-def _hair(body: Body, figure: Figure, outfit: Outfit) -> list[Piece]:
+def _hair(body: Body, figure: BodyShape, outfit: Outfit) -> list[Piece]:
     if outfit.hair == "none":
         return []
     centre, half = _skull(body, figure)
@@ -238,7 +238,7 @@ def _hair(body: Body, figure: Figure, outfit: Outfit) -> list[Piece]:
     return [_rigid(s, b, len(body.bones), "hair") for s, b in zip(shapes, bones, strict=True)]
 
 
-def _hat(body: Body, figure: Figure, outfit: Outfit) -> list[Piece]:
+def _hat(body: Body, figure: BodyShape, outfit: Outfit) -> list[Piece]:
     if outfit.hat == "none":
         return []
     centre, half = _skull(body, figure)
@@ -250,7 +250,7 @@ def _hat(body: Body, figure: Figure, outfit: Outfit) -> list[Piece]:
     return [_rigid(shape, body.index["head"], len(body.bones), "hat") for shape in shapes]
 
 
-def _bag(body: Body, figure: Figure, bag: Bag, cloth: float) -> Piece:
+def _bag(body: Body, figure: BodyShape, bag: Bag, cloth: float) -> Piece:
     at, joints = body.index, figure.joints
     size = np.array(bag.size)
     sign = 1.0 if bag.side == "L" else -1.0
@@ -314,7 +314,7 @@ class _Hanging:
     moving = _RINGS * SECTORS
 
     def __init__(
-        self, body: Body, figure: Figure, outfit: Outfit, tube: Tube, rng: np.random.Generator
+        self, body: Body, figure: BodyShape, outfit: Outfit, tube: Tube, rng: np.random.Generator
     ) -> None:
         self._body, self._tube = body, tube
         angle = np.arange(SECTORS) * 2 * np.pi / SECTORS
@@ -326,7 +326,7 @@ class _Hanging:
         self._levels = tube.length * (np.arange(_RINGS) + 1) / _RINGS
         self.top = self._fixed(figure, outfit)
 
-    def _fixed(self, figure: Figure, outfit: Outfit) -> Piece:
+    def _fixed(self, figure: BodyShape, outfit: Outfit) -> Piece:
         hip = figure.joints[self._body.index["thighL"], 2]
         trunk = self._body.share("pelvis", "lumbar", "thorax", "thigh") > 0.5
         rings = []
@@ -393,7 +393,7 @@ def _late(values: Floats, times: Floats, lag_s: float) -> Floats:
 
 
 @lru_cache(maxsize=256)
-def _leg_radii(body: Body, figure: Figure) -> Floats:
+def _leg_radii(body: Body, figure: BodyShape) -> Floats:
     """Radius of the left leg at hip, knee and ankle level, metres."""
     at, joints = body.index, figure.joints
     radii = []

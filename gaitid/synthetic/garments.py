@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gaitid.synthetic.body import LABEL, PARTS, load_body
-from gaitid.synthetic.cohort import Cohort, Key
+from gaitid.synthetic.population import Key, Population
 
 Bytes = NDArray[np.uint8]
 
@@ -87,7 +87,7 @@ _WOVEN = _share(
 _PATTERNED = _share({"torso": 1, "arm_left": 1, "arm_right": 1, "skirt": 0.6})
 
 
-def draw_colors(people: Cohort, identity: int, session: int, condition: str) -> Colors:
+def draw_colors(people: Population, identity: int, session: int, condition: str) -> Colors:
     """Colours of a walker: skin and hair for good, clothes for the day, the coat with its condition."""
     ever = Key(people.seed, people.split, identity, 0, 0, "colors", 0.0).stream("identity")
     day = Key(people.seed, people.split, identity, session, 0, "colors", 0.0).stream("session")

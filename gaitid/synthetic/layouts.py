@@ -28,7 +28,7 @@ Masks = NDArray[np.uint8]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Walk:
+class LayoutWalk:
     """One walk of one subject before one camera.
 
     Attributes:
@@ -49,7 +49,7 @@ class Walk:
 
 
 def write_layout(
-    layout: str, root: Path | str, walks: Iterable[Walk], *, train: Collection[int] = ()
+    layout: str, root: Path | str, walks: Iterable[LayoutWalk], *, train: Collection[int] = ()
 ) -> Path:
     """Write walks in the layout of a data set, its partition file included where it has one.
 
@@ -78,19 +78,19 @@ def write_layout(
 # One writer for each layout: (root, walks, training subjects).
 
 
-def _casia_b(root: Path, walks: Iterable[Walk], _: Collection[int]) -> None:
+def _casia_b(root: Path, walks: Iterable[LayoutWalk], _: Collection[int]) -> None:
     for walk in walks:
         subject, name, view = _casia_names(walk)
         _pngs(root / subject / name / view, walk, f"{subject}-{name}-{view}-{{:03d}}.png")
 
 
-def _casia_b_pkl(root: Path, walks: Iterable[Walk], _: Collection[int]) -> None:
+def _casia_b_pkl(root: Path, walks: Iterable[LayoutWalk], _: Collection[int]) -> None:
     for walk in walks:
         subject, name, view = _casia_names(walk)
         _pickle(root / subject / name / view / f"{view}.pkl", _square(walk))
 
 
-def _casia_b_star(root: Path, walks: Iterable[Walk], _: Collection[int]) -> None:
+def _casia_b_star(root: Path, walks: Iterable[LayoutWalk], _: Collection[int]) -> None:
     for walk in walks:
         subject, name, view = _casia_names(walk)
         folder, aligned = root / subject / name / view, _square(walk)
@@ -99,23 +99,23 @@ def _casia_b_star(root: Path, walks: Iterable[Walk], _: Collection[int]) -> None
         _pickle(folder / f"{view}-sils.pkl", _resized(walk, 128))
 
 
-def _casia_names(walk: Walk) -> tuple[str, str, str]:
+def _casia_names(walk: LayoutWalk) -> tuple[str, str, str]:
     return f"{walk.subject:03d}", f"{walk.condition}-{walk.number:02d}", f"{walk.view:03d}"
 
 
-def _ou_mvlp(root: Path, walks: Iterable[Walk], _: Collection[int]) -> None:
+def _ou_mvlp(root: Path, walks: Iterable[LayoutWalk], _: Collection[int]) -> None:
     for walk in walks:
         folder = root / f"Silhouette_{walk.view:03d}-{walk.number:02d}" / f"{walk.subject:05d}"
         _pngs(folder, walk, "{:04d}.png")
 
 
-def _ou_mvlp_pkl(root: Path, walks: Iterable[Walk], _: Collection[int]) -> None:
+def _ou_mvlp_pkl(root: Path, walks: Iterable[LayoutWalk], _: Collection[int]) -> None:
     for walk in walks:
         folder = root / f"{walk.subject:05d}" / f"{walk.number:02d}" / f"{walk.view:03d}"
         _pickle(folder / f"{walk.view:03d}.pkl", _square(walk))
 
 
-def _grew(root: Path, walks: Iterable[Walk], train: Collection[int]) -> None:
+def _grew(root: Path, walks: Iterable[LayoutWalk], train: Collection[int]) -> None:
     for walk in walks:
         video, subject = _video(walk), f"{walk.subject:05d}"
         folder = root / "train" / subject if walk.subject in train else root / "test" / "gallery" / subject
@@ -125,7 +125,7 @@ def _grew(root: Path, walks: Iterable[Walk], train: Collection[int]) -> None:
         _images(folder, _square(walk).mean(axis=0, keepdims=True), f"{video}_gei.png")
 
 
-def _grew_pkl(root: Path, walks: Iterable[Walk], train: Collection[int]) -> None:
+def _grew_pkl(root: Path, walks: Iterable[LayoutWalk], train: Collection[int]) -> None:
     for walk in walks:
         video = _video(walk)
         if walk.subject in train:
@@ -136,24 +136,24 @@ def _grew_pkl(root: Path, walks: Iterable[Walk], train: Collection[int]) -> None
         _pickle(folder / video / f"{video}.pkl", _square(walk))
 
 
-def _video(walk: Walk) -> str:
+def _video(walk: LayoutWalk) -> str:
     """A video name of 8 letters and digits, as GREW's; equal walks get equal names."""
     key = f"{walk.subject}/{walk.condition}/{walk.number}/{walk.view}"
     return hashlib.sha256(key.encode()).hexdigest()[:8]
 
 
-def _gait3d(root: Path, walks: Iterable[Walk], train: Collection[int]) -> None:
+def _gait3d(root: Path, walks: Iterable[LayoutWalk], train: Collection[int]) -> None:
     _gait3d_tree(root, walks, train, lambda folder, walk: _pngs(folder, walk, "human_crop_f{}.png", 9990))
 
 
-def _gait3d_pkl(root: Path, walks: Iterable[Walk], train: Collection[int]) -> None:
+def _gait3d_pkl(root: Path, walks: Iterable[LayoutWalk], train: Collection[int]) -> None:
     _gait3d_tree(
         root, walks, train, lambda folder, walk: _pickle(folder / f"{folder.name}.pkl", _square(walk))
     )
 
 
 def _gait3d_tree(
-    root: Path, walks: Iterable[Walk], train: Collection[int], write: Callable[[Path, Walk], None]
+    root: Path, walks: Iterable[LayoutWalk], train: Collection[int], write: Callable[[Path, LayoutWalk], None]
 ) -> None:
     """``0000/camid0_videoid2/seq0``; each test subject's first walk is its listed probe."""
     probes: dict[int, str] = {}
@@ -167,7 +167,7 @@ def _gait3d_tree(
     _partition(root / "Gait3D.json", seen, train, 4, PROBE_SET=sorted(probes.values()))
 
 
-def _sustech1k(root: Path, walks: Iterable[Walk], train: Collection[int]) -> None:
+def _sustech1k(root: Path, walks: Iterable[LayoutWalk], train: Collection[int]) -> None:
     seen: set[int] = set()
     for walk in walks:
         view = f"{walk.view:03d}" + (f"-{walk.suffix}" if walk.suffix else "")
@@ -181,7 +181,7 @@ def _sustech1k(root: Path, walks: Iterable[Walk], train: Collection[int]) -> Non
     _partition(root / "SUSTech1K.json", seen, train, 4)
 
 
-def _ccpg(root: Path, walks: Iterable[Walk], _: Collection[int]) -> None:
+def _ccpg(root: Path, walks: Iterable[LayoutWalk], _: Collection[int]) -> None:
     for walk in walks:
         folder = _ccpg_folder(root, walk)
         aligned = _square(walk)
@@ -190,22 +190,22 @@ def _ccpg(root: Path, walks: Iterable[Walk], _: Collection[int]) -> None:
         _pickle(folder / f"{folder.name}-sils.pkl", _resized(walk, 128))
 
 
-def _ccpg_png(root: Path, walks: Iterable[Walk], _: Collection[int]) -> None:
+def _ccpg_png(root: Path, walks: Iterable[LayoutWalk], _: Collection[int]) -> None:
     for walk in walks:
         _pngs(_ccpg_folder(root, walk), walk, "{:05d}.png")
 
 
-def _ccpg_folder(root: Path, walk: Walk) -> Path:
+def _ccpg_folder(root: Path, walk: LayoutWalk) -> Path:
     return root / f"{walk.subject:03d}" / walk.condition / f"{walk.view:02d}_{walk.number}"
 
 
-def _folder(root: Path, walks: Iterable[Walk], _: Collection[int]) -> None:
+def _folder(root: Path, walks: Iterable[LayoutWalk], _: Collection[int]) -> None:
     for walk in walks:
         folder = root / f"subject{walk.subject:03d}" / f"{walk.condition}-{walk.number:02d}"
         _pngs(folder / f"{walk.view:03d}", walk, "{:04d}.png")
 
 
-LAYOUTS: Mapping[str, Callable[[Path, Iterable[Walk], Collection[int]], None]] = {
+LAYOUTS: Mapping[str, Callable[[Path, Iterable[LayoutWalk], Collection[int]], None]] = {
     "casia-b": _casia_b,
     "casia-b-pkl": _casia_b_pkl,
     "casia-b-star": _casia_b_star,
@@ -223,7 +223,7 @@ LAYOUTS: Mapping[str, Callable[[Path, Iterable[Walk], Collection[int]], None]] =
 """Layout name -> its writer; ``-pkl`` is the published conversion of a set of images."""
 
 
-def _masks(walk: Walk) -> Masks:
+def _masks(walk: LayoutWalk) -> Masks:
     masks = walk.sequence.silhouettes if isinstance(walk.sequence, GaitSequence) else walk.sequence
     if masks is None or masks.ndim != 3 or masks.dtype != np.uint8:
         got = "no silhouettes" if masks is None else f"{masks.shape} {masks.dtype}"
@@ -231,7 +231,7 @@ def _masks(walk: Walk) -> Masks:
     return masks
 
 
-def _square(walk: Walk) -> Masks:
+def _square(walk: LayoutWalk) -> Masks:
     """(T, 64, 64) uint8 0..255, aligned; ready 64x44 are padded, empty frames left out."""
     masks = _masks(walk)
     if masks.shape[1:] == (64, 44):
@@ -240,14 +240,14 @@ def _square(walk: Walk) -> Masks:
     return np.stack([frame for frame in frames if frame is not None])
 
 
-def _resized(walk: Walk, side: int) -> Masks:
+def _resized(walk: LayoutWalk, side: int) -> Masks:
     frames = [
         cv2.resize(mask * np.uint8(255), (side, side), interpolation=cv2.INTER_CUBIC) for mask in _masks(walk)
     ]
     return np.stack(frames).astype(np.uint8)
 
 
-def _pngs(folder: Path, walk: Walk, pattern: str, first: int = 1) -> None:
+def _pngs(folder: Path, walk: LayoutWalk, pattern: str, first: int = 1) -> None:
     """Raw frames: masks as they are, ready silhouettes doubled in size, so that they count as full."""
     masks = _masks(walk) * np.uint8(255)
     if isinstance(walk.sequence, GaitSequence):

@@ -12,9 +12,8 @@ from dataclasses import dataclass
 
 from gaitid.errors import UnknownName
 from gaitid.registry import nearest
-from gaitid.synthetic.cohort import Cohort
-from gaitid.synthetic.cohort import Walk as Filmed
-from gaitid.synthetic.layouts import Walk
+from gaitid.synthetic.layouts import LayoutWalk
+from gaitid.synthetic.population import Population, SyntheticWalk
 
 _CASIA = (
     *((("nm", n), (0 if n < 5 else 1, "nm")) for n in range(1, 7)),
@@ -61,7 +60,7 @@ class Shot:
         condition: As the set names it.
         number: As the set counts it.
         view: Angle or camera, as the set counts it.
-        suffix: See `layouts.Walk`.
+        suffix: See `layouts.LayoutWalk`.
         session: Day of the walker.
         dress: Condition of the walker (``nm``, ``bg``, ``cl``).
         angle: View in degrees.
@@ -77,7 +76,7 @@ class Shot:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class MiniaturePlan:
     """How a data set is recorded in miniature.
 
     Attributes:
@@ -93,13 +92,13 @@ def _plan(
     walks: Collection[tuple[tuple[str, int], tuple[int, str]]],
     views: Collection[tuple[int, str, float]],
     number_of: Callable[[int, bool], int],
-) -> Plan:
+) -> MiniaturePlan:
     shots = tuple(
         Shot(condition, number, view, suffix, session, dress, angle)
         for (condition, number), (session, dress) in walks
         for view, suffix, angle in views
     )
-    return Plan(shots, number_of)
+    return MiniaturePlan(shots, number_of)
 
 
 def _angles(*angles: int) -> tuple[tuple[int, str, float], ...]:
@@ -110,7 +109,7 @@ def _cameras(*cameras: int) -> tuple[tuple[int, str, float], ...]:
     return tuple((camera, "", 36.0 * camera % 360) for camera in cameras)
 
 
-PLANS: Mapping[str, Plan] = {
+PLANS: Mapping[str, MiniaturePlan] = {
     "casia-b": _plan(_CASIA, _angles(*range(0, 181, 18)), lambda i, train: 1 + i if train else 75 + i),
     "ou-mvlp": _plan(
         ((("", 0), (1, "nm")), (("", 1), (0, "nm"))),
@@ -136,7 +135,7 @@ PLANS: Mapping[str, Plan] = {
 """Data set -> its plan; the layouts of a set (``casia-b-pkl``) share it."""
 
 
-def plan_of(layout: str) -> Plan:
+def plan_of(layout: str) -> MiniaturePlan:
     """The plan of a layout's data set.
 
     Raises:
@@ -148,21 +147,21 @@ def plan_of(layout: str) -> Plan:
     return PLANS[fitting[0]]
 
 
-def training_subjects(plan: Plan, subjects: int) -> frozenset[int]:
+def training_subjects(plan: MiniaturePlan, subjects: int) -> frozenset[int]:
     """Numbers of the first half of `subjects`, rounded down: the training part."""
     return frozenset(plan.number_of(i, True) for i in range(subjects // 2))
 
 
 def film(
-    plan: Plan, cohort: Cohort, subjects: int, *, frames: int = 60
-) -> Iterator[tuple[int, Shot, Filmed]]:
+    plan: MiniaturePlan, population: Population, subjects: int, *, frames: int = 60
+) -> Iterator[tuple[int, Shot, SyntheticWalk]]:
     """Number of the subject, shot and walk, one by one; see `record`."""
     train = subjects // 2
     for identity in range(subjects):
         in_training = identity < train
         name = plan.number_of(identity if in_training else identity - train, in_training)
         for shot in plan.shots:
-            walk = cohort.sequence(
+            walk = population.sequence(
                 identity,
                 shot.session,
                 shot.number,
@@ -175,17 +174,17 @@ def film(
 
 
 def record(
-    plan: Plan, cohort: Cohort, subjects: int, *, frames: int = 60, level: float = 1.0
-) -> Iterator[Walk]:
-    """Walks of the first `subjects` identities of a cohort, one by one.
+    plan: MiniaturePlan, population: Population, subjects: int, *, frames: int = 60, level: float = 1.0
+) -> Iterator[LayoutWalk]:
+    """Walks of the first `subjects` identities of a population, one by one.
 
     Args:
         plan: Which walks.
-        cohort: Whose.
+        population: Whose.
         subjects: How many people; the first half of them, rounded down, is the training part.
         frames: Frames a walk.
         level: Amount of segmentation noise, 0 = true masks.
     """
-    for name, shot, walk in film(plan, cohort, subjects, frames=frames):
+    for name, shot, walk in film(plan, population, subjects, frames=frames):
         noise = 2 * level if shot.condition == "nt" else level
-        yield Walk(name, shot.condition, shot.number, shot.view, walk.masks(noise), shot.suffix)
+        yield LayoutWalk(name, shot.condition, shot.number, shot.view, walk.masks(noise), shot.suffix)

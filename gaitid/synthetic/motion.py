@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from gaitid.errors import InputError
 from gaitid.synthetic.algebra import between, follow, turns
-from gaitid.synthetic.body import BIG_TOE, HEEL, Body, Figure
+from gaitid.synthetic.body import BIG_TOE, HEEL, Body, BodyShape
 from gaitid.synthetic.path import Pace, Path
 from gaitid.synthetic.restless import stir
 from gaitid.synthetic.style import HARMONICS, RESIDUAL_NAMES, Style
@@ -121,7 +121,7 @@ def skin(rest: Floats, weights: Floats, joints: Floats, rotations: Floats, posit
 
 def walk(
     body: Body,
-    figure: Figure,
+    figure: BodyShape,
     style: Style,
     rng: np.random.Generator,
     *,
@@ -312,7 +312,7 @@ def _arm(
     }
 
 
-def _pose(body: Body, figure: Figure, angles: dict[str, Floats]) -> tuple[Floats, Floats]:
+def _pose(body: Body, figure: BodyShape, angles: dict[str, Floats]) -> tuple[Floats, Floats]:
     """Bone rotations (T, 21, 3, 3) and heads (T, 21, 3) with the pelvis at the origin, facing +x."""
     local, base = _localturns(body, angles)
     frames, bones = local.shape[:2]
@@ -424,7 +424,7 @@ def _to_world(
 class _Feet:
     """Soles of a figure: where they touch the ground, and how to keep them there."""
 
-    def __init__(self, body: Body, figure: Figure) -> None:
+    def __init__(self, body: Body, figure: BodyShape) -> None:
         self._at = body.index
         self._joints = figure.joints
         floor = figure.vertices[:, 2].min()

@@ -100,7 +100,7 @@ def degrade(
     frames, height, width = masks.shape
     strip = np.zeros((height, frames, width + _GAP), np.uint8)
     np.multiply(masks.transpose(1, 0, 2), np.uint8(255), out=strip[:, :, :width])
-    body = _Body(masks, extent or Extent.of(masks))
+    body = _BodyExtent(masks, extent or Extent.of(masks))
     soft = cv2.GaussianBlur(strip.reshape(height, -1), (0, 0), max(0.5, segmenter.blur * body.tall))
     soft = soft.reshape(strip.shape).astype(np.int16)
     # The outline moves, but clean background stays clean: specks there are `dirt` and `shadow`.
@@ -114,7 +114,7 @@ def degrade(
     return parts.reshape(height, frames, -1)[:, :, :width].transpose(1, 0, 2)
 
 
-class _Body:
+class _BodyExtent:
     """Where the body is, its median height and its mean area."""
 
     def __init__(self, masks: Bytes, extent: Extent) -> None:
@@ -184,7 +184,7 @@ def _patch(
         field[y0:y1, frame, x0:x1] += np.asarray(part, np.int16)
 
 
-def _holes(field: Shorts, body: _Body, rng: np.random.Generator, how: Segmenter) -> None:
+def _holes(field: Shorts, body: _BodyExtent, rng: np.random.Generator, how: Segmenter) -> None:
     if how.hole <= 0:
         return
     side = max(8, int(1.2 * body.tall))
@@ -199,7 +199,7 @@ def _holes(field: Shorts, body: _Body, rng: np.random.Generator, how: Segmenter)
         _patch(field, int(t), body.top[t] - 0.1 * side, middle[t] - side / 2, patch * strength, (side, side))
 
 
-def _lost_feet(field: Shorts, body: _Body, rng: np.random.Generator, how: Segmenter) -> None:
+def _lost_feet(field: Shorts, body: _BodyExtent, rng: np.random.Generator, how: Segmenter) -> None:
     if how.feet <= 0:
         return
     depth = rng.uniform(0.02, 0.08)
@@ -208,7 +208,7 @@ def _lost_feet(field: Shorts, body: _Body, rng: np.random.Generator, how: Segmen
         _patch(field, int(t), cut, 0, -400.0, (field.shape[0], field.shape[2]))
 
 
-def _shadow(field: Shorts, body: _Body, rng: np.random.Generator, how: Segmenter) -> None:
+def _shadow(field: Shorts, body: _BodyExtent, rng: np.random.Generator, how: Segmenter) -> None:
     """A remnant that is thick and sure at the feet, thin and doubtful at its far end, and flickers."""
     if how.shadow <= 0:
         return
@@ -224,7 +224,7 @@ def _shadow(field: Shorts, body: _Body, rng: np.random.Generator, how: Segmenter
         _patch(field, t, body.bottom[t] - thick, left, patch.astype(np.float32), (2 * thick, wide))
 
 
-def _dirt(field: Shorts, body: _Body, rng: np.random.Generator, how: Segmenter) -> None:
+def _dirt(field: Shorts, body: _BodyExtent, rng: np.random.Generator, how: Segmenter) -> None:
     for t in _flicker(field.shape[1], max(how.dirt, 1e-3), rng):
         side = max(2, int(body.tall * rng.uniform(0.02, 0.06)))
         left = body.left[t] - 0.7 * side if rng.random() < 0.5 else body.right[t] - 0.3 * side

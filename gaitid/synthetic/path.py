@@ -99,18 +99,6 @@ class Pace:
         """The same speed throughout."""
         return cls(((0.0, share),))
 
-    @classmethod
-    def start_and_stop(cls, stand_s: float, walk_s: float) -> Pace:
-        """Stand, walk, stand: each change of speed takes 0.8 s."""
-        return cls(
-            (
-                (stand_s, 0.0),
-                (stand_s + 0.8, 1.0),
-                (stand_s + 0.8 + walk_s, 1.0),
-                (stand_s + 1.6 + walk_s, 0.0),
-            )
-        )
-
     def at(self, times: Floats) -> Floats:
         """(T,) share at each time in seconds."""
         seconds, shares = np.array(self.knots).T

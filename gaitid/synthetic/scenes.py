@@ -1,6 +1,6 @@
 """Colour video of several walkers before a background, with the truth about every frame.
 
-A scene is a list of who walks where and when, before a `background.Place`. Frames are made one after the
+A scene is a list of who walks where and when, before a `background.ScenePlace`. Frames are made one after the
 other: walkers are painted twice as fine as the picture, far ones first, behind what stands before them;
 then light, lens, sensor noise and compression are added. Same scene, same frames.
 """
@@ -19,13 +19,13 @@ from numpy.typing import NDArray
 from gaitid.errors import InputError
 from gaitid.perception.sources import Source
 from gaitid.records import Frame
-from gaitid.synthetic.background import FINE, Backdrop, Place, draw_place, trace
+from gaitid.synthetic.background import FINE, Backdrop, ScenePlace, draw_place, trace
 from gaitid.synthetic.body import COCO
 from gaitid.synthetic.camera import Camera
-from gaitid.synthetic.cohort import Cohort
 from gaitid.synthetic.garments import draw_colors
 from gaitid.synthetic.path import Pace
 from gaitid.synthetic.path import Path as Course
+from gaitid.synthetic.population import Population
 from gaitid.synthetic.render import SUBPIXEL, paint, snap
 
 Bytes = NDArray[np.uint8]
@@ -40,7 +40,7 @@ class SceneWalker:
     """Who walks through a scene.
 
     Attributes:
-        identity: Number in the scene's cohort.
+        identity: Number in the scene's population.
         path: Where; see `crossing`.
         start_s: When the walker steps onto the path, seconds; may lie before the scene's begin.
         session: Day: decides clothes and mood.
@@ -87,7 +87,7 @@ class Light:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Sighting:
+class GroundTruthWalker:
     """The truth about one walker in one frame.
 
     Attributes:
@@ -115,12 +115,12 @@ class Sighting:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Truth:
+class GroundTruth:
     """What is true of a frame: its time in seconds, its number, and the walkers seen in it."""
 
     time: float
     index: int
-    sightings: tuple[Sighting, ...]
+    sightings: tuple[GroundTruthWalker, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,20 +131,20 @@ class Scene:
         walkers: Who walks where and when.
         camera: Its principal point in the middle of the picture.
         place: Where it happens.
-        seed: Of cohort, colours and noise.
+        seed: Of population, colours and noise.
         size: (width, height) pixels.
         fps: Frames a second.
         seconds: Length.
         light: How it changes.
         noise: Standard deviation of the sensor's noise, grey levels.
         quality: Of the JPEG that every frame goes through, 1 to 100.
-        cohort: Whom `SceneWalker.identity` numbers; default: the test split of `seed`.
+        population: Whom `SceneWalker.identity` numbers; default: the test split of `seed`.
         name: Put on each frame as its camera.
     """
 
     walkers: Sequence[SceneWalker]
     camera: Camera
-    place: Place
+    place: ScenePlace
     seed: int = 0
     size: tuple[int, int] = (640, 360)
     fps: float = 25.0
@@ -152,7 +152,7 @@ class Scene:
     light: Light = Light()
     noise: float = 2.5
     quality: int = 85
-    cohort: Cohort | None = None
+    population: Population | None = None
     name: str = "synthetic"
 
     def __post_init__(self) -> None:
@@ -177,18 +177,18 @@ class Scene:
         return trace(self.place, self.camera, self.size)
 
     @cached_property
-    def people(self) -> Cohort:
+    def people(self) -> Population:
         """Whom the walkers' numbers mean."""
-        return self.cohort or Cohort(self.seed, "test")
+        return self.population or Population(self.seed, "test")
 
     def subject(self, track: int) -> str:
         """Name of the walker with that track number."""
         return self.people.identity(self.walkers[track - 1].identity).subject
 
-    def __iter__(self) -> Iterator[tuple[Frame, Truth]]:
+    def __iter__(self) -> Iterator[tuple[Frame, GroundTruth]]:
         waiting = {track: walker.first(self.fps) for track, walker in enumerate(self.walkers, 1)}
         playing: dict[int, _Player] = {}
-        sensor = _Sensor(self)
+        sensor = _ImageSensor(self)
         for index in range(len(self)):
             for track in [track for track, first in waiting.items() if first <= index]:
                 del waiting[track]
@@ -201,11 +201,11 @@ class Scene:
             views.sort(key=lambda view: -view.depth)
             picture, sightings = _compose(self.backdrop, self.place, views)
             image = sensor(picture, index, self.light.at(time))
-            yield Frame(image, time, self.name, index), Truth(time, index, sightings)
+            yield Frame(image, time, self.name, index), GroundTruth(time, index, sightings)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _View:
+class _PaintedWalker:
     """A painted walker in one frame, in a window of the fine picture that may reach beyond it."""
 
     track: int
@@ -246,7 +246,7 @@ class _Player:
         """True when the walker exists no more."""
         return index - self._first >= self._count
 
-    def film(self, index: int) -> _View | None:
+    def film(self, index: int) -> _PaintedWalker | None:
         """The walker as the camera sees it, or None when out of the picture."""
         scene, points = self._scene, self._vertices[index - self._first]
         pixels, depth = scene.camera.project(points)
@@ -260,7 +260,7 @@ class _Player:
         if high[0] <= 0 or high[1] <= 0 or low[0] >= width or low[1] >= height:
             if shadow is None:
                 return None
-            return _View(
+            return _PaintedWalker(
                 self._track, name, float(depth.mean()), corner, _NOBODY, _NOBODY[..., 0], shadow, joints
             )
         fine = snap((pixels - low) * FINE)
@@ -270,7 +270,7 @@ class _Player:
         )
         whole = np.where(labels > 0, np.uint8(255), np.uint8(0))
         color = self._colors.paint(labels, bright)
-        return _View(self._track, name, float(depth.mean()), corner, color, whole, shadow, joints)
+        return _PaintedWalker(self._track, name, float(depth.mean()), corner, color, whole, shadow, joints)
 
 
 def _cast_shadow(
@@ -298,7 +298,9 @@ def _cast_shadow(
     return (int(low[0]), int(low[1])), soft
 
 
-def _compose(backdrop: Backdrop, place: Place, views: Sequence[_View]) -> tuple[Bytes, tuple[Sighting, ...]]:
+def _compose(
+    backdrop: Backdrop, place: ScenePlace, views: Sequence[_PaintedWalker]
+) -> tuple[Bytes, tuple[GroundTruthWalker, ...]]:
     """The clean picture, and the truth about the walkers, in the order of their tracks."""
     picture = backdrop.image.copy()
     _darken(picture, backdrop, place, views)
@@ -319,7 +321,7 @@ def _compose(backdrop: Backdrop, place: Place, views: Sequence[_View]) -> tuple[
     return picture, tuple(sighting for sighting in sightings if sighting is not None)
 
 
-def _darken(picture: Bytes, backdrop: Backdrop, place: Place, views: Sequence[_View]) -> None:
+def _darken(picture: Bytes, backdrop: Backdrop, place: ScenePlace, views: Sequence[_PaintedWalker]) -> None:
     """Throw the walkers' shadows onto the empty place."""
     if not place.shadow or not any(view.shadow for view in views):
         return
@@ -356,7 +358,7 @@ def _finer(part: tuple[slice, slice]) -> tuple[slice, slice]:
     return slice(rows.start * FINE, rows.stop * FINE), slice(columns.start * FINE, columns.stop * FINE)
 
 
-def _sight(view: _View, owner: NDArray[np.int32]) -> Sighting | None:
+def _sight(view: _PaintedWalker, owner: NDArray[np.int32]) -> GroundTruthWalker | None:
     """The truth about a walker, or None when next to nothing of it is seen."""
     size = (view.whole.shape[1] // FINE, view.whole.shape[0] // FINE)
     whole = (cv2.resize(view.whole, size, interpolation=cv2.INTER_AREA) >= 128).astype(np.uint8)
@@ -371,7 +373,7 @@ def _sight(view: _View, owner: NDArray[np.int32]) -> Sighting | None:
     inside = (x >= 0) & (y >= 0) & (x < owner.shape[1]) & (y < owner.shape[0])
     near = cv2.dilate((owner == view.track).astype(np.uint8), np.ones((3, 3), np.uint8))
     keypoints[:, 2] *= inside & (near[y.clip(0, len(owner) - 1), x.clip(0, owner.shape[1] - 1)] > 0)
-    return Sighting(view.track, view.subject, box, mask, whole_box, whole_mask, keypoints)
+    return GroundTruthWalker(view.track, view.subject, box, mask, whole_box, whole_mask, keypoints)
 
 
 def _trim(mask: Bytes, corner: tuple[int, int]) -> tuple[Bytes, NDArray[np.float32]]:
@@ -381,7 +383,7 @@ def _trim(mask: Bytes, corner: tuple[int, int]) -> tuple[Bytes, NDArray[np.float
     return mask[y : y + height, x : x + width], box
 
 
-class _Sensor:
+class _ImageSensor:
     """Light, lens, noise and compression."""
 
     _SHIFTS = 64
@@ -431,7 +433,7 @@ def scene_source(scene: Scene) -> Source:
 
 def write_scene(scene: Scene, path: Path) -> None:
     """Write a video (``.avi``, Motion JPEG) and, beside it, ``.npz`` with the truth; see `read_truth`."""
-    sightings: list[tuple[int, Sighting]] = []
+    sightings: list[tuple[int, GroundTruthWalker]] = []
     writer = cv2.VideoWriter(
         str(path), cv2.CAP_FFMPEG, cv2.VideoWriter.fourcc(*"MJPG"), scene.fps, scene.size
     )
@@ -457,11 +459,11 @@ def write_scene(scene: Scene, path: Path) -> None:
     )
 
 
-def read_truth(path: Path) -> list[Truth]:
+def read_truth(path: Path) -> list[GroundTruth]:
     """The truth of every frame as `write_scene` wrote it."""
     with np.load(path, allow_pickle=False) as archive:
         data = {name: archive[name] for name in archive.files}
-    found: list[list[Sighting]] = [[] for _ in range(int(data["frames"]))]
+    found: list[list[GroundTruthWalker]] = [[] for _ in range(int(data["frames"]))]
     at = 0
     for k, index in enumerate(data["index"]):
         masks = []
@@ -473,12 +475,12 @@ def read_truth(path: Path) -> list[Truth]:
             at += size
         box, whole_box = data["boxes"][k]
         found[index].append(
-            Sighting(
+            GroundTruthWalker(
                 int(data["track"][k]), str(data["subject"][k]), box, masks[0], whole_box, masks[1],
                 data["keypoints"][k],
             )
         )  # fmt: skip
-    return [Truth(i / float(data["fps"]), i, tuple(row)) for i, row in enumerate(found)]
+    return [GroundTruth(i / float(data["fps"]), i, tuple(row)) for i, row in enumerate(found)]
 
 
 def crossing(camera: Camera, size: tuple[int, int], y: float, *, leftwards: bool = False) -> Course:

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from gaitid.synthetic.body import FEMALE, Figure
+from gaitid.synthetic.body import FEMALE, BodyShape
 
 Floats = NDArray[np.float64]
 Complexes = NDArray[np.complex128]
@@ -132,7 +132,7 @@ class Style:
         return replace(self, values=values)
 
 
-def draw_style(rng: np.random.Generator, figure: Figure, between: float = 1.0) -> Style:
+def draw_style(rng: np.random.Generator, figure: BodyShape, between: float = 1.0) -> Style:
     """The persistent style of a person with that figure.
 
     Args:

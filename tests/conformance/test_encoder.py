@@ -9,7 +9,7 @@ from gaitid import registry
 from gaitid.encoders.base import Encoder, load_encoder
 from gaitid.errors import MissingDependency, SequenceError, SequenceTooShort
 from gaitid.records import SILHOUETTE, SKELETON, SKELETON_3D, GaitSequence
-from gaitid.synthetic import Cohort
+from gaitid.synthetic import Population
 
 STREAMS = (SILHOUETTE, SKELETON, SKELETON_3D)
 
@@ -25,10 +25,11 @@ def encoder(request) -> Encoder:
 @pytest.fixture(scope="module")
 def walks() -> list[GaitSequence]:
     """All streams of three people, 12 to 120 frames, 10 to 30 fps."""
-    cohort = Cohort(9)
+    population = Population(9)
     kinds = [(0, 12, 25.0), (1, 40, 10.0), (2, 120, 30.0)]
     return [
-        cohort.sequence(i, frames=frames, fps=fps).sequence(modalities=STREAMS) for i, frames, fps in kinds
+        population.sequence(i, frames=frames, fps=fps).sequence(modalities=STREAMS)
+        for i, frames, fps in kinds
     ]
 
 

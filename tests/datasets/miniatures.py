@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from gaitid.synthetic.layouts import Walk
+from gaitid.synthetic.layouts import LayoutWalk
 
 
 def draw(subject, number, view, frames=6):
@@ -22,7 +22,7 @@ def draw(subject, number, view, frames=6):
 
 def _walks(subjects, walks, views):
     return [
-        Walk(subject, condition, number, view, draw(subject, number, view), suffix)
+        LayoutWalk(subject, condition, number, view, draw(subject, number, view), suffix)
         for subject in subjects
         for condition, number in walks
         for view, suffix in views

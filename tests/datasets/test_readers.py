@@ -20,7 +20,7 @@ from gaitid.datasets.grew import write_submission
 from gaitid.errors import DatasetError, UnknownName
 from gaitid.modalities import npz
 from gaitid.records import GaitSequence
-from gaitid.synthetic.layouts import Walk, write_layout
+from gaitid.synthetic.layouts import LayoutWalk, write_layout
 
 # Layout: train and test sequences, faults that a whole miniature has (its subjects are few).
 COUNTS = {
@@ -129,7 +129,7 @@ def test_published_parts():
 def test_sustech_conditions_are_words(tmp_path):
     """A walk 02-uf-nt is Uniform and Night; its number 02 alone makes it Overall for the peers."""
     walks = [
-        Walk(subject, condition, number, 0, draw(subject, number, 0))
+        LayoutWalk(subject, condition, number, 0, draw(subject, number, 0))
         for subject in (1, 2)
         for condition, number in (("nm", 0), ("nm", 1), ("uf-nt", 2))
     ]

@@ -8,14 +8,14 @@ import pytest
 from gaitid.encoders.bodies import FEATURES_3D, prepare
 from gaitid.encoders.poses import POSE_RATE_HZ
 from gaitid.errors import SequenceError
-from gaitid.synthetic import Cohort
+from gaitid.synthetic import Population
 from gaitid.synthetic.depth import Sensor
 
 
 @pytest.fixture(scope="module")
 def walk() -> tuple[np.ndarray, np.ndarray]:
-    found = Cohort(4).sequence(0, frames=50)
-    return found.told(Sensor.exact()), found.times
+    found = Population(4).sequence(0, frames=50)
+    return found.measured(Sensor.exact()), found.times
 
 
 def turned(skeletons: np.ndarray, angle: float) -> np.ndarray:

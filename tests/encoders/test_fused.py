@@ -10,7 +10,7 @@ from gaitid.encoders.base import PREPROCESSING, Encoder
 from gaitid.encoders.fused import STREAMS, TRAITS, FusedEncoder, fuse, traits
 from gaitid.errors import SequenceError, SequenceTooShort, WeightsError
 from gaitid.records import SILHOUETTE, SKELETON, Embedding, GaitSequence
-from gaitid.synthetic import Cohort
+from gaitid.synthetic import Population
 
 E, D = 6, 4
 
@@ -64,7 +64,7 @@ def encoder(file) -> FusedEncoder:
 
 @pytest.fixture(scope="module")
 def walk() -> GaitSequence:
-    return Cohort(2).sequence(0, frames=20).sequence()
+    return Population(2).sequence(0, frames=20).sequence()
 
 
 def only(walk: GaitSequence, stream: str) -> GaitSequence:
@@ -108,7 +108,7 @@ def test_the_better_stream_weighs_more(tensors):
 
 
 def test_traits_tell_noise_from_quiet():
-    clean, noisy = (Cohort(2).sequence(0, frames=30).sequence(level) for level in (0.0, 2.0))
+    clean, noisy = (Population(2).sequence(0, frames=30).sequence(level) for level in (0.0, 2.0))
     assert traits(clean, SKELETON)[2] > traits(noisy, SKELETON)[2]
     assert traits(clean, SILHOUETTE)[2] < traits(noisy, SILHOUETTE)[2]
     for stream in STREAMS:

@@ -17,7 +17,7 @@ from gaitid.encoders.fused import traits  # noqa: E402
 from gaitid.encoders.learned import LearnedEncoder, shipped  # noqa: E402
 from gaitid.errors import SequenceError, SequenceTooShort, UnknownName, WeightsError  # noqa: E402
 from gaitid.records import GaitSequence  # noqa: E402
-from gaitid.synthetic import Cohort  # noqa: E402
+from gaitid.synthetic import Population  # noqa: E402
 from tests.small import STRIDER_WHOLE as SMALL  # noqa: E402
 
 CARD = weights.Card(
@@ -44,7 +44,8 @@ def walks() -> list[GaitSequence]:
     """Walks of 3 people: 12, 40 and 150 frames at 25 fps."""
     lengths = (12, 40, 150)
     return [
-        Cohort(3).sequence(person, frames=frames).sequence(level=0.5) for person, frames in enumerate(lengths)
+        Population(3).sequence(person, frames=frames).sequence(level=0.5)
+        for person, frames in enumerate(lengths)
     ]
 
 

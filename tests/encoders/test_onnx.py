@@ -15,7 +15,7 @@ from gaitid.cli import main  # noqa: E402
 from gaitid.encoders import architectures, networks, weights  # noqa: E402
 from gaitid.encoders.base import PREPROCESSING  # noqa: E402
 from gaitid.encoders.learned import LearnedEncoder  # noqa: E402
-from gaitid.synthetic import Cohort  # noqa: E402
+from gaitid.synthetic import Population  # noqa: E402
 from tests.small import STRIDER_WHOLE as STRIDER  # noqa: E402
 
 STICKMAN = {"width": 8, "dilations": [1, 2], "hidden": 16, "projection": 8}
@@ -24,7 +24,7 @@ GAITSET = {"channels": [4, 4, 4], "part_dimension": 2}
 
 def _encoder(folder, architecture: str, arguments: dict) -> tuple[LearnedEncoder, object]:
     kind = architectures.ARCHITECTURES[architecture]
-    walk = Cohort(1).sequence(0, frames=30).sequence(modalities=(kind.modality,))
+    walk = Population(1).sequence(0, frames=30).sequence(modalities=(kind.modality,))
     network = networks.build(architecture, arguments).eval()
     clip = walk.streams[kind.modality]
     vector = networks.embed(architecture, network, [clip], [walk.times])[0]
@@ -49,7 +49,7 @@ def test_onnx_runtime_gives_the_same_embeddings(tmp_path, capsys, name, argument
     assert main(["export", str(path), "--onnx", str(target)]) == 0
     assert "largest difference to torch" in capsys.readouterr().out
     session = onnxruntime.InferenceSession(target, providers=["CPUExecutionProvider"])
-    walk = Cohort(2).sequence(0, frames=40).sequence(modalities=encoder.modalities)
+    walk = Population(2).sequence(0, frames=40).sequence(modalities=encoder.modalities)
     stream = walk.streams[encoder.modalities[0]]
     clips = np.stack([np.asarray(c, np.float32) for c in architectures.clips_of(name, stream, walk.times)])
     (vectors,) = session.run(None, {"clips": clips})

@@ -7,12 +7,12 @@ import pytest
 
 from gaitid.encoders.poses import FEATURES, POSE_RATE_HZ, prepare, resample, stature
 from gaitid.errors import SequenceError
-from gaitid.synthetic import Cohort
+from gaitid.synthetic import Population
 
 
 @pytest.fixture(scope="module")
 def walk() -> tuple[np.ndarray, np.ndarray]:
-    found = Cohort(4).sequence(0, frames=50)
+    found = Population(4).sequence(0, frames=50)
     return found.detected(0.0), found.times
 
 

@@ -14,7 +14,7 @@ from gaitid.encoders.base import load_encoder
 from gaitid.encoders.fused import FusedEncoder
 from gaitid.encoders.learned import LearnedEncoder
 from gaitid.records import SILHOUETTE, SKELETON, SKELETON_3D, GaitSequence
-from gaitid.synthetic import Cohort
+from gaitid.synthetic import Population
 from gaitid.synthetic.depth import Sensor
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -52,10 +52,10 @@ def test_the_model_card_is_fresh():
 
 def _walks(*modalities: str):
     """A gallery of 24 strangers from the left, and the same people another day, 36 degrees on."""
-    cohort = Cohort(77, "test")
+    population = Population(77, "test")
 
     def walk(person: int, day: int, view: float):
-        return cohort.sequence(person, day, view=view, frames=40).sequence(modalities=modalities)
+        return population.sequence(person, day, view=view, frames=40).sequence(modalities=modalities)
 
     return [walk(i, 0, 90.0) for i in range(24)], [walk(i, 1, 54.0) for i in range(24)]
 
@@ -86,11 +86,11 @@ def test_stickman3d_tells_most_people_across_views_and_days():
 
 
 def test_stickman3d_bears_errors_that_last_a_walk():
-    cohort, poor = Cohort(77, "test"), replace(Sensor.usual(), bias=0.04)
+    population, poor = Population(77, "test"), replace(Sensor.usual(), bias=0.04)
 
     def told(person: int, walk: int) -> GaitSequence:
-        made = cohort.sequence(person, 0, walk, frames=60)
-        return GaitSequence({SKELETON_3D: made.told(poor, draw=walk)}, made.times)
+        made = population.sequence(person, 0, walk, frames=60)
+        return GaitSequence({SKELETON_3D: made.measured(poor, draw=walk)}, made.times)
 
     gallery, probes = ([told(i, walk) for i in range(24)] for walk in (0, 1))
     assert _rank(load_encoder("stickman3d"), gallery, probes) > 0.7

@@ -16,7 +16,7 @@ from gaitid.encoders.base import load_encoder
 from gaitid.encoders.gei import GEI
 from gaitid.errors import DatasetError, InputError
 from gaitid.evaluation.embedding import embed
-from gaitid.synthetic.layouts import Walk, write_layout
+from gaitid.synthetic.layouts import LayoutWalk, write_layout
 
 _CASIA = [("nm", n) for n in range(1, 7)] + [(kind, n) for kind in ("bg", "cl") for n in (1, 2)]
 
@@ -41,7 +41,7 @@ def casia(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """CASIA-B in miniature: six test subjects, ten walks, two views; one file of zero bytes."""
     root = tmp_path_factory.mktemp("casia")
     walks = [
-        Walk(s, kind, n, view, draw(s, n, view))
+        LayoutWalk(s, kind, n, view, draw(s, n, view))
         for s in range(75, 81)
         for kind, n in _CASIA
         for view in (0, 90)
@@ -155,7 +155,9 @@ def test_wrong_usage_is_status_two(name: str, tmp_path: Path, capsys: Any, monke
 
 def test_sequences_that_do_not_suit_the_encoder_are_listed(tmp_path: Path) -> None:
     walks = [
-        Walk(s, "nm", n, 0, draw(s, n, 0, 5 if (s, n) == (75, 2) else 12)) for s in (75, 76) for n in (1, 2)
+        LayoutWalk(s, "nm", n, 0, draw(s, n, 0, 5 if (s, n) == (75, 2) else 12))
+        for s in (75, 76)
+        for n in (1, 2)
     ]
     dataset = open_dataset("casia-b", write_layout("casia-b-pkl", tmp_path, walks))
     seen: list[tuple[int, int]] = []
@@ -168,7 +170,7 @@ def test_sequences_that_do_not_suit_the_encoder_are_listed(tmp_path: Path) -> No
 
 
 def test_nothing_to_embed_is_an_error(tmp_path: Path) -> None:
-    walks = [Walk(s, "nm", 1, 0, draw(s, 1, 0, 5)) for s in (75, 76)]
+    walks = [LayoutWalk(s, "nm", 1, 0, draw(s, 1, 0, 5)) for s in (75, 76)]
     dataset = open_dataset("casia-b", write_layout("casia-b-pkl", tmp_path, walks))
     with pytest.raises(DatasetError, match="none of 2 sequences of casia-b could be embedded"):
         embed(dataset, GEI())
@@ -176,7 +178,7 @@ def test_nothing_to_embed_is_an_error(tmp_path: Path) -> None:
 
 def test_hidden_answers_become_a_submission(tmp_path: Path, capsys: Any) -> None:
     # GREW: 21 subjects with two gallery walks; a third walk of each is a probe without a name.
-    walks = [Walk(s, "", n, 0, draw(s, 1, 0)) for s in range(1, 22) for n in (1, 2, 3)]
+    walks = [LayoutWalk(s, "", n, 0, draw(s, 1, 0)) for s in range(1, 22) for n in (1, 2, 3)]
     root = write_layout("grew-pkl", tmp_path / "grew", walks)
     command = ["evaluate", "--dataset", "grew", "--root", str(root), "--encoder", "gei"]
     assert main([*command, "--protocol", "official", "--out", str(tmp_path / "out")]) == 0

@@ -15,7 +15,7 @@ from gaitid.gallery.scoring.calibration import of_card
 from gaitid.gallery.store.database import Store
 from gaitid.local import LocalMatcher
 from gaitid.records import CalibrationSource, Embedding, EnrolmentCheck, OperatingPoint, Outcome
-from tests.strangers import DIMENSION, people
+from tests.impostors import DIMENSION, people
 
 
 def impostors(count: int = 1_000) -> Impostors:

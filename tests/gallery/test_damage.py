@@ -23,7 +23,7 @@ from gaitid.gallery.store.database import DATABASE, Sample, Store
 from gaitid.gallery.store.keys import KeyRing
 from gaitid.gallery.store.mark import check as check_mark
 from gaitid.records import Fusion, OperatingPoint, Origin, Quality, Terms
-from tests.strangers import DIMENSION, names, people
+from tests.impostors import DIMENSION, names, people
 
 LOG = f"{DATABASE}-wal"
 

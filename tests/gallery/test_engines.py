@@ -18,7 +18,7 @@ from gaitid.gallery.store.keys import KeyRing
 from gaitid.local import LocalMatcher
 from gaitid.records import Embedding, Fusion, Quality
 from tests.gallery.dict_engine import FAULTS, TABLES, DictTable
-from tests.strangers import DIMENSION, people
+from tests.impostors import DIMENSION, people
 
 HERE = EngineSettings("here")
 RING = {"keys": KeyRing(lambda: {"a": bytes(32)}), "engine": EngineSettings("here", unsealed=True)}

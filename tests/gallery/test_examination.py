@@ -16,7 +16,7 @@ from gaitid.gallery.store.database import DATABASE, Sample
 from gaitid.records import Fusion, OperatingPoint, Origin, Terms
 from tests.gallery.test_backup import RECEIPT, ring
 from tests.gallery.test_damage import DIMENSION, ignore, opened, sample
-from tests.strangers import names, people
+from tests.impostors import names, people
 
 
 @pytest.fixture(params=["plain", "sealed"])

@@ -21,7 +21,7 @@ from gaitid.gallery.store.database import Store
 from gaitid.local import LocalMatcher
 from gaitid.records import Embedding, Fusion, OperatingPoint, Quality
 from tests import engines
-from tests.strangers import DIMENSION, people
+from tests.impostors import DIMENSION, people
 
 ROOT = Path(__file__).resolve().parents[2]
 SLOW = [

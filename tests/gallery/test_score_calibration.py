@@ -9,7 +9,7 @@ from gaitid.errors import NotCalibrated
 from gaitid.gallery.scoring.calibration import FEWEST_COMPARISONS, ScoreLaw, learn
 from gaitid.gallery.scoring.fusion import rows_of
 from gaitid.records import CalibrationSource, Fusion, OperatingPoint
-from tests.strangers import names, people
+from tests.impostors import names, people
 
 
 def best_scores(probes: np.ndarray, gallery: np.ndarray, walks: int, fusion: Fusion) -> np.ndarray:

@@ -9,8 +9,8 @@ from gaitid import registry
 from gaitid.errors import ContractMismatch, GalleryNotFound, InputError, SubjectExists
 from gaitid.local import LocalMatcher
 from gaitid.records import Embedding, Fusion
+from tests.impostors import people
 from tests.matcher.test_terms import Ready, embedding
-from tests.strangers import people
 
 
 @pytest.fixture(params=list(Fusion))

@@ -15,7 +15,7 @@ from gaitid.records import (
     Outcome,
     Suspicion,
 )
-from tests.strangers import Ready, people
+from tests.impostors import Ready, people
 
 
 def embeddings(count: int, seed: int) -> list[Embedding]:

@@ -18,7 +18,7 @@ from gaitid.gallery.store.database import DATABASE
 from gaitid.gallery.store.keys import KeyRing
 from gaitid.local import LocalMatcher
 from gaitid.records import AuditAction, OperatingPoint, Outcome, Terms, Verdict
-from tests.strangers import Ready, embedding
+from tests.impostors import Ready, embedding
 
 POINT = OperatingPoint(0.5, 0.1, margin=0.01)
 

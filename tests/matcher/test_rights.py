@@ -15,7 +15,7 @@ from gaitid.gallery.care.identity import FILE, check
 from gaitid.gallery.store.keys import KeyRing
 from gaitid.local import LocalMatcher
 from gaitid.records import Embedding, GaitSequence, Origin, Quality, Reason, Terms, Verdict
-from tests.strangers import DIMENSION, people
+from tests.impostors import DIMENSION, people
 
 
 class Flat:

@@ -14,7 +14,7 @@ from gaitid.gallery.store.rows import Change
 from gaitid.local import LocalMatcher
 from gaitid.records import Fusion, Outcome, Terms
 from gaitid.server import app
-from tests.strangers import Ready, embedding
+from tests.impostors import Ready, embedding
 
 CONSENT = Terms("consent", "door of house 4", "form 2026-17", 2_000_000_000.0)
 

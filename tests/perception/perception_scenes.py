@@ -45,7 +45,7 @@ def noisy(image: np.ndarray, index: int) -> np.ndarray:
     return np.clip(image + noise, 0, 255).astype(np.uint8)
 
 
-class Scene(Source):
+class PaintedScene(Source):
     """Frames from a function of the frame number, as a source."""
 
     def __init__(self, paint: Callable[[int], np.ndarray], frames: int, fps: float = FPS) -> None:
@@ -67,7 +67,7 @@ def walks_of(
     paint: Callable[[int], np.ndarray], count: int, settings: PerceptionSettings | None = None
 ) -> list[Walk]:
     """All walks in a painted scene."""
-    source = Scene(lambda i: noisy(paint(i), i), count)
+    source = PaintedScene(lambda i: noisy(paint(i), i), count)
     views = watch(source, settings=settings or PerceptionSettings())
     return [walk for view in views for walk in view.walks]
 

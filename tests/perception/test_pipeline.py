@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from perception_scenes import FPS, Scene, frames, good, noisy, person, walks_of, wall
+from perception_scenes import FPS, PaintedScene, frames, good, noisy, person, walks_of, wall
 
 from gaitid.errors import CameraMoving, SourceError, SourceTruncated
 from gaitid.perception.gates import GateSettings
@@ -35,13 +35,13 @@ def until_error(source):
 
 
 def test_an_empty_scene_gives_views_and_no_walks():
-    views = list(watch(Scene(lambda i: noisy(wall(), i), 30)))
+    views = list(watch(PaintedScene(lambda i: noisy(wall(), i), 30)))
     assert [view.frame.index for view in views] == list(range(30))
     assert not any(view.walks or view.tracks for view in views)
 
 
 def test_a_source_of_one_frame():
-    assert len(list(watch(Scene(lambda i: wall(), 1)))) == 1
+    assert len(list(watch(PaintedScene(lambda i: wall(), 1)))) == 1
 
 
 def test_one_walker_is_one_walk_of_good_silhouettes():
@@ -86,7 +86,7 @@ def test_whoever_leaves_a_merger_starts_a_new_walk():
 
 
 def test_a_break_ends_all_walks_and_ids_go_on():
-    class Broken(Scene):
+    class Broken(PaintedScene):
         def _pictures(self):
             for index, item in enumerate(super()._pictures()):
                 if index == 60:
@@ -104,7 +104,7 @@ def test_a_break_ends_all_walks_and_ids_go_on():
 
 
 def test_what_was_seen_is_delivered_before_the_error_of_a_truncated_source():
-    class Truncated(Scene):
+    class Truncated(PaintedScene):
         def _pictures(self):
             yield from super()._pictures()
             raise SourceTruncated("ended after 60 frames", "100 were announced")
@@ -120,7 +120,7 @@ def test_a_camera_that_starts_to_pan_ends_the_walks_and_is_refused():
     def paint(i):
         return noisy(person(panorama[:, max(i - 50, 0) * 6 :][:, :320].copy(), 5 * i, phase=0.8 * i), i)
 
-    seen, error = until_error(Scene(paint, 140))
+    seen, error = until_error(PaintedScene(paint, 140))
     assert isinstance(error, CameraMoving)
     assert any(good(walk) >= 15 for walk in seen)
 
@@ -139,7 +139,7 @@ class Pacing:
 
 
 def test_one_who_stays_is_handed_out_in_parts():
-    scene = Scene(lambda i: wall(), 300)
+    scene = PaintedScene(lambda i: wall(), 300)
     settings = PerceptionSettings(max_walk_s=5.0)
     walks = [w for view in watch(scene, extractor=Pacing(), settings=settings) for w in view.walks]
     assert {walk.track for walk in walks} == {1}
@@ -153,7 +153,7 @@ def test_observations_without_a_mask_make_tracks_but_no_walks():
         def __call__(self, frame):
             return [Observation(o.box) for o in super().__call__(frame)]
 
-    assert not any(view.walks for view in watch(Scene(lambda i: wall(), 40), extractor=Boxes()))
+    assert not any(view.walks for view in watch(PaintedScene(lambda i: wall(), 40), extractor=Boxes()))
 
 
 def test_settings_reach_the_gates_and_come_from_a_table():
@@ -165,7 +165,7 @@ def test_settings_reach_the_gates_and_come_from_a_table():
 
 
 def test_tracks_in_a_view_are_where_the_person_is():
-    views = list(watch(Scene(lambda i: noisy(walker(i), i), 60)))
+    views = list(watch(PaintedScene(lambda i: noisy(walker(i), i), 60)))
     for view in views[40:60]:
         ((track),) = view.tracks
         assert (track.box[0] + track.box[2]) / 2 == pytest.approx(6 * (view.frame.index - 20), abs=16)

@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 from gaitid.quality import QualityPolicy, analyse, assess
 from gaitid.records import GaitSequence, Reason
 from gaitid.settings import build
-from gaitid.synthetic import Cohort, Pace
+from gaitid.synthetic import Pace, Population
 from gaitid.synthetic.depth import Sensor
 from tests.drawn import phases, silhouettes, skeletons, walk
+from tests.paces import start_and_stop
 
 STREAMS = ("silhouette", "skeleton")
 
@@ -58,14 +59,14 @@ def test_cadence_survives_lost_frames(stream):
     ("pace", "usable", "reasons"),
     [
         (Pace.steady(0.0), False, {Reason.STANDING}),
-        (Pace.start_and_stop(3.0, 5.0), False, {Reason.STANDING}),  # three of four seconds
-        (Pace.start_and_stop(1.0, 5.0), True, set()),
+        (start_and_stop(3.0, 5.0), False, {Reason.STANDING}),  # three of four seconds
+        (start_and_stop(1.0, 5.0), True, set()),
         (Pace.steady(), True, set()),
     ],
     ids=["stands", "starts late", "starts", "walks"],
 )
 def test_a_synthetic_walker_who_stands_is_told_from_one_who_walks(pace, usable, reasons):
-    quality = assess(Cohort(0, "test").sequence(0, frames=100, pace=pace).sequence())
+    quality = assess(Population(0, "test").sequence(0, frames=100, pace=pace).sequence())
     assert quality.usable == usable
     assert set(quality.reasons) == reasons
 
@@ -140,7 +141,7 @@ def test_missing_leg_joints_are_a_reason():
 
 
 def test_a_walk_in_space_has_the_cadence_of_its_picture():
-    walk = Cohort(3).sequence(0, frames=90)
+    walk = Population(3).sequence(0, frames=90)
     space = walk.sequence(modalities=("skeleton3d",))
     picture = GaitSequence({"skeleton": walk.detected(0.0)}, walk.times)
     assert assess(space).usable
@@ -148,7 +149,7 @@ def test_a_walk_in_space_has_the_cadence_of_its_picture():
 
 
 def test_a_body_in_space_without_a_trunk_is_refused_by_reasons():
-    joints = Cohort(3).sequence(0, frames=60).told(Sensor.exact())
+    joints = Population(3).sequence(0, frames=60).measured(Sensor.exact())
     joints[:, :13] = 0
     quality = assess(GaitSequence({"skeleton3d": joints}, np.arange(60) / 25))
     assert Reason.MISSING_JOINTS in quality.reasons

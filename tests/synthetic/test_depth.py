@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from gaitid.synthetic import Cohort
+from gaitid.synthetic import Population
 from gaitid.synthetic.depth import Sensor
 
 
 @pytest.fixture(scope="module")
 def walk():
-    return Cohort(6).sequence(1, frames=60)
+    return Population(6).sequence(1, frames=60)
 
 
 def limbs(joints: np.ndarray) -> np.ndarray:
@@ -20,7 +20,7 @@ def limbs(joints: np.ndarray) -> np.ndarray:
 
 
 def test_an_exact_sensor_keeps_the_body_and_turns_it(walk):
-    told = walk.told(Sensor.exact())
+    told = walk.measured(Sensor.exact())
     assert told.shape == (60, 17, 4)
     assert (told[..., 3] == 1).all()
     np.testing.assert_allclose(limbs(told) / limbs(walk.joints), 1, atol=0.04)  # its metre is 1 % off
@@ -28,12 +28,12 @@ def test_an_exact_sensor_keeps_the_body_and_turns_it(walk):
 
 
 def test_the_same_draw_is_the_same_and_another_is_not(walk):
-    np.testing.assert_array_equal(walk.told(), walk.told())
-    assert (walk.told(draw=1) != walk.told()).any()
+    np.testing.assert_array_equal(walk.measured(), walk.measured())
+    assert (walk.measured(draw=1) != walk.measured()).any()
 
 
 def test_a_usual_sensor_is_a_few_centimetres_off_and_has_no_face(walk):
-    told = walk.told()
+    told = walk.measured()
     assert not told[:, 1:5].any()
     seen = told[..., 3] > 0
     lengths = limbs(told)[seen[:, [11, 13, 15, 5, 7, 9, 12, 6]].all(1)]
@@ -44,7 +44,7 @@ def test_a_usual_sensor_is_a_few_centimetres_off_and_has_no_face(walk):
 @pytest.mark.parametrize("draw", [Sensor.draw, Sensor.poor])
 def test_any_sensor_gives_a_sequence(walk, draw, seed):
     rng = np.random.default_rng(seed)
-    told = draw(rng).tell(walk.joints, rng)
+    told = draw(rng).measure(walk.joints, rng)
     assert told.dtype == np.float32
     assert np.isfinite(told).all()
     assert not told[told[..., 3] == 0].any()
@@ -52,7 +52,7 @@ def test_any_sensor_gives_a_sequence(walk, draw, seed):
 
 def test_a_sensor_that_is_not_level_leans_the_body_and_keeps_it(walk):
     level, leaning = (
-        Sensor(np.zeros((17, 3)), tilt=tilt).tell(walk.joints, np.random.default_rng(1))
+        Sensor(np.zeros((17, 3)), tilt=tilt).measure(walk.joints, np.random.default_rng(1))
         for tilt in ((0.0, 0.0), (0.06, 0.08))
     )
     np.testing.assert_allclose(limbs(leaning), limbs(level), atol=1e-5)
@@ -63,7 +63,7 @@ def test_a_sensor_that_is_not_level_leans_the_body_and_keeps_it(walk):
 
 def test_a_biased_sensor_tells_limbs_wrong_all_through_a_walk(walk):
     rng = np.random.default_rng(2)
-    told = [limbs(Sensor(np.zeros((17, 3)), bias=0.02).tell(walk.joints, rng)) for _ in range(20)]
+    told = [limbs(Sensor(np.zeros((17, 3)), bias=0.02).measure(walk.joints, rng)) for _ in range(20)]
     means = np.stack([lengths.mean(0) for lengths in told])
     assert 0.01 < means.std(0).mean() < 0.06  # from walk to walk
     turned = np.stack([lengths - limbs(walk.joints) for lengths in told]).std(1).mean()
@@ -74,7 +74,7 @@ def test_the_far_side_may_be_told_worse(walk):
     def uneven(far: float) -> float:
         rng, ratios = np.random.default_rng(3), []
         for _ in range(20):
-            told = Sensor(np.zeros((17, 3)), white=0.01, far=far).tell(walk.joints, rng)
+            told = Sensor(np.zeros((17, 3)), white=0.01, far=far).measure(walk.joints, rng)
             noise = np.diff(told[:, :, 2], n=2, axis=0).std(0)
             ratios.append(abs(np.log(noise[5:17:2].mean() / noise[6:17:2].mean())))
         return float(np.mean(ratios))

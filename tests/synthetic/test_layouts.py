@@ -11,7 +11,7 @@ import pytest
 
 from gaitid.errors import InputError, UnknownName
 from gaitid.records import GaitSequence
-from gaitid.synthetic.layouts import LAYOUTS, Walk, write_layout
+from gaitid.synthetic.layouts import LAYOUTS, LayoutWalk, write_layout
 
 MASKS = np.zeros((3, 90, 70), np.uint8)
 MASKS[:, 10:80, 25:45] = 1
@@ -61,7 +61,7 @@ def test_every_layout_has_its_case():
 @pytest.mark.parametrize("layout", TREES)
 def test_names(layout, tmp_path):
     walk, train, expected = TREES[layout]
-    root = write_layout(layout, tmp_path / "a" / "b", [Walk(*walk, MASKS)], train=train)
+    root = write_layout(layout, tmp_path / "a" / "b", [LayoutWalk(*walk, MASKS)], train=train)
     video = next((path.parent.name for path in root.rglob("*/*/*/*") if path.is_file()), "")
     assert {name.format(video=video) for name in expected} <= files(root)
     if layout.startswith("grew"):
@@ -75,7 +75,7 @@ def test_no_walk_is_no_file_but_a_partition(layout, tmp_path):
 
 
 def test_images_are_0_and_255(tmp_path):
-    write_layout("casia-b", tmp_path, [Walk(1, "nm", 1, 0, MASKS)])
+    write_layout("casia-b", tmp_path, [LayoutWalk(1, "nm", 1, 0, MASKS)])
     image = cv2.imread(str(tmp_path / "001/nm-01/000/001-nm-01-000-002.png"), cv2.IMREAD_UNCHANGED)
     np.testing.assert_array_equal(image, MASKS[1] * 255)
 
@@ -93,7 +93,7 @@ ARRAYS = {
 
 @pytest.mark.parametrize(("layout", "name"), ARRAYS)
 def test_pickles_are_plain_arrays(layout, name, tmp_path):
-    write_layout(layout, tmp_path, [Walk(1, "nm", 1, 18, MASKS)])
+    write_layout(layout, tmp_path, [LayoutWalk(1, "nm", 1, 18, MASKS)])
     (path,) = tmp_path.rglob(name)
     array = pickle.loads(path.read_bytes())  # noqa: S301
     assert type(array) is np.ndarray
@@ -104,7 +104,7 @@ def test_pickles_are_plain_arrays(layout, name, tmp_path):
 def test_ready_silhouettes_come_back_as_they_were(tmp_path):
     silhouettes = np.zeros((2, 64, 44), np.uint8)
     silhouettes[:, :, 12:30] = 1
-    walk = Walk(1, "nm", 1, 0, GaitSequence({"silhouette": silhouettes}, np.array([0.0, 0.1])))
+    walk = LayoutWalk(1, "nm", 1, 0, GaitSequence({"silhouette": silhouettes}, np.array([0.0, 0.1])))
     write_layout("casia-b-pkl", tmp_path, [walk])
     array = pickle.loads((tmp_path / "001/nm-01/000/000.pkl").read_bytes())  # noqa: S301
     np.testing.assert_array_equal(array[:, :, 10:54], silhouettes * 255)
@@ -114,7 +114,7 @@ def test_ready_silhouettes_come_back_as_they_were(tmp_path):
 
 
 def test_partition_lists(tmp_path):
-    walks = [Walk(subject, "", number, 0, MASKS) for subject in (0, 7) for number in (0, 1)]
+    walks = [LayoutWalk(subject, "", number, 0, MASKS) for subject in (0, 7) for number in (0, 1)]
     write_layout("gait3d", tmp_path, walks, train=[0, 99])
     assert json.loads((tmp_path / "Gait3D.json").read_text()) == {
         "TRAIN_SET": ["0000"],
@@ -129,4 +129,4 @@ def test_refusals(tmp_path):
     skeletons = GaitSequence({"skeleton": np.zeros((2, 17, 3), np.float32)}, np.array([0.0, 0.1]))
     for sequence in (skeletons, MASKS.astype(np.float32)):
         with pytest.raises(InputError, match="walk has"):
-            write_layout("casia-b", tmp_path, [Walk(1, "nm", 1, 0, sequence)])
+            write_layout("casia-b", tmp_path, [LayoutWalk(1, "nm", 1, 0, sequence)])

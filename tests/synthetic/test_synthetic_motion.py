@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 
 from gaitid.errors import InputError
-from gaitid.synthetic import Cohort
+from gaitid.synthetic import Population
 from gaitid.synthetic.body import HEEL, load_body
 from gaitid.synthetic.motion import walk
 from gaitid.synthetic.path import Pace, Path
 from gaitid.synthetic.style import draw_style, vary_sequence, vary_session
+from tests.paces import start_and_stop
 
 BODY = load_body()
 
@@ -38,7 +39,7 @@ WALKS = {
     "fast": {"pace": Pace.steady(1.4)},
     "bend": {"path": Path.arc(2.5, 180)},
     "corner": {"path": Path(np.array([[0.0, 0.0], [1.0, 0.0], [1.0, 3.0]]))},
-    "start and stop": {"pace": Pace.start_and_stop(0.5, 1.5), "frames": 110},
+    "start and stop": {"pace": start_and_stop(0.5, 1.5), "frames": 110},
     "8 fps": {"fps": 8.0, "frames": 24},
     "50 fps": {"fps": 50.0, "frames": 120},
     "phone": {"arms": {"L": "phone", "R": "pocket"}},
@@ -96,7 +97,7 @@ def test_pace_changes_speed_and_cadence_together():
 
 def test_standing_stands_and_then_walks():
     figure, style, rng = somebody(6)
-    motion = walk(BODY, figure, style, rng, frames=140, pace=Pace.start_and_stop(1.0, 2.0))
+    motion = walk(BODY, figure, style, rng, frames=140, pace=start_and_stop(1.0, 2.0))
     root = motion.positions[:, 0]
     assert np.ptp(root[:20, :2], axis=0).max() < 0.01
     assert np.ptp(root[-20:, :2], axis=0).max() < 0.01
@@ -182,8 +183,8 @@ def gait(actor) -> tuple[float, float, float]:
 
 def test_people_differ_as_much_as_measured():
     """A small sample of the table in docs/synthetic.md; a standard deviation of 45 is known to 11 %."""
-    cohort = Cohort(0, "train")
-    values = np.array([[gait(cohort.actor(i, day, frames=60)) for day in range(3)] for i in range(45)])
+    population = Population(0, "train")
+    values = np.array([[gait(population.actor(i, day, frames=60)) for day in range(3)] for i in range(45)])
     for k, (name, (mean, people, days)) in enumerate(REAL.items()):
         assert values[..., k].mean() == pytest.approx(mean, rel=0.08), name
         assert values[..., k].mean(1).std(ddof=1) == pytest.approx(people, rel=0.4), name
@@ -193,7 +194,7 @@ def test_people_differ_as_much_as_measured():
 
 def test_without_differences_everybody_walks_alike():
     def style(identity):
-        return Cohort(0, "test", motion=0.0).identity(identity).style
+        return Population(0, "test", motion=0.0).identity(identity).style
 
     assert np.array_equal(style(0).values, style(1).values)
     assert not style(0).common.any()

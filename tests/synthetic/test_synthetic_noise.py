@@ -9,14 +9,14 @@ from hypothesis import strategies as st
 
 from gaitid.errors import InputError
 from gaitid.perception.align import align, binarise
-from gaitid.synthetic import Cohort
+from gaitid.synthetic import Population
 from gaitid.synthetic.detect import detect
 from gaitid.synthetic.frames import Extent, align_all
 from gaitid.synthetic.noise import Segmenter, degrade, draw_segmenter
 from gaitid.synthetic.occlude import cut_at_border, hide_behind_object, join_walker
 
 CLEAN = Segmenter(0.006, 0, 0, 0, 0, 0.1, 0, 0, 0, 1, (1, 1), 1, 0.0)
-WALK = Cohort(0, "test").sequence(1, view=90, frames=24, height_px=90)
+WALK = Population(0, "test").sequence(1, view=90, frames=24, height_px=90)
 
 
 def noise(seed: int = 0, **changes) -> np.ndarray:
@@ -158,7 +158,7 @@ def test_sides_are_swapped_now_and_then():
 
 
 def test_far_limbs_are_hidden_from_the_side():
-    walk = Cohort(0, "test").sequence(2, view=90, frames=24)  # the left side is near
+    walk = Population(0, "test").sequence(2, view=90, frames=24)  # the left side is near
     assert walk.seen[:, [5, 7, 9, 13]].mean() > walk.seen[:, [6, 8, 10, 14]].mean() + 0.1
     assert walk.seen.min() >= 0
     assert walk.seen.max() <= 1

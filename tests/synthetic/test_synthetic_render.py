@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from gaitid.errors import InputError
-from gaitid.synthetic import Camera, Cohort
+from gaitid.synthetic import Camera, Population
 from gaitid.synthetic.dress import solid
 from gaitid.synthetic.render import edges_of, masks, snap
 
@@ -60,7 +60,7 @@ def test_every_edge_of_a_closed_mesh_has_two_faces():
 
 
 def test_painting_covers_the_mask():
-    actor = Cohort(0, "test").actor(3, condition="cl", frames=2)
+    actor = Population(0, "test").actor(3, condition="cl", frames=2)
     camera = Camera.beside(60, distance=6, focal=500)
     mask, corners = actor.masks(camera)
     labels, bright, (x, y) = actor.painted(1, camera)
@@ -73,7 +73,7 @@ def test_painting_covers_the_mask():
 
 
 def test_a_body_before_the_lens_is_not_drawn():
-    actor = Cohort(0, "test").actor(0, frames=2)
+    actor = Population(0, "test").actor(0, frames=2)
     camera = Camera.looking_at((0.3, 0.3, 1.0), (5.0, 0.0, 1.0), 400)
     assert not actor.masks(camera)[0].any()
     assert actor.painted(0, camera)[0].size == 0

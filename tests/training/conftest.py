@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from gaitid.synthetic import Cohort, Item
+from gaitid.synthetic import Item, Population
 from gaitid.training.shards import synthetic_entries, write_shard
 
 FRAMES = 24
@@ -16,10 +16,10 @@ FRAMES = 24
 def shards(tmp_path_factory) -> Path:
     """Four people, two days, one walk a day, two noisy versions of each."""
     folder = tmp_path_factory.mktemp("shards")
-    cohort = Cohort(5)
+    population = Population(5)
     items = [Item(i, day, 0, "nm", 60.0 + 60 * day, FRAMES) for i in range(4) for day in range(2)]
-    write_shard(folder / "train-a", synthetic_entries(cohort, items[:4], 2, (0.5, 1.0)))
-    write_shard(folder / "train-b", synthetic_entries(cohort, items[4:], 2, (0.5, 1.0)))
+    write_shard(folder / "train-a", synthetic_entries(population, items[:4], 2, (0.5, 1.0)))
+    write_shard(folder / "train-b", synthetic_entries(population, items[4:], 2, (0.5, 1.0)))
     return folder
 
 
@@ -27,9 +27,9 @@ def shards(tmp_path_factory) -> Path:
 def heldout(tmp_path_factory) -> Path:
     """Three other people by the laboratory plan, at the watched views."""
     folder = tmp_path_factory.mktemp("heldout")
-    cohort = Cohort(5, "validation")
+    population = Population(5, "validation")
     views = (0.0, 36.0, 90.0, 126.0)
     plan = [(0, "nm"), (1, "nm"), (1, "bg"), (1, "cl")]
     items = [Item(i, day, 0, c, view, FRAMES) for i in range(3) for day, c in plan for view in views]
-    write_shard(folder / "validation", synthetic_entries(cohort, items, 1, (1.0, 1.0)))
+    write_shard(folder / "validation", synthetic_entries(population, items, 1, (1.0, 1.0)))
     return folder

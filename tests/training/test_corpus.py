@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from gaitid.errors import DatasetError
-from gaitid.synthetic import Cohort, Item
+from gaitid.synthetic import Item, Population
 from gaitid.synthetic.camera import Camera
 from gaitid.synthetic.frames import align_all
 from gaitid.training import augment
@@ -26,7 +26,7 @@ def test_an_empty_folder_and_an_empty_shard_are_refused(tmp_path):
 def test_shards_hold_the_walks(shards):
     corpus = Corpus(shards)
     item = Item(2, 0, 0, "nm", 60.0, 24)
-    entries = list(synthetic_entries(Cohort(5), [item], 2, (0.5, 1.0)))
+    entries = list(synthetic_entries(Population(5), [item], 2, (0.5, 1.0)))
     numbers = [i for i, label in enumerate(corpus.labels) if label == entries[0].label]
     assert len(corpus) == 16
     assert len(corpus.subjects) == 4
@@ -132,10 +132,10 @@ def test_distortion_moves_outlines_by_pixels_and_to_no_side(shards):
 
 
 def test_leaning_is_what_a_camera_sees_that_looks_down_and_past():
-    cohort = Cohort(3, "test")
+    population = Population(3, "test")
     straight, aside = (
         align_all(
-            cohort.sequence(
+            population.sequence(
                 2, frames=20, camera=Camera.beside(90, distance=7, height=4, focal=500, aside=past)
             ).clean
         )

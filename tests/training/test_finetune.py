@@ -11,7 +11,7 @@ from gaitid.datasets.base import open_dataset  # noqa: E402
 from gaitid.encoders.base import load_encoder  # noqa: E402
 from gaitid.errors import InputError, UnknownName, WeightsError  # noqa: E402
 from gaitid.modalities import npz  # noqa: E402
-from gaitid.synthetic import Cohort  # noqa: E402
+from gaitid.synthetic import Population  # noqa: E402
 from gaitid.training.finetune import Plan, _divide, finetune, save  # noqa: E402
 
 QUICK = Plan(steps=3, company=3, strangers=3)
@@ -21,13 +21,13 @@ QUICK = Plan(steps=3, company=3, strangers=3)
 def own(tmp_path_factory):
     """Three people, two walks on each of two days, filmed by one camera."""
     root = tmp_path_factory.mktemp("own")
-    cohort = Cohort(31, "test")
+    population = Population(31, "test")
     for person in range(3):
         for day in range(2):
             for number in range(2):
                 folder = root / f"p{person}" / f"nm-{10 * day + number}"
                 folder.mkdir(parents=True)
-                walk = cohort.sequence(person, day, number, view=70, frames=25, fps=12.5)
+                walk = population.sequence(person, day, number, view=70, frames=25, fps=12.5)
                 npz.save(folder / "door.npz", walk.sequence(modalities=("silhouette",)))
     return root
 

@@ -10,7 +10,7 @@ import pytest
 torch = pytest.importorskip("torch", reason="torch is not installed: pip install 'gaitid[torch]'")
 
 from gaitid import settings  # noqa: E402
-from gaitid.synthetic import VIEWS, Cohort, plan_varied  # noqa: E402
+from gaitid.synthetic import VIEWS, Population, plan_varied  # noqa: E402
 from gaitid.training import train as trainer  # noqa: E402
 from gaitid.training.corpus import Corpus  # noqa: E402
 from gaitid.training.heldout import embedder, measure  # noqa: E402
@@ -29,9 +29,9 @@ pytestmark = pytest.mark.long
 def test_five_minutes_of_training_beat_the_gait_energy_image(tmp_path: Path):
     learned = plan_varied(range(PEOPLE), per_identity=12, sessions=4, frames=40, seed=1)
     watched = laboratory(range(WATCHED), frames=40)
-    write_shard(tmp_path / "train" / "a", synthetic_entries(Cohort(5), learned, 1, (0.3, 1.7), 1))
+    write_shard(tmp_path / "train" / "a", synthetic_entries(Population(5), learned, 1, (0.3, 1.7), 1))
     write_shard(
-        tmp_path / "held" / "a", synthetic_entries(Cohort(5, "validation"), watched, 1, (1.0, 1.0), 1)
+        tmp_path / "held" / "a", synthetic_entries(Population(5, "validation"), watched, 1, (1.0, 1.0), 1)
     )
     recipe = settings.load(ROOT / "training" / "recipes" / "strider.toml", Recipe)
     recipe = replace(

@@ -23,8 +23,8 @@ from gaitid.encoders.base import load_encoder  # noqa: E402
 from gaitid.encoders.networks import build  # noqa: E402
 from gaitid.errors import ConfigError, DatasetError  # noqa: E402
 from gaitid.records import GaitSequence  # noqa: E402
-from gaitid.synthetic import Cohort  # noqa: E402
-from gaitid.synthetic.layouts import Walk, write_layout  # noqa: E402
+from gaitid.synthetic import Population  # noqa: E402
+from gaitid.synthetic.layouts import LayoutWalk, write_layout  # noqa: E402
 from gaitid.training import losses  # noqa: E402
 from gaitid.training import train as trainer  # noqa: E402
 from gaitid.training.corpus import recorded  # noqa: E402
@@ -40,9 +40,11 @@ TINY = {"channels": [4, 8, 8], "part_dimension": 8}
 @pytest.fixture(scope="session")
 def casia(tmp_path_factory) -> Path:
     """CASIA-B in miniature: three training subjects, one of test, two walks from two views."""
-    cohort = Cohort(3)
+    population = Population(3)
     walks = [
-        Walk(subject, "nm", number, view, cohort.sequence(subject, number, view=view, frames=12).clean)
+        LayoutWalk(
+            subject, "nm", number, view, population.sequence(subject, number, view=view, frames=12).clean
+        )
         for subject in (1, 2, 3, 75)
         for number in (1, 2)
         for view in (0, 90)
@@ -136,7 +138,7 @@ def test_a_run_ends_with_a_weight_file(casia, tmp_path, capsys, watched):
 def test_nothing_recorded_is_in_a_weight_file(casia, tmp_path):
     run = trainer.train(_published(Data(train=casia, dataset="casia-b")), tmp_path / "mine", workers=0)
     clip = weights.load(finish(run, tmp_path / "mine")).golden.clip
-    walk = Cohort(1, "test").sequence(0, frames=50).sequence(modalities=("silhouette",))
+    walk = Population(1, "test").sequence(0, frames=50).sequence(modalities=("silhouette",))
     np.testing.assert_array_equal(clip, walk.silhouettes)
 
 

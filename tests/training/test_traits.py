@@ -10,8 +10,8 @@ import pytest
 torch = pytest.importorskip("torch", reason="torch is not installed: pip install 'gaitid[torch]'")
 
 from gaitid.errors import ConfigError, InputError  # noqa: E402
-from gaitid.synthetic import Cohort  # noqa: E402
-from gaitid.synthetic.cohort import person_of  # noqa: E402
+from gaitid.synthetic import Population  # noqa: E402
+from gaitid.synthetic.population import subject_of  # noqa: E402
 from gaitid.training import train as trainer  # noqa: E402
 from gaitid.training.batches import stream  # noqa: E402
 from gaitid.training.losses import TraitReader  # noqa: E402
@@ -22,8 +22,8 @@ from tests.small import STRIDER as SMALL  # noqa: E402
 
 @pytest.mark.parametrize("split", ["train", "validation", "test"])
 def test_a_person_is_found_by_name(split):
-    person = Cohort(3, split).identity(12)
-    again = person_of(person.subject)
+    person = Population(3, split).identity(12)
+    again = subject_of(person.subject)
     assert again.subject == person.subject
     np.testing.assert_array_equal(again.figure.vertices, person.figure.vertices)
     np.testing.assert_array_equal(again.style.values, person.style.values)
@@ -32,7 +32,7 @@ def test_a_person_is_found_by_name(split):
 @pytest.mark.parametrize("name", ["", "alice", "xx1-00001", "tr1-1", "tr-00001"])
 def test_other_names_are_refused(name):
     with pytest.raises(InputError, match="names of synthetic people"):
-        person_of(name)
+        subject_of(name)
 
 
 def test_traits_are_standardised_and_differ_between_people():

@@ -7,9 +7,9 @@ import pytest
 
 from gaitid.errors import InputError
 from gaitid.records import SILHOUETTE, SKELETON
-from gaitid.synthetic import CONDITIONS, VIEWS, Camera, Cohort, Pace, Path
+from gaitid.synthetic import CONDITIONS, VIEWS, Camera, Pace, Path, Population
 
-COHORT = Cohort(0, "test")
+POPULATION = Population(0, "test")
 GOLDEN = {  # sha256 of shape, window corners and bit-packed clean masks, first 16 digits; see `GENERATION`
     "nm": ((0, 0, 0, "nm", 90.0), "e36ab22a1c227d1e"),
     "bg": ((1, 1, 0, "bg", 36.0), "8caeec2157ec332d"),
@@ -25,25 +25,29 @@ def digest(walk) -> str:
 @pytest.mark.parametrize(("case", "wanted"), GOLDEN.values(), ids=GOLDEN)
 def test_clean_masks_are_the_same_bits_everywhere(case, wanted):
     identity, session, number, condition, view = case
-    walk = Cohort(0, "test").sequence(identity, session, number, condition=condition, view=view, frames=12)
+    walk = Population(0, "test").sequence(
+        identity, session, number, condition=condition, view=view, frames=12
+    )
     assert digest(walk) == wanted
 
 
 def test_a_sequence_does_not_depend_on_what_was_made_before():
-    alone = Cohort(3, "train").sequence(5, 1, 2, condition="cl", view=54, frames=8)
-    cohort = Cohort(3, "train")
+    alone = Population(3, "train").sequence(5, 1, 2, condition="cl", view=54, frames=8)
+    population = Population(3, "train")
     for identity in (9, 5, 5):
-        cohort.sequence(identity, 0, 0, frames=4)
-    again = cohort.sequence(5, 1, 2, condition="cl", view=54, frames=8)
+        population.sequence(identity, 0, 0, frames=4)
+    again = population.sequence(5, 1, 2, condition="cl", view=54, frames=8)
     assert np.array_equal(alone.silhouettes, again.silhouettes)
     assert np.array_equal(alone.skeletons, again.skeletons)
 
 
 @pytest.mark.parametrize(
-    "other", [Cohort(0, "train"), Cohort(0, "validation"), Cohort(1, "test")], ids=["train", "val", "seed"]
+    "other",
+    [Population(0, "train"), Population(0, "validation"), Population(1, "test")],
+    ids=["train", "val", "seed"],
 )
 def test_cohorts_share_nobody(other):
-    mine, theirs = ([cohort.identity(i) for i in range(20)] for cohort in (COHORT, other))
+    mine, theirs = ([population.identity(i) for i in range(20)] for population in (POPULATION, other))
     assert not {p.subject for p in mine} & {p.subject for p in theirs}
     bodies = np.array([[p.figure.vertices.ravel() for p in group] for group in (mine, theirs)])
     gaps = np.abs(bodies[0][:, None] - bodies[1][None]).max(2)
@@ -51,20 +55,20 @@ def test_cohorts_share_nobody(other):
 
 
 def test_clothes_last_a_day_and_bodies_last():
-    first, second = (COHORT.day(4, session) for session in (0, 1))
-    assert COHORT.day(4, 0).wardrobe == first.wardrobe != second.wardrobe
+    first, second = (POPULATION.day(4, session) for session in (0, 1))
+    assert POPULATION.day(4, 0).wardrobe == first.wardrobe != second.wardrobe
     assert first.wardrobe.wear("bg").torso == first.wardrobe.wear("nm").torso
     assert [first.wardrobe.wear(c).bag is None for c in ("nm", "bg")] == [True, False]
     assert first.wardrobe.wear("cl").torso > 0.015
-    people = [COHORT.identity(i).style.values for i in range(30)]
-    days = [[COHORT.day(i, s).style.values for s in range(2)] for i in range(30)]
+    people = [POPULATION.identity(i).style.values for i in range(30)]
+    days = [[POPULATION.day(i, s).style.values for s in range(2)] for i in range(30)]
     between = np.std(people, axis=0)
     within = np.std(days, axis=1).mean(0)
     assert (between / within).mean() > 2.5  # the way of walking is the person's more than the day's
 
 
 def test_cameras_see_the_same_walk():
-    walks = [COHORT.sequence(1, view=view, frames=10) for view in VIEWS[::5]]
+    walks = [POPULATION.sequence(1, view=view, frames=10) for view in VIEWS[::5]]
     assert all(np.array_equal(walk.phase, walks[0].phase) for walk in walks)
     assert len({walk.clean.shape for walk in walks}) > 1
 
@@ -72,7 +76,7 @@ def test_cameras_see_the_same_walk():
 def test_conditions_look_different():
     camera = Camera.beside(90, focal=330)
     area = {
-        c: [COHORT.sequence(i, condition=c, frames=4, camera=camera).clean.sum() for i in range(12)]
+        c: [POPULATION.sequence(i, condition=c, frames=4, camera=camera).clean.sum() for i in range(12)]
         for c in CONDITIONS
     }
     assert np.mean(area["nm"]) < np.mean(area["bg"])
@@ -80,7 +84,7 @@ def test_conditions_look_different():
 
 
 def test_a_walk_becomes_a_record():
-    walk = COHORT.sequence(0, view=72, frames=20, fps=10, height_px=100)
+    walk = POPULATION.sequence(0, view=72, frames=20, fps=10, height_px=100)
     sequence = walk.sequence()
     assert set(sequence.streams) == {SILHOUETTE, SKELETON}
     assert sequence.times[[1, -1]] == pytest.approx([0.1, 1.9])
@@ -89,11 +93,11 @@ def test_a_walk_becomes_a_record():
         sequence.skeletons[..., :2] < sequence.boxes[:, None, 2:] + 12
     ).all(-1)
     assert inside[sequence.skeletons[..., 2] > 0.5].mean() > 0.95
-    assert COHORT.sequence(0, frames=4).sequence(modalities=(SILHOUETTE,)).skeletons is None
+    assert POPULATION.sequence(0, frames=4).sequence(modalities=(SILHOUETTE,)).skeletons is None
 
 
 def test_noise_can_be_drawn_again():
-    walk = COHORT.sequence(0, frames=8)
+    walk = POPULATION.sequence(0, frames=8)
     assert np.array_equal(walk.masks(0.0), walk.clean)
     assert np.array_equal(walk.masks(draw=1), walk.masks(draw=1))
     assert not np.array_equal(walk.masks(draw=0), walk.masks(draw=1))
@@ -102,13 +106,13 @@ def test_noise_can_be_drawn_again():
 
 @pytest.mark.parametrize("occlusion", ["object", "border", "walker"])
 def test_occlusion_changes_the_true_masks(occlusion):
-    plain, hidden = (COHORT.sequence(3, frames=30, occlusion=how) for how in ("none", occlusion))
+    plain, hidden = (POPULATION.sequence(3, frames=30, occlusion=how) for how in ("none", occlusion))
     assert plain.clean.shape == hidden.clean.shape
     assert (plain.clean != hidden.clean).sum() > 50
 
 
 def test_paths_paces_and_cameras_of_ones_own():
-    walk = COHORT.sequence(
+    walk = POPULATION.sequence(
         0,
         frames=40,
         path=Path.arc(3, 120),
@@ -120,14 +124,14 @@ def test_paths_paces_and_cameras_of_ones_own():
 
 
 BAD = {
-    "split": lambda: Cohort(0, "dev"),
-    "seed": lambda: Cohort(-1),
-    "identity": lambda: COHORT.identity(-1),
-    "session": lambda: COHORT.sequence(0, -1),
-    "number": lambda: COHORT.sequence(0, 0, True),
-    "condition": lambda: COHORT.sequence(0, condition="xx"),
-    "occlusion": lambda: COHORT.sequence(0, occlusion="fog"),
-    "frames": lambda: COHORT.sequence(0, frames=0),
+    "split": lambda: Population(0, "dev"),
+    "seed": lambda: Population(-1),
+    "identity": lambda: POPULATION.identity(-1),
+    "session": lambda: POPULATION.sequence(0, -1),
+    "number": lambda: POPULATION.sequence(0, 0, True),
+    "condition": lambda: POPULATION.sequence(0, condition="xx"),
+    "occlusion": lambda: POPULATION.sequence(0, occlusion="fog"),
+    "frames": lambda: POPULATION.sequence(0, frames=0),
 }
 
 
@@ -139,21 +143,23 @@ def test_bad_numbers_are_refused(make):
 
 def test_restless_people_move_trunk_head_and_arms_and_walk_on():
     still, restless = (
-        Cohort(0, "test", restless=r).actor(3, frames=150, fps=25).keypoints[:, :17] for r in (0.0, 1.5)
+        Population(0, "test", restless=r).actor(3, frames=150, fps=25).keypoints[:, :17] for r in (0.0, 1.5)
     )
     apart = np.linalg.norm(still - restless, axis=2).max(0)  # metres
     nose, wrists, ankles = apart[0], apart[9:11], apart[15:17]
     assert nose > 0.03
     assert wrists.min() > 0.03
     assert ankles.max() < 0.03
-    again = Cohort(0, "test", restless=1.5).actor(3, frames=150, fps=25).keypoints[:, :17]
+    again = Population(0, "test", restless=1.5).actor(3, frames=150, fps=25).keypoints[:, :17]
     np.testing.assert_array_equal(restless, again)
 
 
 def test_restless_walks_differ_more_from_themselves():
     def unlike(restless: float) -> float:
-        cohort = Cohort(0, "test", restless=restless)
-        walks = [cohort.sequence(i, frames=80, fps=20, view=0).silhouettes.astype(float) for i in range(12)]
+        population = Population(0, "test", restless=restless)
+        walks = [
+            population.sequence(i, frames=80, fps=20, view=0).silhouettes.astype(float) for i in range(12)
+        ]
         return float(np.mean([np.abs(w[:40].mean(0) - w[40:].mean(0)).mean() for w in walks]))
 
     assert unlike(1.5) > 1.1 * unlike(0.0)

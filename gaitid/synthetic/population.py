@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from gaitid.errors import InputError
 from gaitid.records import SILHOUETTE, SKELETON, SKELETON_3D, GaitSequence, Origin
 from gaitid.synthetic.actor import Actor
-from gaitid.synthetic.body import COCO, FEMALE, MALE, Figure, load_body
+from gaitid.synthetic.body import COCO, FEMALE, MALE, BodyShape, load_body
 from gaitid.synthetic.camera import Camera
 from gaitid.synthetic.depth import Sensor
 from gaitid.synthetic.detect import detect
@@ -43,7 +43,7 @@ _STAGES = ("identity", "session", "sequence", "camera", "occlusion", "masks", "k
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Person:
+class SyntheticSubject:
     """Who somebody is, for good.
 
     Attributes:
@@ -58,7 +58,7 @@ class Person:
     subject: str
     sex: int
     age: float
-    figure: Figure
+    figure: BodyShape
     style: Style
     hair: tuple[str, float]
 
@@ -73,7 +73,7 @@ class Day:
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """Names one sequence of a cohort."""
+    """Names one sequence of a population."""
 
     seed: int
     split: str
@@ -92,7 +92,7 @@ class Key:
         )
 
 
-class Cohort:
+class Population:
     """Identities numbered from 0, without end.
 
     Args:
@@ -129,10 +129,10 @@ class Cohort:
 
     def __reduce__(self) -> tuple[Any, ...]:
         """A copy, also in another process, is drawn anew from the same numbers; caches stay here."""
-        make = partial(Cohort, shape=self.shape, motion=self.motion, restless=self.restless)
+        make = partial(Population, shape=self.shape, motion=self.motion, restless=self.restless)
         return make, (self.seed, self.split)
 
-    def identity(self, identity: int) -> Person:
+    def identity(self, identity: int) -> SyntheticSubject:
         """The person of that number."""
         return self._person(_checked(identity, "identity"))
 
@@ -155,7 +155,7 @@ class Cohort:
         camera: Camera | None = None,
         height_px: float | None = None,
         occlusion: str = "none",
-    ) -> Walk:
+    ) -> SyntheticWalk:
         """One walk past one camera.
 
         Args:
@@ -187,7 +187,7 @@ class Cohort:
             return walk
         return _hide(walk, self._occlude(walk, occlusion, camera))
 
-    def _draw_person(self, identity: int) -> Person:
+    def _draw_person(self, identity: int) -> SyntheticSubject:
         rng = _stream(self.seed, self.split, "identity", identity)
         sex = FEMALE if rng.random() < 0.5 else MALE
         age = float(rng.uniform(18, 60) if rng.random() < 0.8 else rng.uniform(60, 85))
@@ -199,8 +199,8 @@ class Cohort:
         if self.shape == 0:
             hair = ("short", 0.5)
         figure = body.figure(scores, sex, age)
-        subject = f"{self.split[:2]}{self.seed}-{identity:05d}"  # see `person_of`
-        return Person(subject, sex, age, figure, draw_style(rng, figure, self.motion), hair)
+        subject = f"{self.split[:2]}{self.seed}-{identity:05d}"  # see `subject_of`
+        return SyntheticSubject(subject, sex, age, figure, draw_style(rng, figure, self.motion), hair)
 
     def _draw_day(self, identity: int, session: int) -> Day:
         person = self.identity(identity)
@@ -249,7 +249,7 @@ class Cohort:
             motion.heading, motion.phase, motion.planted,
         )  # fmt: skip
 
-    def _occlude(self, walk: Walk, occlusion: str, camera: Camera) -> Bytes:
+    def _occlude(self, walk: SyntheticWalk, occlusion: str, camera: Camera) -> Bytes:
         rng = walk.key.stream("occlusion")
         if occlusion == "object":
             return hide_behind_object(walk.clean, walk.corners, rng)
@@ -273,7 +273,7 @@ class Cohort:
 
 
 @dataclass(frozen=True, eq=False)
-class Walk:
+class SyntheticWalk:
     """One walk as a camera sees it; noise is drawn when asked for.
 
     Attributes:
@@ -332,9 +332,9 @@ class Walk:
         pixels, seen = self.keypoints.astype(np.float64), self.seen.astype(np.float64)
         return detect(pixels, seen, spans, self.key.stream("keypoints", draw), level)
 
-    def told(self, sensor: Sensor | None = None, draw: int = 0) -> NDArray[np.float32]:
+    def measured(self, sensor: Sensor | None = None, draw: int = 0) -> NDArray[np.float32]:
         """(T, 17, 4) joints in metres as a depth camera tells them; default: `Sensor.usual`."""
-        return (sensor or Sensor.usual()).tell(self.joints, self.key.stream("depth", draw))
+        return (sensor or Sensor.usual()).measure(self.joints, self.key.stream("depth", draw))
 
     @cached_property
     def silhouettes(self) -> Bytes:
@@ -362,18 +362,18 @@ class Walk:
         if SKELETON in modalities:
             streams[SKELETON] = self.detected(level, draw)[good]
         if SKELETON_3D in modalities:
-            streams[SKELETON_3D] = self.told(draw=draw)[good]
+            streams[SKELETON_3D] = self.measured(draw=draw)[good]
         boxes = extent.boxes(self.corners)[good]
         return GaitSequence(
             streams, self.times[good], boxes, {}, Origin(f"view-{self.key.view:g}", self.key.number)
         )
 
 
-def person_of(subject: str) -> Person:
-    """The person whom a cohort gave that name; of cohorts without factors on shape and motion.
+def subject_of(subject: str) -> SyntheticSubject:
+    """The person whom a population gave that name; of cohorts without factors on shape and motion.
 
     Raises:
-        InputError: No cohort gives such a name.
+        InputError: No population gives such a name.
     """
     found = re.fullmatch(r"([a-z]{2})(\d+)-(\d{5,})", subject)
     splits = {split[:2]: split for split in SPLITS}
@@ -381,19 +381,19 @@ def person_of(subject: str) -> Person:
         raise InputError(
             f"subject {subject!r}", "a name such as 'tr1-00042'", "use names of synthetic people"
         )
-    return _cohort(int(found[2]), splits[found[1]]).identity(int(found[3]))
+    return _population(int(found[2]), splits[found[1]]).identity(int(found[3]))
 
 
 @lru_cache(maxsize=8)
-def _cohort(seed: int, split: str) -> Cohort:
-    return Cohort(seed, split)
+def _population(seed: int, split: str) -> Population:
+    return Population(seed, split)
 
 
-def _film(actor: Actor, camera: Camera, key: Key, subject: str) -> Walk:
+def _film(actor: Actor, camera: Camera, key: Key, subject: str) -> SyntheticWalk:
     clean, corners = actor.masks(camera)
     points, seen = (values.astype(np.float32) for values in actor.joints(camera))
     joints = actor.keypoints[:, :COCO].astype(np.float32)
-    return Walk(
+    return SyntheticWalk(
         key,
         subject,
         actor.times,
@@ -408,7 +408,7 @@ def _film(actor: Actor, camera: Camera, key: Key, subject: str) -> Walk:
     )
 
 
-def _hide(walk: Walk, left: Bytes) -> Walk:
+def _hide(walk: SyntheticWalk, left: Bytes) -> SyntheticWalk:
     """The walk with the masks that an occlusion leaves; a joint whose pixel is gone is not seen."""
     frames, height, width = left.shape
     x, y = np.moveaxis(np.rint(walk.keypoints - walk.corners[:, None]).astype(int), -1, 0)
