@@ -1,23 +1,22 @@
 """What each choice in the default silhouette encoder is worth: short trainings that differ in one thing.
 
-    python benchmarks/ablations.py [--data FOLDER] [--train SHARDS] [--steps 600] [--only NAME ...] [--out F]
+    python -m benchmarks.ablations [--data FOLDER] [--train SHARDS] [--steps 600] [--only NAME ...]
 
-Each run is the recipe of `strider`, cut to a few hundred steps of 12 frames from nothing, with one change;
-all see the same 2,000 people with the same seeds. Judged on 50 people of the split ``validation`` by the
-laboratory plan: rank-1 of different views, gallery day 0, probes day 1. **Synthetic, and short**: a choice
-that pays late shows less here, so only large differences say anything; the interval over 50 people is about
-3 points either way. Runs that are in the JSON already are not run again. FOLDER is that of docs/training.md:
-``train`` and ``validation`` are made there when they are missing, and ``clean``, walks without noise; with
---train the people of those shards are taken, and none are made but the judged ones.
+Each run is the recipe of `strider`, cut to a few hundred steps of 12 frames from random weights, with one
+change. All runs see the same 2,000 subjects with the same seeds. They are measured on 50 subjects of the
+split ``validation`` by the laboratory plan: rank-1 of different views, gallery day 0, probes day 1.
+**Synthetic, and short**: a choice that pays off late shows less here, so only large differences mean
+anything. The interval over 50 subjects is about 3 points either way.
+
+Runs that are already in the result file are not repeated. FOLDER is the data folder of docs/training.md:
+``train`` and ``validation`` are made there when they are missing, and so is ``clean``, walks without noise.
+With --train the subjects of those shards are used, and only the validation subjects are made.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
-import logging
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -28,9 +27,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from benchmarks import harness
 from gaitid import settings
 from gaitid.encoders import strider
-from gaitid.evaluation.provenance import provenance
 from gaitid.synthetic import VIEWS, Population, plan_varied
 from gaitid.training import train as trainer
 from gaitid.training.augment import Augmentation
@@ -39,9 +38,6 @@ from gaitid.training.heldout import embedder, measure
 from gaitid.training.recipe import Data, Network, Recipe
 from gaitid.training.shards import fill, laboratory
 
-log = logging.getLogger("benchmarks")
-
-ROOT = Path(__file__).resolve().parents[1]
 PEOPLE, MANY, FEW, JUDGED = 2000, 8000, 500, 50
 Change = Callable[[Recipe], Recipe]
 PLAIN = dict.fromkeys(Augmentation.__dataclass_fields__, 0.0) | {"speed": 1.0}
@@ -60,7 +56,7 @@ def loss(**weights: float) -> Change:
 
 
 def people(count: int) -> Change:
-    """More or fewer people."""
+    """More or fewer subjects."""
     return lambda recipe: replace(recipe, data=replace(recipe.data, identities=count))
 
 
@@ -102,12 +98,12 @@ KEPT = {
     "pooling: maximum and mean": (0, 1),
     "pooling: no motion channels": (0, 1, 2),
 }
-"""Which of the five statistics over time stay; the others are zeros."""
+"""Which of the five statistics over time are kept; the others are zeros."""
 
 
 @contextmanager
 def pooled(kept: tuple[int, ...]) -> Iterator[None]:
-    """Some statistics only."""
+    """Keep some statistics over time and zero the others."""
     whole = strider._pool
 
     def some(x: Tensor) -> Tensor:
@@ -122,7 +118,7 @@ def pooled(kept: tuple[int, ...]) -> Iterator[None]:
 
 
 def make(folder: Path, *, judged_only: bool) -> None:
-    """The shards that are not there yet."""
+    """Make the shards that are missing."""
     fill(folder / "validation", Population(1, "validation"), range(JUDGED), laboratory)
     if judged_only:
         return
@@ -132,8 +128,8 @@ def make(folder: Path, *, judged_only: bool) -> None:
 
 
 def run(name: str, train: Path, validation: Path, steps: int) -> dict[str, float]:
-    """Train with one change, and judge."""
-    recipe = settings.load(ROOT / "training" / "recipes" / "strider.toml", Recipe)
+    """Train with one change, and measure."""
+    recipe = settings.load(harness.ROOT / "training" / "recipes" / "strider.toml", Recipe)
     recipe = replace(
         recipe,
         data=Data(train, validation, PEOPLE),
@@ -141,42 +137,41 @@ def run(name: str, train: Path, validation: Path, steps: int) -> dict[str, float
         schedule=replace(recipe.schedule, steps=steps, check_every=steps),
     )
     recipe = CHANGES[name](recipe)
-    judged = Corpus(validation)
-    started = time.process_time()
-    with tempfile.TemporaryDirectory() as scratch, pooled(KEPT.get(name, (0, 1, 2, 3, 4))):
-        average = trainer.train(recipe, Path(scratch), workers=1).average
-        figures = measure(judged, embedder("strider", average, judged), VIEWS)
+    judged, figures = Corpus(validation), {}
+
+    def train_and_measure() -> None:
+        with tempfile.TemporaryDirectory() as scratch, pooled(KEPT.get(name, (0, 1, 2, 3, 4))):
+            average = trainer.train(recipe, Path(scratch), workers=1).average
+            figures.update(measure(judged, embedder("strider", average, judged), VIEWS))
+
+    seconds = harness.cpu_s(train_and_measure)
     found = {key: round(100 * value, 1) for key, value in figures.items()}
-    return {**found, "CPU-minutes": round((time.process_time() - started) / 60, 1)}
+    return {**found, "CPU-minutes": round(seconds / 60, 1)}
 
 
 def main() -> None:
-    """Make, train, judge, print, and write."""
-    parser = argparse.ArgumentParser(prog="benchmarks/ablations.py")
+    """Make the data, train, measure, and save after each run."""
+    parser = harness.command_line(__file__, __doc__)
     parser.add_argument("--data", type=Path, default=Path("data"))
     parser.add_argument("--train", type=Path)
     parser.add_argument("--steps", type=int, default=600)
     parser.add_argument("--only", nargs="*", choices=CHANGES, default=list(CHANGES))
-    parser.add_argument("--out", type=Path)
     options = parser.parse_args()
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    harness.log_progress()
     torch.set_num_threads(1)
     make(options.data, judged_only=options.train is not None)
     train, validation = options.train or options.data / "train", options.data / "validation"
     result: dict[str, Any] = {
-        **provenance("python benchmarks/ablations.py"),
+        **harness.facts(__file__),
         "what": "SYNTHETIC, short trainings of strider; see benchmarks/ablations.py",
         "steps": options.steps,
-        "runs": {},
+        "runs": json.loads(options.out.read_text())["runs"] if options.out.exists() else {},
     }
-    if options.out and options.out.exists():
-        result["runs"] = json.loads(options.out.read_text())["runs"]
     for name in options.only:
         if name not in result["runs"]:
             result["runs"][name] = run(name, train, validation, options.steps)
             print(name, result["runs"][name], flush=True)
-            if options.out:
-                options.out.write_text(json.dumps(result, indent=1) + "\n")
+            harness.save(result, options.out, show=False)
 
 
 if __name__ == "__main__":

@@ -1,38 +1,32 @@
-"""What the audit trail costs: CPU a search and an enrolment, bytes an entry, time to follow the trail.
+"""What the audit trail costs: CPU per search and per enrolment, bytes per entry, time to verify the trail.
 
-Run from the repository root:
-
-    OMP_NUM_THREADS=1 PYTHONPATH=. python benchmarks/audit.py
+    OMP_NUM_THREADS=1 python -m benchmarks.audit [--rounds 9] [--entries 50000]
 
 The rival, in the same run and in turns, is the same gallery with nothing recorded. Times are CPU times of
-the whole process, the thread that records included. Vectors are random unit vectors of 256 dimensions,
-four templates a subject.
+the whole process, including the thread that records. Vectors are random unit vectors of 256 dimensions,
+four templates per subject.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
-import statistics
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks.gallery import RESULTS, TEMPLATES, Ready, unit_vectors
+from benchmarks import harness
+from benchmarks.gallery import TEMPLATES, Ready, unit_vectors
 from gaitid.caller import calling
-from gaitid.evaluation.provenance import processor, provenance
 from gaitid.local import LocalMatcher
 from gaitid.records import Embedding
 
 
 def embeddings(count: int, seed: int) -> list[Embedding]:
-    """Random embeddings."""
+    """Random embeddings of the stub encoder."""
     return [Embedding(vector, Ready.contract) for vector in unit_vectors(count, seed)]
 
 
 def opened(directory: Path, *, recorded: bool = True, within_s: float = 1.0) -> LocalMatcher:
-    """A matcher; one without a record leaves the trail out altogether."""
+    """A matcher, with or without an audit trail."""
     matcher = LocalMatcher(Ready(), directory, audit_within_s=within_s)
     if not recorded:
         matcher._recorded = lambda action, gallery, subject, decision: decision  # type: ignore[method-assign]
@@ -41,42 +35,32 @@ def opened(directory: Path, *, recorded: bool = True, within_s: float = 1.0) -> 
 
 
 def fill(matcher: LocalMatcher, subjects: int) -> None:
-    """Enrol them."""
+    """Create a gallery and enrol that many subjects."""
     matcher.create_gallery("g")
     samples = embeddings(subjects * TEMPLATES, seed=0)
     for n in range(subjects):
         matcher.enrol("g", f"s{n}", samples[n * TEMPLATES : (n + 1) * TEMPLATES], check="off")
 
 
-def cpu_us(act: Callable[[], object], count: int) -> float:
-    """CPU microseconds of one of `count`."""
-    begin = time.process_time()
-    act()
-    return (time.process_time() - begin) / count * 1e6
-
-
-def quartiles(values: list[float]) -> dict[str, float]:
-    """Median and quartiles."""
-    low, middle, high = statistics.quantiles(values, n=4)
-    return {"median": round(middle, 1), "q1": round(low, 1), "q3": round(high, 1), "repeats": len(values)}
-
-
 def compare(kinds: dict[str, Callable[[int], float]], rounds: int) -> dict[str, object]:
-    """All kinds in turns, and what each costs above the first."""
-    costs: dict[str, list[float]] = {name: [] for name in kinds}
-    for turn in range(rounds):
-        for name, measure in kinds.items():
-            costs[name].append(measure(turn))
+    """CPU microseconds of each kind, measured in turns, and what each costs above the first kind."""
+    costs = harness.in_turns(kinds, rounds)
     first, *others = kinds
     extra = {
-        f"{name}_minus_{first}_us": quartiles([a - b for a, b in zip(costs[name], costs[first], strict=True)])
+        f"{name}_minus_{first}_us": [a - b for a, b in zip(costs[name], costs[first], strict=True)]
         for name in others
     }
-    return {**{f"{name}_us": quartiles(values) for name, values in costs.items()}, **extra}
+    every = {**{f"{name}_us": values for name, values in costs.items()}, **extra}
+    return {name: harness.quartiles(values, 1) for name, values in every.items()}
+
+
+def per_call_us(act: Callable[[], object], count: int) -> float:
+    """CPU microseconds of one of the `count` calls that `act` makes."""
+    return harness.cpu_s(act) / count * 1e6
 
 
 def identify_cost(subjects: int, searches: int, rounds: int) -> dict[str, object]:
-    """CPU of one identification: not recorded, within a second, before the answer."""
+    """CPU of one identification: not recorded, recorded within a second, recorded before the answer."""
     probes = embeddings(searches, seed=1)
     with tempfile.TemporaryDirectory(dir=".") as folder:
         matchers = {
@@ -93,7 +77,7 @@ def identify_cost(subjects: int, searches: int, rounds: int) -> dict[str, object
         for matcher in matchers.values():
             fill(matcher, subjects)
         kinds = {
-            name: lambda _, matcher=matcher: cpu_us(lambda: search(matcher), searches)
+            name: lambda _, matcher=matcher: per_call_us(lambda: search(matcher), searches)
             for name, matcher in matchers.items()
         }
         report = compare(kinds, rounds)
@@ -103,7 +87,7 @@ def identify_cost(subjects: int, searches: int, rounds: int) -> dict[str, object
 
 
 def enrol_cost(count: int, rounds: int) -> dict[str, object]:
-    """CPU of one enrolment, one commit each, with and without a record."""
+    """CPU of one enrolment, one commit each, with and without an audit entry."""
     samples = embeddings(count, seed=2)
     with tempfile.TemporaryDirectory(dir=".") as folder:
         matchers = {
@@ -117,7 +101,7 @@ def enrol_cost(count: int, rounds: int) -> dict[str, object]:
         for matcher in matchers.values():
             matcher.create_gallery("g")
         kinds = {
-            name: lambda turn, matcher=matcher: cpu_us(lambda: enrol(matcher, turn), count)
+            name: lambda turn, matcher=matcher: per_call_us(lambda: enrol(matcher, turn), count)
             for name, matcher in matchers.items()
         }
         report = compare(kinds, rounds)
@@ -127,7 +111,7 @@ def enrol_cost(count: int, rounds: int) -> dict[str, object]:
 
 
 def size_and_verification(count: int) -> dict[str, object]:
-    """Bytes of the database an entry of a search, and the CPU seconds to follow a trail of them."""
+    """Database bytes per audit entry of a search, and CPU seconds to verify a trail of them."""
     with tempfile.TemporaryDirectory(dir=".") as folder:
         matcher = opened(Path(folder))
         fill(matcher, 100)
@@ -138,14 +122,18 @@ def size_and_verification(count: int) -> dict[str, object]:
                 matcher.identify("g", probes[n % len(probes)])
         matcher._store._flush()
         size = _pages(matcher) - before
-        begin = time.process_time()
-        head = matcher.verify_audit()
-        seconds = time.process_time() - begin
+        entries = 0
+
+        def follow() -> None:
+            nonlocal entries
+            entries = matcher.verify_audit().number
+
+        seconds = harness.cpu_s(follow)
         matcher.close()
     return {
-        "entries": head.number,
+        "entries": entries,
         "bytes_an_entry": round(size / count, 1),
-        "verify_cpu_s_a_million": round(seconds / head.number * 1e6, 2),
+        "verify_cpu_s_a_million": round(seconds / entries * 1e6, 2),
     }
 
 
@@ -156,20 +144,17 @@ def _pages(matcher: LocalMatcher) -> int:
 
 def main() -> None:
     """Measure, print and save."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = harness.command_line(__file__, __doc__)
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--entries", type=int, default=50_000)
     options = parser.parse_args()
     report = {
-        **provenance("OMP_NUM_THREADS=1 PYTHONPATH=. python benchmarks/audit.py"),
+        **harness.facts(__file__),
         "identify": [identify_cost(250, 1000, options.rounds), identify_cost(2500, 300, options.rounds)],
         "enrol": enrol_cost(100, options.rounds),
         "trail": size_and_verification(options.entries),
     }
-    text = json.dumps(report, indent=1)
-    print(text)
-    name = f"audit-{time.strftime('%Y-%m-%d')}-{processor().replace(' ', '-').lower()}.json"
-    (RESULTS / name).write_text(text + "\n")
+    harness.save(report, options.out)
 
 
 if __name__ == "__main__":

@@ -1,25 +1,22 @@
-"""Cameras that look down and past people: rank-1 on another day, by encoder.
+"""Cameras that look down and past subjects: rank-1 on another day, by encoder.
 
-    python benchmarks/cameras.py [--encoders NAME-OR-FILE ...] [--people 60] [--out JSON]
+    python -m benchmarks.cameras [--encoders NAME-OR-FILE ...] [--people 60]
 
-A camera that looks down sees people lean who are not in the middle of its picture. People of the split
-``test`` walk past cameras 7 m away, at 0, 54, 90 and 144 degrees. Gallery: day 0, in the middle of the
-picture; probes: day 1, there and 25 degrees aside of it, and there with a camera that was hung askew. All in
-normal clothes, 50 frames at 25 fps, noise level 1. **Synthetic**.
+Subjects who are off the centre of the picture of a camera that looks down appear to lean. Subjects of the
+split ``test`` walk past cameras 7 m away, at 0, 54, 90 and 144 degrees. Gallery: day 0, in the middle of
+the picture. Probes: day 1, in the middle, 25 degrees aside of it, and in the middle of a camera that is
+rolled by 5 degrees. All in normal clothes, 50 frames at 25 fps, noise level 1. **Synthetic**.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks import harness
 from gaitid.encoders.base import Encoder, load_encoder
-from gaitid.evaluation.provenance import provenance
 from gaitid.records import GaitSequence
 from gaitid.synthetic import Population
 from gaitid.synthetic.camera import Camera
@@ -33,7 +30,7 @@ Vectors = dict[float, NDArray[np.float32]]
 
 
 def walks(people: int, day: int, height: float, aside: float, roll: float) -> Walks:
-    """Everybody's walk of that day, by view."""
+    """The walk of every subject on that day, by view."""
     population, found = Population(SEED, "test"), {}
     for view in VIEWS:
         camera = Camera.beside(
@@ -55,7 +52,7 @@ def embedded(encoder: Encoder, found: Walks) -> Vectors:
 
 
 def rank_1(gallery: Vectors, probes: Vectors) -> dict[str, float]:
-    """Shares, mean over pairs of different views and over equal ones."""
+    """Rank-1 as a mean over pairs of different views and over equal views."""
     pairs: dict[bool, list[float]] = {True: [], False: []}
     for a, vectors in probes.items():
         for b, others in gallery.items():
@@ -68,16 +65,15 @@ def rank_1(gallery: Vectors, probes: Vectors) -> dict[str, float]:
 
 
 def main() -> None:
-    """Measure, print and write."""
-    parser = argparse.ArgumentParser(prog="benchmarks/cameras.py")
+    """Measure, print and save."""
+    parser = harness.command_line(__file__, __doc__)
     parser.add_argument(
         "--encoders", nargs="+", default=["gei", "strider", "stickman", "fused"], help="names or weight files"
     )
     parser.add_argument("--people", type=int, default=60)
-    parser.add_argument("--out", type=Path, help="JSON file")
     options = parser.parse_args()
     encoders = {name: load_encoder(name) for name in options.encoders}
-    result: dict[str, Any] = provenance("python benchmarks/cameras.py")
+    result: dict[str, Any] = harness.facts(__file__)
     for height in HEIGHTS_M:
         enrolled = walks(options.people, 0, height, 0.0, 0.0)
         galleries = {name: embedded(encoder, enrolled) for name, encoder in encoders.items()}
@@ -86,8 +82,7 @@ def main() -> None:
             row = {n: rank_1(galleries[n], embedded(encoder, seen)) for n, encoder in encoders.items()}
             result[f"{height:g} m high, {place}"] = row
             print(f"{height:g} m high, {place}", row, flush=True)
-    if options.out:
-        options.out.write_text(json.dumps(result, indent=1) + "\n")
+    harness.save(result, options.out, show=False)
 
 
 if __name__ == "__main__":

@@ -1,35 +1,32 @@
 """How hard the synthetic task is: GEI nearest neighbour across days, with shape or motion taken away.
 
-    PYTHONPATH=. python benchmarks/controls.py [--people 100] [--groups 4] [--workers 1] [--encoder NAME]
+    python -m benchmarks.controls [--people 100] [--groups 4] [--workers 1] [--encoder NAME]
 
-Gallery: two walks of day 0 in normal clothes at 90 degrees. Probes: walks of later days in other clothes, one
-a day, at 90, 72 and 54 degrees. "Shape only": everybody has the same style. "Motion only": everybody has the
-same body. "Neither": both; clothes vary in all, and what they tell of sex stays. Groups are disjoint people
-of the test split, each searched in its own gallery. Intervals are a bootstrap over people, ratios to the full
-score included; a ratio above chance has 1 / people taken off both scores.
+Gallery: two walks of day 0 in normal clothes at 90 degrees. Probes: walks of later days in other clothes,
+one per day, at 90, 72 and 54 degrees. "Shape only": all subjects have the same style. "Motion only": all
+subjects have the same body. "Neither": both. Clothes vary in all four, and what they reveal about sex
+remains. Groups are disjoint subjects of the test split, each searched in its own gallery. Intervals are a
+bootstrap over subjects, including those of the ratios to the full score. A ratio above chance has 1 /
+people taken off both scores.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
-import sys
 from collections.abc import Sequence
 from itertools import product
-from pathlib import Path
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks import harness
 from gaitid.encoders.base import load_encoder
-from gaitid.evaluation.provenance import provenance
 from gaitid.synthetic import CONDITIONS, Camera, Population
 from gaitid.workers import pool
 
 KINDS = {"full": (1.0, 1.0), "shape only": (1.0, 0.0), "motion only": (0.0, 1.0), "neither": (0.0, 0.0)}
 DAYS = {0: 3, 18: 3, 36: 9}
-"""Degrees apart, and days of probes: the fewer are found, the more it takes to tell how many."""
+"""Degrees apart to days of probes: a low rank-1 needs more probes."""
 SAME_DAY = "nm 0, same day"
 VIEW, GALLERY, RESAMPLES = 90.0, 2, 2000
 
@@ -37,7 +34,7 @@ Hits = NDArray[np.float64]
 
 
 class Seen:
-    """A population as one recogniser sees it: by mean silhouettes, or by the vectors of an encoder."""
+    """A population as one recogniser sees it: mean silhouettes, or the vectors of an encoder."""
 
     def __init__(self, kind: str, encoder: str | None) -> None:
         shape, motion = KINDS[kind]
@@ -47,7 +44,7 @@ class Seen:
     def walks(
         self, people: Sequence[int], turns: Sequence[tuple[int, int]], condition: str, view: float
     ) -> NDArray[np.float32]:
-        """(turns, people, D); a turn is a day and the number of the walk on it."""
+        """(turns, people, D); a turn is a day and the number of the walk on that day."""
         return np.stack([[self._one(i, *turn, condition, view) for i in people] for turn in turns])
 
     def _one(self, identity: int, day: int, number: int, condition: str, view: float) -> NDArray[np.float32]:
@@ -69,7 +66,7 @@ def hits(gallery: NDArray[np.float32], probe: NDArray[np.float32]) -> Hits:
 
 
 def measure(kind: str, people: range, encoder: str | None, apart: Sequence[int]) -> dict[str, Hits]:
-    """By cell, the share of each person's probes that found the person among these people."""
+    """By cell, the share of each subject's probes that find the subject among these people."""
     cv2.setNumThreads(1)
     seen = Seen(kind, encoder)
     gallery = seen.walks(people, [(0, n) for n in range(GALLERY)], "nm", VIEW)
@@ -88,7 +85,7 @@ def table(
     kinds: Sequence[str] = tuple(KINDS),
     apart: Sequence[int] = tuple(DAYS),
 ) -> dict[str, dict[str, Hits]]:
-    """By kind and cell, the share of each person's probes that found the person."""
+    """By kind and cell, the share of each subject's probes that find the subject."""
     galleries = [range(k * people, (k + 1) * people) for k in range(groups)]
     parts = list(product(kinds, galleries, [encoder], [apart]))
     with pool(workers) as processes:
@@ -134,33 +131,29 @@ def _rounded(value: float, drawn: NDArray[np.float64]) -> list[float]:
 
 
 def described(people: int, found: dict[str, dict[str, Hits]], recogniser: str) -> dict[str, object]:
-    """The summary with what it was made of."""
+    """The summary with the recogniser, the number of people and the number of groups."""
     groups = len(found["full"][SAME_DAY]) // people
     made_of = {"recogniser": recogniser, "people": people, "groups": groups}
     return {**made_of, "probes of each by degrees apart": DAYS, "cells": summary(found, people)}
 
 
 def main() -> None:
-    """Measure, print, and write."""
-    parser = argparse.ArgumentParser(prog="benchmarks/controls.py")
+    """Measure, print and save."""
+    parser = harness.command_line(__file__, __doc__)
     parser.add_argument("--people", type=int, default=100)
     parser.add_argument("--groups", type=int, default=4)
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--encoder", help="search by its vectors instead of mean silhouettes")
     parser.add_argument("--kinds", nargs="*", choices=KINDS, default=list(KINDS))
     parser.add_argument("--apart", nargs="*", type=int, choices=DAYS, default=list(DAYS))
-    parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     found = table(
         options.people, options.groups, options.workers, options.encoder, options.kinds, options.apart
     )
-    told = described(options.people, found, options.encoder or "mean silhouette")
-    for cell, row in told["cells"].items():
+    report = described(options.people, found, options.encoder or "mean silhouette")
+    for cell, row in report["cells"].items():
         print(f"{cell:15s}", *(f"{name} {v:.2f} ({a:.2f}-{b:.2f})" for name, (v, a, b) in row.items()))
-    if options.out:
-        origin = provenance(" ".join(["python benchmarks/controls.py", *sys.argv[1:]]))
-        text = json.dumps({**origin, **told}, indent=1)
-        options.out.write_text(text + "\n")
+    harness.save({**harness.facts(__file__), **report}, options.out, show=False)
 
 
 if __name__ == "__main__":

@@ -1,23 +1,17 @@
-"""How many sequences a second are loaded: images, published pickles, prepared.
+"""How many sequences a second are loaded: images, published pickles, prepared data.
 
-Usage: PYTHONPATH=. python benchmarks/datasets.py [--sequences 120] [--repeats 5] [--out results.json]
+    OMP_NUM_THREADS=1 python -m benchmarks.datasets [--sequences 120] [--repeats 5]
 
 Writes a miniature CASIA-B of walks of 70 frames in 240x320 (the size and a typical length of the real
-one), reads every test sequence by each way, and prints medians of CPU time over the repeats. The
+one), reads every test sequence in each way, and reports medians of CPU time over the repeats. The
 files are in the page cache: this measures decoding, not the disk.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
 import os
 import pickle
-import platform
-import statistics
-import subprocess
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -26,6 +20,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import cv2
 import numpy as np
 
+from benchmarks import harness
 from gaitid.datasets.base import Dataset, open_dataset
 from gaitid.datasets.prepared import prepare
 from gaitid.synthetic.layouts import LayoutWalk, write_layout
@@ -47,7 +42,7 @@ def draw(subject: int, number: int, view: int) -> np.ndarray:
 
 
 def walks(count: int) -> Iterator[LayoutWalk]:
-    """`count` walks of test subjects."""
+    """That many walks of test subjects."""
     for index in range(count):
         subject, rest = divmod(index, 66)
         number, view = divmod(rest, 11)
@@ -79,38 +74,30 @@ def ours(dataset: Dataset) -> Callable[[], int]:
     return read
 
 
-def rate(read: Callable[[], int], repeats: int) -> dict[str, float]:
-    """Sequences a CPU-second: median, lowest and highest of the repeats after one to warm up."""
+def rate(read: Callable[[], int], sequences: int, repeats: int) -> dict[str, float]:
+    """Sequences per CPU-second: median, lowest and highest of the repeats after one to warm up."""
     read()
-    rates = []
-    for _ in range(repeats):
-        start = time.process_time()
-        count = read()
-        rates.append(count / (time.process_time() - start))
-    return {
-        name: round(f(rates), 1) for name, f in (("median", statistics.median), ("min", min), ("max", max))
-    }
+    return harness.extremes((sequences / harness.cpu_s(read) for _ in range(repeats)), 1)
 
 
 def measure(sequences: int, repeats: int) -> dict[str, object]:
-    """All ways on the same walks."""
+    """Figures of all ways on the same walks."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         images = write_layout("casia-b", folder / "images", walks(sequences))
         pickles = write_layout("casia-b-pkl", folder / "pickles", walks(sequences))
-        start = time.process_time()
-        prepared = prepare(open_dataset("casia-b", images), folder / "prepared")
-        seconds = time.process_time() - start
+        dataset = open_dataset("casia-b", images)
+        seconds = harness.cpu_s(lambda: prepare(dataset, folder / "prepared"))
         ways = {
             "images (ours)": ours(open_dataset("casia-b", images)),
             "pickles (ours, nothing executed)": ours(open_dataset("casia-b", pickles)),
             "pickles (as peers: pickle.load, cut, float32)": peers(pickles),
-            "prepared": ours(prepared),
+            "prepared": ours(open_dataset("casia-b", folder / "prepared")),
         }
         return {
             "sequences": sequences,
             "frames_each": FRAMES,
-            "sequences_per_cpu_s": {way: rate(read, repeats) for way, read in ways.items()},
+            "sequences_per_cpu_s": {way: rate(read, sequences, repeats) for way, read in ways.items()},
             "prepare_sequences_per_cpu_s": round(sequences / seconds, 1),
             "bytes": {path.name: _size(path) for path in (images, pickles, folder / "prepared")},
         }
@@ -120,34 +107,16 @@ def _size(folder: Path) -> int:
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
-def machine() -> dict[str, str]:
-    """What it ran on."""
-    info = Path("/proc/cpuinfo")
-    names = [line for line in info.read_text().splitlines() if "model name" in line] if info.exists() else []
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True).stdout
-    return {
-        "cpu": names[0].partition(":")[2].strip() if names else platform.processor(),
-        "python": platform.python_version(),
-        "numpy": np.__version__,
-        "opencv": cv2.__version__,
-        "commit": commit.strip(),
-        "date": time.strftime("%Y-%m-%d"),
-    }
-
-
 def main() -> None:
-    """Measure, print, and write."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    """Measure, print and save."""
+    parser = harness.command_line(__file__, __doc__)
     parser.add_argument("--sequences", type=int, default=120)
     parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--out", type=Path)
-    args = parser.parse_args()
+    options = parser.parse_args()
     cv2.setNumThreads(1)
-    result = {"machine": machine(), "repeats": args.repeats, **measure(args.sequences, args.repeats)}
-    text = json.dumps(result, indent=2)
-    print(text)
-    if args.out:
-        args.out.write_text(text + "\n")
+    found = {"opencv": cv2.__version__, "repeats": options.repeats}
+    found |= measure(options.sequences, options.repeats)
+    harness.save({**harness.facts(__file__), **found}, options.out)
 
 
 if __name__ == "__main__":

@@ -1,22 +1,16 @@
-"""What does it cost that nothing is lost: enrolling, importing, opening, backing up?
+"""What durability costs: enrolling, importing, opening, backing up.
 
-Run from the repository root, on a quiet machine:
+    OMP_NUM_THREADS=1 python -m benchmarks.durability [--folder FOLDER]
 
-    OMP_NUM_THREADS=1 PYTHONPATH=. python benchmarks/durability.py
-
-Rivals, in the same run and in turns, on the same disk (WAL, synchronous FULL, one enrolment a commit):
-bare SQLite with one insert into one unindexed table, and bare SQLite with the same rows and indexes as
-ours. Vectors are random unit vectors of 256 dimensions.
+Rivals, in the same run and in turns, on the same disk (WAL, synchronous FULL, one enrolment per commit):
+bare SQLite with one insert into one unindexed table, and bare SQLite with the rows and indexes that an
+enrolment of ours writes. Vectors are random unit vectors of 256 dimensions.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
-import os
 import resource
 import sqlite3
-import statistics
 import tempfile
 import time
 from collections.abc import Callable
@@ -25,8 +19,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.gallery import RESULTS, TEMPLATES, Ready, unit_vectors
-from gaitid.evaluation.provenance import machine_name, provenance
+from benchmarks import harness
+from benchmarks.gallery import TEMPLATES, Ready, unit_vectors
 from gaitid.gallery.care.backup import back_up, restore, verify
 from gaitid.gallery.care.doctor import examining
 from gaitid.gallery.store.keys import KeyRing
@@ -34,14 +28,12 @@ from gaitid.local import LocalMatcher
 from gaitid.records import Embedding, EnrolmentCheck
 
 
-def summary(values: list[float]) -> dict[str, float]:
-    """Median and quartiles."""
-    low, middle, high = statistics.quantiles(values, n=4)
-    return {"median": round(middle, 4), "q1": round(low, 4), "q3": round(high, 4), "repeats": len(values)}
+def _summary(values: list[float]) -> dict[str, float]:
+    return harness.quartiles(values, 4)
 
 
 def bare(folder: str) -> sqlite3.Connection:
-    """A database as a careful program opens it."""
+    """Open a database with WAL and full synchronisation."""
     db = sqlite3.connect(Path(folder) / "bare.db", isolation_level=None)
     db.execute("PRAGMA journal_mode = WAL")
     db.execute("PRAGMA synchronous = FULL")
@@ -49,7 +41,7 @@ def bare(folder: str) -> sqlite3.Connection:
 
 
 def one_table(folder: str, vectors: NDArray[np.float32]) -> Callable[[int], object]:
-    """Inserts the n-th vector into one table."""
+    """A function that inserts the n-th vector into one table."""
     db = bare(folder)
     db.execute("CREATE TABLE t (id INTEGER PRIMARY KEY, name TEXT, vector BLOB)")
     insert = "INSERT INTO t (name, vector) VALUES (?, ?)"
@@ -57,7 +49,7 @@ def one_table(folder: str, vectors: NDArray[np.float32]) -> Callable[[int], obje
 
 
 def same_rows(folder: str, vectors: NDArray[np.float32]) -> Callable[[int], object]:
-    """Writes the rows and indexes that an enrolment of ours writes."""
+    """A function that writes the rows and indexes of one enrolment."""
     db = bare(folder)
     db.execute("CREATE TABLE g (id INTEGER PRIMARY KEY, revision INTEGER)")
     db.execute("INSERT INTO g VALUES (1, 0)")
@@ -76,7 +68,7 @@ def same_rows(folder: str, vectors: NDArray[np.float32]) -> Callable[[int], obje
 
 
 def ours(folder: str, vectors: NDArray[np.float32], check: EnrolmentCheck) -> Callable[[int], object]:
-    """Enrols the n-th vector."""
+    """A function that enrols the n-th vector."""
     matcher = LocalMatcher(Ready(), folder)
     matcher.create_gallery("g")
     probes = [Embedding(vector, "b") for vector in vectors]
@@ -84,7 +76,7 @@ def ours(folder: str, vectors: NDArray[np.float32], check: EnrolmentCheck) -> Ca
 
 
 def enrol_rates(count: int, rounds: int, base: str) -> dict[str, object]:
-    """Enrolments a second and CPU microseconds of one, in turns; ratios of the same turn."""
+    """Enrolments per second and CPU microseconds of one, in turns; ratios within a turn."""
     vectors = unit_vectors(count * rounds)
     with tempfile.TemporaryDirectory(dir=base) as folder:
         places = [tempfile.mkdtemp(dir=folder) for _ in range(4)]
@@ -104,30 +96,20 @@ def enrol_rates(count: int, rounds: int, base: str) -> dict[str, object]:
                 rates[name].append(count / (time.perf_counter() - wall))
                 costs[name].append((time.process_time() - cpu) / count * 1e6)
     ratios = {
-        f"{name}_over_{rival}": summary([a / b for a, b in zip(rates[name], rates[rival], strict=True)])
+        f"{name}_over_{rival}": _summary([a / b for a, b in zip(rates[name], rates[rival], strict=True)])
         for name in ("ours", "ours_unchecked")
         for rival in ("bare_one_table", "bare_same_rows")
     }
     return {
-        "per_s": {name: summary(values) for name, values in rates.items()},
-        "cpu_us": {name: summary(values) for name, values in costs.items()},
+        "per_s": {name: _summary(values) for name, values in rates.items()},
+        "cpu_us": {name: _summary(values) for name, values in costs.items()},
         "per_s_by_turn": {name: [round(value) for value in values] for name, values in rates.items()},
         **ratios,
     }
 
 
-def timed(act: Callable[[], object]) -> dict[str, float]:
-    """Wall and CPU seconds of one call."""
-    wall, cpu = time.perf_counter(), time.process_time()
-    act()
-    return {
-        "wall_s": round(time.perf_counter() - wall, 3),
-        "cpu_s": round(time.process_time() - cpu, 3),
-    }
-
-
 def bulk(templates: int, base: str, *, seals: bool) -> dict[str, object]:
-    """Import so many templates in one change; then open, back up, verify, restore and examine them."""
+    """Import templates in one change; then open, back up, verify, restore and examine them."""
     vectors = unit_vectors(templates)
     keys = KeyRing(lambda: {"a": bytes(32)}) if seals else None
     with tempfile.TemporaryDirectory(dir=base) as folder:
@@ -138,16 +120,16 @@ def bulk(templates: int, base: str, *, seals: bool) -> dict[str, object]:
             f"s{n}": [Embedding(vector, "b") for vector in vectors[n : n + TEMPLATES]]
             for n in range(0, templates, TEMPLATES)
         }
-        took = {"import": timed(lambda: matcher.enrol_many("g", people))}
+        took = {"import": harness.wall_and_cpu(lambda: matcher.enrol_many("g", people))}
         matcher.close()
-        took["open"] = timed(lambda: LocalMatcher(Ready(), data, keys=keys).close())
+        took["open"] = harness.wall_and_cpu(lambda: LocalMatcher(Ready(), data, keys=keys).close())
         matcher = LocalMatcher(Ready(), data, keys=keys)
-        took["back_up"] = timed(lambda: back_up(matcher._store, backups))
+        took["back_up"] = harness.wall_and_cpu(lambda: back_up(matcher._store, backups))
         matcher.close()
         (backup,) = backups.iterdir()
-        took["verify"] = timed(lambda: verify(backup))
-        took["restore"] = timed(lambda: restore(backup, Path(folder) / "again"))
-        took["examine"] = timed(lambda: examine(data, keys))
+        took["verify"] = harness.wall_and_cpu(lambda: verify(backup))
+        took["restore"] = harness.wall_and_cpu(lambda: restore(backup, Path(folder) / "again"))
+        took["examine"] = harness.wall_and_cpu(lambda: examine(data, keys))
         size = (data / "gaitid.db").stat().st_size
     return {
         "templates": templates,
@@ -161,7 +143,7 @@ def bulk(templates: int, base: str, *, seals: bool) -> dict[str, object]:
 
 
 def examine(data: Path, keys: KeyRing | None) -> None:
-    """All checks of ``gaitid doctor --data``."""
+    """Run all checks of ``gaitid doctor --data``."""
     with examining(data, keys) as checks:
         for _, check in checks:
             check()
@@ -169,24 +151,19 @@ def examine(data: Path, keys: KeyRing | None) -> None:
 
 def main() -> None:
     """Measure, print and save."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = harness.command_line(__file__, __doc__)
     parser.add_argument("--enrolments", type=int, default=100)
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--templates", type=int, default=100_000)
     parser.add_argument("--folder", default=".", help="on the disk to measure")
     options = parser.parse_args()
     report = {
-        **provenance("OMP_NUM_THREADS=1 PYTHONPATH=. python benchmarks/durability.py"),
-        "cores": os.cpu_count(),
-        "load": os.getloadavg(),
+        **harness.facts(__file__),
         "sqlite": sqlite3.sqlite_version,
         "enrol": enrol_rates(options.enrolments, options.rounds, options.folder),
         "bulk": [bulk(options.templates, options.folder, seals=seals) for seals in (False, True)],
     }
-    print(json.dumps(report, indent=1))
-    RESULTS.mkdir(exist_ok=True)
-    name = f"durability-{time.strftime('%Y-%m-%d')}-{machine_name()}.json"
-    (RESULTS / name).write_text(json.dumps(report, indent=1) + "\n")
+    harness.save(report, options.out)
 
 
 if __name__ == "__main__":

@@ -1,68 +1,44 @@
-"""What do quality and `gei` cost for 60 frames? Rival: the plain mean silhouette, in the same run.
+"""What quality and `gei` cost for 60 frames. Rival: the plain mean silhouette, in the same run.
 
-OMP_NUM_THREADS=1 PYTHONPATH=. python benchmarks/embed.py
+OMP_NUM_THREADS=1 python -m benchmarks.embed
 """
 
 from __future__ import annotations
 
-import json
-import subprocess
-import time
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 
+from benchmarks import harness
 from gaitid.encoders.base import load_encoder
-from gaitid.evaluation.provenance import processor
 from gaitid.quality import assess
 from tests.drawn import walk
 
 REPEATS, CALLS = 9, 40
 
 
-def cpu_ms(task: Callable[[], object]) -> list[float]:
-    """CPU milliseconds of one call, one figure a repeat."""
-    figures = []
-    for _ in range(REPEATS):
-        start = time.process_time()
-        for _ in range(CALLS):
-            task()
-        figures.append(1000 * (time.process_time() - start) / CALLS)
-    return figures
-
-
 def main() -> None:
-    """Measure and save."""
+    """Measure, print and save."""
+    options = harness.command_line(__file__, __doc__).parse_args()
     sequence = walk(seconds=2.4)
     gei = load_encoder("gei")
     masks = sequence.silhouettes
     assert masks is not None
-    tasks: dict[str, Callable[[], object]] = {
-        "assess": lambda: assess(sequence),
-        "gei": lambda: gei(sequence),
-        "rival_mean_silhouette": lambda: masks.mean(axis=0, dtype=np.float32),
+    tasks: dict[str, Callable[[int], object]] = {
+        "assess": lambda _: assess(sequence),
+        "gei": lambda _: gei(sequence),
+        "rival_mean_silhouette": lambda _: masks.mean(axis=0, dtype=np.float32),
     }
-    figures = {name: cpu_ms(task) for name, task in tasks.items()}
-    cpu = processor()
-    commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False
-    )
-    result = {
-        "command": "OMP_NUM_THREADS=1 PYTHONPATH=. python benchmarks/embed.py",
-        "commit": commit.stdout.strip(),
-        "date": time.strftime("%Y-%m-%d"),
-        "machine": cpu,
+    report = {
+        **harness.facts(__file__),
         "frames": len(sequence),
         "repeats": REPEATS,
         "cpu_ms": {
-            name: {"median": float(np.median(values)), "min": min(values), "max": max(values)}
-            for name, values in figures.items()
+            name: harness.extremes(harness.cpu_ms_rounds(task, CALLS, REPEATS))
+            for name, task in tasks.items()
         },
     }
-    name = f"embed-{result['date']}-{cpu.lower().replace(' ', '-')}.json"
-    (Path(__file__).parent / "results" / name).write_text(json.dumps(result, indent=1) + "\n")
-    print(json.dumps(result["cpu_ms"], indent=1))
+    harness.save(report, options.out)
 
 
 if __name__ == "__main__":

@@ -1,28 +1,27 @@
-"""What encoders cost and how far they carry over to real people, beside their rivals in the same run.
+"""What encoders cost and how well they transfer to real subjects, beside their rivals in the same run.
 
-    python benchmarks/encoders.py [--video VIDEO] [--mocap NPZ] [--weights FILE ...] [--repeats 50]
+    OMP_NUM_THREADS=1 python -m benchmarks.encoders [--video VIDEO] [--mocap NPZ] [--weights FILE ...]
 
 Speed: CPU time of one thread, batch 1, 30 frames of 25 and of 10 fps (at 12.5 Hz that is 15 and 37 frames
-for strider), quartiles; batch 16; the same network by ONNX Runtime; parameters, and 1e9 operations (two for
-a multiplication with addition) for 30 frames of 25 fps. Reference networks see all 30 frames.
+for strider), quartiles; batch 16; the same network by ONNX Runtime; parameters; and 1e9 operations (a
+multiplication with addition counts as two) for 30 frames of 25 fps. Reference networks see all 30 frames.
+
 Video: every walk of 24 good frames or more is cut in the middle; first halves are the gallery, second
-halves the probes; rank-1. Camera, clothes and minute are the same in both halves, so this only asks
-whether an encoder survives real, rough silhouettes.
-Motion capture: every trial is filmed from cameras at 0, 45 and 90 degrees to its walking direction;
-each trial is compared with all other trials; rank-1 averaged over the subjects that have two trials or
-more, all subjects in the gallery, at the same and at different views. A trial lasts seconds and all
-trials of a subject are of one day. The rival is limb lengths: what a tape measure would give. The same
-trials as sensors in space tell them, exactly and with the usual faults, for encoders of such skeletons.
+halves the probes; rank-1. Camera, clothes and minute are the same in both halves, so this only shows
+whether an encoder works on real, rough silhouettes.
+
+Motion capture: every trial is filmed from cameras at 0, 45 and 90 degrees to its walking direction. Each
+trial is compared with all other trials; rank-1 is averaged over the subjects with two trials or more, all
+subjects in the gallery, at the same and at different views. A trial lasts seconds, and all trials of a
+subject are of one day. The rival is limb lengths: what a tape measure would give. The same trials are
+also measured by sensors in space, exactly and with the usual errors, for encoders of such skeletons.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
 import statistics
 import tempfile
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,13 +31,13 @@ import torch
 from numpy.typing import NDArray
 from torch.utils.flop_counter import FlopCounterMode
 
+from benchmarks import harness
 from gaitid import registry
 from gaitid.encoders import architectures, networks
 from gaitid.encoders.base import Encoder, load_encoder
 from gaitid.encoders.learned import LearnedEncoder
 from gaitid.encoders.onnx import export
 from gaitid.errors import GaitIdError
-from gaitid.evaluation.provenance import provenance
 from gaitid.modalities.skeleton import BONES
 from gaitid.perception.pipeline import watch
 from gaitid.perception.sources import open_source
@@ -53,16 +52,18 @@ HALF, WINDOW = 12, 14
 VIEWS = (0.0, 45.0, 90.0)
 
 Embed = Callable[[GaitSequence], NDArray[np.float32]]
+Film = tuple[str, int, float, GaitSequence]
+"""Subject, trial, view in degrees, sequence."""
 
 
 def encoders(files: Sequence[Path]) -> dict[str, Encoder]:
-    """Every encoder of ours, and those of weight files."""
+    """Every shipped encoder, and those of weight files."""
     loaded = [load_encoder(name) for name in (*registry.ENCODERS, *map(str, files))]
     return {encoder.name: encoder for encoder in loaded}
 
 
 def untrained(encoder: Encoder, sequences: Sequence[GaitSequence]) -> Embed:
-    """The same network with random weights, its normalisation settled on these sequences."""
+    """The same network with random weights, its normalisation estimated on these sequences."""
     assert isinstance(encoder, LearnedEncoder)
     torch.manual_seed(0)
     network = networks.build(encoder.card.architecture, encoder.card.arguments)
@@ -77,14 +78,13 @@ def untrained(encoder: Encoder, sequences: Sequence[GaitSequence]) -> Embed:
 
 
 def speed(encoder: Encoder, repeats: int) -> dict[str, Any]:
-    """CPU milliseconds a sequence, median and quartiles; and parameters."""
+    """CPU milliseconds per sequence in quartiles, throughput of a batch, parameters, operations."""
     result: dict[str, Any] = {}
     for fps in (25, 10):
         walk = _walk(0, fps)
-        spent = [_cpu(lambda walk=walk: encoder(walk)) for _ in range(repeats + 5)][5:]
-        result[f"ms at {fps} fps"] = [round(1e3 * q, 2) for q in statistics.quantiles(spent, n=4)]
+        result[f"ms at {fps} fps"] = _quartiles_ms(lambda walk=walk: encoder(walk), repeats)
     walks = [_walk(person, 25) for person in range(16)]
-    spent = [_cpu(lambda: encoder.batch(walks)) for _ in range(max(3, repeats // 10))]
+    spent = [harness.cpu_s(lambda: encoder.batch(walks)) for _ in range(max(3, repeats // 10))]
     result["sequences a CPU-second, batch 16"] = round(16 / statistics.median(spent), 1)
     if isinstance(encoder, LearnedEncoder):
         network = networks.build(encoder.card.architecture, encoder.card.arguments)
@@ -98,6 +98,14 @@ def speed(encoder: Encoder, repeats: int) -> dict[str, Any]:
     return result
 
 
+def _quartiles_ms(
+    call: Callable[[], object], repeats: int, *, warm_up: int = 5, digits: int = 2
+) -> list[float]:
+    """Quartiles of the CPU milliseconds of a call."""
+    spent = [harness.cpu_s(call) for _ in range(repeats + warm_up)][warm_up:]
+    return [round(1e3 * quartile, digits) for quartile in statistics.quantiles(spent, n=4)]
+
+
 def _operations(call: Callable[[], object]) -> float:
     """1e9 floating-point operations of a call."""
     with FlopCounterMode(display=False) as counter:
@@ -106,7 +114,7 @@ def _operations(call: Callable[[], object]) -> float:
 
 
 def _onnx(encoder: LearnedEncoder, repeats: int) -> list[float]:
-    """CPU milliseconds, quartiles, the walk's preparation included."""
+    """Quartiles of CPU milliseconds, including the preparation of the walk."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     walk = _walk(0, 25)
@@ -120,8 +128,7 @@ def _onnx(encoder: LearnedEncoder, repeats: int) -> list[float]:
         clips = architectures.clips_of(encoder.card.architecture, stream, walk.times)
         session.run(None, {"clips": np.stack(clips).astype(np.float32)})
 
-    spent = [_cpu(call) for _ in range(repeats + 5)][5:]
-    return [round(1e3 * q, 2) for q in statistics.quantiles(spent, n=4)]
+    return _quartiles_ms(call, repeats)
 
 
 def reference_speed(
@@ -131,10 +138,9 @@ def reference_speed(
     network = networks.build(architecture, {}).eval().to(memory_format=layout)
     walk = _walk(0, 25)
     clip, times = walk.streams[SILHOUETTE], walk.times
-    call = lambda: networks.embed(architecture, network, [clip], [times])  # noqa: E731 - timed as it is
-    spent = [_cpu(call) for _ in range(repeats + 2)][2:]
+    call = lambda: networks.embed(architecture, network, [clip], [times])  # noqa: E731 - measured without a wrapper
     return {
-        "ms": [round(1e3 * q, 1) for q in statistics.quantiles(spent, n=4)],
+        "ms": _quartiles_ms(call, repeats, warm_up=2, digits=1),
         "parameters": sum(p.numel() for p in network.parameters()),
         "GFLOP": _operations(call),
     }
@@ -162,10 +168,10 @@ def half_track(embed: Embed, gallery: list[GaitSequence], probes: list[GaitSeque
 
 
 def windows(embed: Embed, gallery: list[GaitSequence], probes: list[GaitSequence]) -> dict[str, float]:
-    """A finer measure of the same halves, cut into windows: each against one of its walk's other half.
+    """A finer measure of the same halves, cut into windows: each against a window of the other half.
 
-    ``rank-1``: how often that is nearer than one window of each other walk, drawn at random; ``strangers
-    nearer``: the share of their windows that are nearer.
+    ``rank-1``: how often that is nearer than one window of each other walk, drawn at random; ``impostors
+    nearer``: the share of windows of other walks that are nearer.
     """
     cut = [[_vectors(embed, _windows(half)) for half in pair] for pair in zip(gallery, probes, strict=True)]
     first, nearer = [], []
@@ -178,7 +184,7 @@ def windows(embed: Embed, gallery: list[GaitSequence], probes: list[GaitSequence
             nearer += shares.mean(0).ravel().tolist()
     return {
         "rank-1": round(float(np.mean(first)), 3),
-        "strangers nearer": round(float(np.mean(nearer)), 3),
+        "impostors nearer": round(float(np.mean(nearer)), 3),
         "windows": sum(len(half) for pair in cut for half in pair),
     }
 
@@ -188,14 +194,10 @@ def _windows(half: GaitSequence) -> list[GaitSequence]:
     return [half.part(slice(start, start + WINDOW)) for start in starts]
 
 
-def filmed(mocap: Path, level: float) -> list[tuple[str, int, float, GaitSequence]]:
-    """(subject, trial, view, sequence) of every trial from every view, with keypoint noise."""
-    data = np.load(mocap)
+def filmed(mocap: Path, level: float) -> list[Film]:
+    """Every trial from every view, with keypoint noise."""
     found = []
-    for trial, (start, length, subject) in enumerate(
-        zip(data["start"], data["length"], data["subject"], strict=True)
-    ):
-        joints = data["xyz"][start : start + length].astype(np.float64)
+    for trial, subject, joints, times in _recorded(mocap):
         course = joints[-1, 11:13, :2].mean(0) - joints[0, 11:13, :2].mean(0)
         heading = float(np.rad2deg(np.arctan2(course[1], course[0])))
         centred = joints - np.append(joints[:, 11:13, :2].mean((0, 1)), joints[:, 15:17, 2].min())
@@ -206,25 +208,32 @@ def filmed(mocap: Path, level: float) -> list[tuple[str, int, float, GaitSequenc
             scale = camera.focal / depth.mean(1)
             seen = visible(pixels, depth, scale)
             poses = detect(pixels, seen, scale * 1.7, rng, level)
-            found.append((str(subject), trial, view, GaitSequence({SKELETON: poses}, np.arange(length) / 30)))
+            found.append((subject, trial, view, GaitSequence({SKELETON: poses}, times)))
     return found
 
 
-def told(mocap: Path, sensor: Sensor) -> list[tuple[str, int, float, GaitSequence]]:
-    """The same as a sensor in space tells it; the course does not matter, so there is one view."""
+def measured(mocap: Path, sensor: Sensor) -> list[Film]:
+    """The same trials measured by a sensor in space; the course does not matter, so there is one view."""
+    return [
+        (subject, trial, 0.0, GaitSequence({SKELETON_3D: _bodies(sensor, joints, trial)}, times))
+        for trial, subject, joints, times in _recorded(mocap)
+    ]
+
+
+def _bodies(sensor: Sensor, joints: NDArray[np.float64], trial: int) -> NDArray[np.float32]:
+    return sensor.measure(joints, np.random.default_rng(trial))
+
+
+def _recorded(mocap: Path) -> Iterator[tuple[int, str, NDArray[np.float64], NDArray[np.float64]]]:
+    """Trial, subject, (T, 17, 3) metres and (T,) seconds of every trial at 30 Hz."""
     data = np.load(mocap)
-    found = []
-    for trial, (start, length, subject) in enumerate(
-        zip(data["start"], data["length"], data["subject"], strict=True)
-    ):
+    rows = zip(data["start"], data["length"], data["subject"], strict=True)
+    for trial, (start, length, subject) in enumerate(rows):
         joints = data["xyz"][start : start + length].astype(np.float64)
-        bodies = sensor.measure(joints, np.random.default_rng(trial))
-        sequence = GaitSequence({SKELETON_3D: bodies}, np.arange(length) / 30)
-        found.append((str(subject), trial, 0.0, sequence))
-    return found
+        yield trial, str(subject), joints, np.arange(length) / 30
 
 
-def trials(embed: Embed, films: list[tuple[str, int, float, GaitSequence]]) -> dict[str, float]:
+def trials(embed: Embed, films: list[Film]) -> dict[str, float]:
     """Rank-1 over trials, averaged over subjects, at equal and at different views."""
     subjects = np.array([film[0] for film in films])
     numbers, views = np.array([film[1] for film in films]), np.array([film[2] for film in films])
@@ -245,9 +254,9 @@ def trials(embed: Embed, films: list[tuple[str, int, float, GaitSequence]]) -> d
 
 
 def limb_lengths(sequence: GaitSequence) -> NDArray[np.float32]:
-    """Unit vector of segment lengths over their mean, centred on the usual body; a rival.
+    """Unit vector of segment lengths over their mean, centred on the average body; a rival.
 
-    In space they are metres and no unit vector: how tall somebody is counts too.
+    In space they are metres and not a unit vector, because body height counts too.
     """
     ends = np.array(BONES)
     if SKELETON_3D in sequence.streams:
@@ -278,12 +287,6 @@ def _walk(person: int, fps: float) -> GaitSequence:
     return Population(7, "test").sequence(person, frames=30, fps=fps).sequence(modalities=STREAMS)
 
 
-def _cpu(call: Callable[[], object]) -> float:
-    start = time.process_time()
-    call()
-    return time.process_time() - start
-
-
 def _rivals(found: dict[str, Encoder], stream: str, sequences: Sequence[GaitSequence]) -> dict[str, Embed]:
     rivals: dict[str, Embed] = {}
     for name, encoder in found.items():
@@ -294,59 +297,67 @@ def _rivals(found: dict[str, Encoder], stream: str, sequences: Sequence[GaitSequ
     return rivals
 
 
+def reference_speeds(repeats: int) -> dict[str, Any]:
+    """Speed of the reference networks, also with channels last where the layers allow it."""
+    speeds: dict[str, Any] = {}
+    for name in ("gaitset", "gaitbase", "deepgaitv2"):
+        speeds[f"{name}, random weights"] = reference_speed(name, repeats)
+        if name != "deepgaitv2":  # its layers over time have no such layout
+            speeds[f"{name}, channels last"] = reference_speed(name, repeats, torch.channels_last)
+    return speeds
+
+
+def on_video(video: str, found: dict[str, Encoder]) -> dict[str, Any]:
+    """Half tracks and windows of half tracks by every encoder of silhouettes."""
+    gallery, probes = halves(video)
+    rivals = _rivals(found, SILHOUETTE, gallery)
+    rows = {name: half_track(embed, gallery, probes) for name, embed in rivals.items()}
+    cut = {name: windows(embed, gallery, probes) for name, embed in rivals.items()}
+    return {"half tracks": {"walks": len(gallery), **rows}, "windows of half tracks": cut}
+
+
+def on_mocap(mocap: Path, found: dict[str, Encoder]) -> dict[str, Any]:
+    """Trials of motion capture by every encoder of skeletons, in the picture and in space."""
+    result: dict[str, Any] = {}
+    for level in (0.0, 1.0):
+        result[f"motion capture, noise {level:g}"] = _rows(found, SKELETON, filmed(mocap, level))
+    for words, sensor in (("exact", Sensor.exact()), ("usual", Sensor.usual())):
+        films = measured(mocap, sensor)
+        result[f"motion capture in space, {words} sensor"] = _rows(found, SKELETON_3D, films)
+    return result
+
+
+def _rows(found: dict[str, Encoder], stream: str, films: list[Film]) -> dict[str, dict[str, float]]:
+    rivals = {**_rivals(found, stream, [film[3] for film in films]), "limb lengths": limb_lengths}
+    return {name: trials(embed, films) for name, embed in rivals.items()}
+
+
 def main() -> None:
-    """Measure, print, and write benchmarks/results."""
-    parser = argparse.ArgumentParser(prog="benchmarks/encoders.py")
-    parser.add_argument("--video")
-    parser.add_argument("--mocap", type=Path)
-    parser.add_argument("--weights", type=Path, nargs="*", default=[])
+    """Measure, print and save."""
+    parser = harness.command_line(__file__, __doc__)
+    parser.add_argument("--video", help="video of subjects who walk")
+    parser.add_argument("--mocap", type=Path, help="NPZ file of motion capture in COCO's 17 joints")
+    parser.add_argument("--weights", type=Path, nargs="*", default=[], help="more encoders")
     parser.add_argument("--repeats", type=int, default=50)
-    parser.add_argument("--out", type=Path, help="JSON file")
     options = parser.parse_args()
     torch.set_num_threads(1)
     found = encoders(options.weights)
     result: dict[str, Any] = {
-        **provenance("python benchmarks/encoders.py --video vtest.avi --mocap cmu_walk_coco17_30fps.npz"),
+        **harness.facts(__file__),
         "torch": torch.__version__,
         "contracts": {name: encoder.contract for name, encoder in found.items()},
         "speed": {name: speed(encoder, options.repeats) for name, encoder in found.items()},
     }
-    for name in ("gaitset", "gaitbase", "deepgaitv2"):
-        few = max(3, options.repeats // 10)
-        result["speed"][f"{name}, random weights"] = reference_speed(name, few)
-        if name != "deepgaitv2":  # its layers over time have no such layout
-            result["speed"][f"{name}, channels last"] = reference_speed(name, few, torch.channels_last)
+    result["speed"] |= reference_speeds(max(3, options.repeats // 10))
     if options.video:
-        gallery, probes = halves(options.video)
-        rivals = _rivals(found, SILHOUETTE, gallery)
-        rows = {name: half_track(embed, gallery, probes) for name, embed in rivals.items()}
-        result["half tracks"] = {"walks": len(gallery), **rows}
-        rows = {name: windows(embed, gallery, probes) for name, embed in rivals.items()}
-        result["windows of half tracks"] = rows
+        result |= on_video(options.video, found)
     if options.mocap:
-        for level in (0.0, 1.0):
-            films = filmed(options.mocap, level)
-            rivals = {**_rivals(found, SKELETON, [film[3] for film in films]), "limb lengths": limb_lengths}
-            result[f"motion capture, noise {level:g}"] = {
-                name: trials(embed, films) for name, embed in rivals.items()
-            }
-        for words, sensor in (("exact", Sensor.exact()), ("usual", Sensor.usual())):
-            films = told(options.mocap, sensor)
-            rivals = {
-                **_rivals(found, SKELETON_3D, [film[3] for film in films]),
-                "limb lengths": limb_lengths,
-            }
-            result[f"motion capture in space, {words} sensor"] = {
-                name: trials(embed, films) for name, embed in rivals.items()
-            }
-    text = json.dumps(result, indent=1)
-    print(text)
-    if options.out:
-        options.out.write_text(text + "\n")
+        result |= on_mocap(options.mocap, found)
+    harness.save(result, options.out)
 
 
 if __name__ == "__main__":
     try:
         main()
     except GaitIdError as error:
-        raise SystemExit(f"benchmarks/encoders.py: {error}") from error
+        raise SystemExit(f"benchmarks.encoders: {error}") from error

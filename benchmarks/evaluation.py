@@ -1,33 +1,29 @@
-"""How long does closed-set evaluation take, against the plain ranking loop, and how much memory?
+"""How long closed-set evaluation takes, and how much memory, against the plain ranking loop.
 
-    OMP_NUM_THREADS=1 PYTHONPATH=. python benchmarks/evaluation.py --out benchmarks/results/NAME.json
+    OMP_NUM_THREADS=1 python -m benchmarks.evaluation [--repeats 3] [--only WORDS]
 
-Embeddings are random around a centre for each subject: the arithmetic does not depend on what they
-are. Both sides give the same figures, which is checked. CPU seconds of this process, one thread,
+Embeddings are random around a centre for each subject; the arithmetic does not depend on what they
+are. Both sides give the same figures, which is checked. CPU seconds of one process, one thread,
 median of `--repeats` (the slow cases run once); peak memory is that of a fresh process for each case.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
 import multiprocessing
 import os
 import resource
 import statistics
 import sys
-import time
 from multiprocessing.connection import Connection
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks import harness
 from gaitid.datasets.protocol import Group, Labels, Pick, Protocol
 from gaitid.evaluation.experiment import evaluate, plain
 from gaitid.evaluation.identification import rates, search
-from gaitid.evaluation.provenance import provenance
 from gaitid.evaluation.scores import Metric, check_embeddings
 
 Array = NDArray[np.float32]
@@ -37,7 +33,7 @@ POOLED = Protocol("bench/pooled", "", (GROUP,), "pooled", "nothing", "probes", p
 MATRIX = Protocol("bench/matrix", "", (GROUP,), "cells", "view", "cells")
 
 
-def cohort(rows: int, views: int, parts: int = 16, dimension: int = 256) -> tuple[Array, Labels]:
+def labelled(rows: int, views: int, parts: int = 16, dimension: int = 256) -> tuple[Array, Labels]:
     """`rows` probes and as many gallery sequences; a subject has one of each in every view."""
     subjects = -(-rows // views)
     names = [(f"{i // views:05d}", f"{i % views:02d}") for i in range(rows)]
@@ -48,7 +44,7 @@ def cohort(rows: int, views: int, parts: int = 16, dimension: int = 256) -> tupl
     centres = random.standard_normal((subjects, parts, dimension), np.float32)
     embeddings = random.standard_normal((2 * rows, parts, dimension), np.float32)
     embeddings *= 5
-    for row in range(2 * rows):  # row by row, so that making the input does not set the memory's peak
+    for row in range(2 * rows):  # row by row, so that the input does not set the peak of memory
         embeddings[row] += centres[row % rows // views]
     return embeddings, labels
 
@@ -67,7 +63,7 @@ def everything(embeddings: Array, labels: Labels, protocol: Protocol, metric: Me
 
 
 def loop(embeddings: Array, labels: Labels, protocol: Protocol, metric: Metric) -> dict[str, float]:
-    """The straightforward way: a product per part, a full argsort, a Python loop over probes."""
+    """The plain way: a product per part, a full argsort, a Python loop over probes."""
     probes, gallery = (np.flatnonzero(mask) for mask in GROUP.masks(labels))
     x, y = embeddings[probes], embeddings[gallery]
     distance = np.zeros((len(x), len(y)), np.float32)
@@ -111,17 +107,16 @@ CASES = {
 def measure(name: str, pipe: Connection) -> None:
     """Run one case in a fresh process."""
     function, rows, views, parts, dimension, protocol, metric = CASES[name]
-    embeddings, labels = cohort(rows, views, parts, dimension)
+    embeddings, labels = labelled(rows, views, parts, dimension)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    start = time.process_time()
-    figures = function(embeddings, labels, protocol, metric)
-    cpu = time.process_time() - start
+    figures: dict[str, float] = {}
+    cpu = harness.cpu_s(lambda: figures.update(function(embeddings, labels, protocol, metric)))
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     pipe.send({"cpu_s": cpu, "peak_mb": peak / 1024, "input_mb": before / 1024, **figures})
 
 
 def run(name: str, repeats: int) -> dict[str, Any]:
-    """The median of some runs of one case."""
+    """The median of several runs of one case."""
     runs = []
     for _ in range(repeats):
         here, there = multiprocessing.Pipe()
@@ -134,19 +129,18 @@ def run(name: str, repeats: int) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Run the cases and write the results."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    """Run the cases, compare both sides, print and save."""
+    parser = harness.command_line(__file__, __doc__)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--only", default="", help="cases whose name contains this")
-    parser.add_argument("--out")
-    args = parser.parse_args()
+    options = parser.parse_args()
     if os.environ.get("OMP_NUM_THREADS") != "1":
         sys.exit("set OMP_NUM_THREADS=1: CPU seconds of several threads cannot be compared")
     results = {}
     for name in CASES:
-        if args.only in name:
-            results[name] = run(name, 1 if name.startswith("loop") or "72,000" in name else args.repeats)
-            one = results[name]
+        if options.only in name:
+            repeats = 1 if name.startswith("loop") or "72,000" in name else options.repeats
+            results[name] = one = run(name, repeats)
             print(
                 f"{name:<48} {one['cpu_s']:8.2f} CPU-s  peak {one['peak_mb']:6.0f} MB "
                 f"(input {one['input_mb']:.0f})  rank-1 {one['rank-1']:.4f}",
@@ -155,11 +149,10 @@ def main() -> None:
     for metric in ("cos", "euc"):
         pair = [results.get(f"{kind} {metric} 5,000 x 5,000, 16x256") for kind in ("pooled", "loop")]
         if all(pair):
-            assert abs(pair[0]["rank-1"] - pair[1]["rank-1"]) < 1e-3, "ours and the loop disagree"
-            assert abs(pair[0]["mAP"] - pair[1]["mAP"]) < 1e-4, "ours and the loop disagree"
-    if args.out:
-        facts = {"repeats": args.repeats, "threads": 1, **provenance(" ".join(["python", *sys.argv]))}
-        Path(args.out).write_text(json.dumps({"how": facts, "results": results}, indent=1) + "\n")
+            assert abs(pair[0]["rank-1"] - pair[1]["rank-1"]) < 1e-3, "both sides disagree"
+            assert abs(pair[0]["mAP"] - pair[1]["mAP"]) < 1e-4, "both sides disagree"
+    report = {**harness.facts(__file__), "repeats": options.repeats, "threads": 1, "results": results}
+    harness.save(report, options.out, show=False)
 
 
 if __name__ == "__main__":

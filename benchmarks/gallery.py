@@ -1,23 +1,15 @@
-"""How far is the gallery from the bare parts it is made of?
+"""How far the gallery is from the bare parts it is made of.
 
-Run from the repository root, on a quiet machine:
+    OMP_NUM_THREADS=1 python -m benchmarks.gallery
 
-    OMP_NUM_THREADS=1 PYTHONPATH=. python benchmarks/gallery.py
-
-Rivals, in the same run: bare SQLite (WAL, FULL, one insert into one unindexed table a commit), a
+Rivals, in the same run: bare SQLite (WAL, FULL, one insert into one unindexed table per commit), a
 bare `IndexFlatIP`, a numpy product with argpartition.
-Vectors are random unit vectors of 256 dimensions, four templates a subject.
+Vectors are random unit vectors of 256 dimensions, four templates per subject.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
-import os
-import platform
 import sqlite3
-import statistics
-import subprocess
 import tempfile
 import threading
 import time
@@ -28,24 +20,24 @@ import faiss
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks import harness
 from gaitid.local import LocalMatcher
 from gaitid.records import Embedding, GaitSequence, Quality
 
 D, TEMPLATES = 256, 4
-RESULTS = Path(__file__).with_name("results")
 
 
 class Ready:
-    """Stands for an encoder; only ready embeddings are used here."""
+    """Stub of an encoder; benchmarks of galleries pass ready embeddings."""
 
     name, modalities, min_frames, dimension, threshold, contract = "ready", ("silhouette",), 1, D, 0.5, "b"
 
     def __call__(self, sequence: GaitSequence) -> Embedding:
-        """Not needed here."""
+        """Not called."""
         raise NotImplementedError
 
     def batch(self, sequences: object) -> list[Embedding]:
-        """Not needed here."""
+        """Not called."""
         raise NotImplementedError
 
 
@@ -60,22 +52,8 @@ def opened(directory: str | Path) -> LocalMatcher:
     return LocalMatcher(Ready(), directory, assess=lambda sequence: Quality(100.0, len(sequence)))
 
 
-def summary(values: list[float]) -> dict[str, float]:
-    """Median and quartiles."""
-    low, middle, high = statistics.quantiles(values, n=4)
-    return {"median": middle, "q1": low, "q3": high, "repeats": len(values)}
-
-
-def cpu_ms(act: Callable[[int], object], repeats: int) -> float:
-    """CPU milliseconds of one call."""
-    begin = time.process_time()
-    for n in range(repeats):
-        act(n)
-    return (time.process_time() - begin) / repeats * 1e3
-
-
 def enrol_rates(count: int, rounds: int) -> dict[str, object]:
-    """Enrolments a second, one commit each, in turns with bare inserts of the same vectors."""
+    """Enrolments per second, one commit each, in turns with bare inserts of the same vectors."""
     rates: dict[str, list[float]] = {
         "bare_sqlite_full": [],
         "gallery": [],
@@ -116,13 +94,13 @@ def enrol_rates(count: int, rounds: int) -> dict[str, object]:
         db.close()
     ratio = [ours / bare for ours, bare in zip(rates["gallery"], rates["bare_sqlite_full"], strict=True)]
     return {
-        **{f"{name}_per_s": summary(values) for name, values in rates.items()},
-        "gallery_over_bare": summary(ratio),
+        **{f"{name}_per_s": harness.quartiles(values) for name, values in rates.items()},
+        "gallery_over_bare": harness.quartiles(ratio),
     }
 
 
 def in_threads(threads: int, count: int, act: Callable[[int], object]) -> None:
-    """Call `act` for 0..count - 1, shared out among threads."""
+    """Call `act` for 0..count - 1, spread over threads."""
     workers = [
         threading.Thread(target=lambda start=start: [act(n) for n in range(start, count, threads)])
         for start in range(threads)
@@ -134,7 +112,7 @@ def in_threads(threads: int, count: int, act: Callable[[int], object]) -> None:
 
 
 def identify_cost(templates: int, repeats: int, rounds: int) -> dict[str, object]:
-    """CPU milliseconds of one identification, of the bare search, and of numpy; and the restart."""
+    """CPU milliseconds of one identification, of the bare search and of numpy; seconds to restart."""
     vectors, probes = unit_vectors(templates), unit_vectors(repeats, seed=1)
     questions = [Embedding(probe, "b") for probe in probes]
     times: dict[str, list[float]] = {"gallery": [], "bare_faiss": [], "numpy": []}
@@ -157,7 +135,7 @@ def identify_cost(templates: int, repeats: int, rounds: int) -> dict[str, object
         }
         for _ in range(rounds):
             for name, act in acts.items():
-                times[name].append(cpu_ms(act, repeats))
+                times[name].append(harness.cpu_ms(act, repeats))
         begin = time.perf_counter()
         for n in range(20):
             matcher.delete_subject("g", f"s{n}")
@@ -170,8 +148,8 @@ def identify_cost(templates: int, repeats: int, rounds: int) -> dict[str, object
     extra = [ours - bare for ours, bare in zip(times["gallery"], times["bare_faiss"], strict=True)]
     return {
         "templates": templates,
-        **{f"{name}_cpu_ms": summary(values) for name, values in times.items()},
-        "gallery_minus_bare_faiss_cpu_ms": summary(extra),
+        **{f"{name}_cpu_ms": harness.quartiles(values) for name, values in times.items()},
+        "gallery_minus_bare_faiss_cpu_ms": harness.quartiles(extra),
         "restart_to_ready_s": sorted(restarts),
         "delete_subject_wall_ms": deletion,
         "enrol_wall_ms": enrolment,
@@ -179,7 +157,7 @@ def identify_cost(templates: int, repeats: int, rounds: int) -> dict[str, object
 
 
 def fill(directory: str, vectors: NDArray[np.float32]) -> None:
-    """Enrol all from 16 threads, which share commits."""
+    """Enrol all vectors from 16 threads, which share commits."""
     matcher = opened(directory)
     matcher.create_gallery("g")
     subjects = len(vectors) // TEMPLATES
@@ -194,42 +172,21 @@ def fill(directory: str, vectors: NDArray[np.float32]) -> None:
 
 def main() -> None:
     """Measure, print and save."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = harness.command_line(__file__, __doc__)
     parser.add_argument("--enrolments", type=int, default=300)
     parser.add_argument("--rounds", type=int, default=7)
     options = parser.parse_args()
-    cpu = next(
-        (
-            line.split(":")[1].strip()
-            for line in Path("/proc/cpuinfo").read_text().splitlines()
-            if line.startswith("model name")
-        ),
-        platform.processor() or "cpu",
-    )
-    commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True
-    ).stdout.strip()
     report = {
-        "command": "OMP_NUM_THREADS=1 PYTHONPATH=. python benchmarks/gallery.py",
-        "commit": commit,
-        "date": time.strftime("%Y-%m-%d"),
-        "machine": {"cpu": cpu, "cores": os.cpu_count(), "load": os.getloadavg()},
-        "versions": {
-            "python": platform.python_version(),
-            "numpy": np.__version__,
-            "faiss": faiss.__version__,
-            "sqlite": sqlite3.sqlite_version,
-        },
+        **harness.facts(__file__),
+        "faiss": faiss.__version__,
+        "sqlite": sqlite3.sqlite_version,
         "enrol": enrol_rates(options.enrolments, options.rounds),
         "identify": [
             identify_cost(10_000, 200, options.rounds),
             identify_cost(100_000, 30, options.rounds),
         ],
     }
-    print(json.dumps(report, indent=2))
-    RESULTS.mkdir(exist_ok=True)
-    name = f"gallery-{report['date']}-{cpu.replace(' ', '-').lower()}.json"
-    (RESULTS / name).write_text(json.dumps(report, indent=2) + "\n")
+    harness.save(report, options.out)
 
 
 if __name__ == "__main__":

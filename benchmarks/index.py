@@ -1,18 +1,18 @@
-"""Is the index exact enough, small enough and fast enough, up to a million templates?
+"""Whether the index is exact, small and fast enough, up to a million templates.
 
-Run from the repository root, on a quiet machine (4 GB of memory, 2 GB of disk, ten minutes):
+Run on a quiet machine (4 GB of memory, 2 GB of disk, ten minutes):
 
-    OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 PYTHONPATH=. python benchmarks/index.py
+    OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 python -m benchmarks.index
 
 Rivals, in the same run and in turns: bare `IndexFlatIP` (scan of all), a numpy product with argpartition,
 and where they are installed hnswlib and usearch. Graphs are built for 100,000 templates only: for a million
-it takes far longer than all the rest.
+they take far longer than everything else.
 
-The vectors are made up, not gait: 256 dimensions, four templates a subject (cosine 0.85-0.95 with the
-subject's own direction), directions with the spectrum of a power law, so that strangers reach what they do
-with real embeddings, and hard genuine probes (cosine with the best template about 0.52 / 0.71 / 0.89 at
-5 / 50 / 95 %). Detection and identification rate (DIR): share of genuine probes whose best candidate is
-right and reaches the score that 1 % of strangers reach.
+The vectors are synthetic, not gait: 256 dimensions, four templates per subject (cosine 0.85-0.95 with the
+direction of the subject), directions with a power-law spectrum, so that impostors reach the scores that
+they reach with real embeddings, and hard mated probes (cosine with the best template about 0.52 / 0.71 / 0.89
+at 5 / 50 / 95 %). Detection and identification rate (DIR): share of mated probes whose best candidate is
+right and reaches the score that 1 % of impostors reach.
 """
 
 from __future__ import annotations
@@ -35,10 +35,10 @@ import faiss
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.gallery import RESULTS, TEMPLATES, D, Ready
-from gaitid.evaluation.provenance import provenance
+from benchmarks import harness
+from benchmarks.gallery import TEMPLATES, D, opened
 from gaitid.local import LocalMatcher
-from gaitid.records import Embedding, EnrolmentCheck, Quality
+from gaitid.records import Embedding, EnrolmentCheck
 
 FPIR = 0.01
 CHUNK = 25_000
@@ -46,24 +46,24 @@ CHUNK = 25_000
 
 Vectors = NDArray[np.float32]
 Ask = Callable[[Vectors], NDArray[np.int64]]
-"""Ids of the rows (1, K) that are near a probe (1, D)."""
+"""Rows (1, K) near a probe (1, D)."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class People:
-    """Made-up subjects, whose templates are made again when they are asked for.
+    """Drawn subjects, whose templates are drawn again at each use to save memory.
 
     Attributes:
-        subjects: How many.
-        who: (P,) subjects of the genuine probes.
+        subjects: Number of subjects.
+        who: (P,) subjects of the mated probes.
         probes: (P, D) float32.
-        strangers: (S, D) float32, of nobody here.
+        impostors: (S, D) float32, of none of the subjects.
     """
 
     subjects: int
     who: NDArray[np.int64]
     probes: Vectors
-    strangers: Vectors
+    impostors: Vectors
 
     def chunks(self) -> Iterator[tuple[int, Vectors]]:
         """First subject and templates (CHUNK * TEMPLATES, D) float32 of all, in the order of subjects."""
@@ -80,8 +80,8 @@ class People:
         return np.concatenate([templates for _, templates in self.chunks()])
 
 
-def people(subjects: int, probes: int, strangers: int) -> People:
-    """Make them up."""
+def people(subjects: int, probes: int, impostors: int) -> People:
+    """Draw subjects, mated probes and impostors."""
     random = np.random.default_rng(1)
     who = np.sort(random.choice(subjects, probes, replace=False))
     centres = np.empty((probes, D), np.float32)
@@ -90,11 +90,11 @@ def people(subjects: int, probes: int, strangers: int) -> People:
         mine = (who >= start) & (who < start + CHUNK)
         centres[mine] = made[who[mine] - start]
     hard = np.clip(random.normal(0.745, 0.13, probes), 0.2, 0.97)
-    return People(subjects, who, walk(random, centres, hard), directions(random, strangers))
+    return People(subjects, who, walk(random, centres, hard), directions(random, impostors))
 
 
 def directions(random: np.random.Generator, count: int) -> Vectors:
-    """(count, D) unit vectors of a space whose axes do not count alike."""
+    """(count, D) unit vectors with a power-law spectrum of variances."""
     spread = ((np.arange(D) + 8.0) ** -0.55).astype(np.float32)
     made = random.standard_normal((count, D), dtype=np.float32) * spread
     made /= np.linalg.norm(made, axis=1, keepdims=True)
@@ -114,11 +114,11 @@ def walk(random: np.random.Generator, centres: Vectors, cosines: NDArray[np.floa
     return near * centres + np.sqrt(1 - near**2) * aside
 
 
-def dir_at_fpir(best_genuine: Any, who: NDArray[np.int64], best_strange: Any) -> dict[str, float]:
+def dir_at_fpir(best_mated: Any, who: NDArray[np.int64], best_impostors: Any) -> dict[str, float]:
     """DIR at FPIR 1 % and rank 1 of the best (subject, score) of each probe."""
-    found = np.array([subject for subject, _ in best_genuine])
-    scores = np.array([score for _, score in best_genuine])
-    threshold = float(np.quantile([score for _, score in best_strange], 1 - FPIR))
+    found = np.array([subject for subject, _ in best_mated])
+    scores = np.array([score for _, score in best_mated])
+    threshold = float(np.quantile([score for _, score in best_impostors], 1 - FPIR))
     right = found == who
     return {
         "dir": float((right & (scores >= threshold)).mean()),
@@ -127,32 +127,13 @@ def dir_at_fpir(best_genuine: Any, who: NDArray[np.int64], best_strange: Any) ->
     }
 
 
-def cpu_ms(act: Callable[[int], object], repeats: int) -> float:
-    """CPU milliseconds of one call."""
-    begin = time.process_time()
-    for n in range(repeats):
-        act(n)
-    return (time.process_time() - begin) / repeats * 1e3
-
-
-def summary(values: list[float]) -> dict[str, float]:
-    """Median and quartiles."""
-    low, middle, high = statistics.quantiles(values, n=4)
-    return {"median": middle, "q1": low, "q3": high, "rounds": len(values)}
-
-
 def rss() -> int:
-    """Bytes of memory of this process."""
+    """Resident memory of this process, bytes."""
     return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
-def opened(directory: str | Path) -> LocalMatcher:
-    """A matcher for ready embeddings."""
-    return LocalMatcher(Ready(), directory, assess=lambda sequence: Quality(100.0, len(sequence)))
-
-
 def fill(directory: Path, crowd: People) -> None:
-    """Enrol all, in commits of 5,000 subjects."""
+    """Enrol all subjects, in commits of 5,000."""
     matcher = opened(directory)
     matcher.create_gallery("g")
     for start, templates in crowd.chunks():
@@ -176,7 +157,7 @@ def fill(directory: Path, crowd: People) -> None:
 
 def figures(directory: Path, crowd: People, options: argparse.Namespace) -> dict[str, object]:
     """All figures of one gallery and of its rivals, which take turns."""
-    opened(tempfile.mkdtemp(dir=directory)).close()  # what is imported late is no memory of the gallery
+    opened(tempfile.mkdtemp(dir=directory)).close()  # late imports do not count as memory of the gallery
     before, begin, cpu = rss(), time.perf_counter(), time.process_time()
     matcher = opened(directory)
     ready, cpu = time.perf_counter() - begin, time.process_time() - cpu
@@ -191,7 +172,7 @@ def figures(directory: Path, crowd: People, options: argparse.Namespace) -> dict
         **dir_at_fpir(
             [first(matcher, Embedding(vector, "b")) for vector in crowd.probes],
             crowd.who,
-            [first(matcher, Embedding(vector, "b")) for vector in crowd.strangers],
+            [first(matcher, Embedding(vector, "b")) for vector in crowd.impostors],
         ),
     }
     vectors = crowd.all()
@@ -224,19 +205,19 @@ def costs(matcher: LocalMatcher, vectors: Vectors, crowd: People, rounds: int) -
     times: dict[str, list[float]] = {name: [] for name in acts}
     for _ in range(rounds):
         for name, (repeats, act) in acts.items():
-            times[name].append(cpu_ms(act, repeats) / (32 if name.endswith("_32") else 1))
+            times[name].append(harness.cpu_ms(act, repeats) / (32 if name.endswith("_32") else 1))
     allowed = [1.1 * bare + 0.3 for bare in times["bare_faiss_flat"]]
     ratios = [ours / most for ours, most in zip(times["identify"], allowed, strict=True)]
     return {
-        **{f"{name}_ms": summary(values) for name, values in times.items()},
-        "identify_over_1.1_bare_and_0.3_ms": summary(ratios),
+        **{f"{name}_ms": harness.quartiles(values) for name, values in times.items()},
+        "identify_over_1.1_bare_and_0.3_ms": harness.quartiles(ratios),
     }
 
 
 def exact_hits(vectors: Vectors, crowd: People) -> dict[str, float]:
     """DIR of a scan of all."""
     ask = Scan(vectors)
-    return dir_at_fpir(ask.best(crowd.probes), crowd.who, ask.best(crowd.strangers))
+    return dir_at_fpir(ask.best(crowd.probes), crowd.who, ask.best(crowd.impostors))
 
 
 class Scan:
@@ -258,7 +239,7 @@ def first(matcher: LocalMatcher, probe: Embedding) -> tuple[int, float]:
 
 
 def waiting(matcher: LocalMatcher, probes: list[Embedding], rounds: int) -> dict[str, object]:
-    """Milliseconds that identifications take, in turns alone and beside one who enrols and deletes."""
+    """Milliseconds of identifications, in turns alone and beside a thread that enrols and deletes."""
     stop = threading.Event()
     counts = {"writes": 0}
 
@@ -303,7 +284,7 @@ def waiting(matcher: LocalMatcher, probes: list[Embedding], rounds: int) -> dict
 
 
 def scan_figures(vectors: Vectors, crowd: People, rounds: int) -> dict[str, object]:
-    """The two ways of FastScan, all rows in one index, the best 100 of which are scored exactly."""
+    """Both kinds of FastScan with all rows in one index; the best 100 are scored exactly."""
     return {
         name: _tried(lambda rows, kind=kind: _fast_scan(rows, kind), vectors, crowd, rounds)
         for name, kind in (("pq_fast_scan", f"PQ{D // 4}x4fs"), ("rabitq_fast_scan", "RaBitQfs"))
@@ -318,7 +299,7 @@ def _fast_scan(vectors: Vectors, kind: str) -> Ask:
 
 
 def graph_figures(vectors: Vectors, crowd: People, rounds: int) -> dict[str, object]:
-    """Graphs, where their packages are installed."""
+    """Graph indexes, where their packages are installed."""
     return {
         "hnswlib": _tried(_hnswlib, vectors, crowd, rounds),
         "usearch_i8": _tried(_usearch, vectors, crowd, rounds),
@@ -335,7 +316,7 @@ def _tried(make: Callable[[Vectors], Ask], vectors: Vectors, crowd: People, roun
 
     def best(probes: Vectors) -> list[tuple[int, float]]:
         found = []
-        for probe in probes:  # what it found is scored exactly
+        for probe in probes:  # the rows found are scored exactly
             ids = ask(probe[None])[0]
             scores = vectors[ids] @ probe
             found.append((int(ids[scores.argmax()]) // TEMPLATES, float(scores.max())))
@@ -343,8 +324,10 @@ def _tried(make: Callable[[Vectors], Ask], vectors: Vectors, crowd: People, roun
 
     return {
         "build_cpu_s": built,
-        "cpu_ms": summary([cpu_ms(lambda n: ask(crowd.probes[n : n + 1]), 100) for _ in range(rounds)]),
-        **dir_at_fpir(best(crowd.probes), crowd.who, best(crowd.strangers)),
+        "cpu_ms": harness.quartiles(
+            [harness.cpu_ms(lambda n: ask(crowd.probes[n : n + 1]), 100) for _ in range(rounds)]
+        ),
+        **dir_at_fpir(best(crowd.probes), crowd.who, best(crowd.impostors)),
     }
 
 
@@ -374,13 +357,22 @@ def _usearch(vectors: Vectors) -> Ask:
 
 def measured(templates: int, options: argparse.Namespace) -> dict[str, object]:
     """Figures of one size."""
-    crowd = people(templates // TEMPLATES, options.probes, options.strangers)
+    crowd = people(templates // TEMPLATES, options.probes, options.impostors)
     with tempfile.TemporaryDirectory(dir=options.scratch) as folder:
         begin = time.perf_counter()
         fill(Path(folder), crowd)
         filled = time.perf_counter() - begin
         done = subprocess.run(
-            [sys.executable, __file__, "--inside", folder, "--templates", str(templates), *_passed(options)],
+            [
+                sys.executable,
+                "-m",
+                "benchmarks.index",
+                "--inside",
+                folder,
+                "--templates",
+                str(templates),
+                *_passed(options),
+            ],
             capture_output=True,
             text=True,
             check=False,
@@ -393,36 +385,32 @@ def measured(templates: int, options: argparse.Namespace) -> dict[str, object]:
 
 
 def _passed(options: argparse.Namespace) -> list[str]:
-    names = ("probes", "strangers", "rounds", "graphs")
+    names = ("probes", "impostors", "rounds", "graphs")
     return [word for name in names for word in (f"--{name}", str(getattr(options, name)))]
 
 
 def main() -> None:
     """Measure, print and save."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = harness.command_line(__file__, __doc__)
     parser.add_argument("--templates", type=int, nargs="+", default=[100_000, 200_000, 1_000_000])
     parser.add_argument("--probes", type=int, default=1000)
-    parser.add_argument("--strangers", type=int, default=2000)
+    parser.add_argument("--impostors", type=int, default=2000)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--graphs", type=int, default=100_000, help="build graphs up to so many templates")
     parser.add_argument("--scratch", type=Path, default=Path())
     parser.add_argument("--inside", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.inside:
-        crowd = people(options.templates[0] // TEMPLATES, options.probes, options.strangers)
+        crowd = people(options.templates[0] // TEMPLATES, options.probes, options.impostors)
         print(json.dumps(figures(options.inside, crowd, options)))
         return
-    facts = provenance("OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 PYTHONPATH=. python benchmarks/index.py")
     report = {
-        **facts,
-        "load": os.getloadavg(),
+        **harness.facts(__file__),
         "faiss": faiss.__version__,
-        "vectors": "made up, see the head of benchmarks/index.py",
+        "vectors": "synthetic, see benchmarks/index.py",
         "sizes": [measured(templates, options) for templates in options.templates],
     }
-    RESULTS.mkdir(exist_ok=True)
-    name = f"index-{str(facts['date'])[:10]}-{str(facts['processor']).replace(' ', '-').lower()}.json"
-    (RESULTS / name).write_text(json.dumps(report, indent=2) + "\n")
+    harness.save(report, options.out, show=False)
 
 
 if __name__ == "__main__":

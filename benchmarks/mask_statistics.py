@@ -1,16 +1,16 @@
 """Masks of our own extractor on real video beside synthetic ones: thickness, roughness, holes, feet.
 
-PYTHONPATH=. python benchmarks/mask_statistics.py ../shared/data/vtest.avi
+python -m benchmarks.mask_statistics [../shared/data/vtest.avi]
 """
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import cv2
 import numpy as np
 
+from benchmarks import harness
 from gaitid.perception.pipeline import watch
 from gaitid.perception.sources import open_source
 from gaitid.synthetic import Population
@@ -79,7 +79,7 @@ def synthetic(count: int, level: float = 1.0) -> list[np.ndarray]:
 
 
 def table(video: Path) -> dict[str, dict[str, list[float]]]:
-    """By statistic and set: 10 %, 50 % and 90 % quantile over sequences."""
+    """10 %, 50 % and 90 % quantiles over sequences, by statistic and set."""
     sets = {"real": real(video), "synthetic": synthetic(200), "clean": synthetic(60, 0.0)}
     rows = {name: [statistics(sequence) for sequence in found] for name, found in sets.items()}
     return {
@@ -91,9 +91,17 @@ def table(video: Path) -> dict[str, dict[str, list[float]]]:
     }
 
 
+def main() -> None:
+    """Measure, print and save."""
+    parser = harness.command_line(__file__, __doc__)
+    parser.add_argument("video", nargs="?", type=Path, default=harness.DATA / "vtest.avi")
+    options = parser.parse_args()
+    found = table(options.video)
+    for key, row in found.items():
+        cells = (f"{name} {low:.3f} {middle:.3f} {high:.3f}  " for name, (low, middle, high) in row.items())
+        print(f"{key:22s}", *cells)
+    harness.save({**harness.facts(__file__), **found}, options.out, show=False)
+
+
 if __name__ == "__main__":
-    for key, row in table(Path(sys.argv[1])).items():
-        print(
-            f"{key:22s}",
-            *(f"{name} {low:.3f} {middle:.3f} {high:.3f}  " for name, (low, middle, high) in row.items()),
-        )
+    main()

@@ -1,23 +1,17 @@
-"""How fast and how right perception is on a real video, beside a plain rival in the same run.
+"""How fast and how accurate perception is on a real video, beside a plain rival in the same run.
 
-    python benchmarks/perception.py VIDEO [--truth tests/fixtures/vtest_truth.json] [--repeats 3]
+    OMP_NUM_THREADS=1 python -m benchmarks.perception [VIDEO] [--truth tests/fixtures/vtest_truth.json]
 
 Both sides decode, find motion, track with our tracker, gate and align, on one thread; time is CPU time.
-The rival is what one would write first: MOG2 at its defaults from the first frame on, one box per
+The rival is a first attempt at the task: MOG2 at its defaults from the first frame on, one box per
 component, and gates on single frames (border, height >= 48, height/width 1.5 to 4.5, fill 0.3 to 0.85).
 """
 
 from __future__ import annotations
 
-import argparse
 import json
-import os
-import platform
 import statistics
-import subprocess
-import time
 from collections.abc import Callable, Iterator
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +19,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from gaitid.evaluation.provenance import processor
+from benchmarks import harness
 from gaitid.perception.align import align
 from gaitid.perception.pipeline import Walk, watch
 from gaitid.perception.sources import open_source
@@ -33,7 +27,6 @@ from gaitid.perception.tracks import Tracker, iou
 from gaitid.records import Observation, Reason
 
 GOOD_FRAMES = 20
-ROOT = Path(__file__).resolve().parents[1]
 
 
 def ours(video: str) -> tuple[int, list[Walk]]:
@@ -47,7 +40,7 @@ def ours(video: str) -> tuple[int, list[Walk]]:
 
 
 def rival(video: str) -> tuple[int, dict[int, int]]:
-    """(frames, good frames of each track) of the plain spike."""
+    """(frames, good frames of each track) of the rival."""
     model, tracker = cv2.createBackgroundSubtractorMOG2(), Tracker()
     good: dict[int, int] = {}
     capture, frames = cv2.VideoCapture(video, cv2.CAP_FFMPEG), 0
@@ -87,7 +80,7 @@ def _passes(observation: Observation, shape: tuple[int, ...]) -> bool:
 
 
 def agreement(walks: list[Walk], truth: dict[str, Any], fps: float) -> dict[str, dict[str, float]]:
-    """Per kind of case: frames in which its blob was seen, shares of those flagged and refused.
+    """Per kind of case: frames in which its blob is seen, and shares of them flagged and refused.
 
     Args:
         walks: Of the video.
@@ -120,7 +113,7 @@ def agreement(walks: list[Walk], truth: dict[str, Any], fps: float) -> dict[str,
 def _case_frames(
     case: dict[str, Any], seen: dict[int, list[tuple[NDArray[np.float32], tuple[Reason, ...]]]]
 ) -> Iterator[tuple[Reason, ...]]:
-    """The reasons against the blob that fits the case best, in each frame in which one fits."""
+    """Refusal reasons of the best-fitting blob, in each frame in which a blob fits the case."""
     marks = sorted(int(mark) for mark in case["boxes"])
     corners = np.array([case["boxes"][str(mark)] for mark in marks], float)
     for frame in range(case["frames"][0], case["frames"][1] + 1):
@@ -132,14 +125,13 @@ def _case_frames(
                 yield there[int(fit.argmax())][1]
 
 
-def timed(run: Callable[[str], tuple[int, Any]], video: str, repeats: int) -> tuple[list[float], Any]:
-    """Frames a second of CPU time in each repeat, and the last result."""
-    rates, result = [], None
+def rates_of(run: Callable[[str], tuple[int, Any]], video: str, repeats: int) -> tuple[list[float], Any]:
+    """Frames per CPU-second in each repeat, and the last result."""
+    rates, done = [], []
     for _ in range(repeats):
-        start = time.process_time()
-        frames, result = run(video)
-        rates.append(frames / (time.process_time() - start))
-    return rates, result
+        seconds = harness.cpu_s(lambda: done.append(run(video)))
+        rates.append(done[-1][0] / seconds)
+    return rates, done[-1][1]
 
 
 def summary(rates: list[float], good: dict[int, int]) -> dict[str, Any]:
@@ -155,48 +147,30 @@ def summary(rates: list[float], good: dict[int, int]) -> dict[str, Any]:
 
 def main() -> None:
     """Measure, print and save."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
-    folder = Path(os.environ.get("GAITID_TEST_DATA", ROOT.parent / "shared" / "data"))
-    parser.add_argument("video", nargs="?", default=str(folder / "vtest.avi"))
-    parser.add_argument("--truth", default=str(ROOT / "tests/fixtures/vtest_truth.json"))
+    parser = harness.command_line(__file__, __doc__)
+    parser.add_argument("video", nargs="?", default=str(harness.DATA / "vtest.avi"))
+    parser.add_argument("--truth", type=Path, default=harness.ROOT / "tests/fixtures/vtest_truth.json")
     parser.add_argument("--repeats", type=int, default=3)
-    args = parser.parse_args()
+    options = parser.parse_args()
     cv2.setNumThreads(1)
-    our_rates, walks = timed(ours, args.video, args.repeats)
-    rival_rates, rival_good = timed(rival, args.video, args.repeats)
-    # The best single walk of a track: frames of two walks may be of two people.
+    our_rates, walks = rates_of(ours, options.video, options.repeats)
+    rival_rates, rival_good = rates_of(rival, options.video, options.repeats)
+    # The best single walk of a track: frames of two walks may show two subjects.
     best: dict[int, int] = {}
     for walk in walks:
         best[walk.track] = max(best.get(walk.track, 0), sum(not why for why in walk.reasons))
-    with open_source(args.video) as source:
-        truth = json.loads(Path(args.truth).read_text())
-        agrees = agreement(walks, truth, source.fps)
-    cpu = processor()
-    now = datetime.now(timezone.utc)
+    with open_source(options.video) as source:
+        agrees = agreement(walks, json.loads(options.truth.read_text()), source.fps)
     report = {
-        "command": " ".join(
-            ["python", "benchmarks/perception.py", Path(args.video).name, "--repeats", str(args.repeats)]
-        ),
-        "commit": _git("rev-parse", "--short", "HEAD")
-        + ("+" if _git("status", "--porcelain", "gaitid") else ""),
-        "date": now.isoformat(timespec="seconds"),
-        "machine": {"cpu": cpu, "python": platform.python_version(), "opencv": cv2.__version__},
+        **harness.facts(__file__),
+        "opencv": cv2.__version__,
         "threads": 1,
-        "repeats": args.repeats,
+        "repeats": options.repeats,
         "gaitid": summary(our_rates, best),
         "rival_mog2_simple_gates": summary(rival_rates, rival_good),
         "agreement_with_truth": agrees,
     }
-    text = json.dumps(report, indent=2)
-    print(text)
-    name = f"perception-{now:%Y-%m-%d}-{cpu.replace(' ', '-').lower()}.json"
-    (ROOT / "benchmarks/results" / name).write_text(text + "\n")
-
-
-def _git(*words: str) -> str:
-    return subprocess.run(
-        ["git", *words], cwd=ROOT, capture_output=True, text=True, check=False
-    ).stdout.strip()
+    harness.save(report, options.out)
 
 
 if __name__ == "__main__":

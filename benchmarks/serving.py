@@ -1,6 +1,6 @@
-"""What does serving cost above a bare gRPC echo of the same size?
+"""What serving costs above a bare gRPC echo of the same size.
 
-    python benchmarks/serving.py [--calls 800] [--rounds 5] [--output FILE.json]
+    python -m benchmarks.serving [--calls 800] [--rounds 5]
 
 Two servers on loopback, each a process of its own: `gaitid` with a matcher that answers a constant
 decision (model and search excluded), and a grpc.aio server that answers constant bytes. Both get
@@ -10,11 +10,9 @@ are medians over the rounds, and their range. CPU is user + system time of the s
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import json
 import os
-import platform
 import signal
 import statistics
 import subprocess
@@ -23,12 +21,12 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from datetime import datetime, timezone
 from pathlib import Path
 
 import grpc
 import numpy as np
 
+from benchmarks import harness
 from gaitid import wire
 from gaitid.records import (
     Candidate,
@@ -55,14 +53,14 @@ DECISION = Decision(
 
 
 class Constant:
-    """A matcher that answers without thinking."""
+    """A matcher that answers a constant decision."""
 
     def identify(self, *_: object, **__: object) -> Decision:
-        """Give the constant decision."""
+        """Return the constant decision."""
         return DECISION
 
     def close(self) -> None:
-        """Nothing is open."""
+        """Do nothing."""
 
 
 def requests() -> dict[str, bytes]:
@@ -94,7 +92,7 @@ async def serve_gaitid() -> None:
 
 
 async def serve_echo() -> None:
-    """Serve constant bytes, as long as gaitid's answer, until SIGTERM."""
+    """Serve constant bytes with the length of gaitid's answer until SIGTERM."""
     answer = IdentifyResponse(decision=wire.pack_decision(DECISION)).SerializeToString()
 
     async def echo(request: bytes, context: object) -> bytes:
@@ -115,9 +113,9 @@ async def serve_echo() -> None:
 
 @contextmanager
 def process(kind: str) -> Iterator[tuple[int, Call]]:
-    """A server process; gives its pid and a call that sends bytes."""
+    """Start a server process; yields its pid and a call that sends bytes."""
     with subprocess.Popen(
-        [sys.executable, __file__, "--serve", kind], stdout=subprocess.PIPE, text=True
+        [sys.executable, "-m", "benchmarks.serving", "--serve", kind], stdout=subprocess.PIPE, text=True
     ) as child:
         try:
             with grpc.insecure_channel(child.stdout.readline().strip()) as channel:
@@ -126,19 +124,19 @@ def process(kind: str) -> Iterator[tuple[int, Call]]:
             child.terminate()
 
 
-def cpu_s(pid: int) -> float:
+def cpu_s_of(pid: int) -> float:
     """User and system time of a process, seconds."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def measure(pid: int, call: Call, request: bytes, calls: int, at_once: int) -> tuple[float, float]:
-    """CPU microseconds a request, and requests a second."""
-    before, begun = cpu_s(pid), time.perf_counter()
+    """CPU microseconds per request, and requests per second."""
+    before, begun = cpu_s_of(pid), time.perf_counter()
     with ThreadPoolExecutor(at_once) as pool:
         for answer in pool.map(lambda _: call(request, timeout=10), range(calls)):
             assert answer
-    return (cpu_s(pid) - before) / calls * 1e6, calls / (time.perf_counter() - begun)
+    return (cpu_s_of(pid) - before) / calls * 1e6, calls / (time.perf_counter() - begun)
 
 
 def compare(calls: int, rounds: int) -> list[dict[str, object]]:
@@ -175,42 +173,19 @@ def _row(taken: dict[str, list[tuple[float, float]]]) -> dict[str, object]:
     }
 
 
-def _machine() -> str:
-    models = [
-        line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")
-    ]
-    return models[0].partition(":")[2].strip() if models else platform.processor()
-
-
 def main() -> None:
-    """Run the command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    """Measure, print and save; or be one of the servers."""
+    parser = harness.command_line(__file__, __doc__)
     parser.add_argument("--serve", choices=["gaitid", "echo"], help="be that server")
-    parser.add_argument("--calls", type=int, default=800, help="calls a round")
+    parser.add_argument("--calls", type=int, default=800, help="calls per round")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--output", type=Path)
     options = parser.parse_args()
     if options.serve:
         asyncio.run(serve_gaitid() if options.serve == "gaitid" else serve_echo())
         return
-    commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False
-    )
-    result = {
-        "command": f"python benchmarks/serving.py --calls {options.calls} --rounds {options.rounds}",
-        "commit": commit.stdout.strip(),
-        "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        "machine": _machine(),
-        "cores": os.cpu_count(),
-        "load_average": [round(value, 2) for value in os.getloadavg()],
-        "python": platform.python_version(),
-        "grpcio": grpc.__version__,
-        "rows": compare(options.calls, options.rounds),
-    }
-    if options.output:
-        options.output.write_text(json.dumps(result, indent=1) + "\n")
+    rows = compare(options.calls, options.rounds)
+    report = {**harness.facts(__file__), "grpcio": grpc.__version__, "rows": rows}
+    harness.save(report, options.out, show=False)
 
 
 if __name__ == "__main__":

@@ -1,13 +1,17 @@
-"""How far walkers differ between people and between days, measured on their joints."""
+"""How much walkers differ between subjects and between days, measured on their joints.
+
+python -m benchmarks.spreads [--people 100]
+"""
 
 from __future__ import annotations
 
 import numpy as np
 
+from benchmarks import harness
 from gaitid.synthetic import Actor, Population
 
 NAMES = ("cadence", "thigh_range", "thigh_mean", "speed")
-REAL = {  # mean, between people, same person day to day: 25 people, two days, 1,811 cycles
+REAL = {  # mean, between subjects, day to day of one subject: 25 people, two days, 1,811 cycles
     "cadence": (105.0, 10.1, 5.6),
     "thigh_range": (36.5, 3.6, 1.0),
     "thigh_mean": (4.5, 1.9, 1.7),
@@ -62,14 +66,19 @@ def table(
     }
 
 
-if __name__ == "__main__":
-    import sys
-
-    found = table(Population(0, "train"), int(sys.argv[1]) if len(sys.argv) > 1 else 100)
+def main() -> None:
+    """Measure, print with the deviation from the real set, and save."""
+    parser = harness.command_line(__file__, __doc__)
+    parser.add_argument("--people", type=int, default=100)
+    options = parser.parse_args()
+    found = table(Population(0, "train"), options.people)
     for name, row in found.items():
+        cells = zip(row.items(), REAL[name], strict=True)
         print(
-            f"{name:12s}",
-            " ".join(
-                f"{k} {v:7.3f} ({v / r - 1:+.0%})" for (k, v), r in zip(row.items(), REAL[name], strict=True)
-            ),
+            f"{name:12s}", *(f"{key} {value:7.3f} ({value / real - 1:+.0%})" for (key, value), real in cells)
         )
+    harness.save({**harness.facts(__file__), "people": options.people, **found}, options.out, show=False)
+
+
+if __name__ == "__main__":
+    main()

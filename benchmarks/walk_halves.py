@@ -1,27 +1,25 @@
 """How much a walk differs from itself: halves of real tracks beside halves of synthetic walks.
 
-    python benchmarks/walk_halves.py [vtest.avi] [--encoders gei strider FILE ...] [--out JSON]
+    python -m benchmarks.walk_halves [vtest.avi] [--encoders gei strider FILE ...]
 
-Of each half, by eight bands of its height: the mean width and the mean place of the outline's middle, in
-pixels of the 64 x 44 frame. ``within`` is the deviation of a half around its walk, ``between`` that of walks.
-Synthetic walks: 42 people past one high camera at 10 fps, the halves segmented apart; then of people who are
-restless, and with each half distorted as training clips are (`training.augment.Augmentation.distort`). Also
-rank-1 of halves among halves.
+Measured on each half, in eight bands of its height: the mean width, and the mean position of the middle
+of the outline, in pixels of the 64 x 44 frame. ``within`` is the deviation of a half around its walk,
+``between`` that of walks. Synthetic walks: 42 subjects past one high camera at 10 fps, the halves
+segmented apart; then restless subjects, and halves distorted as training clips are
+(`training.augment.distort`). Also rank-1 of second halves among first halves.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from encoders import HALF, half_track, halves
 from numpy.typing import NDArray
 
+from benchmarks import harness
+from benchmarks.encoders import HALF, half_track, halves
 from gaitid.encoders.base import Encoder, load_encoder
-from gaitid.evaluation.provenance import provenance
 from gaitid.records import SILHOUETTE, GaitSequence
 from gaitid.synthetic import CONDITIONS, Population
 from gaitid.synthetic.camera import Camera
@@ -35,7 +33,7 @@ Pairs = tuple[list[GaitSequence], list[GaitSequence]]
 
 
 def synthetic(restless: float = 0.0) -> Pairs:
-    """Halves of synthetic walks, each segmented by itself."""
+    """Halves of synthetic walks, each segmented separately."""
     population, rng = Population(8, "validation", restless=restless), np.random.default_rng(SEED)
     first, second = [], []
     for person in range(PEOPLE):
@@ -55,7 +53,7 @@ def synthetic(restless: float = 0.0) -> Pairs:
 
 
 def distorted(pairs: Pairs, strength: float) -> Pairs:
-    """The same halves, each distorted by itself."""
+    """The same halves, each distorted separately."""
     if not strength:
         return pairs
     rng = np.random.default_rng(SEED)
@@ -68,7 +66,7 @@ def _distorted(half: GaitSequence, rng: np.random.Generator, strength: float) ->
 
 
 def profile(half: GaitSequence) -> NDArray[np.float64]:
-    """(2, 64) mean width and middle of each row, pixels; the middle is measured from the body's."""
+    """(2, 64) mean width and middle of each row, pixels; the middle is relative to that of the body."""
     frames = half.streams[SILHOUETTE].astype(np.float64)
     width = frames.sum(2)
     middle = (frames * np.arange(frames.shape[2])).sum(2) / np.where(width, width, np.nan)
@@ -77,7 +75,7 @@ def profile(half: GaitSequence) -> NDArray[np.float64]:
 
 
 def deviations(pairs: Pairs) -> dict[str, list[float]]:
-    """By band from head to feet, pixels."""
+    """Deviations within and between walks, by band from head to feet, pixels."""
     a, b = (np.stack([profile(half) for half in side]) for side in pairs)
     found = {}
     for name, values in (("within", (a - b).std(0) / 2**0.5), ("between", ((a + b) / 2).std(0))):
@@ -87,7 +85,7 @@ def deviations(pairs: Pairs) -> dict[str, list[float]]:
 
 
 def measured(pairs: Pairs, encoders: dict[str, Encoder]) -> dict[str, Any]:
-    """Deviations, and rank-1 of second halves among first ones."""
+    """Deviations, and rank-1 of second halves among first halves."""
     ranks = {
         name: half_track(lambda s, e=encoder: e(s).vector, *pairs)["rank-1"]
         for name, encoder in encoders.items()
@@ -96,14 +94,13 @@ def measured(pairs: Pairs, encoders: dict[str, Encoder]) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Measure, print and write."""
-    parser = argparse.ArgumentParser(prog="benchmarks/walk_halves.py")
-    parser.add_argument("video", nargs="?", help="of people who walk; without, synthetic rows alone")
+    """Measure, print and save."""
+    parser = harness.command_line(__file__, __doc__)
+    parser.add_argument("video", nargs="?", help="video with walkers; without it, synthetic rows only")
     parser.add_argument("--encoders", nargs="+", default=["gei", "strider"], help="names or weight files")
-    parser.add_argument("--out", type=Path, help="JSON file")
     options = parser.parse_args()
     encoders = {Path(name).stem: load_encoder(name) for name in options.encoders}
-    result: dict[str, Any] = provenance("python benchmarks/walk_halves.py vtest.avi")
+    result: dict[str, Any] = harness.facts(__file__)
     if options.video:
         result["real"] = measured(halves(options.video), encoders)
     walks = synthetic()
@@ -111,10 +108,7 @@ def main() -> None:
         result[f"synthetic, distorted {strength:g}"] = measured(distorted(walks, strength), encoders)
     for restless in RESTLESS:
         result[f"synthetic, restless {restless:g}"] = measured(synthetic(restless), encoders)
-    text = json.dumps(result, indent=1)
-    print(text)
-    if options.out:
-        options.out.write_text(text + "\n")
+    harness.save(result, options.out)
 
 
 if __name__ == "__main__":

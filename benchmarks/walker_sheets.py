@@ -1,20 +1,19 @@
-"""Contact sheets of synthetic walkers, to be looked at.
+"""Contact sheets of synthetic walkers.
 
-    PYTHONPATH=. python benchmarks/walker_sheets.py [out/ [vtest.avi]]
+    python -m benchmarks.walker_sheets [--out out/] [--video vtest.avi]
 
-With a video, masks of its people by our own extractor stand beside synthetic ones in `beside.png`; that sheet
-shows real people and stays where it was made.
+With a video, masks of its walkers by our own extractor are drawn beside synthetic ones in `beside.png`.
+That sheet shows real people: do not publish it.
 """
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import cv2
-import mask_statistics
 import numpy as np
 
+from benchmarks import harness, mask_statistics
 from gaitid.synthetic import CONDITIONS, VIEWS, Camera, Population
 from gaitid.synthetic.occlude import OCCLUSIONS
 from gaitid.synthetic.scenes import GroundTruthWalker, named_scene
@@ -23,7 +22,7 @@ POPULATION = Population(11, "validation")
 
 
 def tile(rows: list[list[np.ndarray]], scale: int = 2) -> np.ndarray:
-    """Masks 0/1 of one size as one picture."""
+    """Masks 0/1 of one size in one picture."""
     cells = [[np.pad(cell * np.uint8(255), 2, constant_values=60) for cell in row] for row in rows]
     whole = np.concatenate([np.concatenate(row, 1) for row in cells])
     return cv2.resize(whole, None, fx=scale, fy=scale, interpolation=cv2.INTER_NEAREST)
@@ -35,12 +34,12 @@ def spread(sequence: np.ndarray, count: int) -> list[np.ndarray]:
 
 
 def views() -> np.ndarray:
-    """Eight people by the eleven views."""
+    """Eight subjects in the eleven views."""
     return tile([[POPULATION.sequence(i, view=v).silhouettes[20] for v in VIEWS] for i in range(8)])
 
 
 def conditions() -> np.ndarray:
-    """Eight people in each condition, four frames each, from the side."""
+    """Eight subjects in each condition, four frames each, from the side."""
     return tile(
         [
             [
@@ -54,7 +53,7 @@ def conditions() -> np.ndarray:
 
 
 def sessions() -> np.ndarray:
-    """Six people on four days, three frames each."""
+    """Six subjects on four days, three frames each."""
     return tile(
         [
             [
@@ -68,7 +67,7 @@ def sessions() -> np.ndarray:
 
 
 def occlusions() -> np.ndarray:
-    """Six people behind and beside things, three frames each."""
+    """Six subjects under each occlusion, four frames each."""
     return tile(
         [
             [
@@ -82,7 +81,7 @@ def occlusions() -> np.ndarray:
 
 
 def restless() -> np.ndarray:
-    """Four people over four seconds from two sides, each walk as it is and, below, with restless people."""
+    """Four subjects over four seconds from two sides, each walk calm and, below, restless."""
     calm, stirred = POPULATION, Population(POPULATION.seed, POPULATION.split, restless=2.0)
     return tile(
         [
@@ -94,7 +93,7 @@ def restless() -> np.ndarray:
 
 
 def cameras() -> np.ndarray:
-    """Two people by cameras 1.4, 3 and 4 m high that look 25 degrees past them, at them, and past again."""
+    """Two subjects by cameras 1.4, 3 and 4 m high: 25 degrees left, in the middle, 25 degrees right."""
     return tile(
         [
             [
@@ -115,7 +114,7 @@ def _above(view: float, height: float, aside: float) -> Camera:
 
 
 def clean() -> np.ndarray:
-    """Six people over one second, without noise, 180 pixels tall."""
+    """Six subjects over one second, without noise, 180 pixels tall."""
     rows = []
     for i in range(30, 36):
         camera = Camera.beside(75, distance=6, focal=640)
@@ -128,7 +127,7 @@ def clean() -> np.ndarray:
 
 
 def painted() -> np.ndarray:
-    """Twelve people as the scene maker sees them."""
+    """Twelve subjects painted as scenes paint them."""
     cells = []
     for i in range(12):
         actor = POPULATION.actor(40 + i, condition=CONDITIONS[i % 3], frames=12)
@@ -143,7 +142,7 @@ def painted() -> np.ndarray:
 
 
 def scene() -> np.ndarray:
-    """Two moments of four scenes, the lower rows with the true boxes, masks and keypoints drawn in."""
+    """Moments of four scenes, each beside itself with the true outlines and keypoints drawn in."""
     rows = []
     for name, moments in (
         ("crossing", (150, 170)),
@@ -173,16 +172,24 @@ def _draw_truth(image: np.ndarray, sighting: GroundTruthWalker) -> None:
 
 
 def beside(video: Path) -> np.ndarray:
-    """Rows of the extractor's masks of a video, each above one of synthetic masks as tall and as frequent."""
+    """Rows of masks extracted from a video, each above a row of synthetic masks of like size and rate."""
     real = sorted(mask_statistics.real(video), key=len)[-40::4]
     made = mask_statistics.synthetic(len(real))
     return tile([spread(sequence, 16) for pair in zip(real, made, strict=True) for sequence in pair], 1)
 
 
-if __name__ == "__main__":
-    folder = Path(sys.argv[1] if len(sys.argv) > 1 else "out")
-    folder.mkdir(parents=True, exist_ok=True)
+def main() -> None:
+    """Draw and write all sheets."""
+    parser = harness.command_line(__file__, __doc__)
+    parser.set_defaults(out=harness.ROOT / "out")
+    parser.add_argument("--video", type=Path, help="video whose masks are drawn beside synthetic ones")
+    options = parser.parse_args()
+    options.out.mkdir(parents=True, exist_ok=True)
     for draw in (views, conditions, sessions, occlusions, restless, cameras, clean, painted, scene):
-        cv2.imwrite(str(folder / f"{draw.__name__}.png"), draw())
-    if len(sys.argv) > 2:
-        cv2.imwrite(str(folder / "beside.png"), beside(Path(sys.argv[2])))
+        cv2.imwrite(str(options.out / f"{draw.__name__}.png"), draw())
+    if options.video:
+        cv2.imwrite(str(options.out / "beside.png"), beside(options.video))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,27 +1,22 @@
-"""Everything that is claimed of the synthetic walkers, measured and written to benchmarks/results.
+"""Every figure that docs/synthetic.md gives for the synthetic walkers.
 
-    PYTHONPATH=. OMP_NUM_THREADS=1 python benchmarks/walkers.py --video vtest.avi --rival prototype/
+    OMP_NUM_THREADS=1 python -m benchmarks.walkers [--video vtest.avi] [--rival prototype/]
 
 Throughput is CPU time of one process, median over batches. A rival is a folder with `gaitsynth.py` and
-`body5.npz`, the prototype this generator replaced.
+`body5.npz`, the prototype that this generator replaced.
 """
 
 from __future__ import annotations
 
-import argparse
 import importlib.util
 import json
-import time
 from collections.abc import Callable
 from pathlib import Path
 
-import controls
 import cv2
-import mask_statistics
 import numpy as np
-import spreads
 
-from gaitid.evaluation.provenance import machine_name, provenance
+from benchmarks import controls, harness, mask_statistics, spreads
 from gaitid.synthetic import (
     CONDITIONS,
     Item,
@@ -33,20 +28,16 @@ from gaitid.synthetic import (
 )
 from gaitid.synthetic.frames import align_all
 
+PARTS = ("throughput", "spreads", "controls", "masks")
 
-def cpu_ms(make: Callable[[int], object], count: int, batches: int = 5) -> dict[str, float]:
-    """CPU milliseconds a sequence: median, lowest and highest of the batches."""
-    found = []
-    for batch in range(batches):
-        start = time.process_time()
-        for k in range(count):
-            make(batch * count + k)
-        found.append(1000 * (time.process_time() - start) / count)
-    return {"median": float(np.median(found)), "lowest": min(found), "highest": max(found)}
+
+def cpu_ms(make: Callable[[int], object], count: int) -> dict[str, float]:
+    """CPU milliseconds per sequence: median, lowest and highest of five batches."""
+    return harness.extremes(harness.cpu_ms_rounds(make, count, 5))
 
 
 def throughput(rival: Path | None) -> dict[str, object]:
-    """One 60-frame sequence to noisy 64x44 silhouettes and keypoints, in several settings."""
+    """CPU time from seed to noisy 64x44 silhouettes and keypoints, 60 frames, in several settings."""
     plain = [Item(i, condition=CONDITIONS[i % 3], view=18.0 * (i % 11)) for i in range(200)]
     each = PopulationDataset(Population(0), plain)
     varied = PopulationDataset(Population(1), plan_varied(range(40), per_identity=6))
@@ -84,34 +75,30 @@ def _prototype(folder: Path) -> Callable[[int], None]:
 
 
 def main() -> None:
-    """Measure and write."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    """Measure, print and save; parts that are not measured keep their figures."""
+    parser = harness.command_line(__file__, __doc__)
     parser.add_argument("--video", type=Path, help="vtest.avi, for the table of mask statistics")
     parser.add_argument("--rival", type=Path)
     parser.add_argument("--people", type=int, default=500, help="identities of the spread table")
     parser.add_argument("--identities", type=int, default=100, help="identities of the controls")
     parser.add_argument("--groups", type=int, default=4, help="times as many of the controls, disjoint")
     parser.add_argument("--workers", type=int, default=1, help="processes for the controls")
-    parser.add_argument("--only", choices=("throughput", "spreads", "controls", "masks"), nargs="*")
-    arguments = parser.parse_args()
+    parser.add_argument("--only", choices=PARTS, nargs="*", default=PARTS)
+    options = parser.parse_args()
     cv2.setNumThreads(1)
-    wanted = set(arguments.only or ("throughput", "spreads", "controls", "masks"))
-    origin = provenance("python benchmarks/walkers.py")
-    file = Path(__file__).parent / "results" / f"walkers-{origin['date'][:10]}-{machine_name()}.json"
-    result = (json.loads(file.read_text()) if file.exists() else {}) | origin | {"cv2": cv2.__version__}
-    if "throughput" in wanted:
-        result["cpu_ms_per_sequence"] = throughput(arguments.rival)
-    if "spreads" in wanted:
-        result["spreads"] = {"people": arguments.people, "days": 3, "walks": 3}
-        result["spreads"] |= spreads.table(Population(0, "train"), arguments.people)
-    if "controls" in wanted:
-        found = controls.table(arguments.identities, arguments.groups, arguments.workers)
-        result["controls"] = controls.described(arguments.identities, found, "mean silhouette")
-    if "masks" in wanted and arguments.video:
-        result["masks"] = mask_statistics.table(arguments.video)
-    file.parent.mkdir(exist_ok=True)
-    file.write_text(json.dumps(result, indent=1) + "\n")
-    print(json.dumps(result, indent=1))
+    result = json.loads(options.out.read_text()) if options.out.exists() else {}
+    result |= {**harness.facts(__file__), "cv2": cv2.__version__}
+    if "throughput" in options.only:
+        result["cpu_ms_per_sequence"] = throughput(options.rival)
+    if "spreads" in options.only:
+        result["spreads"] = {"people": options.people, "days": 3, "walks": 3}
+        result["spreads"] |= spreads.table(Population(0, "train"), options.people)
+    if "controls" in options.only:
+        found = controls.table(options.identities, options.groups, options.workers)
+        result["controls"] = controls.described(options.identities, found, "mean silhouette")
+    if "masks" in options.only and options.video:
+        result["masks"] = mask_statistics.table(options.video)
+    harness.save(result, options.out)
 
 
 if __name__ == "__main__":

@@ -1,25 +1,22 @@
-"""Encoders on held-out synthetic people: rank-1, EER and open-set errors, with intervals over subjects.
+"""Encoders on subjects of the test split: rank-1, EER and open-set errors, with intervals over subjects.
 
-    python benchmarks/held_out.py [--data FOLDER] [--encoders NAME-OR-FILE ...] [--out JSON]
+    python -m benchmarks.test_split [--data FOLDER] [--encoders NAME-OR-FILE ...]
 
-People of the split ``test`` of the walkers, whom no training saw. Made into FOLDER when it is empty:
+No training saw the subjects of the split ``test``. Their walks are made into FOLDER when it is empty:
 
-- ``laboratory``: 60 people; gallery is day 0 in normal clothes, probes are day 1 in normal clothes, with
+- ``laboratory``: 60 subjects; gallery is day 0 in normal clothes, probes are day 1 in normal clothes, with
   a bag and in a coat; eleven views, one walk of 50 frames each, noise level 1. Rank-1 is the mean over
   pairs of different views, and over equal views.
-- ``gate``: 1,500 people; enrolled by four walks of day 0 (0, 54, 90 and 126 degrees), seen on day 1 from
+- ``gate``: 1,500 subjects; enrolled by four walks of day 0 (0, 54, 90 and 126 degrees), seen on day 1 from
   a view of their own in each of the three conditions. In each of 20 splits 1,000 are enrolled and 500 are
-  strangers. A score is that of the best of a subject's templates.
+  impostors. A score is that of the best of a subject's templates.
 
-**Synthetic**: these figures compare encoders with one another, they do not foretell real ones.
+**Synthetic**: these figures compare encoders with one another; they do not predict figures on real subjects.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
-import logging
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -27,12 +24,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks import harness
 from gaitid import registry
 from gaitid.datasets.protocol import Group, Labels, Pick, Protocol
 from gaitid.encoders.base import Encoder, load_encoder
 from gaitid.evaluation.experiment import Plan, evaluate, plain
 from gaitid.evaluation.openset import Split
-from gaitid.evaluation.provenance import provenance
 from gaitid.records import GaitSequence
 from gaitid.synthetic import CONDITIONS, VIEWS, Item, Population, plan_grid
 from gaitid.training.corpus import Corpus
@@ -45,7 +42,7 @@ BATCH = 32
 
 
 def gate(people: range) -> list[Item]:
-    """Enrolled from four views, seen again from one."""
+    """Plan of the gate: enrolled from four views, seen again from one."""
     gallery = plan_grid(
         people, sessions=(0,), numbers=(0,), conditions=("nm",), views=ENROL_VIEWS, frames=FRAMES
     )
@@ -71,7 +68,7 @@ def vectors(encoder: Encoder, corpus: Corpus) -> NDArray[np.float32]:
 
 
 def labels_of(corpus: Corpus) -> Labels:
-    """Day and condition as the condition, so that a gallery is a day."""
+    """Labels whose condition names clothes and day, so that a protocol can select a day."""
     every = corpus.labels
     return Labels.of(
         (one.subject for one in every),
@@ -85,7 +82,7 @@ def protocol(name: str, *, pooled: bool) -> Protocol:
     """Probes of day 1 by condition against day 0; pairs of different views only unless pooled."""
     return Protocol(
         name,
-        "ours, see benchmarks/held_out.py",
+        "ours, see benchmarks/test_split.py",
         tuple(
             Group(condition.upper(), Pick(sequences=(f"{condition}-1000",)), Pick(conditions=("day0",)))
             for condition in CONDITIONS
@@ -112,10 +109,12 @@ def equal_views(vectors: NDArray[np.float32], labels: Labels, group: Group) -> l
 
 def row(encoder: Encoder, corpora: dict[str, Corpus]) -> dict[str, Any]:
     """Every figure of one encoder."""
-    started = time.process_time()
-    embedded = {name: vectors(encoder, corpus) for name, corpus in corpora.items()}
+    embedded: dict[str, NDArray[np.float32]] = {}
+    seconds = harness.cpu_s(
+        lambda: embedded.update((name, vectors(encoder, corpus)) for name, corpus in corpora.items())
+    )
     walks = sum(len(corpus) for corpus in corpora.values())
-    found: dict[str, Any] = {"CPU-ms a walk": round(1e3 * (time.process_time() - started) / walks, 2)}
+    found: dict[str, Any] = {"CPU-ms a walk": round(1e3 * seconds / walks, 2)}
     labels, views = labels_of(corpora["laboratory"]), protocol("laboratory", pooled=False)
     document = evaluate(embedded["laboratory"], labels, views)
     for group, rule in zip(document["groups"], views.groups, strict=True):
@@ -136,7 +135,7 @@ def row(encoder: Encoder, corpora: dict[str, Corpus]) -> dict[str, Any]:
 
 
 def _made(folder: Path, plan: Callable[[range], list[Item]], people: int) -> Corpus:
-    """The walks of a plan, made where they are not there yet."""
+    """The walks of a plan; missing ones are made."""
     fill(folder, Population(SEED, "test"), range(people), plan)
     return Corpus(folder)
 
@@ -159,22 +158,20 @@ def _percent(*rates: float) -> list[float]:
 
 
 def main() -> None:
-    """Make, embed, measure, print, and write."""
-    parser = argparse.ArgumentParser(prog="benchmarks/held_out.py")
-    parser.add_argument("--data", type=Path, default=Path("out/held_out"))
+    """Make the walks, embed, measure, print and save."""
+    parser = harness.command_line(__file__, __doc__)
+    parser.add_argument("--data", type=Path, default=Path("out/test-split"))
     parser.add_argument("--encoders", nargs="*", default=list(registry.ENCODERS))
     parser.add_argument("--people", type=int, nargs=2, default=(LABORATORY, GATE))
-    parser.add_argument("--out", type=Path)
     options = parser.parse_args()
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-
+    harness.log_progress()
     corpora = {
         plan.__name__: _made(options.data / plan.__name__, plan, people)
         for plan, people in zip((laboratory, gate), options.people, strict=True)
     }
     result: dict[str, Any] = {
-        **provenance("python benchmarks/held_out.py"),
-        "what": "SYNTHETIC held-out people; see benchmarks/held_out.py",
+        **harness.facts(__file__),
+        "what": "SYNTHETIC subjects of the test split; see benchmarks/test_split.py",
         "people": {name: len(corpus.subjects) for name, corpus in corpora.items()},
         "unit": "percent, with 95 % intervals over subjects",
     }
@@ -182,8 +179,7 @@ def main() -> None:
         encoder = load_encoder(name)
         result[encoder.name] = plain(row(encoder, corpora))
         print(encoder.name, json.dumps(result[encoder.name], indent=1), flush=True)
-    if options.out:
-        options.out.write_text(json.dumps(result, indent=1) + "\n")
+    harness.save(result, options.out, show=False)
 
 
 if __name__ == "__main__":

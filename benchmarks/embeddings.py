@@ -1,8 +1,9 @@
-"""Embeddings of synthetic people for the benchmarks of galleries: enrolled, returning, and strangers.
+"""Embeddings of synthetic subjects for the benchmarks of galleries: enrolled, returning, impostors, cohort.
 
-Everybody is enrolled by two walks of day 0 in normal clothes and seen on day 1 in any of the three
-conditions, each time from a view drawn from eleven; nobody has two parts. Walks of 48 frames, noise
-level 1, are made once into a folder (11 CPU-ms each) and embedded once for each encoder (4 CPU-ms).
+Every subject is enrolled by two walks of day 0 in normal clothes and seen on day 1 in any of the three
+conditions, each time from a view drawn from eleven. Impostors and cohort are subjects who are not
+enrolled. Walks of 48 frames, noise level 1, are made once into a folder (11 CPU-ms each) and embedded
+once per encoder (4 CPU-ms).
 """
 
 from __future__ import annotations
@@ -32,37 +33,37 @@ SHARD, BATCH = 250, 32
 
 @dataclass(frozen=True, slots=True)
 class Crowd:
-    """How many people have which part.
+    """Number of subjects in each part.
 
     Attributes:
         enrolled: In the gallery.
-        returning: Those of them who come back.
-        strangers: Others who come.
-        cohort: Others again, known to the site and not enrolled.
+        returning: Enrolled subjects who are seen again.
+        impostors: Subjects who are seen and not enrolled.
+        cohort: Other subjects who are not enrolled, for calibration and normalisation.
     """
 
     enrolled: int
     returning: int
-    strangers: int
+    impostors: int
     cohort: int
 
 
 CROWDS = {"validation": Crowd(2_000, 2_000, 2_000, 1_000), "test": Crowd(10_000, 2_000, 4_000, 1_000)}
-"""By the split of the people: settings are chosen on the first, figures reported of the second."""
+"""By split: settings are chosen on the first, figures are reported of the second."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Embedded:
-    """Unit vectors (N, D) float32 of a split, by part; a person's walks side by side, people in one order."""
+    """Unit vectors (N, D) float32 of each part of a split, in the order of subjects and their walks."""
 
     enrolled: Vectors
     returning: Vectors
-    strangers: Vectors
+    impostors: Vectors
     cohort: Vectors
 
 
 def embedded(folder: Path, split: str, encoder: Encoder) -> Embedded:
-    """The embeddings of a split, made where they are not there yet."""
+    """The embeddings of a split; missing ones are made."""
     parts = {part: _vectors(folder / split / part, split, part, encoder) for part in Embedded.__slots__}
     return Embedded(**parts)
 
@@ -91,11 +92,11 @@ def _walks(folder: Path, split: str, part: str) -> Corpus:
 
 
 def _people(split: str, part: str) -> range:
-    """Numbers of the people who have that part."""
+    """Identities in that part."""
     crowd = CROWDS[split]
     if part == "returning":
         return range(crowd.returning)
-    first = {"enrolled": 0, "strangers": crowd.enrolled, "cohort": crowd.enrolled + crowd.strangers}[part]
+    first = {"enrolled": 0, "impostors": crowd.enrolled, "cohort": crowd.enrolled + crowd.impostors}[part]
     return range(first, first + getattr(crowd, part))
 
 
