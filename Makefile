@@ -96,7 +96,9 @@ protos: $(VENV)-protos/.ready  ## generate gaitid/v1 from protos
 	$(VENV)-protos/bin/python protos/generate.py
 
 bench: $(VENV)/.dev  ## all benchmarks, results in benchmarks/results
-	@for script in benchmarks/*.py; do echo "== $$script"; PYTHONPATH=. $(VENV)/bin/python $$script || exit 1; done
+	@for script in $$(sed -n 's/^|[^|]*| `\([a-z_]*\)` |.*/\1/p' benchmarks/README.md); do \
+		echo "== $$script"; OMP_NUM_THREADS=1 $(VENV)/bin/python -m benchmarks.$$script || exit 1; \
+	done
 
 clean:  ## remove environments and outputs
 	rm -rf $(VENV) $(VENV)-protos $(VENV)-engines build dist out *.egg-info
