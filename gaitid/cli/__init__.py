@@ -1,4 +1,8 @@
-"""The command line; each verb's own file is imported when the verb is used."""
+"""The command line. A verb's module is imported when the verb is used, not before.
+
+``gaitid gallery calibrate`` is ``gaitid/cli/gallery/calibrate.py``. Each verb's module has two functions:
+``arguments(parser)`` adds its flags and ``run(options)`` returns the exit status.
+"""
 
 from __future__ import annotations
 
@@ -9,94 +13,158 @@ import shlex
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from types import ModuleType
+from typing import TYPE_CHECKING
 
 import gaitid
 from gaitid.caller import calling
 from gaitid.errors import GaitIdError, InputError
 from gaitid.registry import missing
 
-# verb -> (module, one line of help); a verb's module has `arguments(parser)` and `run(options)`.
+if TYPE_CHECKING:
+    Parsers = argparse._SubParsersAction[argparse.ArgumentParser]
+
 VERBS = {
-    "demo": ("gaitid.cli.demo", "enrol and identify the people of a video, with a report"),
-    "doctor": ("gaitid.cli.doctor", "check this installation and, with --data, a data directory"),
-    "extract": ("gaitid.cli.extract", "video -> gait sequences on disk"),
-    "analyse": ("gaitid.cli.analyse", "gait report of each track: cadence, cycles, symmetry, quality"),
-    "enrol": ("gaitid.cli.match", "add a subject, or samples of one, to a gallery"),
-    "identify": ("gaitid.cli.match", "search a gallery for the person of a sequence or video"),
-    "verify": ("gaitid.cli.match", "compare a sequence or video with one subject"),
-    "delete": ("gaitid.cli.match", "delete a subject, or a whole gallery"),
-    "terms": ("gaitid.cli.subject", "record legal basis, purpose, expiry and hold of a subject"),
-    "erase": ("gaitid.cli.subject", "delete a subject, with a signed receipt"),
-    "export-subject": ("gaitid.cli.subject", "all that a gallery holds of a subject, as JSON and npz"),
-    "receipt": ("gaitid.cli.subject", "check a receipt of 'gaitid erase'"),
-    "review": ("gaitid.cli.match", "record what a human says of a decision"),
-    "audit": ("gaitid.cli.audit", "list, verify or export the record of who did what, and what for"),
-    "list": ("gaitid.cli.match", "list galleries, or the subjects of one"),
-    "calibrate": ("gaitid.cli.match", "learn what the scores of a gallery mean"),
-    "rule": ("gaitid.cli.match", "set a gallery's threshold, or the error rate that it is to keep"),
-    "normalise": ("gaitid.cli.match", "correct scores by a cohort of strangers, if that does no harm"),
-    "gallery": ("gaitid.cli.gallery", "move galleries into an engine such as Milvus, or back"),
-    "keygen": ("gaitid.cli.keygen", "add a fresh key to a file of keys that seal galleries"),
-    "rotate": ("gaitid.cli.match", "bring all galleries under the newest key"),
-    "renew": ("gaitid.cli.match", "bring a gallery's templates under a new secret projection"),
-    "backup": ("gaitid.cli.backup", "write a backup of all galleries, while they are in use"),
-    "restore": ("gaitid.cli.backup", "make a data directory of a backup, or check that one is whole"),
-    "import": ("gaitid.cli.bulk", "add many subjects from a file of embeddings, unchecked"),
-    "train": ("gaitid.cli.train", "train a network as a recipe says; the same command resumes"),
-    "finetune": ("gaitid.cli.train", "adapt an encoder to own people, checked on walks kept out"),
-    "export": ("gaitid.cli.export", "network of an encoder -> ONNX file"),
-    "import-checkpoint": ("gaitid.cli.checkpoint", "checkpoint of the academic framework -> weight file"),
-    "serve": ("gaitid.cli.serve", "run the gRPC server"),
-    "synth": ("gaitid.cli.synth", "write synthetic walkers as sequences or as a data set in miniature"),
-    "prepare": ("gaitid.cli.prepare", "convert a data set once, so that it loads fast"),
-    "evaluate": ("gaitid.cli.evaluate", "measure an encoder on a data set, or compare two results"),
-    "edge": ("gaitid.cli.edge", "watch a camera and print one decision per walk"),
+    "demo": "enrol and identify the people in a video, and write a report",
+    "doctor": "check this installation and, with --data, a data directory",
+    "extract": "extract gait sequences from a video",
+    "analyse": "report cadence, cycles, symmetry and quality of each walk",
+    "enrol": "add a subject to a gallery, or samples to a subject",
+    "identify": "search a gallery for the person in a sequence or video",
+    "verify": "compare a sequence or video with one subject",
+    "delete": "delete a subject, or a whole gallery",
+    "list": "list galleries, and the subjects of one",
+    "serve": "run the gRPC server",
+    "edge": "watch a camera and print one decision per walk",
+    "train": "train an encoder from a recipe; the same command resumes",
+    "evaluate": "evaluate an encoder on a data set, or compare two results",
+    "gallery calibrate": "learn what the scores of a gallery mean",
+    "gallery operating-point": "set the threshold of a gallery, or a target error rate",
+    "gallery normalise": "normalise scores by a cohort of impostors, if accuracy does not suffer",
+    "gallery migrate": "move all galleries to another index or engine, such as Milvus",
+    "gallery import": "enrol many subjects from a file of embeddings, without checks",
+    "gallery renew": "re-project all templates of a gallery with a new secret",
+    "subject terms": "record legal basis, purpose, expiry and legal hold of a subject",
+    "subject erase": "delete a subject and write a signed receipt",
+    "subject export": "export everything a gallery stores about a subject, as JSON and npz",
+    "subject receipt": "verify a receipt of 'gaitid subject erase'",
+    "keys create": "append a new key to a key file",
+    "keys rotate": "re-encrypt the data keys of all galleries with the newest key",
+    "backup create": "back up all galleries while they are in use",
+    "backup restore": "restore a backup into a new data directory, or verify a backup",
+    "audit list": "print entries of the audit trail, oldest first",
+    "audit verify": "verify that no entry was changed, removed or cut off",
+    "audit export": "write all entries and the signed head as JSON lines",
+    "audit review": "record a human's verdict on a decision",
+    "model finetune": "adapt an encoder to your own subjects, validated on walks left out of training",
+    "model export": "export the network of an encoder to ONNX",
+    "model import": "convert a checkpoint of OpenGait to a weight file",
+    "dataset synth": "generate synthetic walkers as sequences or in the layout of a data set",
+    "dataset prepare": "convert a data set once, so that it loads fast",
 }
+"""Verb, with its group if it has one -> one line of help."""
+
+GROUPS = {
+    "gallery": "calibrate, tune, fill and move galleries",
+    "subject": "terms, export and erasure of a subject",
+    "keys": "create and rotate encryption keys",
+    "backup": "create and restore backups",
+    "audit": "list, verify and export the audit trail; review decisions",
+    "model": "fine-tune, export and import encoders",
+    "dataset": "generate and prepare data sets",
+}
+
+MOVED = {
+    "terms": "subject terms",
+    "erase": "subject erase",
+    "export-subject": "subject export",
+    "receipt": "subject receipt",
+    "review": "audit review",
+    "calibrate": "gallery calibrate",
+    "rule": "gallery operating-point",
+    "normalise": "gallery normalise",
+    "renew": "gallery renew",
+    "import": "gallery import",
+    "keygen": "keys create",
+    "rotate": "keys rotate",
+    "restore": "backup restore",
+    "finetune": "model finetune",
+    "export": "model export",
+    "import-checkpoint": "model import",
+    "synth": "dataset synth",
+    "prepare": "dataset prepare",
+}
+"""Verbs of earlier development versions -> their names now, for the error message only."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line; gives the exit status.
+    """Run the command line.
 
-    0 = done; 1 = it failed; 2 = wrong usage or input; 130 = interrupted.
+    Returns:
+        Exit status: 0 = done, 1 = failed, 2 = wrong usage or input, 130 = interrupted.
     """
-    options = _parser(sys.argv[1:] if arguments is None else arguments)
-    logging.basicConfig(
-        level=logging.DEBUG if options.verbose else logging.WARNING,
-        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
-    )
+    verb = "gaitid"
     try:
-        with calling(getattr(options, "audit_purpose", ""), actor=f"uid:{os.getuid()}"):
+        options = _parse(sys.argv[1:] if arguments is None else arguments)
+        verb = options.verb
+        logging.basicConfig(
+            level=logging.DEBUG if options.verbose else logging.WARNING,
+            format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+        )
+        with calling(getattr(options, "purpose", None) or "", actor=f"uid:{os.getuid()}"):
             return int(options.run(options) or 0)
     except GaitIdError as error:
         print(f"gaitid: {error}", file=sys.stderr)
         return 2 if isinstance(error, InputError) else 1
     except ModuleNotFoundError as error:
-        print(f"gaitid: {missing(error, options.verb)}", file=sys.stderr)
+        print(f"gaitid: {missing(error, verb)}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130
-    except BrokenPipeError:  # the reader of our output went away, as in `gaitid list | head`
+    except BrokenPipeError:  # the reader of our output closed it, as in `gaitid list | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
 
 
-def _parser(arguments: Sequence[str]) -> argparse.Namespace:
-    common = argparse.ArgumentParser(add_help=False)
-    common.add_argument("--verbose", action="store_true", help="log what happens")
+def _parse(arguments: Sequence[str]) -> argparse.Namespace:
+    _refuse_old_name(arguments)
     parser = argparse.ArgumentParser(prog="gaitid", description="Identify people by their gait.")
     parser.add_argument("--version", action="version", version=f"gaitid {gaitid.__version__}")
-    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
-    for verb, (module, summary) in VERBS.items():
-        child = verbs.add_parser(verb, help=summary, description=summary, parents=[common])
-        if verb in arguments[:1]:
-            try:
-                home = import_module(module)
-            except ModuleNotFoundError as error:
-                if error.name == module:
-                    raise
-                print(f"gaitid: {missing(error, verb)}", file=sys.stderr)
-                raise SystemExit(1) from error
-            home.arguments(child)
-            child.set_defaults(run=home.run)
+    top = parser.add_subparsers(required=True, metavar="VERB")
+    parents = {"": top}
+    for group, summary in GROUPS.items():
+        child = top.add_parser(group, help=summary, description=summary)
+        parents[group] = child.add_subparsers(required=True, metavar="VERB")
+    for verb in VERBS:
+        group, _, name = verb.rpartition(" ")
+        _add_verb(parents[group], verb, name, used=list(arguments[: len(verb.split())]) == verb.split())
     parser.set_defaults(command=shlex.join(["gaitid", *arguments]))
     return parser.parse_args(arguments)
+
+
+def _refuse_old_name(arguments: Sequence[str]) -> None:
+    if arguments and arguments[0] in MOVED:
+        old, new = arguments[0], MOVED[arguments[0]]
+        raise InputError(f"Verb {old!r} does not exist", f"'{new}'", f"Run 'gaitid {new}'")
+
+
+def _add_verb(parent: Parsers, verb: str, name: str, *, used: bool) -> None:
+    """Add a verb to its parent; only the verb in use has its module imported and its flags added."""
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument("--verbose", action="store_true", help="log at debug level")
+    child = parent.add_parser(name, help=VERBS[verb], description=VERBS[verb], parents=[common])
+    if used:
+        module = _module(verb)
+        module.arguments(child)
+        child.set_defaults(run=module.run, verb=verb)
+
+
+def _module(verb: str) -> ModuleType:
+    path = ".".join(verb.split()).replace("-", "_")
+    name = f"gaitid.cli.{path}{'_' if path.endswith('import') else ''}"
+    try:
+        return import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name == name:
+            raise
+        raise missing(error, verb) from error

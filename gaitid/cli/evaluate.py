@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from gaitid import registry
-from gaitid.cli.prepare import Bar
+from gaitid.cli.progress import Bar
 from gaitid.datasets.base import SYNTHETIC, Dataset, open_dataset, summary
 from gaitid.datasets.protocol import Group, Protocol
 from gaitid.encoders.base import Encoder, load_encoder

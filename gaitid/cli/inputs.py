@@ -33,10 +33,13 @@ def add_place_flags(parser: argparse.ArgumentParser, *, required: bool = True) -
         "--encoder", default="strider", help="encoder of a local data directory (default: strider)"
     )
     parser.add_argument(
-        "--key-file", metavar="FILE", type=Path, help="keys of a sealed local directory ('gaitid keygen')"
+        "--key-file",
+        metavar="FILE",
+        type=Path,
+        help="keys of a sealed local directory ('gaitid keys create')",
     )
     parser.add_argument(
-        "--audit-purpose", default="", metavar="TEXT", help="what this is for, to be kept in the audit trail"
+        "--purpose", default="", metavar="TEXT", help="what this call is for; recorded in the audit trail"
     )
     add_tls_flags(parser)
 

@@ -18,7 +18,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", metavar="DIR", type=Path, help="data directory")
     parser.add_argument("--encoder", help="encoder of all galleries")
     parser.add_argument("--key-file", metavar="FILE", type=Path, help="keys that seal templates on disk")
-    parser.add_argument("--backup-dir", metavar="DIR", type=Path, help="where 'gaitid backup' writes")
+    parser.add_argument("--backup-dir", metavar="DIR", type=Path, help="where 'gaitid backup create' writes")
     parser.add_argument(
         "--mark-file",
         metavar="FILE",

@@ -1,4 +1,4 @@
-"""``gaitid keygen``: a fresh key for sealing galleries."""
+"""``gaitid keys create``: a new key that encrypts templates."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from gaitid.gallery.store.keys import append_key
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the flags of ``gaitid keygen``."""
-    parser.add_argument("file", type=Path, metavar="FILE", help="key file; made when it does not exist")
-    parser.add_argument("--name", help="name of the key (default: the time)")
+    """Add the flags of ``gaitid keys create``."""
+    parser.add_argument("file", type=Path, metavar="FILE", help="key file; created if it does not exist")
+    parser.add_argument("--name", help="name of the key (default: the current time, UTC)")
 
 
 def run(options: argparse.Namespace) -> int:
-    """Append a key; it is in use from the next start or rotation on."""
+    """Append a key; it takes effect at the next start or rotation."""
     name = options.name or time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
     append_key(options.file, name)
     print(f"key {name} added to {options.file}; keep a copy: without it the templates are lost")

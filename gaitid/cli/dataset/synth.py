@@ -1,4 +1,4 @@
-"""``gaitid synth``: people who do not exist, as sequences or as a public data set in miniature."""
+"""``gaitid dataset synth``: synthetic walkers as sequences, or in the layout of a public data set."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import gaitid
-from gaitid.cli.prepare import Bar
+from gaitid.cli.progress import Bar
 from gaitid.datasets.base import SYNTHETIC
 from gaitid.errors import InputError
 from gaitid.modalities import npz
@@ -19,33 +19,41 @@ from gaitid.synthetic.population import SPLITS, Population
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the flags of ``gaitid synth``."""
+    """Add the flags of ``gaitid dataset synth``."""
     parser.add_argument(
         "--out", type=Path, required=True, help="directory to write into; must be new or empty"
     )
-    parser.add_argument("--layout", default="npz", choices=["npz", *LAYOUTS], help="how (default: npz)")
-    parser.add_argument("--subjects", type=int, default=6, help="people (default: 6)")
-    parser.add_argument("--frames", type=int, default=60, help="frames a walk, at 25 a second (default: 60)")
-    parser.add_argument("--seed", type=int, default=0, help="another seed, other people (default: 0)")
     parser.add_argument(
-        "--split", default="test", choices=SPLITS, help="no split shares a person with another"
+        "--layout", default="npz", choices=["npz", *LAYOUTS], help="layout of the files (default: npz)"
     )
-    parser.add_argument("--clean", action="store_true", help="true masks, without segmentation noise")
+    parser.add_argument("--subjects", type=int, default=6, help="number of subjects (default: 6)")
+    parser.add_argument(
+        "--frames", type=int, default=60, help="frames per walk, at 25 frames/s (default: 60)"
+    )
+    parser.add_argument(
+        "--seed", type=int, default=0, help="another seed generates other subjects (default: 0)"
+    )
+    parser.add_argument(
+        "--split", default="test", choices=SPLITS, help="population to draw from; splits share no subject"
+    )
+    parser.add_argument("--clean", action="store_true", help="ground-truth masks, without segmentation noise")
 
 
 def run(options: argparse.Namespace) -> int:
     """Write the walks."""
     if options.subjects < 1:
-        raise InputError(f"subjects is {options.subjects}", "1 or more", "ask for one")
+        raise InputError(f"Flag --subjects is {options.subjects}", "1 or more", "Pass --subjects 1 or more")
     if options.out.exists() and any(options.out.iterdir()):
-        raise InputError(f"{options.out} is not empty", "a new or empty directory", "choose another")
+        raise InputError(
+            f"Directory {options.out} is not empty", "a new or empty directory", "Pass another --out"
+        )
     options.out.mkdir(parents=True, exist_ok=True)
     population = Population(options.seed, options.split)
     write = _write_npz if options.layout == "npz" else _write_tree
     walks = write(options, population)
     facts = {"gaitid": gaitid.__version__, "seed": options.seed, "split": options.split}
     (options.out / SYNTHETIC).write_text(json.dumps(facts) + "\n", encoding="utf-8")
-    print(f"{walks} walks of {options.subjects} synthetic people in {options.out} ({options.layout})")
+    print(f"{walks} walks of {options.subjects} synthetic subjects in {options.out} ({options.layout})")
     return 0
 
 

@@ -1,0 +1,1 @@
+"""``gaitid backup VERB``: backups of all galleries."""

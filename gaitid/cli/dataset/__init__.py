@@ -1,0 +1,1 @@
+"""``gaitid dataset VERB``: data sets to train and evaluate on."""

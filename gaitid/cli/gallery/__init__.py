@@ -1,0 +1,1 @@
+"""``gaitid gallery VERB``: what is done to a whole gallery."""

@@ -1,0 +1,26 @@
+"""``gaitid gallery calibrate``: learn what the scores of a gallery mean."""
+
+from __future__ import annotations
+
+import argparse
+from contextlib import closing
+
+from gaitid.cli import inputs
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the flags of ``gaitid gallery calibrate``."""
+    inputs.add_matcher_flags(parser)
+    inputs.add_sequence_arguments(parser, "*")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Calibrate on the walks given, or without any on the gallery's own subjects."""
+    impostors = inputs.sequences(options)
+    with closing(inputs.open_matcher(options)) as matcher:
+        found = matcher.calibrate(options.gallery, impostors)
+    print(
+        f"{options.gallery}: {found.comparisons} comparisons, {found.probes} probes, {found.subjects}"
+        f" subjects, from the {found.source.value}; misfit of the tail {found.misfit:.3f}"
+    )
+    return 0

@@ -1,0 +1,35 @@
+"""``gaitid identify``: search a gallery for a probe (1:N)."""
+
+from __future__ import annotations
+
+import argparse
+from contextlib import closing
+
+from gaitid.cli import decisions, inputs
+from gaitid.matcher import MAX_CANDIDATES
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the flags of ``gaitid identify``."""
+    inputs.add_matcher_flags(parser)
+    inputs.add_sequence_arguments(parser, 1)
+    decisions.add_operating_point_flags(parser)
+    parser.add_argument(
+        "--max-candidates",
+        type=int,
+        default=MAX_CANDIDATES,
+        help=f"most candidates to print (default: {MAX_CANDIDATES})",
+    )
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print the decision."""
+    (probe,) = inputs.sequences(options)
+    with closing(inputs.open_matcher(options)) as matcher:
+        decision = matcher.identify(
+            options.gallery,
+            probe,
+            max_candidates=options.max_candidates,
+            operating_point=decisions.override(options),
+        )
+    return decisions.show(decision)

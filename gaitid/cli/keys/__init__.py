@@ -1,0 +1,1 @@
+"""``gaitid keys VERB``: the keys that encrypt templates at rest."""

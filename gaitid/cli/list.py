@@ -1,0 +1,47 @@
+"""``gaitid list``: all galleries, and the subjects of one."""
+
+from __future__ import annotations
+
+import argparse
+from contextlib import closing
+from datetime import datetime, timezone
+
+from gaitid.cli import inputs
+from gaitid.records import CalibrationSource, GalleryInfo
+
+_SOURCES = {
+    CalibrationSource.GALLERY: "own subjects",
+    CalibrationSource.COHORT: "impostors",
+    CalibrationSource.CARD: "card (provisional)",
+}
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the flags of ``gaitid list``."""
+    inputs.add_matcher_flags(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print one line per gallery, and one per subject of ``--gallery``."""
+    print(f"{'gallery':20} {'encoder':10} {'subjects':>8} {'templates':>9} {'threshold':>9} calibrated on")
+    with closing(inputs.open_matcher(options)) as matcher:
+        for info in matcher.list_galleries():
+            print(_line(info))
+            if info.name == options.gallery:
+                for subject in matcher.list_subjects(info.name):
+                    day = datetime.fromtimestamp(subject.enrolled_at, timezone.utc).date()
+                    print(f"  {subject.id:18} {len(subject.templates)} template(s), since {day}")
+    return 0
+
+
+def _line(info: GalleryInfo) -> str:
+    return (
+        f"{info.name:20} {info.encoder:10} {info.subjects:8d} {info.templates:9d}"
+        f" {info.operating_point.threshold:9.3f} {_source(info)}"
+    )
+
+
+def _source(info: GalleryInfo) -> str:
+    if info.calibration is None:
+        return "nothing"
+    return _SOURCES[info.calibration.source] + (", normalised" if info.calibration.normalised else "")

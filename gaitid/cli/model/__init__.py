@@ -1,0 +1,1 @@
+"""``gaitid model VERB``: weights of encoders, in and out."""

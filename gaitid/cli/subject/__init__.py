@@ -1,0 +1,1 @@
+"""``gaitid subject VERB``: the rights of an enrolled subject."""
