@@ -270,7 +270,7 @@ def save(encoder: LearnedEncoder, outcome: Outcome, target: Path, source: str) -
         f"({source})",
         date=datetime.datetime.now(datetime.timezone.utc).date().isoformat(),
         commit=f"gaitid {__version__}",
-        command=f"gaitid finetune --encoder {old.name}",
+        command=f"gaitid model finetune --encoder {old.name}",
         metrics=tuple(
             weights.Figure(f"{measure}, {when}", round(value, 4), protocol)
             for when, one in (("before", outcome.before), ("after", held))

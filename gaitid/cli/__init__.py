@@ -97,6 +97,10 @@ MOVED = {
 """Verbs of earlier development versions -> their names now, for the error message only."""
 
 
+_PYTHON = ("import", "list")
+"""Verbs whose modules end in an underscore, since Python needs the name."""
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line.
 
@@ -160,8 +164,8 @@ def _add_verb(parent: Parsers, verb: str, name: str, *, used: bool) -> None:
 
 
 def _module(verb: str) -> ModuleType:
-    path = ".".join(verb.split()).replace("-", "_")
-    name = f"gaitid.cli.{path}{'_' if path.endswith('import') else ''}"
+    *path, last = verb.replace("-", "_").split()
+    name = ".".join(["gaitid.cli", *path, f"{last}_" if last in _PYTHON else last])
     try:
         return import_module(name)
     except ModuleNotFoundError as error:

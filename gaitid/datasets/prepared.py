@@ -417,7 +417,9 @@ def _manifest(root: Path) -> dict[str, Any]:
         raise DatasetError(
             f"{root} {'was not prepared to the end' if begun else 'is no prepared data set'}",
             f"a directory with {PREPARED}",
-            "run gaitid prepare with the same arguments again" if begun else "run gaitid prepare",
+            "run gaitid dataset prepare with the same arguments again"
+            if begun
+            else "run gaitid dataset prepare",
         )
     manifest = _json(root / PREPARED)
     if manifest.get("format") != _FORMAT:

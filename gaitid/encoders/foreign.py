@@ -162,7 +162,7 @@ def save_imported(path: Path, name: str, architecture: str, imported: Imported, 
         training_data=f"unknown: imported from {origin}",
         date=datetime.now(timezone.utc).date().isoformat(),
         commit="",
-        command="gaitid import-checkpoint",
+        command="gaitid model import",
     )
     tensors = {key: value.numpy() for key, value in imported.network.state_dict().items()}
     return save(path, card, tensors, Golden(clip, times, vector))

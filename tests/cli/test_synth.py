@@ -22,10 +22,10 @@ def test_every_data_set_and_layout_has_a_plan():
 def test_a_miniature_is_read_whole_by_its_reader(gaitid, dataset, tmp_path):
     layout = {"casia-b": "casia-b-pkl", "ou-mvlp": "ou-mvlp-pkl"}.get(dataset, dataset)
     status, out, _ = gaitid(
-        "synth", "--layout", layout, "--subjects", 2, "--frames", FRAMES, "--out", tmp_path / "set"
+        "dataset", "synth", "--layout", layout, "--subjects", 2, "--frames", FRAMES, "--out", tmp_path / "set"
     )
     assert status == 0
-    assert "synthetic people" in out
+    assert "synthetic subjects" in out
     partition = tmp_path / "set" / "part.json"
     if dataset == "grew":
         partition.write_text('{"TRAIN_SET": ["00001train"], "TEST_SET": ["00002"]}')
@@ -42,7 +42,10 @@ def test_a_miniature_is_read_whole_by_its_reader(gaitid, dataset, tmp_path):
 def test_npz_is_own_data_with_both_streams_and_the_same_every_time(gaitid, tmp_path):
     files = []
     for folder in ("a", "b"):
-        assert gaitid("synth", "--subjects", 1, "--frames", FRAMES, "--out", tmp_path / folder)[0] == 0
+        assert (
+            gaitid("dataset", "synth", "--subjects", 1, "--frames", FRAMES, "--out", tmp_path / folder)[0]
+            == 0
+        )
         files.append(sorted((tmp_path / folder).rglob("*.npz")))
     assert len(files[0]) == len(PLANS["folder"].shots)
     for first, second in zip(*files, strict=True):
@@ -54,9 +57,16 @@ def test_npz_is_own_data_with_both_streams_and_the_same_every_time(gaitid, tmp_p
 
 
 def test_figures_of_people_who_do_not_exist_say_so(gaitid, tmp_path):
-    gaitid("synth", "--layout", "folder", "--subjects", 4, "--frames", 24, "--out", tmp_path / "set")
+    gaitid(
+        "dataset", "synth", "--layout", "folder", "--subjects", 4, "--frames", 24, "--out", tmp_path / "set"
+    )
     flags = ["--dataset", "folder", "--out"]
-    assert gaitid("prepare", "--root", tmp_path / "set", *flags, tmp_path / "ready", "--workers", 1)[0] == 0
+    assert (
+        gaitid("dataset", "prepare", "--root", tmp_path / "set", *flags, tmp_path / "ready", "--workers", 1)[
+            0
+        ]
+        == 0
+    )
     status, _, _ = gaitid(
         "evaluate", "--root", tmp_path / "ready", "--encoder", "gei", *flags, tmp_path / "r"
     )
@@ -66,7 +76,7 @@ def test_figures_of_people_who_do_not_exist_say_so(gaitid, tmp_path):
 
 
 BAD = {
-    "no people": (["--subjects", 0], "subjects is 0"),
+    "no people": (["--subjects", 0], "--subjects is 0"),
     "no frames": (["--frames", 0], "frames"),
     "negative seed": (["--seed", -1], "seed"),
 }
@@ -75,12 +85,12 @@ BAD = {
 @pytest.mark.parametrize(("flags", "message"), BAD.values(), ids=BAD)
 @pytest.mark.parametrize("layout", ["npz", "casia-b"])
 def test_bad_flags(gaitid, tmp_path, layout, flags, message):
-    status, _, err = gaitid("synth", "--layout", layout, *flags, "--out", tmp_path / "x")
+    status, _, err = gaitid("dataset", "synth", "--layout", layout, *flags, "--out", tmp_path / "x")
     assert (status, message in err) == (2, True)
 
 
 def test_a_full_directory_is_left_alone(gaitid, tmp_path):
     (tmp_path / "mine.txt").write_text("precious")
-    status, _, err = gaitid("synth", "--out", tmp_path)
+    status, _, err = gaitid("dataset", "synth", "--out", tmp_path)
     assert (status, "is not empty" in err) == (2, True)
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]

@@ -17,8 +17,7 @@ import numpy as np
 import pytest
 from miniatures import dataset_of
 
-from gaitid.cli import main
-from gaitid.cli import prepare as verb
+from gaitid.cli import main, progress
 from gaitid.datasets import pickles
 from gaitid.datasets.base import PREPARED, Dataset, Fault, labels_of, open_dataset, summary
 from gaitid.datasets.prepared import Prepared, prepare
@@ -276,7 +275,7 @@ def test_goes_to_other_processes(folder):
 def test_command(damaged, tmp_path, capsys):
     root = damaged("folder")
     (root / "stranger.txt").write_text("")
-    words = ["prepare", "--dataset", "folder", "--root", str(root), "--out", str(tmp_path / "out")]
+    words = ["dataset", "prepare", "--dataset", "folder", "--root", str(root), "--out", str(tmp_path / "out")]
     assert main([*words, "--workers", "1"]) == 0
     out, err = capsys.readouterr()
     assert "test: 8 sequences of 2 subjects" in out
@@ -291,7 +290,7 @@ def test_command_shows_ten_problems_or_all(damaged, tmp_path, capsys):
     root = damaged("folder")
     for number in range(12):
         (root / f"stranger{number}.txt").write_text("")
-    words = ["prepare", "--dataset", "folder", "--root", str(root), "--out", str(tmp_path / "out")]
+    words = ["dataset", "prepare", "--dataset", "folder", "--root", str(root), "--out", str(tmp_path / "out")]
     assert main([*words, "--workers", "1"]) == 0
     out = capsys.readouterr().out
     assert out.count("stranger") == 10
@@ -301,7 +300,15 @@ def test_command_shows_ten_problems_or_all(damaged, tmp_path, capsys):
 
 
 def test_command_refuses(tmp_path, capsys):
-    words = ["prepare", "--root", str(tmp_path / "no"), "--out", str(tmp_path / "out"), "--dataset"]
+    words = [
+        "dataset",
+        "prepare",
+        "--root",
+        str(tmp_path / "no"),
+        "--out",
+        str(tmp_path / "out"),
+        "--dataset",
+    ]
     assert main([*words, "casia-b"]) == 2
     assert "is no directory" in capsys.readouterr().err
     with pytest.raises(SystemExit):
@@ -316,9 +323,9 @@ class Terminal(io.StringIO):
 
 def test_bar_shows_the_time_left(monkeypatch):
     now = [100.0]
-    monkeypatch.setattr(verb.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
     stream = Terminal()
-    bar = verb.Bar(stream)
+    bar = progress.Bar(stream)
     bar(100, 1000)
     now[0] = 110.0
     bar(200, 1000)

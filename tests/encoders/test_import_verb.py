@@ -25,17 +25,17 @@ def _theirs() -> dict[str, torch.Tensor]:
 def test_it_writes_an_encoder_and_warns(tmp_path, capsys):
     torch.save({"model": _theirs()}, tmp_path / "theirs.pt")
     target = tmp_path / "small.safetensors"
-    line = ["import-checkpoint", str(tmp_path / "theirs.pt"), str(target), "--architecture", "gaitset"]
+    line = ["model", "import", str(tmp_path / "theirs.pt"), "--out", str(target), "--architecture", "gaitset"]
     assert main(line) == 0
     shown = capsys.readouterr()
-    assert "encoder small, 310 numbers" in shown.out
+    assert "encoder small, 310 dimensions" in shown.out
     assert "academic use only" in shown.err
     assert load_encoder(str(target)).dimension == 62 * 5
 
 
 def test_it_refuses_what_it_does_not_know(tmp_path, capsys):
     torch.save(_theirs(), tmp_path / "theirs.pt")
-    line = ["import-checkpoint", str(tmp_path / "theirs.pt"), str(tmp_path / "x.safetensors")]
+    line = ["model", "import", str(tmp_path / "theirs.pt"), "--out", str(tmp_path / "x.safetensors")]
     assert main([*line, "--architecture", "gaitbase"]) == 2
     assert "gaitbase" in capsys.readouterr().err
     assert not (tmp_path / "x.safetensors").exists()
@@ -45,9 +45,9 @@ def test_the_target_must_be_a_name_that_encoders_are_loaded_by(tmp_path, capsys)
     source = tmp_path / "theirs.pt"
     torch.save(_theirs(), source)
     before = source.read_bytes()
-    assert main(["import-checkpoint", str(source), str(source), "--architecture", "gaitset"]) == 2
+    assert main(["model", "import", str(source), "--out", str(source), "--architecture", "gaitset"]) == 2
     assert ".safetensors" in capsys.readouterr().err
     assert source.read_bytes() == before
     deep = tmp_path / "new" / "small.safetensors"
-    assert main(["import-checkpoint", str(source), str(deep), "--architecture", "gaitset"]) == 0
+    assert main(["model", "import", str(source), "--out", str(deep), "--architecture", "gaitset"]) == 0
     assert load_encoder(str(deep)).dimension == 62 * 5

@@ -46,7 +46,7 @@ def _encoder(folder, architecture: str, arguments: dict) -> tuple[LearnedEncoder
 def test_onnx_runtime_gives_the_same_embeddings(tmp_path, capsys, name, arguments):
     encoder, path = _encoder(tmp_path, name, arguments)
     target = tmp_path / "new" / "small.onnx"
-    assert main(["export", str(path), "--onnx", str(target)]) == 0
+    assert main(["model", "export", str(path), "--out", str(target)]) == 0
     assert "largest difference to torch" in capsys.readouterr().out
     session = onnxruntime.InferenceSession(target, providers=["CPUExecutionProvider"])
     walk = Population(2).sequence(0, frames=40).sequence(modalities=encoder.modalities)
@@ -59,14 +59,14 @@ def test_onnx_runtime_gives_the_same_embeddings(tmp_path, capsys, name, argument
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning")
 def test_eight_bits_say_what_they_cost(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr("gaitid.cli.export.PEOPLE", 4)
-    monkeypatch.setattr("gaitid.cli.export.RANGES", 3)
+    monkeypatch.setattr("gaitid.cli.model.export.SUBJECTS", 4)
+    monkeypatch.setattr("gaitid.cli.model.export.RANGES", 3)
     _, path = _encoder(tmp_path, "strider", STRIDER)
     whole, small = tmp_path / "whole.onnx", tmp_path / "small.onnx"
-    assert main(["export", str(path), "--onnx", str(whole)]) == 0
-    assert main(["export", str(path), "--onnx", str(small), "--int8"]) == 0
+    assert main(["model", "export", str(path), "--out", str(whole)]) == 0
+    assert main(["model", "export", str(path), "--out", str(small), "--int8"]) == 0
     said = capsys.readouterr().out
-    assert "on 4 SYNTHETIC people" in said
+    assert "on 4 SYNTHETIC subjects" in said
     assert float(said.split("worst ")[1].split(")")[0]) > 0.8
     weights_of = [item.data_type for item in onnx.load(small).graph.initializer]
     assert weights_of.count(onnx.TensorProto.INT8) >= 5  # the convolutions
@@ -75,7 +75,7 @@ def test_eight_bits_say_what_they_cost(tmp_path, capsys, monkeypatch):
 
 def test_a_reference_network_is_refused(tmp_path, capsys):
     _, path = _encoder(tmp_path, "gaitset", GAITSET)
-    assert main(["export", str(path), "--onnx", str(tmp_path / "x.onnx")]) == 2
+    assert main(["model", "export", str(path), "--out", str(tmp_path / "x.onnx")]) == 2
     assert "one of strider, stickman, stickman3d" in capsys.readouterr().err
 
 
@@ -84,5 +84,5 @@ def test_without_the_packages_it_names_the_extra(tmp_path, capsys, monkeypatch):
     monkeypatch.delitem(sys.modules, "gaitid.encoders.onnx", raising=False)
     monkeypatch.delattr("gaitid.encoders.onnx", raising=False)
     _, path = _encoder(tmp_path, "strider", STRIDER)
-    assert main(["export", str(path), "--onnx", str(tmp_path / "x.onnx")]) == 1
+    assert main(["model", "export", str(path), "--out", str(tmp_path / "x.onnx")]) == 1
     assert "gaitid[onnx]" in capsys.readouterr().err

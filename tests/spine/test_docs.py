@@ -36,7 +36,7 @@ COMMANDS = [
 @pytest.mark.parametrize(("page", "line"), COMMANDS)
 def test_a_documented_command_has_these_verbs_and_flags(page, line):
     words = [word for word in shlex.split(line, comments=True) if word != "&"]
-    assert callable(cli._parser(words[1:]).run)
+    assert callable(cli._parse(words[1:]).run)
 
 
 @pytest.mark.parametrize(("page", "text"), TEXTS.items(), ids=TEXTS)

@@ -28,7 +28,7 @@ def run(options: argparse.Namespace) -> int:
     print(f"{options.data} restored from {summary(made)}")
     print(
         f"It contains the first {made.changes} changes; later ones are lost. Subjects erased later are back:"
-        " erase them again.\nA server whose mark file has seen more changes refuses to start on this directory"
-        " until that file is deleted."
+        " erase them again.\nA server whose mark file has seen more changes refuses to start on this"
+        " directory until that file is deleted."
     )
     return 0

@@ -92,7 +92,7 @@ class KeyRing:
         """
         keys = dict(self._load())
         if not keys:
-            raise ConfigError("there is no key", "at least one", "make one with 'gaitid keygen'")
+            raise ConfigError("there is no key", "at least one", "make one with 'gaitid keys create'")
         for name, key in keys.items():
             check_name(name, "key")
             if len(key) != _KEY:
