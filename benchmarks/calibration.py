@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks import harness
-from gaitid.gallery.scoring.calibration import ScoreLaw, learn
+from gaitid.gallery.scoring.calibration import ScoreCalibration, learn
 from gaitid.records import Fusion, OperatingPoint
 from tests.impostors import names, people
 
@@ -48,7 +48,7 @@ def plain_threshold(gallery: NDArray[np.float32], subjects: int) -> float:
 def measure(subjects: int, seed: int) -> dict[str, float]:
     """Measured rates of one gallery, and the CPU seconds of its calibration."""
     gallery = people(subjects, WALKS, seed=10 * seed + 1)
-    learnt: list[ScoreLaw] = []
+    learnt: list[ScoreCalibration] = []
     cpu_s = harness.cpu_s(lambda: learnt.append(learn(gallery, names(subjects, WALKS), Fusion.MAX)))
     (own,) = learnt
     count = IMPOSTORS if subjects < 10_000 else IMPOSTORS // 2

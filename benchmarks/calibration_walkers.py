@@ -29,7 +29,7 @@ from benchmarks.embeddings import WALKS, Embedded, Vectors, embedded
 from gaitid.encoders.base import load_encoder
 from gaitid.encoders.weights import Impostors
 from gaitid.errors import NotCalibrated
-from gaitid.gallery.scoring.calibration import ScoreLaw, learn, of_card, subject_scores
+from gaitid.gallery.scoring.calibration import ScoreCalibration, learn, of_card, subject_scores
 from gaitid.gallery.scoring.normalisation import Normaliser, gain
 from gaitid.records import Fusion, OperatingPoint
 
@@ -53,7 +53,7 @@ def scores_of(gallery: Vectors, probes: Vectors, by: Normaliser | None) -> np.nd
     return by.scores(subject_scores(ready, starts, lambda some: some @ rows.T), offsets[:, None])
 
 
-def passed(scores: np.ndarray, calibration: ScoreLaw, subjects: int) -> dict[str, float]:
+def passed(scores: np.ndarray, calibration: ScoreCalibration, subjects: int) -> dict[str, float]:
     """Measured FPIR and FMR of impostors at the thresholds for the asked rates."""
     bars = [
         calibration.resolve(point, subjects, WALKS).threshold
@@ -72,7 +72,7 @@ def plain(gallery: Vectors, scores: np.ndarray) -> dict[str, float]:
     return {"fpir": float((scores.max(1) >= bars[0]).mean()), "fmr": float((scores >= bars[1]).mean())}
 
 
-def card_calibration(known: Embedded) -> ScoreLaw:
+def card_calibration(known: Embedded) -> ScoreCalibration:
     """The calibration that an encoder's card would give, from the validation split."""
     scores = known.impostors @ known.enrolled.T
     card = Impostors.of(scores.ravel(), "")
@@ -81,7 +81,9 @@ def card_calibration(known: Embedded) -> ScoreLaw:
     return calibration
 
 
-def measure(people: Embedded, card: ScoreLaw, by: Normaliser, subjects: int, number: int) -> dict[str, Any]:
+def measure(
+    people: Embedded, card: ScoreCalibration, by: Normaliser, subjects: int, number: int
+) -> dict[str, Any]:
     """Measured rates of one gallery by every way of calibration."""
     rows = slice(WALKS * subjects * number, WALKS * subjects * (number + 1))
     gallery, owners = people.enrolled[rows], names(subjects)

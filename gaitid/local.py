@@ -25,7 +25,7 @@ from gaitid.gallery.care.backup import back_up
 from gaitid.gallery.gallery import Gallery
 from gaitid.gallery.index.engine import EngineSettings
 from gaitid.gallery.index.placement import is_engine, open_indexes, record
-from gaitid.gallery.scoring.calibration import ScoreLaw, of_card
+from gaitid.gallery.scoring.calibration import ScoreCalibration, of_card
 from gaitid.gallery.scoring.policy import Policy, decide, described
 from gaitid.gallery.store.audit import Note
 from gaitid.gallery.store.database import Store, gallery_not_found
@@ -142,16 +142,16 @@ class LocalMatcher:
         """See `Matcher.create_gallery`."""
         check_name(gallery, "gallery")
         encoder = self._encoder
-        law = _card_law(encoder)
-        rule = Policy(OperatingPoint(encoder.threshold), law).resolve(operating_point, 0)
+        calibration = _card_calibration(encoder)
+        operating_point = Policy(OperatingPoint(encoder.threshold), calibration).resolve(operating_point, 0)
         row = self._store.create_gallery(
             gallery,
             encoder.name,
             encoder.contract,
             encoder.dimension,
-            rule,
+            operating_point,
             fusion=check_choice(Fusion, fusion),
-            law=law,
+            calibration=calibration,
         )
         try:
             held = Gallery(self._store, row, self._indexes.of(row))
@@ -161,11 +161,11 @@ class LocalMatcher:
         self._galleries[gallery] = held
         return held.describe()
 
-    def calibrate(self, gallery: str, strangers: Sequence[Probe] = ()) -> Calibration:
+    def calibrate(self, gallery: str, impostors: Sequence[Probe] = ()) -> Calibration:
         """See `Matcher.calibrate`."""
         held = self._find(gallery)
-        own = isinstance(strangers, Sequence) and not len(strangers)
-        accepted = [] if own else self._select(held, strangers)[0]
+        own = isinstance(impostors, Sequence) and not len(impostors)
+        accepted = [] if own else self._select(held, impostors)[0]
         return held.calibrate([sample.vector for _, sample in accepted])
 
     def set_operating_point(self, gallery: str, operating_point: OperatingPoint) -> GalleryInfo:
@@ -174,7 +174,7 @@ class LocalMatcher:
         if not isinstance(operating_point, OperatingPoint):
             kind = type(operating_point).__name__
             raise InputError(f"operating point is a {kind}", "an OperatingPoint", "make one")
-        held.set_rule(operating_point)
+        held.set_operating_point(operating_point)
         return held.describe()
 
     def normalise(self, gallery: str, cohort: Sequence[Probe], *, fpir: float = FPIR) -> Normalisation:
@@ -295,7 +295,7 @@ class LocalMatcher:
         decision = decide(
             found.candidates,
             quality,
-            found.rule,
+            found.operating_point,
             found.revision,
             empty=found.is_empty,
             shown=max_candidates,
@@ -315,7 +315,7 @@ class LocalMatcher:
             found = held.without_search(operating_point)
         else:
             found = held.compare(subject, embedding.vector, operating_point)
-        decision = decide(found.candidates, quality, found.rule, found.revision)
+        decision = decide(found.candidates, quality, found.operating_point, found.revision)
         return self._recorded(AuditAction.VERIFY, gallery, pseudonym, decision)
 
     def delete_subject(self, gallery: str, subject: str) -> int:
@@ -511,7 +511,7 @@ def find_keys(file: Path | None = None) -> KeyRing | None:
     return ring_from_environment() if file is None else ring_from_file(file)
 
 
-def _card_law(encoder: Encoder) -> ScoreLaw | None:
+def _card_calibration(encoder: Encoder) -> ScoreCalibration | None:
     found = impostors_of(encoder)
     return None if found is None else of_card(found.fmr, found.scores, found.pairs)
 

@@ -60,14 +60,14 @@ class Matcher(Protocol):
         """
         ...
 
-    def calibrate(self, gallery: str, strangers: Sequence[Probe] = ()) -> Calibration:
+    def calibrate(self, gallery: str, impostors: Sequence[Probe] = ()) -> Calibration:
         """Learn what scores mean in a gallery: from then on candidates carry `fpir_at_score`.
 
         Repeat it when the gallery has grown to several times its size, or the cameras change.
 
         Args:
             gallery: Name of the gallery.
-            strangers: Walks of people who are not enrolled, seen as probes will be; poor ones are left
+            impostors: Walks of people who are not enrolled, seen as probes will be; poor ones are left
                 out. Without any, the gallery's own subjects are compared with one another.
 
         Raises:

@@ -147,12 +147,12 @@ class RemoteMatcher:
         )
         return wire.unpack_gallery(self._call(self._galleries.CreateGallery, request).gallery)
 
-    def calibrate(self, gallery: str, strangers: Sequence[Probe] = ()) -> Calibration:
+    def calibrate(self, gallery: str, impostors: Sequence[Probe] = ()) -> Calibration:
         """Learn what scores mean in a gallery: from then on candidates carry `fpir_at_score`."""
         request = _request(
             gallery_v1.CalibrateGalleryRequest,
             gallery=gallery,
-            strangers=_probes(strangers),
+            strangers=_probes(impostors),
             request_id=_request_id(),
         )
         return wire.unpack_calibration(self._call(self._galleries.CalibrateGallery, request).calibration)

@@ -19,12 +19,12 @@ from gaitid.errors import EngineError, SubjectHeld, SubjectNotFound
 from gaitid.gallery.index.alignment import align, fetch_from
 from gaitid.gallery.index.exact import Fetch, Index, VectorsGone, best
 from gaitid.gallery.lock import ReadersWriterLock
-from gaitid.gallery.scoring.calibration import MOST_SUBJECTS, ScoreLaw, learn
+from gaitid.gallery.scoring.calibration import MOST_SUBJECTS, ScoreCalibration, learn
 from gaitid.gallery.scoring.fusion import Pool
 from gaitid.gallery.scoring.judging import judged
 from gaitid.gallery.scoring.normalisation import Normaliser
 from gaitid.gallery.scoring.policy import Policy, depth
-from gaitid.gallery.scoring.space import Probe, Space
+from gaitid.gallery.scoring.space import PlacedProbe, Space
 from gaitid.gallery.store.database import Store, subject_exists, subject_not_found
 from gaitid.gallery.store.rows import Change, GalleryRow, Sample
 from gaitid.records import (
@@ -63,14 +63,14 @@ class Found(NamedTuple):
     Attributes:
         candidates: Best first, equal scores by template id; empty when the gallery is.
         revision: The state that was searched.
-        rule: The operating point to apply, resolved for that state.
+        operating_point: The operating point to apply, resolved for that state.
         is_empty: The gallery has no template.
         best: Pseudonym of the first candidate; empty when there is none.
     """
 
     candidates: tuple[Candidate, ...]
     revision: int
-    rule: OperatingPoint
+    operating_point: OperatingPoint
     is_empty: bool
     best: bytes
 
@@ -165,7 +165,7 @@ class Gallery:
                 self._policy.known(*self._size()),
                 row.created_at,
                 row.fusion,
-                None if self._policy.law is None else self._policy.law.info,
+                None if self._policy.calibration is None else self._policy.calibration.info,
                 self._normalisation,
                 self._space.generation,
             )
@@ -294,17 +294,18 @@ class Gallery:
         """All that is held of a subject; see `Store.export`."""
         return self._store.export(self.row, subject)
 
-    def set_rule(self, rule: OperatingPoint) -> None:
+    def set_operating_point(self, operating_point: OperatingPoint) -> None:
         """Decide by another operating point from now on.
 
         Raises:
             NotCalibrated: It names a target rate, and the gallery is not calibrated.
         """
         with self._reading():
-            self._policy.resolve(rule, *self._size())
-        self._store.set_rule(self.row, rule, self._following(lambda _: self._decide_by(rule=rule)))
+            self._policy.resolve(operating_point, *self._size())
+        decide = self._following(lambda _: self._decide_by(operating_point=operating_point))
+        self._store.set_operating_point(self.row, operating_point, decide)
 
-    def calibrate(self, strangers: Sequence[NDArray[np.float32]]) -> Calibration:
+    def calibrate(self, impostors: Sequence[NDArray[np.float32]]) -> Calibration:
         """Learn what scores mean from strangers (D,) float32; without any, from its own subjects.
 
         Raises:
@@ -312,16 +313,17 @@ class Gallery:
         """
         with self._learning:
             contents = self._store.contents(self.row, most_subjects=MOST_SUBJECTS)
-            placed = contents.space.place(_stacked(strangers)) if strangers else None
-            law = learn(
+            placed = contents.space.place(_stacked(impostors)) if impostors else None
+            calibration = learn(
                 contents.vectors,
                 contents.subjects,
                 self.row.fusion,
                 placed,
                 normaliser=contents.space.normaliser,
             )
-            self._store.set_law(self.row, law, self._following(lambda _: self._decide_by(law=law)))
-            return law.info
+            decide = self._following(lambda _: self._decide_by(calibration=calibration))
+            self._store.set_calibration(self.row, calibration, decide)
+            return calibration.info
 
     def normalise(self, cohort: Sequence[NDArray[np.float32]], fpir: float) -> Normalisation:
         """Normalise scores by a cohort of strangers (D,) float32, if that does no harm at `fpir`.
@@ -359,29 +361,31 @@ class Gallery:
 
     @_repeated
     def search(
-        self, vector: NDArray[np.float32], max_candidates: int, rule: OperatingPoint | None = None
+        self, vector: NDArray[np.float32], max_candidates: int, operating_point: OperatingPoint | None = None
     ) -> Found:
         """The subjects most like a probe, each scored over all its templates.
 
         Args:
             vector: (D,) float32 embedding of the probe.
-            max_candidates: Subjects wanted, at least 1; a rule may need more, and then more are found.
-            rule: Operating point of this call; None = the gallery's.
+            max_candidates: Subjects wanted, at least 1; an operating point may need more.
+            operating_point: Operating point of this call; None = the gallery's.
 
         Raises:
-            NotCalibrated: The rule names a target rate, and the gallery is not calibrated.
+            NotCalibrated: The operating point names a target rate, and the gallery is not calibrated.
         """
         with self._reading():
             probe = self._probe(vector)
-            found = self._found((), rule)
-            count = min(depth(found.rule, max_candidates), len(self._subjects))
+            found = self._found((), operating_point)
+            count = min(depth(found.operating_point, max_candidates), len(self._subjects))
             candidates = self._score(self._nearest_subjects(probe, count), probe)[:count]
             explained = self._policy.explained(candidates, *self._size())
             best = self._subjects[explained[0].subject].pseudonym if explained else b""
             return found._replace(candidates=explained, best=best)
 
     @_repeated
-    def compare(self, subject: str, vector: NDArray[np.float32], rule: OperatingPoint | None = None) -> Found:
+    def compare(
+        self, subject: str, vector: NDArray[np.float32], operating_point: OperatingPoint | None = None
+    ) -> Found:
         """The claimed subject alone, scored over all its templates.
 
         Raises:
@@ -393,16 +397,16 @@ class Gallery:
                 raise subject_not_found(self.row.name, subject)
             rows = len(self._subjects[subject].rows)
             candidates = self._score([subject], self._probe(vector))
-            return self._found(self._policy.explained(candidates, 1, rows), rule)
+            return self._found(self._policy.explained(candidates, 1, rows), operating_point)
 
-    def without_search(self, rule: OperatingPoint | None = None) -> Found:
+    def without_search(self, operating_point: OperatingPoint | None = None) -> Found:
         """What is to be said of a probe too poor to search for.
 
         Raises:
             NotCalibrated: See `search`.
         """
         with self._reading():
-            return self._found((), rule)
+            return self._found((), operating_point)
 
     @_repeated
     def suspicions(self, subject: str, samples: Sequence[tuple[int, Sample]]) -> tuple[EnrolmentWarning, ...]:
@@ -420,7 +424,7 @@ class Gallery:
                 found.extend(self._unlike_own(number, subject, probe, np.delete(rows, at, axis=0)))
         return tuple(found)
 
-    def _other_owner(self, number: int, subject: str, probe: Probe) -> Iterator[EnrolmentWarning]:
+    def _other_owner(self, number: int, subject: str, probe: PlacedProbe) -> Iterator[EnrolmentWarning]:
         threshold = self._policy.resolve(None, *self._size()).threshold
         nearest = self._nearest_subjects(probe, min(2, len(self._subjects)))
         for candidate in self._score(nearest, probe):
@@ -429,20 +433,20 @@ class Gallery:
                 return
 
     def _unlike_own(
-        self, number: int, subject: str, probe: Probe, others: NDArray[np.float32]
+        self, number: int, subject: str, probe: PlacedProbe, others: NDArray[np.float32]
     ) -> Iterator[EnrolmentWarning]:
         scores = probe.scores(others).tolist()
         if subject in self._subjects:
             scores.append(self._score([subject], probe)[0].score)
-        law = self._policy.law
-        if law is None or not scores:
+        calibration = self._policy.calibration
+        if calibration is None or not scores:
             return
         score = max(-1.0, min(1.0, max(scores)))
-        if law.fpir([score], 1)[0] >= _STRANGE:
+        if calibration.fpir([score], 1)[0] >= _STRANGE:
             yield EnrolmentWarning(number, Suspicion.INCONSISTENT, subject, score)
 
-    def _found(self, candidates: tuple[Candidate, ...], rule: OperatingPoint | None) -> Found:
-        resolved = self._policy.resolve(rule, *self._size())
+    def _found(self, candidates: tuple[Candidate, ...], operating_point: OperatingPoint | None) -> Found:
+        resolved = self._policy.resolve(operating_point, *self._size())
         return Found(candidates, self._revision, resolved, not self._subjects, b"")
 
     def _size(self) -> tuple[int, float]:
@@ -450,10 +454,10 @@ class Gallery:
         count = len(self._subjects)
         return count, len(self._owners) / count if count else 1.0
 
-    def _probe(self, vector: NDArray[np.float32]) -> Probe:
+    def _probe(self, vector: NDArray[np.float32]) -> PlacedProbe:
         return self._space.probe(self._space.place(_unit(vector)[None])[0])
 
-    def _nearest_subjects(self, probe: Probe, count: int) -> list[str]:
+    def _nearest_subjects(self, probe: PlacedProbe, count: int) -> list[str]:
         """The `count` subjects of the nearest rows and a few, however many rows one of them has."""
         count = min(count + _SPARE_SUBJECTS, len(self._subjects))
         fetch = min(count * _TEMPLATES_A_SUBJECT, len(self._owners))
@@ -464,7 +468,7 @@ class Gallery:
                 return found[:count]
             fetch = min(4 * fetch, len(self._owners))
 
-    def _score(self, subjects: list[str], probe: Probe) -> tuple[Candidate, ...]:
+    def _score(self, subjects: list[str], probe: PlacedProbe) -> tuple[Candidate, ...]:
         keys = np.array([key for name in subjects for key in self._subjects[name].rows], np.int64)
         keys, scores = best(keys, probe.scores(self._index.vectors(keys)), len(keys))
         found: dict[str, Candidate] = {}
@@ -608,8 +612,12 @@ class Gallery:
         for key in rows:
             del self._owners[key]
 
-    def _decide_by(self, *, rule: OperatingPoint | None = None, law: ScoreLaw | None = None) -> None:
-        self._policy = Policy(rule or self._policy.rule, law or self._policy.law)
+    def _decide_by(
+        self, *, operating_point: OperatingPoint | None = None, calibration: ScoreCalibration | None = None
+    ) -> None:
+        self._policy = Policy(
+            operating_point or self._policy.operating_point, calibration or self._policy.calibration
+        )
 
     def _agree(self, name: str, terms: Terms) -> None:
         self._subjects[name].terms = terms

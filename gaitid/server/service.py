@@ -95,8 +95,8 @@ class Service:
         """Learn what scores mean in a gallery."""
 
         def work() -> Message:
-            strangers = wire.unpack_samples(request.strangers)
-            calibration = self._matcher.calibrate(request.gallery, strangers)
+            impostors = wire.unpack_samples(request.strangers)
+            calibration = self._matcher.calibrate(request.gallery, impostors)
             return gallery.CalibrateGalleryResponse(calibration=wire.pack_calibration(calibration))
 
         return self._replay(request.request_id, request, work)
@@ -105,10 +105,10 @@ class Service:
         """Decide by another rule."""
 
         def work() -> Message:
-            rule = _operating_point(request)
-            if rule is None:
+            operating_point = _operating_point(request)
+            if operating_point is None:
                 raise MessageError("request has no operating_point", "one", "set it")
-            info = self._matcher.set_operating_point(request.gallery, rule)
+            info = self._matcher.set_operating_point(request.gallery, operating_point)
             return gallery.SetOperatingPointResponse(gallery=wire.pack_gallery(info))
 
         return self._replay(request.request_id, request, work)

@@ -23,7 +23,7 @@ def impostors(count: int = 1_000) -> Impostors:
     return Impostors.of((people(count, 1, seed=71) @ people(count, 1, seed=72).T).ravel(), "by hand")
 
 
-def law_of(found: Impostors):
+def calibration_of(found: Impostors):
     return of_card(found.fmr, found.scores, found.pairs)
 
 
@@ -44,7 +44,7 @@ def embeddings(vectors: np.ndarray) -> list[Embedding]:
 @pytest.mark.parametrize("scores", [np.zeros(0), np.zeros(5), np.linspace(0, 1, 400), np.full(10_000, 0.5)])
 def test_too_little_on_a_card_is_no_law(scores):
     found = Impostors.of(scores, "by hand") if len(scores) else Impostors(0.1, 0.2, 9, "an older card")
-    assert law_of(found) is None
+    assert calibration_of(found) is None
 
 
 def test_what_a_card_tells_is_what_the_scores_were():
@@ -54,22 +54,22 @@ def test_what_a_card_tells_is_what_the_scores_were():
     assert len(found.fmr) == len(found.scores) < 70
     for rate, score in zip(found.fmr, found.scores, strict=True):
         assert (scores >= score).mean() == pytest.approx(rate, rel=0.05, abs=2e-6)
-    law = law_of(found)
-    assert (law.info.source, law.info.comparisons) == (CalibrationSource.CARD, 720_000)
+    calibration = calibration_of(found)
+    assert (calibration.info.source, calibration.info.comparisons) == (CalibrationSource.CARD, 720_000)
     for fmr in (0.1, 0.01, 1e-3, 1e-4):
-        bar = law.resolve(OperatingPoint(fmr=fmr), 1).threshold
+        bar = calibration.resolve(OperatingPoint(fmr=fmr), 1).threshold
         assert (scores >= bar).mean() == pytest.approx(fmr, rel=0.25)
 
 
 @pytest.mark.parametrize("walks", [1, 3])
 def test_every_row_of_the_gallery_is_a_comparison(walks):
-    law = law_of(impostors())
-    gallery, strangers = people(300, walks, seed=3), people(4_000, 1, seed=4)
-    scores = (strangers @ gallery.T).reshape(len(strangers), -1, walks).max(axis=2)
-    bar = law.resolve(OperatingPoint(fpir=0.02), 300, walks).threshold
+    calibration = calibration_of(impostors())
+    gallery, others = people(300, walks, seed=3), people(4_000, 1, seed=4)
+    scores = (others @ gallery.T).reshape(len(others), -1, walks).max(axis=2)
+    bar = calibration.resolve(OperatingPoint(fpir=0.02), 300, walks).threshold
     assert 0.005 < (scores.max(axis=1) >= bar).mean() < 0.04
-    assert law.fpir([bar], 300, walks)[0] == pytest.approx(0.02, rel=0.03)
-    bar = law.resolve(OperatingPoint(fmr=0.001), 300, walks).threshold
+    assert calibration.fpir([bar], 300, walks)[0] == pytest.approx(0.02, rel=0.03)
+    bar = calibration.resolve(OperatingPoint(fmr=0.001), 300, walks).threshold
     assert 0.0003 < (scores >= bar).mean() < 0.002
 
 
@@ -82,11 +82,11 @@ def test_a_new_gallery_begins_with_it_and_keeps_it_over_a_restart(tmp_path):
         matcher.enrol("town", f"s{n}", walks[2 * n : 2 * n + 2], check=EnrolmentCheck.OFF)
     described = matcher.describe("town")
     assert described.operating_point.threshold > made.operating_point.threshold
-    strangers = embeddings(people(600, 1, seed=9))
-    passed = sum(matcher.identify("town", probe).outcome is Outcome.MATCH for probe in strangers)
+    others = embeddings(people(600, 1, seed=9))
+    passed = sum(matcher.identify("town", probe).outcome is Outcome.MATCH for probe in others)
     assert 5 < passed < 60
-    probe = matcher.identify("town", strangers[0]).candidates[0]
-    claimed = matcher.verify("town", probe.subject, strangers[0]).candidates[0]
+    probe = matcher.identify("town", others[0]).candidates[0]
+    claimed = matcher.verify("town", probe.subject, others[0]).candidates[0]
     assert 0 < claimed.fpir_at_score < probe.fpir_at_score < 1
     matcher.close()
     matcher = LocalMatcher(Carded(None), tmp_path)
@@ -107,9 +107,9 @@ def test_a_card_without_it_leaves_a_gallery_uncalibrated(tmp_path, found):
 
 def test_a_gallery_that_was_not_made_goes_without_its_law(tmp_path):
     store = Store(tmp_path)
-    law = law_of(impostors())
-    row = store.create_gallery("g", "gei", "c0ffee", 8, OperatingPoint(0.5), law=law)
-    assert Gallery(store, row, ExactIndex).describe().calibration == law.info
+    calibration = calibration_of(impostors())
+    row = store.create_gallery("g", "gei", "c0ffee", 8, OperatingPoint(0.5), calibration=calibration)
+    assert Gallery(store, row, ExactIndex).describe().calibration == calibration.info
     store.delete_gallery(row, lambda _: None)
     assert store._db.execute("SELECT count(*) FROM calibrations").fetchone() == (0,)
     store.close()

@@ -45,9 +45,9 @@ def facts(store: Store) -> object:
     found = []
     for row in store.galleries():
         held = store.contents(row)
-        law = None if held.policy.law is None else held.policy.law.dumps()
+        calibration = None if held.policy.calibration is None else held.policy.calibration.dumps()
         found.append((row, held.ids.tolist(), held.subjects, held.enrolled_at, held.vectors.tobytes()))
-        found.append((held.terms, held.revision, held.policy.rule, law))
+        found.append((held.terms, held.revision, held.policy.operating_point, calibration))
     with store._commits.mutex:  # an export would be put on record
         found.extend(
             store._commits.read("SELECT id, quality, camera, track, enrolled_at FROM templates ORDER BY id")
@@ -73,9 +73,9 @@ def history(tmp_path_factory, request):
         states.append(facts(store))
     store.set_terms(row, "s3", Terms("consent", "door", "form", 2e9), ignore)
     states.append(facts(store))
-    store.set_law(row, learn(people(60, 2, 9), names(60, 2), Fusion.MAX), ignore)
+    store.set_calibration(row, learn(people(60, 2, 9), names(60, 2), Fusion.MAX), ignore)
     states.append(facts(store))
-    store.set_rule(row, OperatingPoint(0.75, fpir=0.01), ignore)
+    store.set_operating_point(row, OperatingPoint(0.75, fpir=0.01), ignore)
     states.append(facts(store))
     (folder / "killed").mkdir()
     for name in (DATABASE, LOG):

@@ -28,7 +28,7 @@ def place(tmp_path, request):
     for n in range(3):
         store.add_subject(row, f"s{n}", [sample(n), Sample(sample(n).vector, None, Origin())], ignore)
     store.set_terms(row, "s1", Terms("consent", expires_at=2e9), ignore)
-    store.set_law(row, learn(people(60, 2, 9), names(60, 2), Fusion.MAX), ignore)
+    store.set_calibration(row, learn(people(60, 2, 9), names(60, 2), Fusion.MAX), ignore)
     store.close()
     sign(RECEIPT, tmp_path / "data")
     return tmp_path, keys

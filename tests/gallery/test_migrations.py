@@ -52,8 +52,8 @@ def test_nothing_is_lost(old):
     assert (contents.ids.tolist(), contents.subjects) == ([1, 2, 5], ["ann", "bob", "ann"])
     assert contents.vectors.tolist() == [[1, 0], [0, 1], [-1, 0]]
     assert contents.revision == 7
-    assert contents.policy.rule == OperatingPoint(0.5, 0.125)
-    assert contents.policy.law is None
+    assert contents.policy.operating_point == OperatingPoint(0.5, 0.125)
+    assert contents.policy.calibration is None
     store.close()
 
 
@@ -62,13 +62,13 @@ def test_it_works_as_a_new_one(old):
     gallery = Gallery(store, store.galleries()[0], ExactIndex)
     change = gallery.add_templates("bob", [Sample(np.array([0, 1], np.float32), None, Origin())])
     assert (change.ids.tolist(), change.revision) == ([6], 8)
-    gallery.set_rule(OperatingPoint(0.25, margin=0.5))
+    gallery.set_operating_point(OperatingPoint(0.25, margin=0.5))
     gallery.delete_subject("ann")
     store.close()
     store = Store(old)
     contents = store.contents(store.galleries()[0])
     assert (contents.ids.tolist(), contents.revision) == ([2, 6], 10)
-    assert contents.policy.rule == OperatingPoint(0.25, margin=0.5)
+    assert contents.policy.operating_point == OperatingPoint(0.25, margin=0.5)
     store.close()
 
 

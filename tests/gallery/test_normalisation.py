@@ -274,13 +274,13 @@ def test_asked_rates_hold_for_normalised_scores(tmp_path):
     assert (done.cohort, done.fpir, done.probes) == (900, 0.05, 300)
     assert done.after > done.before
     assert (info.calibration.source, info.calibration.normalised) == (CalibrationSource.COHORT, True)
-    rule = matcher.set_operating_point("town", OperatingPoint(fpir=0.05)).operating_point
-    strangers = embeddings(people(1_500, 1, seed=21))
-    passed = sum(matcher.identify("town", probe).outcome is Outcome.MATCH for probe in strangers)
+    operating_point = matcher.set_operating_point("town", OperatingPoint(fpir=0.05)).operating_point
+    impostors = embeddings(people(1_500, 1, seed=21))
+    passed = sum(matcher.identify("town", probe).outcome is Outcome.MATCH for probe in impostors)
     assert 0.025 < passed / 1_500 < 0.1
     again = matcher.calibrate("town")
     assert (again.source, again.normalised) == (CalibrationSource.GALLERY, True)
-    assert matcher.describe("town").operating_point.threshold != rule.threshold
+    assert matcher.describe("town").operating_point.threshold != operating_point.threshold
     back = matcher.stop_normalising("town")
     assert (back.normalisation, back.calibration) == (None, plain)
     matcher.close()
@@ -307,7 +307,7 @@ def test_a_rule_is_checked_against_what_the_store_holds(store):
     """Who asked for a rate while somebody else erased the cohort is told, too late for his own check."""
     gallery = filled(store)
     with pytest.raises(NotCalibrated, match="calibrate"):
-        store.set_rule(gallery.row, OperatingPoint(fpir=0.01), lambda _: None)
+        store.set_operating_point(gallery.row, OperatingPoint(fpir=0.01), lambda _: None)
     assert gallery.describe().operating_point == OperatingPoint(0.5)
 
 
@@ -338,20 +338,20 @@ def test_a_malformed_rate_is_refused(tmp_path, fpir):
 
 
 def test_a_member_of_the_cohort_scores_as_if_it_were_not():
-    strangers = COHORT[:5]
+    members = COHORT[:5]
     alone = np.array(
         [
             Normaliser(np.delete(COHORT, n, axis=0), 0.3, 0.1).against(HOME)(probe[None])[0]
-            for n, probe in enumerate(strangers)
+            for n, probe in enumerate(members)
         ]
     )
     normaliser = Normaliser(COHORT, 0.3, 0.1)
-    np.testing.assert_allclose(normaliser.against(HOME)(strangers), alone, atol=1e-5)
+    np.testing.assert_allclose(normaliser.against(HOME)(members), alone, atol=1e-5)
     ready, offsets = normaliser.probes(PROBES)
     searched = normaliser.scores(ready @ normaliser.rows(HOME).T, offsets[:, None])
     np.testing.assert_allclose(normaliser.against(HOME)(PROBES), searched, atol=1e-5)
-    itself = np.concatenate([HOME[:3], strangers[:1]])
-    assert np.isfinite(normaliser.against(itself)(strangers)).all()
+    itself = np.concatenate([HOME[:3], members[:1]])
+    assert np.isfinite(normaliser.against(itself)(members)).all()
 
 
 @pytest.mark.parametrize("renews", [False, True])

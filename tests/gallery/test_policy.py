@@ -12,7 +12,7 @@ GOOD, POOR = Quality(80, 30), Quality(10, 3, reasons=(Reason.TOO_SHORT,))
 
 
 @pytest.mark.parametrize(
-    ("scores", "rule", "outcome"),
+    ("scores", "operating_point", "outcome"),
     [
         ((0.9,), OperatingPoint(0.5, margin=0.5, max_matches=1), Outcome.MATCH),
         ((0.9, 0.7), OperatingPoint(0.5, margin=0.25), Outcome.REVIEW),
@@ -24,16 +24,16 @@ GOOD, POOR = Quality(80, 30), Quality(10, 3, reasons=(Reason.TOO_SHORT,))
         ((0.9, 0.8, 0.1), OperatingPoint(0.5, max_matches=2), Outcome.MATCH),
     ],
 )
-def test_an_ambiguous_match_is_for_a_human(scores, rule, outcome):
+def test_an_ambiguous_match_is_for_a_human(scores, operating_point, outcome):
     candidates = tuple(Candidate(f"s{n}", score, str(n)) for n, score in enumerate(scores))
-    assert depth(rule, 1) <= max(len(scores), 3)
-    decision = decide(candidates, None, rule, 1, shown=1)
+    assert depth(operating_point, 1) <= max(len(scores), 3)
+    decision = decide(candidates, None, operating_point, 1, shown=1)
     assert decision.outcome is outcome
     assert decision.candidates == candidates[:1]
 
 
 @pytest.mark.parametrize(
-    ("rule", "wanted", "found"),
+    ("operating_point", "wanted", "found"),
     [
         (OperatingPoint(0.5), 1, 1),
         (OperatingPoint(0.5), 5, 5),
@@ -42,23 +42,23 @@ def test_an_ambiguous_match_is_for_a_human(scores, rule, outcome):
         (OperatingPoint(0.5, margin=0.1, max_matches=3), 9, 9),
     ],
 )
-def test_a_search_goes_as_deep_as_the_rule_looks(rule, wanted, found):
-    assert depth(rule, wanted) == found
+def test_a_search_goes_as_deep_as_the_rule_looks(operating_point, wanted, found):
+    assert depth(operating_point, wanted) == found
 
 
 def test_a_target_needs_a_calibration():
     policy = Policy(OperatingPoint(0.5))
     assert policy.resolve(None, 3) == OperatingPoint(0.5)
     assert policy.resolve(OperatingPoint(0.7), 3) == OperatingPoint(0.7)
-    for rule in (OperatingPoint(fmr=0.1), OperatingPoint(fpir=0.1)):
+    for operating_point in (OperatingPoint(fmr=0.1), OperatingPoint(fpir=0.1)):
         with pytest.raises(NotCalibrated):
-            policy.resolve(rule, 3)
+            policy.resolve(operating_point, 3)
     candidates = (Candidate("ann", 0.5, "1"),)
     assert policy.explained(candidates, 3) == candidates
 
 
 @pytest.mark.parametrize(
-    ("score", "quality", "rule", "empty", "outcome"),
+    ("score", "quality", "operating_point", "empty", "outcome"),
     [
         (None, GOOD, OperatingPoint(0.5), True, Outcome.EMPTY_GALLERY),
         (None, POOR, OperatingPoint(0.5), True, Outcome.EMPTY_GALLERY),
@@ -72,10 +72,10 @@ def test_a_target_needs_a_calibration():
         (-1.0, GOOD, OperatingPoint(-1.0), False, Outcome.MATCH),
     ],
 )
-def test_outcome(score, quality, rule, empty, outcome):
+def test_outcome(score, quality, operating_point, empty, outcome):
     candidates = () if score is None else (Candidate("ann", score, "1"), Candidate("bob", -1.0, "2"))
-    decision = decide(candidates, quality, rule, 7, empty=empty)
+    decision = decide(candidates, quality, operating_point, 7, empty=empty)
     assert decision.outcome is outcome
     assert (decision.candidates, decision.quality) == (candidates, quality)
-    assert (decision.operating_point, decision.revision) == (rule, 7)
+    assert (decision.operating_point, decision.revision) == (operating_point, 7)
     assert decision.subject == ("ann" if outcome is Outcome.MATCH else None)

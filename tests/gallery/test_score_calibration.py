@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from gaitid.errors import NotCalibrated
-from gaitid.gallery.scoring.calibration import FEWEST_COMPARISONS, ScoreLaw, learn
+from gaitid.gallery.scoring.calibration import FEWEST_COMPARISONS, ScoreCalibration, learn
 from gaitid.gallery.scoring.fusion import rows_of
 from gaitid.records import CalibrationSource, Fusion, OperatingPoint
 from tests.impostors import names, people
@@ -29,36 +29,40 @@ def best_scores(probes: np.ndarray, gallery: np.ndarray, walks: int, fusion: Fus
 def test_the_asked_fpir_is_the_measured_one(fusion, source, walks):
     gallery = people(400, walks, seed=1)
     cohort = people(500, 1, seed=2) if source is CalibrationSource.COHORT else None
-    law = learn(gallery, names(400, walks), fusion, cohort)
+    calibration = learn(gallery, names(400, walks), fusion, cohort)
     best = best_scores(people(4_000, 1, seed=3), gallery, walks, fusion)
     for fpir in (0.1, 0.01):
-        threshold = law.resolve(OperatingPoint(fpir=fpir), 400).threshold
+        threshold = calibration.resolve(OperatingPoint(fpir=fpir), 400).threshold
         assert fpir / 2 < (best >= threshold).mean() < 2 * fpir
-    assert law.info.source is source
-    assert law.info.subjects == 400
-    assert 0 < law.info.clustering <= 1
-    assert 0 < law.info.misfit < 0.1
+    assert calibration.info.source is source
+    assert calibration.info.subjects == 400
+    assert 0 < calibration.info.clustering <= 1
+    assert 0 < calibration.info.misfit < 0.1
 
 
 def test_rates_and_thresholds_agree():
-    law = learn(people(200, 2, seed=1), names(200, 2), Fusion.MAX)
+    calibration = learn(people(200, 2, seed=1), names(200, 2), Fusion.MAX)
     for subjects in (1, 10, 200, 10_000):
         for fpir in (0.5, 0.01, 1e-4):
-            rule = law.resolve(OperatingPoint(0.3, 0.1, fpir=fpir, margin=0.2), subjects)
-            assert law.fpir([rule.threshold], subjects)[0] == pytest.approx(fpir, rel=0.03)
-            assert (rule.review_band, rule.fpir, rule.margin) == (0.1, fpir, 0.2)
-    one = law.resolve(OperatingPoint(fmr=0.001), 10_000)
-    assert one.threshold == law.resolve(OperatingPoint(fpir=0.001), 1).threshold
-    assert law.resolve(OperatingPoint(0.7), 5) == OperatingPoint(0.7)
-    rates = law.fpir(np.linspace(-1, 1, 50), 200)
+            operating_point = calibration.resolve(OperatingPoint(0.3, 0.1, fpir=fpir, margin=0.2), subjects)
+            assert calibration.fpir([operating_point.threshold], subjects)[0] == pytest.approx(fpir, rel=0.03)
+            assert (operating_point.review_band, operating_point.fpir, operating_point.margin) == (
+                0.1,
+                fpir,
+                0.2,
+            )
+    one = calibration.resolve(OperatingPoint(fmr=0.001), 10_000)
+    assert one.threshold == calibration.resolve(OperatingPoint(fpir=0.001), 1).threshold
+    assert calibration.resolve(OperatingPoint(0.7), 5) == OperatingPoint(0.7)
+    rates = calibration.fpir(np.linspace(-1, 1, 50), 200)
     assert rates[0] == 1.0
     assert (np.diff(rates) <= 0).all()
-    assert law.fpir([], 200).shape == (0,)
+    assert calibration.fpir([], 200).shape == (0,)
 
 
 def test_a_larger_gallery_asks_for_a_higher_threshold():
-    law = learn(people(200, 2, seed=1), names(200, 2), Fusion.MAX)
-    bars = [law.resolve(OperatingPoint(fpir=0.01), n).threshold for n in (1, 10, 100, 1_000, 100_000)]
+    calibration = learn(people(200, 2, seed=1), names(200, 2), Fusion.MAX)
+    bars = [calibration.resolve(OperatingPoint(fpir=0.01), n).threshold for n in (1, 10, 100, 1_000, 100_000)]
     assert bars == sorted(set(bars))
 
 
@@ -66,35 +70,35 @@ def test_false_matches_that_come_together_are_counted_once():
     """Ten copies of each subject are ten false matches, but one false positive."""
     few = people(80, 1, seed=1)
     copies, owners = np.repeat(few, 10, axis=0), [f"s{n}" for n in range(800)]
-    strangers = people(600, 1, seed=2)
-    law = learn(copies, owners, Fusion.MAX, strangers)
-    assert law.info.clustering < 0.15
+    impostors = people(600, 1, seed=2)
+    calibration = learn(copies, owners, Fusion.MAX, impostors)
+    assert calibration.info.clustering < 0.15
     best = best_scores(people(4_000, 1, seed=3), few, 1, Fusion.MAX)
-    threshold = law.resolve(OperatingPoint(fpir=0.05), 800).threshold
+    threshold = calibration.resolve(OperatingPoint(fpir=0.05), 800).threshold
     assert 0.025 < (best >= threshold).mean() < 0.1
 
 
 def test_each_pair_of_subjects_counts_once():
-    law = learn(people(60, 1, seed=1), names(60, 1), Fusion.MAX)
-    assert law.info.comparisons == 60 * 59 // 2
-    assert (law.info.probes, law.info.subjects) == (60, 60)
+    calibration = learn(people(60, 1, seed=1), names(60, 1), Fusion.MAX)
+    assert calibration.info.comparisons == 60 * 59 // 2
+    assert (calibration.info.probes, calibration.info.subjects) == (60, 60)
 
 
 def test_a_law_survives_its_text():
-    law = learn(people(60, 1, seed=1), names(60, 1), Fusion.MAX)
-    again = ScoreLaw.loads(law.dumps())
-    assert again.info == law.info
-    assert again.dumps() == law.dumps()
+    calibration = learn(people(60, 1, seed=1), names(60, 1), Fusion.MAX)
+    again = ScoreCalibration.loads(calibration.dumps())
+    assert again.info == calibration.info
+    assert again.dumps() == calibration.dumps()
     scores = np.linspace(-1, 1, 50)
-    np.testing.assert_array_equal(again.fpir(scores, 60), law.fpir(scores, 60))
+    np.testing.assert_array_equal(again.fpir(scores, 60), calibration.fpir(scores, 60))
 
 
 @pytest.mark.parametrize(
-    ("subjects", "walks", "strangers"),
+    ("subjects", "walks", "impostors"),
     [(0, 1, None), (1, 1, None), (1, 500, None), (0, 1, 50), (40, 1, None), (10, 3, 99)],
 )
-def test_too_few_comparisons_are_refused(subjects, walks, strangers):
-    cohort = None if strangers is None else people(strangers, 1, seed=2)
+def test_too_few_comparisons_are_refused(subjects, walks, impostors):
+    cohort = None if impostors is None else people(impostors, 1, seed=2)
     with pytest.raises(NotCalibrated, match=f"at least {FEWEST_COMPARISONS}"):
         learn(people(subjects, walks, seed=1), names(subjects, walks), Fusion.MAX, cohort)
 

@@ -72,7 +72,7 @@ class Galleries(RuleBasedStateMachine):
     def begin(self, index, fusion, seals):
         self.folder = Path(tempfile.mkdtemp(prefix="gaitid-state-"))
         self.index, self.fusion, self.keys = index, fusion, {"first": bytes(32)} if seals else None
-        self.now, self.revision, self.rule = 1_900_000_000.0, 0, OperatingPoint(Ready.threshold)
+        self.now, self.revision, self.operating_point = 1_900_000_000.0, 0, OperatingPoint(Ready.threshold)
         self.clock = patch("gaitid.local.time.time", lambda: self.now)
         self.clock.start()
         self.people: dict[str, Person] = {}
@@ -194,12 +194,12 @@ class Galleries(RuleBasedStateMachine):
         self.now += 86400.0 * days
 
     @rule(threshold=st.sampled_from([-1.0, 0.0, 0.25, 0.75]), band=st.sampled_from([0.0, 0.3]))
-    def set_rule(self, threshold, band):
-        steps["set_rule"] += 1
+    def set_operating_point(self, threshold, band):
+        steps["set_operating_point"] += 1
         self.expire()
-        self.rule = OperatingPoint(threshold, band)
+        self.operating_point = OperatingPoint(threshold, band)
         self.revision += 1
-        assert self.matcher.set_operating_point("g", self.rule).revision == self.revision
+        assert self.matcher.set_operating_point("g", self.operating_point).revision == self.revision
 
     @rule()
     def reopen(self):
@@ -278,9 +278,12 @@ class Galleries(RuleBasedStateMachine):
     def outcome(self, right: list[tuple[float, str]]) -> Outcome:
         if not right:
             return Outcome.EMPTY_GALLERY
-        if right[0][0] >= self.rule.threshold:
+        if right[0][0] >= self.operating_point.threshold:
             return Outcome.MATCH
-        near = self.rule.review_band and right[0][0] >= self.rule.threshold - self.rule.review_band
+        near = (
+            self.operating_point.review_band
+            and right[0][0] >= self.operating_point.threshold - self.operating_point.review_band
+        )
         return Outcome.REVIEW if near else Outcome.NO_MATCH
 
     @rule(name=NAMES, seed=st.integers(0, 60))
@@ -309,7 +312,7 @@ class Galleries(RuleBasedStateMachine):
             name: (tuple(person.templates), person.terms) for name, person in self.people.items()
         }
         info = self.matcher.describe("g")
-        assert (info.revision, info.operating_point) == (self.revision, self.rule)
+        assert (info.revision, info.operating_point) == (self.revision, self.operating_point)
 
 
 def fused(rows: np.ndarray, probe: np.ndarray, fusion: Fusion) -> float:
@@ -348,5 +351,5 @@ def test_ten_thousand_steps():
     print(dict(counts))
     assert set(counts) >= {
         "enrol", "add", "enrol_many", "delete_subject", "erase_subject", "set_terms", "time_passes",
-        "set_rule", "reopen", "rotate_keys", "renew", "back_up", "identify", "verify",
+        "set_operating_point", "reopen", "rotate_keys", "renew", "back_up", "identify", "verify",
     }  # fmt: skip

@@ -52,21 +52,21 @@ def test_candidates_carry_their_rate_and_a_verification_its_fmr(town):
 
 def test_few_strangers_pass_a_target_and_it_survives_a_restart(town, tmp_path):
     town.set_operating_point("town", OperatingPoint(fpir=0.05))
-    strangers = embeddings(1_000, seed=9)
-    passed = sum(town.identify("town", probe).outcome is Outcome.MATCH for probe in strangers)
+    impostors = embeddings(1_000, seed=9)
+    passed = sum(town.identify("town", probe).outcome is Outcome.MATCH for probe in impostors)
     assert 15 < passed < 120
-    before = town.identify("town", strangers[0])
+    before = town.identify("town", impostors[0])
     described = town.describe("town")
     town.close()
     again = LocalMatcher(Ready(), tmp_path)
-    assert again.identify("town", strangers[0]) == before
+    assert again.identify("town", impostors[0]) == before
     assert again.describe("town") == described
     again.close()
 
 
 def test_the_threshold_of_a_target_follows_the_size_of_the_gallery(town):
-    rule = OperatingPoint(fpir=0.01)
-    before = town.set_operating_point("town", rule).operating_point.threshold
+    operating_point = OperatingPoint(fpir=0.01)
+    before = town.set_operating_point("town", operating_point).operating_point.threshold
     for n in range(50):
         town.delete_subject("town", f"s{n}")
     after = town.describe("town").operating_point

@@ -112,9 +112,9 @@ def test_a_gallery_is_calibrated_and_ruled_by_a_target(call, vector):
     learnt = call("CalibrateGallery", request).calibration
     assert (learnt.source, learnt.comparisons) == (2, 1200)
     assert call("CalibrateGallery", request).calibration == learnt
-    rule = decision.OperatingPoint(fpir=0.01, review_band=0.1)
+    operating_point = decision.OperatingPoint(fpir=0.01, review_band=0.1)
     ruled = call(
-        "SetOperatingPoint", gallery.SetOperatingPointRequest(gallery="home", operating_point=rule)
+        "SetOperatingPoint", gallery.SetOperatingPointRequest(gallery="home", operating_point=operating_point)
     ).gallery
     assert (ruled.calibration, ruled.fusion, ruled.revision) == (learnt, 2, 5)
     assert ruled.operating_point.fpir == 0.01

@@ -19,7 +19,7 @@ import numpy as np
 
 from gaitid.errors import GaitIdError, StoreCorrupt, StoreError
 from gaitid.gallery.care.backup import RESTORING
-from gaitid.gallery.scoring.calibration import ScoreLaw
+from gaitid.gallery.scoring.calibration import ScoreCalibration
 from gaitid.gallery.store import mark as marks
 from gaitid.gallery.store.audit import Audit, broken, check_chain
 from gaitid.gallery.store.database import DATABASE, IDENTITY, LOCK
@@ -142,26 +142,26 @@ def _check_galleries(db: sqlite3.Connection, path: Path) -> str:
         " max_matches, law FROM galleries g LEFT JOIN calibrations c"
         " ON c.gallery = g.id AND c.contract = g.contract"
     ).fetchall()
-    for name, dimension, fusion, revision, *rule, law in rows:
+    for name, dimension, fusion, revision, *operating_point, calibration in rows:
         with _sound(path, f"gallery {name}"):
             check_name(name, "gallery")
             Fusion(fusion)
-            OperatingPoint(*rule)
-            if law is not None:
-                ScoreLaw.loads(law)
+            OperatingPoint(*operating_point)
+            if calibration is not None:
+                ScoreCalibration.loads(calibration)
             if revision < 0 or dimension < 1:
                 raise ValueError(f"revision {revision}, dimension {dimension}")
     changes = db.execute("SELECT changes FROM state").fetchone()[0]
     _check_cohorts(db, path)
-    laws = sum(row[-1] is not None for row in rows)
-    return f"{len(rows)}, {laws} of them calibrated; {changes} changes in all"
+    calibrated = sum(row[-1] is not None for row in rows)
+    return f"{len(rows)}, {calibrated} of them calibrated; {changes} changes in all"
 
 
 def _check_cohorts(db: sqlite3.Connection, path: Path) -> None:
-    for gallery, normalisation, law in db.execute("SELECT gallery, normalisation, law FROM cohorts"):
+    for gallery, normalisation, calibration in db.execute("SELECT gallery, normalisation, law FROM cohorts"):
         with _sound(path, f"the cohort of gallery {gallery}"):
             Normalisation(**json.loads(normalisation)["info"])
-            ScoreLaw.loads(law)
+            ScoreCalibration.loads(calibration)
 
 
 def _check_subjects(db: sqlite3.Connection, path: Path) -> str:

@@ -48,7 +48,7 @@ _FEWEST_PROBES = 50
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class ScoreLaw:
+class ScoreCalibration:
     """The calibration of a gallery: how likely strangers reach a score."""
 
     info: Calibration
@@ -67,16 +67,16 @@ class ScoreLaw:
             rates: Doubles = -np.expm1(self._comparisons(subjects, rows) * np.log1p(-fmr))
         return rates
 
-    def resolve(self, rule: OperatingPoint, subjects: int, rows: float = 1.0) -> OperatingPoint:
+    def resolve(self, operating_point: OperatingPoint, subjects: int, rows: float = 1.0) -> OperatingPoint:
         """The rule with the threshold that its target asks of a gallery of `subjects`; see `fpir`."""
-        if rule.fmr is not None:
-            rate, comparisons = rule.fmr, self._comparisons(1, rows)
-        elif rule.fpir is not None:
-            rate, comparisons = rule.fpir, self._comparisons(subjects, rows)
+        if operating_point.fmr is not None:
+            rate, comparisons = operating_point.fmr, self._comparisons(1, rows)
+        elif operating_point.fpir is not None:
+            rate, comparisons = operating_point.fpir, self._comparisons(subjects, rows)
         else:
-            return rule
+            return operating_point
         fmr = -float(np.expm1(np.log1p(-rate) / comparisons))
-        return replace(rule, threshold=max(-1.0, min(1.0, self.tail.threshold(fmr))))
+        return replace(operating_point, threshold=max(-1.0, min(1.0, self.tail.threshold(fmr))))
 
     def dumps(self) -> str:
         """Its text, for the store."""
@@ -85,7 +85,7 @@ class ScoreLaw:
         return json.dumps({"info": asdict(self.info), "tail": tail})
 
     @classmethod
-    def loads(cls, text: str) -> ScoreLaw:
+    def loads(cls, text: str) -> ScoreCalibration:
         """The law of such a text."""
         parts = json.loads(text)
         info, tail = parts["info"], parts["tail"]
@@ -98,7 +98,7 @@ class ScoreLaw:
         return max(1.0, self.info.clustering * subjects * each)
 
 
-def of_card(fmr: Sequence[float], scores: Sequence[float], pairs: int) -> ScoreLaw | None:
+def of_card(fmr: Sequence[float], scores: Sequence[float], pairs: int) -> ScoreCalibration | None:
     """The law of an encoder's card; None when the card tells too little.
 
     Args:
@@ -116,17 +116,17 @@ def of_card(fmr: Sequence[float], scores: Sequence[float], pairs: int) -> ScoreL
     except InputError:  # all alike
         return None
     info = Calibration(CalibrationSource.CARD, 0, 0, pairs, 1.0, tail.distance, time.time())
-    return ScoreLaw(info, tail)
+    return ScoreCalibration(info, tail)
 
 
 def learn(
     vectors: NDArray[np.float32],
     subjects: Sequence[str],
     fusion: Fusion,
-    strangers: NDArray[np.float32] | None = None,
+    impostors: NDArray[np.float32] | None = None,
     *,
     normaliser: Normaliser | None = None,
-) -> ScoreLaw:
+) -> ScoreCalibration:
     """Learn what scores mean, from strangers or from the gallery's own subjects.
 
     The subjects' own templates stand in for strangers when there are none: each is compared with all
@@ -137,7 +137,7 @@ def learn(
         vectors: (M, D) float32 templates, unit norm.
         subjects: Whose they are, M names.
         fusion: How templates of a subject make a score.
-        strangers: (P, D) float32 probes of people who are not enrolled, unit norm.
+        impostors: (P, D) float32 probes of people who are not enrolled, unit norm.
         normaliser: Normalises the scores; None = the law is of cosines.
 
     Raises:
@@ -145,15 +145,15 @@ def learn(
     """
     rows, starts, owners = grouped(vectors, subjects, fusion)
     count = len(starts)
-    probes = vectors if strangers is None else strangers
+    probes = vectors if impostors is None else impostors
     drawn = np.linspace(0, len(probes) - 1, min(len(probes), MOST_PROBES)).astype(np.intp)
-    possible = len(drawn) * (count - 1) // 2 if strangers is None else len(drawn) * count
+    possible = len(drawn) * (count - 1) // 2 if impostors is None else len(drawn) * count
     if possible < FEWEST_COMPARISONS:
         raise _too_few(possible)
     score = (lambda some: some @ rows.T) if normaliser is None else normaliser.against(rows)
     scores = subject_scores(probes[drawn], starts, score)
     counted = np.ones(scores.shape, np.bool_)
-    if strangers is None:
+    if impostors is None:
         own, other = owners[drawn][:, None], np.arange(count)[None]
         scores[own == other] = -np.inf  # herself
         # Either direction of a pair has almost the same score: only one of them counts.
@@ -162,7 +162,7 @@ def learn(
         tail = fit_tail(scores[counted], bootstraps=0)  # comparisons that share a probe have no p-value
     except InputError as error:
         raise NotCalibrated(error.got, error.expected, "enrol more people, or pass more strangers") from error
-    source = CalibrationSource.GALLERY if strangers is None else CalibrationSource.COHORT
+    source = CalibrationSource.GALLERY if impostors is None else CalibrationSource.COHORT
     info = Calibration(
         source,
         count,
@@ -173,7 +173,7 @@ def learn(
         time.time(),
         normaliser is not None,
     )
-    return ScoreLaw(info, tail)
+    return ScoreCalibration(info, tail)
 
 
 def grouped(

@@ -39,6 +39,6 @@ def judged(contents: Contents, fusion: Fusion, cohort: NDArray[np.float32], fpir
             f"at least the {100 * before:.2f} % that are without",
             "collect a cohort by the same cameras as the probes, or leave scores as they are",
         )
-    law = learn(contents.vectors, contents.subjects, fusion, cohort, normaliser=normaliser)
+    calibration = learn(contents.vectors, contents.subjects, fusion, cohort, normaliser=normaliser)
     info = Normalisation(len(cohort), fpir, before, after, probes, time.time())
-    return Cohort(normaliser, info, law)
+    return Cohort(normaliser, info, calibration)

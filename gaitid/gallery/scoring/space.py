@@ -19,7 +19,7 @@ Vectors = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Probe:
+class PlacedProbe:
     """An embedding, ready to be compared.
 
     Attributes:
@@ -67,9 +67,9 @@ class Space:
         """Rows of the index (N, `row_length`) for placed vectors (N, D)."""
         return placed if self.normaliser is None else self.normaliser.rows(placed)
 
-    def probe(self, placed: Vectors) -> Probe:
+    def probe(self, placed: Vectors) -> PlacedProbe:
         """What to search with for a placed vector (D,)."""
         if self.normaliser is None:
-            return Probe(placed)
+            return PlacedProbe(placed)
         vectors, offsets = self.normaliser.probes(placed[None])
-        return Probe(vectors[0], self.normaliser, float(offsets[0]))
+        return PlacedProbe(vectors[0], self.normaliser, float(offsets[0]))

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 
 from gaitid.errors import NotCalibrated
-from gaitid.gallery.scoring.calibration import ScoreLaw
+from gaitid.gallery.scoring.calibration import ScoreCalibration
 from gaitid.gallery.scoring.normalisation import Normaliser
 from gaitid.gallery.store.renewal import Known, under
 from gaitid.gallery.store.rows import GalleryRow
@@ -28,12 +28,12 @@ class Cohort:
     Attributes:
         normaliser: Of its cohort.
         info: What the check found.
-        law: What normalised scores mean.
+        calibration: What normalised scores mean.
     """
 
     normaliser: Normaliser
     info: Normalisation
-    law: ScoreLaw
+    calibration: ScoreCalibration
 
 
 class Cohorts:
@@ -67,7 +67,7 @@ class Cohorts:
         vectors = under(held, [row[3]] * len(held), known, max(known, default=0))
         parts = json.loads(row[4])
         normaliser = Normaliser(vectors, parts["mean"], parts["deviation"])
-        return Cohort(normaliser, Normalisation(**parts["info"]), ScoreLaw.loads(row[5]))
+        return Cohort(normaliser, Normalisation(**parts["info"]), ScoreCalibration.loads(row[5]))
 
     def keep(self, gallery: GalleryRow, cohort: Cohort, generation: int) -> None:
         """Let a gallery normalise by a cohort that is under the projection of `generation`."""
@@ -84,20 +84,20 @@ class Cohorts:
                 vectors,
                 generation,
                 json.dumps(parts),
-                cohort.law.dumps(),
+                cohort.calibration.dumps(),
                 name,
                 wrapped,
             ),
         )
 
-    def set_law(self, gallery: GalleryRow, law: ScoreLaw) -> None:
+    def set_calibration(self, gallery: GalleryRow, calibration: ScoreCalibration) -> None:
         """Let normalised scores of a gallery mean something else.
 
         Raises:
             NotCalibrated: The gallery does not normalise.
         """
         changed = self._db.execute(
-            "UPDATE cohorts SET law = ? WHERE gallery = ?", (law.dumps(), gallery.key)
+            "UPDATE cohorts SET law = ? WHERE gallery = ?", (calibration.dumps(), gallery.key)
         ).rowcount
         if not changed:
             raise NotCalibrated("a law of normalised scores", "one of plain scores", "calibrate again")

@@ -45,7 +45,7 @@ from gaitid.errors import (
     SubjectHeld,
     SubjectNotFound,
 )
-from gaitid.gallery.scoring.calibration import ScoreLaw
+from gaitid.gallery.scoring.calibration import ScoreCalibration
 from gaitid.gallery.scoring.policy import Policy, described
 from gaitid.gallery.scoring.projection import Projection
 from gaitid.gallery.scoring.space import Space
@@ -275,8 +275,8 @@ class Store:
         stored = self._unsealed(gallery, [row[3:7] for row in rows if vectors])
         newest = max(known, default=0)
         placed = under(stored, [row[7] for row in rows if vectors], known, newest)
-        revision, *rule, text = states[0]
-        law = None if text is None else ScoreLaw.loads(text)
+        revision, *operating_point, text = states[0]
+        calibration = None if text is None else ScoreCalibration.loads(text)
         return Contents(
             np.array([row[0] for row in rows], np.int64),
             [row[1] for row in rows],
@@ -285,7 +285,7 @@ class Store:
             placed,
             {row[0]: terms_of(row[1:]) for row in terms},
             revision,
-            Policy(OperatingPoint(*rule), law if cohort is None else cohort.law),
+            Policy(OperatingPoint(*operating_point), calibration if cohort is None else cohort.calibration),
             Space(
                 gallery.dimension, newest, known.get(newest), None if cohort is None else cohort.normaliser
             ),
@@ -340,10 +340,10 @@ class Store:
         encoder: str,
         contract: str,
         dimension: int,
-        rule: OperatingPoint,
+        operating_point: OperatingPoint,
         *,
         fusion: Fusion = Fusion.MAX,
-        law: ScoreLaw | None = None,
+        calibration: ScoreCalibration | None = None,
     ) -> GalleryRow:
         """Make an empty gallery of revision 0, calibrated or not.
 
@@ -361,17 +361,20 @@ class Store:
                 "INSERT INTO galleries (name, encoder, contract, dimension, fusion, threshold, review_band,"
                 " target_fmr, target_fpir, margin, max_matches, revision, created_at)"
                 " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?)",
-                (name, encoder, contract, dimension, fusion.value, *astuple(rule), now),
+                (name, encoder, contract, dimension, fusion.value, *astuple(operating_point), now),
             )
-            self._audit.append(Note(AuditAction.CREATE_GALLERY, name, detail=f"{encoder}, {described(rule)}"))
+            detail = f"{encoder}, {described(operating_point)}"
+            self._audit.append(Note(AuditAction.CREATE_GALLERY, name, detail=detail))
             made = GalleryRow(key, name, encoder, contract, dimension, fusion, now)
-            if law is not None:
-                self._keep_law(made, law)
+            if calibration is not None:
+                self._keep_calibration(made, calibration)
             return made
 
         return self._commits.run(change)
 
-    def set_rule(self, gallery: GalleryRow, rule: OperatingPoint, then: Callable[[Change], None]) -> Change:
+    def set_operating_point(
+        self, gallery: GalleryRow, operating_point: OperatingPoint, then: Callable[[Change], None]
+    ) -> Change:
         """Set the operating point.
 
         Raises:
@@ -384,15 +387,17 @@ class Store:
             self._db.execute(
                 "UPDATE galleries SET threshold = ?, review_band = ?, target_fmr = ?, target_fpir = ?,"
                 " margin = ?, max_matches = ? WHERE id = ?",
-                (*astuple(rule), gallery.key),
+                (*astuple(operating_point), gallery.key),
             )
-            self._check_rule(gallery)
-            self._note(AuditAction.SET_OPERATING_POINT, gallery, revision, detail=described(rule))
+            self._check_operating_point(gallery)
+            self._note(AuditAction.SET_OPERATING_POINT, gallery, revision, detail=described(operating_point))
             return Change(np.empty(0, np.int64), revision, time.time())
 
         return self._commits.run(change, then)
 
-    def set_law(self, gallery: GalleryRow, law: ScoreLaw, then: Callable[[Change], None]) -> Change:
+    def set_calibration(
+        self, gallery: GalleryRow, calibration: ScoreCalibration, then: Callable[[Change], None]
+    ) -> Change:
         """Set the calibration, of plain or of normalised scores.
 
         Raises:
@@ -402,8 +407,8 @@ class Store:
 
         def change() -> Change:
             revision = self._grow(gallery)
-            self._keep_law(gallery, law)
-            info = law.info
+            self._keep_calibration(gallery, calibration)
+            info = calibration.info
             self._note(
                 AuditAction.CALIBRATE, gallery, revision, count=info.comparisons, detail=info.source.value
             )
@@ -444,7 +449,7 @@ class Store:
         def change() -> Change:
             revision = self._grow(gallery)
             self._cohorts.forget(gallery)
-            self._check_rule(gallery)
+            self._check_operating_point(gallery)
             self._note(AuditAction.STOP_NORMALISING, gallery, revision)
             return Change(np.empty(0, np.int64), revision, time.time())
 
@@ -924,7 +929,7 @@ class Store:
         row = self._db.execute("SELECT expires_at FROM subjects WHERE id = ?", (subject,)).fetchone()
         return row[0] is not None and row[0] <= time.time()
 
-    def _check_rule(self, gallery: GalleryRow) -> None:
+    def _check_operating_point(self, gallery: GalleryRow) -> None:
         """Return if the gallery can decide: a rule by target rate needs a law."""
         found = self._db.execute(_UNDECIDED, (gallery.key,)).fetchone()
         if found:
@@ -934,13 +939,13 @@ class Store:
                 "set a threshold first, and the rate when it is calibrated",
             )
 
-    def _keep_law(self, gallery: GalleryRow, law: ScoreLaw) -> None:
-        if law.info.normalised:
-            self._cohorts.set_law(gallery, law)
+    def _keep_calibration(self, gallery: GalleryRow, calibration: ScoreCalibration) -> None:
+        if calibration.info.normalised:
+            self._cohorts.set_calibration(gallery, calibration)
             return
         self._db.execute(
             "INSERT OR REPLACE INTO calibrations (gallery, contract, law) VALUES (?, ?, ?)",
-            (gallery.key, gallery.contract, law.dumps()),
+            (gallery.key, gallery.contract, calibration.dumps()),
         )
 
     def _insert_subject(
