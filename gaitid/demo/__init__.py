@@ -1,1 +1,1 @@
-"""What `gaitid demo` shows: the demo chain and its reports."""
+"""The demo of ``gaitid demo``: the whole chain on a video or on a generated scene, with a report."""

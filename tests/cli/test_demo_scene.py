@@ -1,22 +1,24 @@
-"""The generated demo from end to end, short: two people, one stranger."""
+"""The generated demo from end to end, short: two subjects, one impostor."""
 
 import json
 
 import numpy as np
 import pytest
 
-from gaitid.demo import scene as demo_scene
-from gaitid.demo.scene import Filmed, calibrate, owner, plan
-from gaitid.demo.scene_report import FILES, interval
+from gaitid.demo import generated, scene
+from gaitid.demo.generated import calibrate
+from gaitid.demo.scene import FilmedDay, owner, plan
+from gaitid.demo.story import interval
+from gaitid.demo.story_report import FILES
 from gaitid.encoders.gei import GEI
 from gaitid.perception.pipeline import Walk
 from gaitid.records import GaitSequence
 
 
 def test_a_short_demo_from_end_to_end(gaitid, tmp_path, monkeypatch):
-    monkeypatch.setattr(demo_scene, "SIZE", (480, 270))
+    monkeypatch.setattr(scene, "SIZE", (480, 270))
     out = tmp_path / "demo"
-    status, printed, _ = gaitid("demo", "--people", 2, "--strangers", 1, "--seed", 7, "--out", out)
+    status, printed, _ = gaitid("demo", "--subjects", 2, "--impostors", 1, "--seed", 7, "--out", out)
     assert status == 0
     assert all((out / name).stat().st_size > 1000 for name in FILES)
     assert "SYNTHETIC" in printed
@@ -33,16 +35,16 @@ def test_a_short_demo_from_end_to_end(gaitid, tmp_path, monkeypatch):
     assert "FPIR" in page
 
 
-@pytest.mark.parametrize("flags", [("--people", 0), ("--people", 100), ("--strangers", -1)])
+@pytest.mark.parametrize("flags", [("--subjects", 0), ("--subjects", 100), ("--impostors", -1)])
 def test_numbers_that_make_no_scene_are_refused(gaitid, tmp_path, flags):
     status, _, err = gaitid("demo", *flags, "--out", tmp_path)
     assert status == 2
-    assert "people" in err
+    assert "at most 60 people" in err
 
 
-def test_day_two_has_the_same_people_in_other_clothes_and_strangers():
+def test_day_two_has_the_same_subjects_in_other_clothes_and_impostors():
     first, second = plan(8, 4, 0)
-    names = [{scene.subject(k) for k in range(1, len(scene.walkers) + 1)} for scene in (first, second)]
+    names = [{day.subject(k) for k in range(1, len(day.walkers) + 1)} for day in (first, second)]
     assert (len(names[0]), len(names[1] - names[0])) == (8, 4)
     assert names[0] < names[1]
     assert {walker.session for walker in first.walkers} == {0}
@@ -52,12 +54,12 @@ def test_day_two_has_the_same_people_in_other_clothes_and_strangers():
 
 
 def test_nobody_overtakes():
-    for scene in plan(8, 4, 3):
-        assert [walker.identity for walker in scene.walkers] != list(range(len(scene.walkers)))
-        starts, ends = np.array([(w.start_s, w.start_s + w.seconds) for w in scene.walkers]).T
+    for day in plan(8, 4, 3):
+        assert [walker.identity for walker in day.walkers] != list(range(len(day.walkers)))
+        starts, ends = np.array([(w.start_s, w.start_s + w.seconds) for w in day.walkers]).T
         assert (np.diff(starts) > 2).all()
         assert (np.diff(ends) > 2).all()
-        assert scene.seconds >= ends.max()
+        assert day.seconds >= ends.max()
 
 
 @pytest.mark.parametrize(
@@ -65,7 +67,7 @@ def test_nobody_overtakes():
     [(0, 0, (0.0, 1.0)), (0, 10, (0.0, 0.278)), (5, 10, (0.237, 0.763)), (10, 10, (0.722, 1.0))],
 )
 def test_intervals_of_few_walks_are_wide(count, total, expected):
-    """Worked by hand: 5 of 10 is 0.5 +- 1.96 * sqrt(0.025 + 0.0096) / 1.384."""
+    """Worked out on paper: 5 of 10 is 0.5 +- 1.96 * sqrt(0.025 + 0.0096) / 1.384."""
     assert interval(count, total) == pytest.approx(expected, abs=1e-3)
 
 
@@ -85,11 +87,11 @@ ONE, TWO = np.array([0, 0, 20, 60], np.float32), np.array([100, 0, 120, 60], np.
 )
 def test_a_walk_is_owned_by_whom_most_of_its_frames_show(tmp_path, boxes, expected):
     truths = {k / 25: [("a", ONE), ("b", TWO)] for k in range(10)}
-    assert owner(_walk(boxes), Filmed("day", tmp_path, 10, (), truths, {})) == expected
+    assert owner(_walk(boxes), FilmedDay("day", tmp_path, 10, (), truths, {})) == expected
 
 
-def test_a_threshold_lets_one_stranger_in_ten_pass(monkeypatch):
-    monkeypatch.setattr(demo_scene, "_CALIBRATION", 6)
-    few, many = (calibrate(GEI(), people, 1) for people in (1, 5))
+def test_a_threshold_lets_one_impostor_in_ten_pass(monkeypatch):
+    monkeypatch.setattr(generated, "_CALIBRATION", 6)
+    few, many = (calibrate(GEI(), subjects, 1) for subjects in (1, 5))
     assert 0.3 < few <= many < 1
     assert calibrate(GEI(), 5, 1) == many

@@ -1,9 +1,8 @@
-"""What the generated demo leaves behind: annotated videos of both days, pictures, JSON and a page."""
+"""The report of the generated demo: annotated videos of both days, pictures, JSON and a page."""
 
 from __future__ import annotations
 
 import json
-import math
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -13,8 +12,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from gaitid.demo.report import labels_by_time
-from gaitid.demo.scene import AZIMUTH, FPIR, Filmed, Probe, Story
+from gaitid.demo.clip_report import labels_by_time
+from gaitid.demo.scene import AZIMUTH, FilmedDay
+from gaitid.demo.story import FPIR, DemoProbe, DemoStory, rank, summary, verdict
 from gaitid.edge.pictures import (
     AMBER,
     GREEN,
@@ -36,29 +36,28 @@ Bytes = NDArray[np.uint8]
 FILES = ("report.html", "day-1.webm", "day-2.webm", "people.png", "silhouettes.png", "results.json")
 _KINDS = {GREEN: "good", RED: "bad", AMBER: "open"}
 _COLUMNS = (
-    "walk", "who it is", "clothes", "frames", "quality", "answer", "", "best candidate", "score",
+    "walk", "subject", "clothes", "frames", "quality", "answer", "", "best candidate", "score",
     "own", "rank",
 )  # fmt: skip
 _TILE = (92, 128)
 _CLOTHES = {"nm": "other clothes", "cl": "other clothes and a coat"}
 _NOTE = (
-    "SYNTHETIC. Nobody here exists: bodies, gait, clothes, places and light are generated. On day one the "
-    "generator says whose walk each track is, as a guard who enrols people would; on day two it is only used "
-    "to check the answers. A few walks of generated people say how the chain works, not how accurate it is "
-    "on real people."
+    "SYNTHETIC. Bodies, gait, clothes, places and light are generated. On day one ground truth says whose "
+    "walk each track is, as a guard who enrols people would; on day two it only checks the answers. A few "
+    "walks of synthetic subjects show that the chain works, not how accurate it is on real people."
 )
 _PEOPLE = (
-    "Left: day one, picture and mean silhouette; right: day two, with the answer. Strangers come on day two "
-    "only."
+    "Left: day one, picture and mean silhouette; right: day two, with the answer. Impostors are not enrolled "
+    "and come on day two only."
 )
-_DAY_ONE = "Green: walks from which people were enrolled; grey: refused frames, with the reason."
+_DAY_ONE = "Green: walks that subjects were enrolled from; grey: refused frames, with the reason."
 _DAY_TWO = (
-    "Green: right, also for a stranger called unknown; red: wrong; amber: an enrolled person not recognised, "
-    "or too poor a walk; grey: refused frames, and walks that were not asked."
+    "Green: right, which for an impostor is 'unknown'; red: wrong; amber: an enrolled subject not "
+    "recognised, or a walk of too low quality; grey: refused frames, and walks that were not searched for."
 )
 
 
-def write(out: Path, story: Story) -> None:
+def write(out: Path, story: DemoStory) -> None:
     """Write all files of `FILES` into `out`."""
     facts = summary(story)
     save_picture(out / "people.png", _people(story))
@@ -75,83 +74,19 @@ def write(out: Path, story: Story) -> None:
     (out / "report.html").write_text(_page(out, facts, story))
 
 
-def verdict(probe: Probe) -> tuple[str, tuple[int, int, int]]:
-    """What the answer is worth, in words and as a BGR colour."""
-    outcome = probe.decision.outcome
-    if outcome is Outcome.MATCH:
-        right = probe.decision.subject == probe.subject
-        return ("right", GREEN) if right else ("wrong", RED)
-    if outcome is Outcome.NO_MATCH:
-        return ("missed", AMBER) if probe.enrolled else ("right", GREEN)
-    return "no answer", AMBER
-
-
-def summary(story: Story) -> dict[str, Any]:
-    """All figures of the report."""
-    asked = [p for p in story.probes if p.decision.outcome is not Outcome.INSUFFICIENT_QUALITY]
-    mated = [p for p in asked if p.enrolled]
-    strangers = [p for p in asked if not p.enrolled]
-    matched = [p for p in mated if p.decision.outcome is Outcome.MATCH]
-    right = sum(p.decision.subject == p.subject for p in matched)
-    false = sum(p.decision.outcome is Outcome.MATCH for p in strangers)
-    return {
-        "synthetic": True,
-        "seed": story.seed,
-        "encoder": story.encoder,
-        "threshold": story.threshold,
-        "enrolled": len(story.enrolled),
-        "not_enrolled": story.failed,
-        "strangers": len(story.strangers),
-        "people_recognised": len({p.subject for p in matched if p.decision.subject == p.subject}),
-        "walks_of_day_two": len(story.probes),
-        "insufficient_quality": len(story.probes) - len(asked),
-        "walks_of_nobody": story.unowned,
-        "mated_searches": len(mated),
-        "rank1": sum(rank(p) == 1 for p in mated),
-        "match_right": right,
-        "match_wrong": len(matched) - right,
-        "missed": len(mated) - len(matched),
-        "nonmated_searches": len(strangers),
-        "strangers_matched": false,
-        "fnir": 1 - right / len(mated) if mated else None,
-        "fnir_interval": interval(len(mated) - right, len(mated)),
-        "fpir": false / len(strangers) if strangers else None,
-        "fpir_interval": interval(false, len(strangers)),
-        "frames": [day.frames for day in story.days],
-        "seconds": {step: round(value, 1) for step, value in story.seconds.items()},
-    }
-
-
-def interval(count: int, total: int) -> tuple[float, float]:
-    """95 % interval of a share of which `count` of `total` were seen (Wilson 1927)."""
-    if total == 0:
-        return 0.0, 1.0
-    z, share = 1.96, count / total
-    middle = share + z * z / (2 * total)
-    reach = z * math.sqrt(share * (1 - share) / total + z * z / (4 * total * total))
-    low, high = ((middle + sign * reach) / (1 + z * z / total) for sign in (-1, 1))
-    return max(0.0, low), min(1.0, high)
-
-
-def rank(probe: Probe) -> int | None:
-    """Place of the true subject among the candidates, from 1; None for a stranger."""
-    subjects = [candidate.subject for candidate in probe.decision.candidates]
-    return subjects.index(probe.subject) + 1 if probe.subject in subjects else None
-
-
-def lines(story: Story) -> list[str]:
+def lines(story: DemoStory) -> list[str]:
     """The summary for a terminal."""
     facts = summary(story)
     return [
         f"SYNTHETIC scene, seed {facts['seed']}, encoder {facts['encoder']}: {facts['enrolled']} people "
         f"enrolled on day one, {facts['people_recognised']} of them recognised on day two among "
-        f"{facts['strangers']} strangers",
+        f"{facts['strangers']} people who are not enrolled",
         f"  of {facts['mated_searches']} walks of enrolled people: rank-1 {facts['rank1']}, matched right "
         f"{facts['match_right']}, matched wrong {facts['match_wrong']}, not matched {facts['missed']}",
-        f"  of {facts['nonmated_searches']} walks of strangers: called unknown "
+        f"  of {facts['nonmated_searches']} walks of people who are not enrolled: called unknown "
         f"{facts['nonmated_searches'] - facts['strangers_matched']}, matched {facts['strangers_matched']}",
         f"  at threshold {facts['threshold']:.3f}: FNIR {_rate(facts, 'fnir')}, FPIR {_rate(facts, 'fpir')}",
-        "  (95 % intervals): so few walks show how the chain works, not its accuracy",
+        "  (95 % intervals): so few walks show that the chain works, not its accuracy",
     ]
 
 
@@ -164,12 +99,14 @@ def _rate(facts: dict[str, Any], name: str) -> str:
     return f"{_share(facts[name])} ({low:.2f} to {high:.2f})"
 
 
-def _write_video(path: Path, day: Filmed, answers: dict[int, tuple[str, tuple[int, int, int]]]) -> None:
+def _write_video(path: Path, day: FilmedDay, answers: dict[int, tuple[str, tuple[int, int, int]]]) -> None:
     labels = labels_by_time(day.walks, answers)
     with open_source(str(day.video)) as source, VideoFile(path, source.size, source.fps / 2) as writer:
         by_index = {round(moment * source.fps): found for moment, found in labels.items()}
         for frame in source:
-            if isinstance(frame, Frame) and frame.index % 2 == 0:  # one takes 26 ms, 35 with all its noise
+            if (
+                isinstance(frame, Frame) and frame.index % 2 == 0
+            ):  # encoding takes 26 ms a frame, 35 ms without the blur
                 calm = np.asarray(cv2.GaussianBlur(frame.image, (3, 3), 0.8), np.uint8)
                 writer.write(annotate(calm, by_index.get(frame.index, ())))
 
@@ -180,15 +117,15 @@ def _silhouettes(walk: Walk) -> Bytes:
     return walk.sequence.silhouettes
 
 
-def _answer(probe: Probe) -> str:
+def _answer(probe: DemoProbe) -> str:
     if probe.decision.outcome is Outcome.NO_MATCH:
         return "unknown"
     return probe.decision.subject or probe.decision.outcome.value.replace("_", " ")
 
 
-def _caption(probe: Probe) -> list[str]:
+def _caption(probe: DemoProbe) -> list[str]:
     best = probe.decision.candidates[0] if probe.decision.candidates else None
-    who = "" if probe.enrolled else ", stranger"
+    who = "" if probe.enrolled else ", impostor"
     return [
         f"{probe.subject}{who}, {_silhouettes(probe.walk).shape[0]} frames",
         f"-> {_answer(probe)} ({verdict(probe)[0]})",
@@ -196,8 +133,8 @@ def _caption(probe: Probe) -> list[str]:
     ]
 
 
-def _people(story: Story) -> Bytes:
-    """Everybody of day two beside the picture and the mean silhouette of day one."""
+def _people(story: DemoStory) -> Bytes:
+    """Contact sheet of all people of day two, beside their picture and mean silhouette of day one."""
     tiles = []
     for subject in sorted(story.conditions, key=lambda name: (name not in story.enrolled, name)):
         probes = [probe for probe in story.probes if probe.subject == subject]
@@ -208,13 +145,13 @@ def _people(story: Story) -> Bytes:
     return np.vstack([np.hstack(tiles[k : k + 2]) for k in range(0, len(tiles), 2)])
 
 
-def _weight(probe: Probe) -> tuple[bool, int]:
-    """What makes a walk the one to show: that it was answered, and its length."""
+def _weight(probe: DemoProbe) -> tuple[bool, int]:
+    """Sort key of the walk to show: answered ones first, then by length."""
     answered = probe.decision.outcome is not Outcome.INSUFFICIENT_QUALITY
     return answered, len(_silhouettes(probe.walk))
 
 
-def _pair(story: Story, subject: str, before: Walk | None, probes: list[Probe]) -> Bytes:
+def _pair(story: DemoStory, subject: str, before: Walk | None, probes: list[DemoProbe]) -> Bytes:
     width, height = _TILE
     best = max(probes, key=_weight, default=None)
     pictures = []
@@ -229,7 +166,7 @@ def _pair(story: Story, subject: str, before: Walk | None, probes: list[Probe]) 
     text, color = "not seen whole", AMBER
     if best is not None:
         text, color = f"-> {_answer(best)} ({verdict(best)[0]})", verdict(best)[1]
-    kind = "" if before else " stranger" if subject in story.strangers else " not enrolled"
+    kind = "" if before else " impostor" if subject in story.impostors else " not enrolled"
     ink = (40, 40, 40)
     cv2.putText(canvas, subject + kind, (8, 17), cv2.FONT_HERSHEY_SIMPLEX, 0.45, ink, 1, cv2.LINE_AA)
     cv2.putText(canvas, text, (226, 17), cv2.FONT_HERSHEY_SIMPLEX, 0.45, color, 1, cv2.LINE_AA)
@@ -237,7 +174,7 @@ def _pair(story: Story, subject: str, before: Walk | None, probes: list[Probe]) 
 
 
 def _fit(picture: Bytes) -> Bytes:
-    """The picture scaled and padded to a tile."""
+    """Scale and pad a picture to a tile."""
     width, height = _TILE
     scale = min(width / picture.shape[1], height / picture.shape[0])
     size = (max(1, round(picture.shape[1] * scale)), max(1, round(picture.shape[0] * scale)))
@@ -256,7 +193,7 @@ def _mean(walk: Walk | None) -> Bytes:
     return _fit(cv2.resize(cv2.merge([shade] * 3), (88, 128), interpolation=cv2.INTER_LINEAR))
 
 
-def _row(probe: Probe) -> dict[str, Any]:
+def _row(probe: DemoProbe) -> dict[str, Any]:
     best = probe.decision.candidates[0] if probe.decision.candidates else None
     return {
         "track": probe.walk.track,
@@ -275,32 +212,32 @@ def _row(probe: Probe) -> dict[str, Any]:
     }
 
 
-def _own(probe: Probe) -> float | None:
+def _own(probe: DemoProbe) -> float | None:
     scores = [c.score for c in probe.decision.candidates if c.subject == probe.subject]
     return scores[0] if scores else None
 
 
-def _page(out: Path, facts: dict[str, Any], story: Story) -> str:
+def _page(out: Path, facts: dict[str, Any], story: DemoStory) -> str:
     unknown = facts["nonmated_searches"] - facts["strangers_matched"]
     shown = [
-        (f"{facts['people_recognised']} of {facts['enrolled']}", "people recognised"),
+        (f"{facts['people_recognised']} of {facts['enrolled']}", "subjects recognised"),
         (f"{facts['rank1']} of {facts['mated_searches']}", "of their walks with rank-1"),
         (str(facts["match_wrong"]), "of their walks taken for another"),
         (str(facts["missed"]), "of their walks called unknown"),
-        (f"{unknown} of {facts['nonmated_searches']}", "walks of strangers called unknown"),
+        (f"{unknown} of {facts['nonmated_searches']}", "walks of impostors called unknown"),
         (_share(facts["fnir"]), "FNIR"),
         (_share(facts["fpir"]), "FPIR"),
     ]  # fmt: skip
     own = [score for p in story.probes if (score := _own(p)) is not None]
     other = [c.score for p in story.probes for c in p.decision.candidates if c.subject != p.subject]
     return html.page(
-        "gaitid demo: SYNTHETIC people on two days",
+        "gaitid demo: SYNTHETIC subjects on two days",
         f"seed {story.seed}, encoder {story.encoder}, threshold {facts['threshold']:.3f}, "
         f"{facts['frames'][0]} and {facts['frames'][1]} frames",
         [
             html.paragraph(_NOTE, kind="note"),
             html.key_figures(shown),
-            html.paragraph(_told(facts, story)),
+            html.paragraph(_description(facts, story)),
             html.heading("Who was recognised"),
             html.picture((out / "people.png").read_bytes(), _PEOPLE),
             html.heading("Day two: recognised or unknown"),
@@ -313,8 +250,8 @@ def _page(out: Path, facts: dict[str, Any], story: Story) -> str:
             html.table(("", "right", "wrong", "not recognised", "no answer"), _outcomes(story.probes)),
             html.heading("Scores"),
             html.figure(
-                figures.score_histogram(own, other, facts["threshold"], ("same person", "other people")),
-                "Walks of day two against day one: the same person, and all others, strangers included.",
+                figures.score_histogram(own, other, facts["threshold"], ("mated", "non-mated")),
+                "Walks of day two against day one: mated is the same subject, non-mated all others.",
             ),
             html.heading("Silhouettes"),
             html.picture((out / "silhouettes.png").read_bytes(), "Day two as the encoder sees it."),
@@ -322,29 +259,27 @@ def _page(out: Path, facts: dict[str, Any], story: Story) -> str:
     )  # fmt: skip
 
 
-def _told(facts: dict[str, Any], story: Story) -> str:
-    """What was done, and what did not work, in sentences."""
+def _description(facts: dict[str, Any], story: DemoStory) -> str:
+    """What was done, and what did not work."""
     turned = abs(AZIMUTH[1] - AZIMUTH[0])
-    missing = f"; not enrolled, for want of a good walk: {', '.join(story.failed)}" if story.failed else ""
-    nobody = f"{facts['walks_of_nobody']} tracks showed several people or nobody and were left out. "
+    missing = f"; without a usable walk and not enrolled: {', '.join(story.failed)}" if story.failed else ""
+    nobody = f"{facts['walks_of_nobody']} walks showed several people or nobody and were left out. "
     return (
-        f"Day one: {facts['enrolled']} people enrolled from the walks that perception found{missing}. "
-        f"Day two: the camera stands {turned:.0f} degrees further round, in another place, and everybody "
-        "wears other clothes, half of them a coat. "
-        f"The threshold was set beforehand on other generated people, so that {FPIR:.0%} of strangers would "
-        "be given a name. "
-        f"{facts['walks_of_day_two']} walks were sent to the server; {facts['insufficient_quality']} of "
-        f"them it called too poor to answer. {nobody if facts['walks_of_nobody'] else ''}"
-        "FNIR is the share of walks of enrolled people that were not given their name, FPIR the share of "
-        "walks of strangers that were given any name, at this threshold, of the walks that were answered. "
-        f"So few walks leave both wide open: FNIR {_rate(facts, 'fnir')}, FPIR {_rate(facts, 'fpir')} "
-        "(95 % intervals)."
+        f"Day one: {facts['enrolled']} subjects enrolled from the walks that perception found{missing}. "
+        f"Day two: the camera is turned by {turned:.0f} degrees, in another place, and everybody wears other "
+        "clothes, half of them a coat. "
+        f"The threshold was learnt from other synthetic subjects for a target FPIR of {FPIR:.0%}. "
+        f"{facts['walks_of_day_two']} walks were sent to the server; the quality of "
+        f"{facts['insufficient_quality']} was too low to search. {nobody if facts['walks_of_nobody'] else ''}"
+        "FNIR is the share of mated searches that did not return the right subject, FPIR the share of "
+        "non-mated searches that returned a match. "
+        f"So few walks leave wide 95 % intervals: FNIR {_rate(facts, 'fnir')}, FPIR {_rate(facts, 'fpir')}."
     )
 
 
-def _cells(probe: Probe) -> list[object]:
+def _cells(probe: DemoProbe) -> list[object]:
     row = _row(probe)
-    who = row["subject"] if probe.enrolled else f"{row['subject']} (stranger)"
+    who = row["subject"] if probe.enrolled else f"{row['subject']} (impostor)"
     reasons = f": {', '.join(row['reasons'])}" if row["reasons"] else ""
     return [
         row["track"], who, _CLOTHES[probe.condition], row["frames"], round(row["quality"]),
@@ -354,13 +289,13 @@ def _cells(probe: Probe) -> list[object]:
     ]  # fmt: skip
 
 
-def _outcomes(probes: list[Probe]) -> list[list[object]]:
-    """Counts of verdicts by who walked and in what."""
+def _outcomes(probes: list[DemoProbe]) -> list[list[object]]:
+    """Counts of verdicts by group and clothes."""
     rows: list[list[object]] = []
     for name, chosen in (
         ("enrolled, other clothes", [p for p in probes if p.enrolled and p.condition == "nm"]),
         ("enrolled, with a coat", [p for p in probes if p.enrolled and p.condition == "cl"]),
-        ("strangers", [p for p in probes if not p.enrolled]),
+        ("not enrolled", [p for p in probes if not p.enrolled]),
     ):
         count = Counter(verdict(probe)[0] for probe in chosen)
         rows.append([name, *(count[kind] for kind in ("right", "wrong", "missed", "no answer"))])

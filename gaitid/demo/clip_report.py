@@ -1,4 +1,4 @@
-"""What the demo leaves behind: annotated video, contact sheet, JSON and a page."""
+"""The report of the demo on a video: annotated video, contact sheet, JSON and a page."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from gaitid.records import Decision, Frame, GaitSequence, Outcome, Quality
 _CAVEAT = (
     "Two halves of one track share clothes, view, light and segmentation errors. "
     "This is a sanity check that the parts work together, not an accuracy claim. A person whose track "
-    "broke counts as two subjects, so some of the wrong answers may be right."
+    "broke counts as two subjects, so some answers counted as wrong may be right."
 )
 _COLUMNS = (
     "walk",
@@ -50,9 +50,20 @@ _COLUMNS = (
 _KINDS = {GREEN: "good", RED: "bad", AMBER: "open"}
 
 
+FILES = ("report.html", "annotated.webm", "silhouettes.png", "results.json")
+
+
 @dataclass(frozen=True, slots=True)
-class Result:
-    """One walk of the demo: enrolled as `subject` from its first half, identified from its second."""
+class ClipProbe:
+    """A walk that was enrolled as `subject` from its first half and identified from its second.
+
+    Attributes:
+        subject: Name it was enrolled under.
+        walk: The whole walk.
+        sequence: Its second half, which was searched for.
+        quality: Quality of the second half as the server found it.
+        decision: The server's decision.
+    """
 
     subject: str
     walk: Walk
@@ -67,38 +78,38 @@ class Result:
 
     @property
     def color(self) -> tuple[int, int, int]:
-        """BGR colour of the answer: right, wrong, or no answer."""
+        """BGR colour of the decision: right, wrong or no match."""
         if self.decision.outcome is Outcome.MATCH:
             return GREEN if self.rank1 else RED
         return AMBER
 
 
-def write(out: Path, video: str, frames: int, walks: list[Walk], results: list[Result]) -> None:
-    """Write all four files of the demo into `out`."""
-    rows = [SheetRow(_silhouettes(result), _caption(result), result.color) for result in results]
+def write(out: Path, video: str, frames: int, walks: list[Walk], probes: list[ClipProbe]) -> None:
+    """Write all files of `FILES` into `out`."""
+    rows = [SheetRow(_silhouettes(probe), _caption(probe), probe.color) for probe in probes]
     save_picture(out / "silhouettes.png", contact_sheet(rows))
-    answers = {id(result.walk): (_answer(result), result.color) for result in results}
+    answers = {id(probe.walk): (_answer(probe), probe.color) for probe in probes}
     _write_video(out / "annotated.webm", video, labels_by_time(walks, answers))
     facts = {
         "video": Path(video).name,
         "frames": frames,
         "tracks": len(walks),
-        "threshold": results[0].decision.operating_point.threshold,
-        **summary(results),
+        "threshold": probes[0].decision.operating_point.threshold,
+        **summary(probes),
     }
-    rows_json = [_row(result) for result in results]
+    rows_json = [_row(probe) for probe in probes]
     (out / "results.json").write_text(json.dumps({"summary": facts, "walks": rows_json}, indent=1) + "\n")
-    (out / "report.html").write_text(_page(facts, results, (out / "silhouettes.png").read_bytes()))
+    (out / "report.html").write_text(_page(facts, probes, (out / "silhouettes.png").read_bytes()))
 
 
-def summary(results: list[Result]) -> dict[str, int]:
+def summary(probes: list[ClipProbe]) -> dict[str, int]:
     """Counts over all walks."""
-    outcomes = Counter(result.decision.outcome for result in results)
+    outcomes = Counter(probe.decision.outcome for probe in probes)
     return {
-        "walks": len(results),
-        "rank1": sum(result.rank1 for result in results),
-        "match_right": sum(r.rank1 for r in results if r.decision.outcome is Outcome.MATCH),
-        "match_wrong": sum(not r.rank1 for r in results if r.decision.outcome is Outcome.MATCH),
+        "walks": len(probes),
+        "rank1": sum(probe.rank1 for probe in probes),
+        "match_right": sum(p.rank1 for p in probes if p.decision.outcome is Outcome.MATCH),
+        "match_wrong": sum(not p.rank1 for p in probes if p.decision.outcome is Outcome.MATCH),
         "no_match": outcomes[Outcome.NO_MATCH],
         "review": outcomes[Outcome.REVIEW],
         "insufficient_quality": outcomes[Outcome.INSUFFICIENT_QUALITY],
@@ -109,7 +120,7 @@ def _write_video(path: Path, video: str, labels: dict[float, list[Label]]) -> No
     with (
         open_source(video, camera="demo") as source,
         VideoFile(path, source.size, source.fps) as writer,
-        suppress(SourceTruncated),  # said when the clip was watched
+        suppress(SourceTruncated),  # reported when the clip was first read
     ):
         for frame in source:
             if isinstance(frame, Frame):
@@ -119,7 +130,12 @@ def _write_video(path: Path, video: str, labels: dict[float, list[Label]]) -> No
 def labels_by_time(
     walks: Iterable[Walk], answers: Mapping[int, tuple[str, tuple[int, int, int]]]
 ) -> dict[float, list[Label]]:
-    """Boxes of all tracks by frame time; the walks in `answers`, by `id`, carry text and colour."""
+    """Boxes of all tracks by frame time.
+
+    Args:
+        walks: Walks to label.
+        answers: `id` of a walk -> text and BGR colour of its boxes.
+    """
     labels: dict[float, list[Label]] = {}
     for walk in walks:
         answer = answers.get(id(walk))
@@ -131,42 +147,42 @@ def labels_by_time(
     return labels
 
 
-def _answer(result: Result) -> str:
-    return result.decision.subject or result.decision.outcome.value.replace("_", " ")
+def _answer(probe: ClipProbe) -> str:
+    return probe.decision.subject or probe.decision.outcome.value.replace("_", " ")
 
 
-def _caption(result: Result) -> list[str]:
-    best = result.decision.candidates[0]
+def _caption(probe: ClipProbe) -> list[str]:
+    best = probe.decision.candidates[0]
     return [
-        f"{result.subject}, {len(result.sequence)} frames",
-        f"-> {_answer(result)}",
+        f"{probe.subject}, {len(probe.sequence)} frames",
+        f"-> {_answer(probe)}",
         f"best {best.subject} {best.score:.3f}",
     ]
 
 
-def _silhouettes(result: Result) -> Any:
-    assert result.sequence.silhouettes is not None  # noqa: S101 - the motion extractor always has them
-    return result.sequence.silhouettes
+def _silhouettes(probe: ClipProbe) -> Any:
+    assert probe.sequence.silhouettes is not None  # noqa: S101 - the motion extractor always has them
+    return probe.sequence.silhouettes
 
 
-def _row(result: Result) -> dict[str, Any]:
-    quality = dataclasses.asdict(result.quality)
-    best = result.decision.candidates[0]
+def _row(probe: ClipProbe) -> dict[str, Any]:
+    quality = dataclasses.asdict(probe.quality)
+    best = probe.decision.candidates[0]
     return {
-        "subject": result.subject,
-        "start_s": float(result.sequence.times[0]),
-        "end_s": float(result.sequence.times[-1]),
+        "subject": probe.subject,
+        "start_s": float(probe.sequence.times[0]),
+        "end_s": float(probe.sequence.times[-1]),
         **quality,
-        "outcome": result.decision.outcome.value,
+        "outcome": probe.decision.outcome.value,
         "best": best.subject,
         "score": best.score,
-        "rank1": result.rank1,
+        "rank1": probe.rank1,
     }
 
 
-def _page(facts: dict[str, Any], results: list[Result], sheet: bytes) -> str:
-    own, other = _scores(results)
-    longest = max(results, key=lambda result: len(result.sequence))
+def _page(facts: dict[str, Any], probes: list[ClipProbe], sheet: bytes) -> str:
+    own, other = _scores(probes)
+    longest = max(probes, key=lambda probe: len(probe.sequence))
     share = f"{facts['rank1']} of {facts['walks']}"
     return html.page(
         f"gaitid demo: {facts['video']}",
@@ -183,7 +199,7 @@ def _page(facts: dict[str, Any], results: list[Result], sheet: bytes) -> str:
             ),
             html.video(
                 "annotated.webm",
-                "Green: right subject; red: wrong subject; amber: no match; grey: not asked.",
+                "Green: right subject; red: wrong subject; amber: no match; grey: not searched for.",
             ),
             html.heading("Scores"),
             html.figure(
@@ -195,34 +211,34 @@ def _page(facts: dict[str, Any], results: list[Result], sheet: bytes) -> str:
             html.heading("Gait of the longest walk"),
             html.figure(
                 figures.gait_figure(longest.sequence, analyse(longest.sequence), longest.subject),
-                "Leg spread over time; dotted lines part the gait cycles.",
+                "Leg spread over time; dotted lines separate the gait cycles.",
             ),
             html.heading("Walks"),
-            html.table(_COLUMNS, map(_cells, results), [_KINDS[result.color] for result in results]),
+            html.table(_COLUMNS, map(_cells, probes), [_KINDS[probe.color] for probe in probes]),
         ],
     )
 
 
-def _cells(result: Result) -> list[object]:
-    quality, best = result.quality, result.decision.candidates[0]
+def _cells(probe: ClipProbe) -> list[object]:
+    quality, best = probe.quality, probe.decision.candidates[0]
     return [
-        result.subject,
-        f"{result.sequence.times[0]:.1f} to {result.sequence.times[-1]:.1f} s",
-        len(result.sequence),
+        probe.subject,
+        f"{probe.sequence.times[0]:.1f} to {probe.sequence.times[-1]:.1f} s",
+        len(probe.sequence),
         round(quality.height_px),
         round(quality.cadence),
         round(quality.score),
-        _answer(result),
+        _answer(probe),
         best.subject,
         f"{best.score:.3f}",
     ]
 
 
-def _scores(results: list[Result]) -> tuple[list[float], list[float]]:
-    """Scores of each second half with its own first half, and with all others."""
+def _scores(probes: list[ClipProbe]) -> tuple[list[float], list[float]]:
+    """Mated scores, of each second half with its own first half, and all non-mated ones."""
     own: list[float] = []
     other: list[float] = []
-    for result in results:
-        for candidate in result.decision.candidates:
-            (own if candidate.subject == result.subject else other).append(candidate.score)
+    for probe in probes:
+        for candidate in probe.decision.candidates:
+            (own if candidate.subject == probe.subject else other).append(candidate.score)
     return own, other

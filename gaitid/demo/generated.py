@@ -1,0 +1,180 @@
+"""The demo without a video: synthetic subjects, enrolled on one day and seen again on another.
+
+Both days are generated as colour video of one camera. On day one every subject walks past once and is
+enrolled from the track that perception found; ground truth says who it is, as a guard at a desk would. On
+day two they return in other clothes, the camera stands elsewhere, and people who are not enrolled walk among
+them. All frames go through perception, and all sequences through a server on this machine.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gaitid.demo import scene, story_report
+from gaitid.demo.scene import FilmedDay, film_all, owner, plan
+from gaitid.demo.story import FPIR, DemoProbe, DemoStory
+from gaitid.encoders.base import Encoder, load_encoder
+from gaitid.errors import InputError
+from gaitid.perception.pipeline import Walk
+from gaitid.quality import assess
+from gaitid.records import OperatingPoint
+from gaitid.remote import RemoteMatcher
+from gaitid.server.app import ServerSettings, running
+from gaitid.synthetic.population import Population
+from gaitid.synthetic.scenes import crossing, lane_camera
+
+GALLERY = "demo"
+MOST_PEOPLE = 60
+"""Most people in the scene; they walk one after the other."""
+_CALIBRATION, _CALIBRATION_FRAMES = 40, 150
+"""Subjects the threshold is learnt from, and the frames of each of their walks."""
+_DRAWS = 50
+"""Random galleries per probe when the threshold is learnt."""
+_MIN_FRAMES = 10
+"""Fewest good frames of a walk that is searched for."""
+
+
+def run(out: Path, subjects: int, impostors: int, seed: int, *, encoder: str) -> None:
+    """Run the generated demo, write its files into `out` and print a summary.
+
+    Args:
+        out: Existing directory.
+        subjects: Number of subjects to enrol.
+        impostors: Number of people on day two who are not enrolled.
+        seed: Seed of people, clothes and lanes.
+        encoder: Encoder of the server.
+
+    Raises:
+        InputError: There are too many or too few people.
+    """
+    with tempfile.TemporaryDirectory(prefix="gaitid-demo-") as folder:
+        story = play(subjects, impostors, seed, encoder, Path(folder))
+        _progress("writing the report and the annotated videos")
+        story_report.write(out, story)
+    print("\n".join(story_report.lines(story)))
+    for name in story_report.FILES:
+        print(f"  {out / name}")
+
+
+def play(subjects: int, impostors: int, seed: int, encoder: str, folder: Path) -> DemoStory:
+    """Film both days, enrol from the first, identify on the second.
+
+    Args:
+        subjects: Number of subjects to enrol.
+        impostors: Number of people on day two who are not enrolled.
+        seed: Seed of people, clothes and lanes.
+        encoder: Encoder of the server.
+        folder: Folder of the server's data and the videos; the report reads the videos.
+
+    Raises:
+        InputError: There are too many or too few people.
+    """
+    if subjects < 1 or impostors < 0 or subjects + impostors > MOST_PEOPLE:
+        raise InputError(
+            f"The scene has {subjects} subjects and {impostors} impostors",
+            f"at least one subject and at most {MOST_PEOPLE} people",
+            "Change --subjects or --impostors",
+        )
+    scenes = plan(subjects, impostors, seed)
+    conditions = {scenes[1].subject(k): walker.condition for k, walker in enumerate(scenes[1].walkers, 1)}
+    begun = time.monotonic()
+    days = film_all(scenes, folder)
+    filmed = time.monotonic()
+    _progress("learning a threshold from other subjects")
+    point = OperatingPoint(calibrate(load_encoder(encoder), subjects, seed))
+    settings = ServerSettings(address="127.0.0.1:0", data=folder / "data", encoder=encoder)
+    with running(settings) as address:
+        _progress(f"server on {address}, data in {folder}")
+        matcher = RemoteMatcher(address)
+        matcher.create_gallery(GALLERY, operating_point=point)
+        enrolled, failed, unowned = _enrol(matcher, days[0])
+        probes, more = _identify(matcher, days[1], conditions, set(enrolled))
+        matcher.close()
+    seconds = {"filming and perception": filmed - begun, "server": time.monotonic() - filmed}
+    known = {scenes[0].subject(k) for k in range(1, subjects + 1)}
+    return DemoStory(
+        days, enrolled, failed, probes, unowned + more, conditions,
+        sorted(set(conditions) - known), point.threshold, encoder, seed, seconds,
+    )  # fmt: skip
+
+
+def calibrate(encoder: Encoder, subjects: int, seed: int) -> float:
+    """Learn the threshold at which `FPIR` of the impostor searches in a gallery of `subjects` match.
+
+    It is learnt from another split of the population, on two days before the demo's cameras, with the
+    masks of a noisy segmenter. None of these subjects appears in the demo.
+    """
+    population = Population(seed, "validation")
+
+    def templates(day: int) -> NDArray[np.float32]:
+        camera = lane_camera(scene.SIZE, scene.AZIMUTH[day], scene.DISTANCE)
+        path = crossing(camera, scene.SIZE, sum(scene.LANES) / 2)
+        walks = (
+            population.sequence(
+                k, day, day, condition="cl" if day and k % 2 else "nm", view=270 + scene.AZIMUTH[day],
+                frames=_CALIBRATION_FRAMES, path=path, camera=camera,
+            )
+            for k in range(_CALIBRATION)
+        )  # fmt: skip
+        wanted = tuple(encoder.modalities)
+        return np.stack([encoder(walk.sequence(modalities=wanted)).vector for walk in walks])
+
+    scores = templates(1) @ templates(0).T
+    rng = np.random.default_rng(seed)
+    best = []
+    for probe, row in enumerate(scores):
+        others = np.delete(row, probe)
+        size = min(subjects, len(others))
+        best += [rng.choice(others, size, replace=False).max() for _ in range(_DRAWS)]
+    return float(np.quantile(best, 1 - FPIR))
+
+
+def _enrol(matcher: RemoteMatcher, day: FilmedDay) -> tuple[dict[str, list[Walk]], list[str], int]:
+    """Enrol all subjects of day one.
+
+    Returns:
+        Subject -> its walks, subjects without a usable walk, and the number of walks without an owner.
+    """
+    walks: dict[str, list[Walk]] = {}
+    unowned = 0
+    for walk in day.walks:
+        if walk.sequence is None or not assess(walk.sequence).usable:
+            continue
+        subject = owner(walk, day)
+        if subject is None:
+            unowned += 1
+        else:
+            walks.setdefault(subject, []).append(walk)
+    for subject, samples in walks.items():
+        matcher.enrol(GALLERY, subject, [walk.sequence for walk in samples if walk.sequence])
+    everybody = {subject for there in day.truths.values() for subject, _ in there}
+    _progress(f"{len(walks)} of {len(everybody)} people enrolled from day one")
+    return walks, sorted(everybody - set(walks)), unowned
+
+
+def _identify(
+    matcher: RemoteMatcher, day: FilmedDay, conditions: dict[str, str], enrolled: set[str]
+) -> tuple[list[DemoProbe], int]:
+    """Search for every walk of day two that is long enough; also counts walks without an owner."""
+    probes = []
+    unowned = 0
+    for walk in day.walks:
+        if walk.sequence is None or len(walk.sequence) < _MIN_FRAMES:
+            continue
+        subject = owner(walk, day)
+        if subject is None:
+            unowned += 1
+            continue
+        decision = matcher.identify(GALLERY, walk.sequence, max_candidates=len(enrolled) or 1)
+        probes.append(DemoProbe(subject, conditions[subject], walk, decision, subject in enrolled))
+    return probes, unowned
+
+
+def _progress(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
