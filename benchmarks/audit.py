@@ -117,7 +117,7 @@ def size_and_verification(count: int) -> dict[str, object]:
         fill(matcher, 100)
         probes = embeddings(100, seed=3)
         before = _pages(matcher)
-        with calling("door of house 4", actor="gate-3"):
+        with calling("door of annex 4", actor="gate-3"):
             for n in range(count):
                 matcher.identify("g", probes[n % len(probes)])
         matcher._store._flush()

@@ -1,6 +1,6 @@
-"""People who do not exist, walking past cameras.
+"""Synthetic subjects that walk past cameras, with ground truth.
 
-`Population` draws them: identity, session, sequence. `PopulationDataset` streams sequences for training.
+`Population` draws subjects, days and walks. `PopulationDataset` streams walks for training.
 """
 
 from gaitid.synthetic.actor import Actor

@@ -1,4 +1,4 @@
-"""Small algebra on many frames at a time: rotations, and noise that remembers."""
+"""Vectorised algebra over frames: rotations and autocorrelated noise."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def turns(yaw: Floats, pitch: Floats, roll: Floats) -> Floats:
 
 
 def between(source: Floats, target: Floats) -> Floats:
-    """(N, 3, 3): the smallest rotation from each direction (N, 3) to the other; never opposite ones."""
+    """(N, 3, 3) smallest rotations from directions (N, 3) to others, which must not be opposite."""
     u = source / np.sqrt((source**2).sum(-1, keepdims=True))
     v = target / np.sqrt((target**2).sum(-1, keepdims=True))
     x = u[:, 1] * v[:, 2] - u[:, 2] * v[:, 1]
@@ -34,7 +34,7 @@ def between(source: Floats, target: Floats) -> Floats:
 
 
 def follow(noise: Floats, keep: float) -> Floats:
-    """First-order autoregression over the first axis that keeps the variance of unit noise (T, ...)."""
+    """First-order autoregression of unit noise (T, ...) over time, with unit variance."""
     lag = np.arange(len(noise))[:, None] - np.arange(len(noise))
     filter_ = np.where(lag >= 0, keep ** np.maximum(lag, 0), 0.0)
     filter_[:, 1:] *= np.sqrt(1 - keep**2)

@@ -1,7 +1,7 @@
-"""Places for scenes: ground, wall, sky and things that stand about, ray-traced once for a camera.
+"""Places for scenes: ground, wall, sky and furniture, ray-traced once per camera.
 
-A place is drawn at twice the size of the picture, so that edges come out smooth, and keeps the distance
-of the things that can hide a walker.
+A place is drawn at twice the size of the picture to smooth its edges. The result includes the distance of
+the things that can hide a walker.
 """
 
 from __future__ import annotations
@@ -21,19 +21,20 @@ Floats = NDArray[np.float32]
 Triple = tuple[float, float, float]
 
 FINE = 2
-"""Places and walkers are drawn this many times finer than the picture."""
+"""Factor by which places and walkers are drawn finer than the picture."""
 PLACES = ("street", "hall", "garden")
 _GRAIN = 512
+"""Side of the tile of fractal noise, pixels."""
 
 
 @dataclass(frozen=True, slots=True)
 class Thing:
-    """Something that stands in a place.
+    """A solid object in a place.
 
     Attributes:
         kind: ``box``, ``post`` (an upright round column) or ``bush`` (an ellipsoid).
         centre: Middle, metres.
-        half: Half sizes, metres; of a post the first is its radius.
+        half: Half sizes, metres; the first one of a post is its radius.
         color: BGR, 0..255.
     """
 
@@ -45,17 +46,17 @@ class Thing:
 
 @dataclass(frozen=True, slots=True)
 class ScenePlace:
-    """A place before any camera: x along the wall, y towards it, z up, metres.
+    """A place in world coordinates: x along the wall, y towards it, z up, metres.
 
     Attributes:
         name: One of `PLACES`.
-        wall_y: Where the wall stands.
-        wall_height: Of the wall; above it is sky.
+        wall_y: Position of the wall, metres.
+        wall_height: Height of the wall, metres; above it is sky.
         sun: Direction towards the light.
-        shadow: Share of the light that a shadow takes away.
+        shadow: Share of the light that a shadow removes, 0 to 1.
         softness: Blur of shadows, metres.
-        things: What stands about.
-        seed: Of its textures.
+        things: The furniture.
+        seed: Seed of the textures.
     """
 
     name: str
@@ -74,8 +75,8 @@ class Backdrop:
 
     Attributes:
         image: (H, W, 3) uint8 BGR.
-        hiding: (2H, 2W) float32 metres along the optical axis to things; infinite where there is none.
-        receives: (H, W) float32, 0..1, how much a walker's shadow can darken a pixel.
+        hiding: (2H, 2W) float32 metres along the optical axis to things, infinite elsewhere.
+        receives: (H, W) float32, 0..1, how much the shadow of a walker can darken a pixel.
     """
 
     image: Bytes
@@ -86,17 +87,20 @@ class Backdrop:
 def draw_place(
     name: str, seed: int = 0, *, posts: int = 0, shadow: float | None = None, sun: Triple | None = None
 ) -> ScenePlace:
-    """A place with its furniture.
+    """Draw a place with its furniture.
 
     Args:
         name: One of `PLACES`.
-        seed: Of furniture and textures.
-        posts: Number of posts before the walkers, 1.8 m apart.
-        shadow: Share of the light that shadows take away; default: as is common there.
-        sun: Direction towards the light; default: as is common there.
+        seed: Seed of furniture and textures.
+        posts: Number of posts in front of the walkers, 1.8 m apart.
+        shadow: Share of the light that shadows remove; default: that of the place.
+        sun: Direction towards the light; default: that of the place.
+
+    Raises:
+        InputError: The name is unknown.
     """
     if name not in PLACES:
-        raise InputError(f"place {name!r}", f"one of {PLACES}", "choose one")
+        raise InputError(f"Place is {name!r}", f"one of {PLACES}", "Pass a known place")
     rng = np.random.default_rng([seed, PLACES.index(name)])
     wall_y, height, light, dark, soft = {
         "street": (5.2, 7.0, (-0.55, -0.75, 1.5), 0.42, 0.03),
@@ -166,9 +170,11 @@ _FURNITURE: dict[str, Callable[[np.random.Generator, float], list[Thing]]] = {
 
 
 def trace(place: ScenePlace, camera: Camera, size: tuple[int, int]) -> Backdrop:
-    """What the camera sees of the place, in a picture of (width, height) pixels."""
+    """Ray-trace a place for a camera and a picture of (width, height) pixels."""
     if camera.distortion:
-        raise InputError(f"distortion {camera.distortion}", "0", "scenes are drawn through a plain lens")
+        raise InputError(
+            f"Distortion of the camera is {camera.distortion}", "0", "Use a lens without distortion in scenes"
+        )
     rays = _rays(camera, size)
     eye = camera.position.astype(np.float32)
     nearest, owner = _meet_surfaces(place, eye, rays)
@@ -199,7 +205,7 @@ def _vector(values: Triple) -> Floats:
 
 
 def _rays(camera: Camera, size: tuple[int, int]) -> Floats:
-    """(2H, 2W, 3) ray of each fine pixel, one metre long along the optical axis."""
+    """(2H, 2W, 3) rays of the fine pixels, one metre long along the optical axis."""
     width, height = size
     u = (np.arange(width * FINE) + 0.5) / FINE - camera.centre[0]
     v = (np.arange(height * FINE) + 0.5) / FINE - camera.centre[1]
@@ -209,7 +215,7 @@ def _rays(camera: Camera, size: tuple[int, int]) -> Floats:
 
 
 def _meet_surfaces(place: ScenePlace, eye: Floats, rays: Floats) -> tuple[Floats, NDArray[np.int32]]:
-    """Distance to ground, wall or sky, and which of them."""
+    """Distance to the nearest of ground, wall and sky, and which one it is."""
     far = np.float32(1e6)
     with np.errstate(divide="ignore"):
         ground = np.where(rays[..., 2] < 0, -eye[2] / rays[..., 2], far)
@@ -222,7 +228,7 @@ def _meet_surfaces(place: ScenePlace, eye: Floats, rays: Floats) -> tuple[Floats
 
 
 def _around(thing: Thing, camera: Camera, size: tuple[int, int]) -> tuple[slice, slice]:
-    """The rows and columns of fine pixels that can show a thing."""
+    """Rows and columns of the fine pixels that can show a thing."""
     half = np.array(thing.half) if thing.kind != "post" else np.array(thing.half)[[0, 0, 2]]
     corners = np.array(thing.centre) + half * np.array(list(np.ndindex(2, 2, 2))) * 2 - half
     pixels, depth = camera.project(corners)
@@ -234,7 +240,7 @@ def _around(thing: Thing, camera: Camera, size: tuple[int, int]) -> tuple[slice,
 
 
 def _meet(thing: Thing, eye: Floats, rays: Floats) -> Floats:
-    """Distance along each ray to a thing; infinite where it is missed."""
+    """Distance along each ray to a thing, infinite for rays that miss it."""
     centre, half = _vector(thing.centre), _vector(thing.half)
     start = eye - centre
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -257,7 +263,7 @@ def _meet(thing: Thing, eye: Floats, rays: Floats) -> Floats:
 
 
 def _shadowed(place: ScenePlace, points: Floats, flat: NDArray[np.bool_]) -> Floats:
-    """0..1 how much of each point's light the things take away."""
+    """Share of the light of each point that things block, 0..1."""
     sun = _vector(place.sun)
     coarse = flat[::FINE, ::FINE]
     dark = np.zeros(coarse.shape, np.float32)
@@ -269,7 +275,7 @@ def _shadowed(place: ScenePlace, points: Floats, flat: NDArray[np.bool_]) -> Flo
 
 
 class _Grain:
-    """Endless fractal noise on a plane, mean 0."""
+    """Tiled fractal noise on a plane, mean 0."""
 
     def __init__(self, seed: int) -> None:
         rng = np.random.default_rng([seed, 77])
@@ -284,14 +290,14 @@ class _Grain:
     def __call__(self, u: Floats, v: Floats, metres: float) -> Floats:
         """Noise at (u, v) metres that repeats after `metres`."""
         scale = np.float32(_GRAIN / metres)
-        rows = len(u) // 1024 + 1  # remap takes no picture with more than 32767 rows, nor an empty one
+        rows = len(u) // 1024 + 1  # remap rejects over 32767 rows, and an empty picture
         where = np.zeros((2, rows * 1024), np.float32)
         where[0, : len(u)], where[1, : len(u)] = np.mod(u * scale, _GRAIN), np.mod(v * scale, _GRAIN)
         x, y = where.reshape(2, rows, 1024)
         return np.asarray(cv2.remap(self._picture, x, y, cv2.INTER_LINEAR), np.float32).ravel()[: len(u)]
 
     def cell(self, u: Floats, v: Floats) -> Floats:
-        """A random value -1..1 of each unit cell."""
+        """A random value -1..1 for each unit cell."""
         return np.asarray(self.cells[np.floor(v).astype(int) % 64, np.floor(u).astype(int) % 64])
 
 
@@ -327,7 +333,7 @@ def _normal(thing: Thing, points: Floats) -> Floats:
 
 
 def _joint(u: Floats, width: float, footprint: Floats) -> Floats:
-    """0..1 how much of a pixel is a joint between unit cells; `width` and `footprint` in cells."""
+    """Share of each pixel that is a joint between unit cells, 0..1; `width`, `footprint` in cells."""
     gap = np.abs(u - np.rint(u))
     reach = 0.5 * np.maximum(width, footprint)
     return np.asarray((gap < reach) * np.minimum(1, width / np.maximum(2 * reach, 1e-6)))
@@ -338,7 +344,7 @@ def _tint(color: Triple, light: NDArray[np.floating]) -> Floats:
 
 
 def _slabs(grain: _Grain, points: Floats, footprint: Floats) -> Floats:
-    """A pavement of slabs before a strip of asphalt with a kerb."""
+    """Pavement slabs, a kerb and a strip of asphalt."""
     x, y = points[:, 0], points[:, 1]
     u, v = x / 0.6, y / 0.6
     joint = np.maximum(_joint(u, 0.02, footprint / 0.6), _joint(v, 0.02, footprint / 0.6))
@@ -354,7 +360,7 @@ def _slabs(grain: _Grain, points: Floats, footprint: Floats) -> Floats:
 
 
 def _polished(grain: _Grain, points: Floats, footprint: Floats) -> Floats:
-    """Large tiles in two tones that mirror the lamps a little."""
+    """Large tiles in two tones with faint reflections of lamps."""
     x, y = points[:, 0], points[:, 1]
     u, v = x / 0.9, y / 0.9
     joint = np.maximum(_joint(u, 0.012, footprint / 0.9), _joint(v, 0.012, footprint / 0.9))
@@ -376,7 +382,7 @@ def _lawn(grain: _Grain, points: Floats, footprint: Floats) -> Floats:
 
 
 def _bricks(grain: _Grain, points: Floats, footprint: Floats) -> Floats:
-    """Bricks over a plinth, with windows and doors."""
+    """Bricks over a plinth, with windows."""
     x, z = points[:, 0], points[:, 2]
     v = z / 0.08
     u = x / 0.25 + 0.5 * (np.floor(v) % 2)

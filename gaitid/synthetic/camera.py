@@ -11,10 +11,13 @@ from gaitid.errors import InputError
 
 Floats = NDArray[np.float64]
 
+_AIM_M = 0.9
+"""Height of the point at which a camera beside a walk looks: the hips."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Camera:
-    """Where a camera is, where it looks, and its lens.
+    """Position, orientation and lens of a camera.
 
     Attributes:
         position: (3,) metres.
@@ -33,9 +36,9 @@ class Camera:
     def __post_init__(self) -> None:
         if not self.focal > 0 or not -0.5 <= self.distortion <= 0.5:
             raise InputError(
-                f"focal {self.focal}, distortion {self.distortion}",
-                "focal > 0 pixels, distortion -0.5 to 0.5",
-                "see Camera",
+                f"Focal length is {self.focal} and distortion is {self.distortion}",
+                "a focal length above 0 pixels and a distortion from -0.5 to 0.5",
+                "Pass values in these ranges",
             )
 
     @classmethod
@@ -48,11 +51,15 @@ class Camera:
         roll: float = 0.0,
         distortion: float = 0.0,
     ) -> Camera:
-        """A camera at `position` whose optical axis meets `target`; `roll` in degrees."""
+        """Place a camera at `position` whose optical axis meets `target`; `roll` is in degrees."""
         place = np.asarray(position, np.float64)
         forward = np.asarray(target, np.float64) - place
         if np.hypot(forward[0], forward[1]) < 1e-6:
-            raise InputError(f"camera at {position} above {target}", "a slanted view", "move it sideways")
+            raise InputError(
+                f"Camera at {position} looks straight up or down at {target}",
+                "a slanted view",
+                "Move the camera sideways",
+            )
         forward /= np.linalg.norm(forward)
         right = np.cross(forward, [0.0, 0.0, 1.0])
         right /= np.linalg.norm(right)
@@ -70,34 +77,32 @@ class Camera:
         distance: float = 6.0,
         height: float = 1.5,
         focal: float = 500.0,
-        aim: float = 0.9,
         aside: float = 0.0,
         roll: float = 0.0,
         distortion: float = 0.0,
     ) -> Camera:
-        """A camera for a walk along +x past the origin.
+        """Place a camera beside a walk along +x past the origin; it looks at a height of 0.9 m.
 
         Args:
-            view: Degrees from the walking direction: 0 from the front, 90 the walker's left side, 180
-                from behind, 270 the right side (the angles of CASIA-B and OU-MVLP).
-            distance: Metres to the origin over ground.
+            view: Degrees from the walking direction: 0 is the front, 90 the left side of the walker, 180
+                the back, 270 the right side (the angles of CASIA-B and OU-MVLP).
+            distance: Metres to the origin, over ground.
             height: Metres above ground.
-            focal: Pixels.
-            aim: Height of the point looked at, metres.
-            aside: Degrees by which it looks past the origin; a camera that looks down sees people lean there.
-            roll: Degrees.
-            distortion: See `Camera`.
+            focal: Focal length in pixels.
+            aside: Degrees by which it looks past the origin; walkers there lean when it looks down.
+            roll: Rotation around the optical axis, degrees.
+            distortion: First radial coefficient; see `Camera`.
         """
         angle, past = np.deg2rad(view), np.tan(np.deg2rad(aside)) * distance
         ahead, across = float(np.cos(angle)), float(np.sin(angle))
         place = (ahead * distance, across * distance, height)
-        target = (-across * past, ahead * past, aim)
+        target = (-across * past, ahead * past, _AIM_M)
         return cls.looking_at(place, target, focal, roll=roll, distortion=distortion)
 
     def project(self, points: Floats) -> tuple[Floats, Floats]:
-        """Pixels (..., N, 2) and depth (..., N) in metres of world points (..., N, 3).
+        """Project world points (..., N, 3) to pixels (..., N, 2) and depth (..., N) in metres.
 
-        Points nearer than 0.1 m are treated as if they were at 0.1 m: cut them by depth.
+        Points nearer than 0.1 m are projected as if they were at 0.1 m: drop them by depth.
         """
         local = self.rotation @ (points - self.position).swapaxes(-1, -2)  # (..., 3, N): long rows
         depth = local[..., 2, :]

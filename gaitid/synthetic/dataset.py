@@ -1,4 +1,4 @@
-"""A stream of training sequences: clean masks are made once and kept, noise is new in every epoch."""
+"""Streams of training sequences: clean masks are rendered once and cached, noise is new in every epoch."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from gaitid.workers import pool
 Bytes = NDArray[np.uint8]
 
 GENERATION = 2
-"""Rises with every change of the golden hashes of clean masks, so that no cache mixes old walks with new."""
+"""Incremented with every change of the golden hashes of clean masks, so that caches never mix versions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,15 +32,15 @@ class Item:
     """One sequence of a plan; see `Population.sequence`.
 
     Attributes:
-        identity: Number of the person.
+        identity: Number of the subject.
         session: Number of the day.
         number: Number of the walk.
         condition: ``nm``, ``bg`` or ``cl``.
         view: Degrees.
         frames: Number of frames.
-        fps: Frames a second.
-        pace: Share of the walker's own speed.
-        turn: Degrees the path turns per metre, to the left when positive; 0 is straight.
+        fps: Frames per second.
+        pace: Share of the subject's own speed.
+        turn: Degrees per metre by which the path turns, to the left when positive; 0 is straight.
         occlusion: One of `occlude.OCCLUSIONS`.
     """
 
@@ -56,7 +56,7 @@ class Item:
     occlusion: str = "none"
 
     def make(self, population: Population) -> SyntheticWalk:
-        """The walk itself."""
+        """Film the walk."""
         return population.sequence(
             self.identity, self.session, self.number,
             condition=self.condition, view=self.view, frames=self.frames, fps=self.fps,
@@ -65,7 +65,7 @@ class Item:
         )  # fmt: skip
 
     def _path(self) -> Path | None:
-        """A bend through the origin, whose middle runs along +x."""
+        """A bend through the origin whose middle points along +x; None for a straight walk."""
         if self.turn == 0:
             return None
         radius = float(np.rad2deg(1 / abs(self.turn)))
@@ -84,11 +84,10 @@ def plan_grid(
     conditions: Sequence[str] = CONDITIONS,
     views: Sequence[float] = VIEWS,
     frames: int = 60,
-    fps: float = 25.0,
 ) -> list[Item]:
-    """Every combination, as a laboratory records it."""
+    """Plan every combination at 25 fps, as a laboratory records it."""
     return [
-        Item(i, s, n, c, v, frames, fps)
+        Item(i, s, n, c, v, frames)
         for i, s, n, c, v in product(identities, sessions, numbers, conditions, views)
     ]
 
@@ -96,7 +95,7 @@ def plan_grid(
 def plan_varied(
     identities: Sequence[int], *, per_identity: int = 12, sessions: int = 4, frames: int = 60, seed: int = 0
 ) -> list[Item]:
-    """Walks as they come: any view and condition, 8 to 30 fps, slow and fast, bends, some occlusion."""
+    """Plan varied walks: any view and condition, 8 to 30 fps, slow and fast, bends, some occlusion."""
     items = []
     for identity in identities:
         rng = np.random.Generator(np.random.Philox(np.random.SeedSequence((seed, int(identity), 7))))
@@ -122,11 +121,11 @@ def plan_varied(
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SyntheticSample:
-    """What the data set yields.
+    """One sequence of the data set.
 
     Attributes:
-        item: What it is.
-        silhouettes: (T, 64, 44) uint8 0/1; frames without a body are zeros.
+        item: Its plan.
+        silhouettes: (T, 64, 44) uint8 0/1; all zeros for a frame without a body.
         skeletons: (T, 17, 3) float32 pixels and confidence.
         times: (T,) seconds.
     """
@@ -138,15 +137,18 @@ class SyntheticSample:
 
 
 class PopulationDataset:
-    """Sequences of a plan by index, or streamed by several processes; needs numpy and OpenCV only.
+    """Sequences of a plan, by index or streamed by several processes; needs numpy and OpenCV only.
 
-    A torch loader can use it as a map-style data set; its workers may share the cache folder.
+    A torch loader can use it as a map-style data set, and its workers may share the cache folder.
 
     Args:
-        population: The people.
+        population: The subjects.
         items: The plan; see `plan_grid` and `plan_varied`.
         level: Strength of segmentation and keypoint noise; 0 none, 1 like real video.
-        cache: Folder for clean, bit-packed masks and true keypoints (about 30 KB a sequence), or None.
+        cache: Folder for clean, bit-packed masks and true keypoints (about 30 KB per sequence), or None.
+
+    Raises:
+        InputError: The plan is empty, or the level is not from 0 to 2.
     """
 
     def __init__(
@@ -158,12 +160,14 @@ class PopulationDataset:
         cache: FilePath | str | None = None,
     ) -> None:
         if not items:
-            raise InputError("the plan is empty", "at least one item", "see plan_grid and plan_varied")
+            raise InputError(
+                "The plan is empty", "one item or more", "Make a plan with plan_grid or plan_varied"
+            )
         if not 0 <= level <= 2:
-            raise InputError(f"level {level}", "0 to 2", "1 is like real video")
+            raise InputError(f"Noise level is {level}", "0 to 2", "Pass 1 for noise like that of real video")
         self.population, self.items, self.level = population, tuple(items), level
         self.epoch = 0
-        """Changing it changes the noise; clean masks stay."""
+        """Selects the noise; clean masks do not depend on it."""
         self._cache = None if cache is None else FilePath(cache)
         if self._cache is not None:
             self._cache.mkdir(parents=True, exist_ok=True)
@@ -178,7 +182,7 @@ class PopulationDataset:
         return SyntheticSample(item, silhouettes, walk.detected(self.level, self.epoch), walk.times)
 
     def walk(self, index: int) -> SyntheticWalk:
-        """The walk of an item, from the cache when it is there."""
+        """The walk of an item, from the cache if possible."""
         item = self.items[index]
         if self._cache is None:
             return item.make(self.population)
@@ -191,9 +195,11 @@ class PopulationDataset:
             return walk
 
     def stream(self, workers: int = 0, order: Sequence[int] | None = None) -> Iterator[SyntheticSample]:
-        """Samples in `order` (default: by index), made by that many processes; 0 makes them here.
+        """Yield samples in `order` (default: by index).
 
-        The samples do not depend on the number of workers.
+        Args:
+            workers: Number of processes that make them, 0 for this process. Samples do not depend on it.
+            order: Indices of the items.
         """
         wanted = range(len(self)) if order is None else order
         if workers == 0:
@@ -226,7 +232,7 @@ def _start_worker(dataset: PopulationDataset) -> None:
 
 def _work(index: int) -> SyntheticSample:
     if _worker_dataset is None:
-        raise InputError("worker has no data set", "a started worker", "use PopulationDataset.stream")
+        raise InputError("The worker has no data set", "a started worker", "Use PopulationDataset.stream")
     return _worker_dataset[index]
 
 
@@ -234,7 +240,7 @@ _ARRAYS = ("times", "corners", "keypoints", "seen", "joints", "root", "heading",
 
 
 def _save(file: FilePath, walk: SyntheticWalk) -> None:
-    """Write all at once under the final name, so that workers never read half a file."""
+    """Write a walk and rename it into place, so that workers never read a partial file."""
     key = walk.key
     partial = file.with_name(f"{file.stem}-{os.getpid()}.part.npz")
     arrays = {name: getattr(walk, name) for name in _ARRAYS}

@@ -1,4 +1,4 @@
-"""What a pose estimator makes of true keypoints: jitter, confidence, swapped sides, misses."""
+"""Simulated pose estimator: jitter, confidence, swapped sides and misses on true keypoints."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from gaitid.synthetic.algebra import follow
 Floats = NDArray[np.float64]
 
 _SIGMA = np.array([26, 25, 25, 35, 35, 79, 79, 72, 72, 62, 62, 107, 107, 87, 87, 89, 89]) / 1000
-"""Spread of human annotators per joint over the object scale; Lin et al., COCO keypoint evaluation."""
+"""Spread of human annotators per joint over the object scale. Source: COCO keypoint evaluation."""
 _PAIRS = np.array([(1, 2), (3, 4), (5, 6), (7, 8), (9, 10), (11, 12), (13, 14), (15, 16)])
 _SEGMENTS = np.array([(5, 7), (7, 9), (6, 8), (8, 10), (11, 13), (13, 15), (12, 14), (14, 16), (0, 0)])
 _RADII = np.array([0.05, 0.04, 0.05, 0.04, 0.08, 0.055, 0.08, 0.055, 0.10])
 
 
 def visible(pixels: Floats, depth: Floats, scale: Floats) -> Floats:
-    """How free each joint is of the walker's own body, 0 (hidden) to 1.
+    """Visibility of each joint: 0 hidden by the body itself, 1 visible.
 
     Args:
         pixels: (T, 17, 2).
         depth: (T, 17) metres.
-        scale: (T,) pixels a metre at the body.
+        scale: (T,) pixels per metre at the body.
 
     Returns:
-        (T, 17).
+        (T, 17) float64, 0..1.
     """
     shoulder, hip = pixels[:, 5:7].mean(1), pixels[:, 11:13].mean(1)
     trunk_depth = depth[:, [5, 6, 11, 12]].mean(1)
@@ -50,10 +50,10 @@ def detect(
 
     Args:
         pixels: (T, 17, 2) true pixels.
-        seen: (T, 17) 0 hidden to 1 free; see `visible`.
-        height_px: (T,) body height; below 20 pixels it makes no difference.
-        rng: Source of chance.
-        level: 0 gives the truth with full confidence, 1 a light estimator on real video.
+        seen: (T, 17) visibility; see `visible`.
+        height_px: (T,) body heights; less than 20 pixels count as 20.
+        rng: Random generator.
+        level: Strength of the errors: 0 gives the truth, 1 a light estimator on real video.
 
     Returns:
         (T, 17, 3) x, y, confidence; a missed joint is all zeros.
@@ -61,14 +61,13 @@ def detect(
     frames = len(pixels)
     height_px = np.maximum(height_px, 20.0)
     skill = level * rng.uniform(0.5, 1.6)
-    scale = height_px * 0.40  # sqrt of a walking person's box area
+    scale = height_px * 0.40  # square root of the area of a walker's box
     small = 1 + 20 / height_px
     hidden = 1 - seen
     sigma = skill * _SIGMA * (scale * small)[:, None] * (0.22 + 0.9 * hidden)
     error = sigma[..., None] * _wander(rng, (frames, 17, 2), 0.75)
-    error += (
-        sigma[..., None] * 0.35 * rng.standard_normal((1, 17, 2))
-    )  # a bias of this view and these clothes
+    bias = rng.standard_normal((1, 17, 2))  # from view and clothes, constant within a walk
+    error += sigma[..., None] * 0.35 * bias
     wild = rng.random((frames, 17)) < level * (0.002 + 0.03 * hidden)
     error[wild] += (
         rng.standard_normal((int(wild.sum()), 2)) * 0.08 * np.repeat(height_px[:, None], 17, 1)[wild][:, None]
@@ -91,14 +90,14 @@ def detect(
 
 
 def _wander(rng: np.random.Generator, shape: tuple[int, ...], keep: float) -> Floats:
-    """Unit Gaussian noise, autocorrelated over the first axis."""
+    """Unit Gaussian noise, autocorrelated over time."""
     return follow(rng.standard_normal(shape), keep)
 
 
 def _swaps(
     pixels: Floats, height_px: Floats, rng: np.random.Generator, level: float
 ) -> list[tuple[int, int, NDArray[np.intp]]]:
-    """Runs of frames in which left and right are mixed up: mostly where they overlap."""
+    """Runs of frames in which left and right are swapped, mostly where they overlap: start, length, pairs."""
     found = []
     for pairs in (_PAIRS[5:], _PAIRS[2:5]):
         left, right = pixels[:, pairs[:, 0]], pixels[:, pairs[:, 1]]

@@ -1,4 +1,4 @@
-"""A figure in its outfit as one mesh that can be posed: body, solids (hair, hats, bags) and hanging cloth."""
+"""A body in its outfit as one posable mesh: body, solids (hair, hats, bags) and hanging cloth."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ Bytes = NDArray[np.uint8]
 SECTORS = 16
 _RINGS = 4
 _HANG = ("hang_left", "hang_right", "cart")
-"""Bones beyond the body's: a weight hanging from each hand, a trolley behind."""
+"""Bones added to those of the body: a weight that hangs from each hand, and a trolley behind."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Posed:
-    """A dressed figure over time.
+    """A dressed body over time.
 
     Attributes:
         vertices: (T, V, 3) world metres.
-        keypoints: (T, 23, 3) world metres; COCO's 17 first.
+        keypoints: (T, 23, 3) world metres; the 17 of COCO first.
     """
 
     vertices: Floats
@@ -38,13 +38,13 @@ class Posed:
 
 
 class Dressed:
-    """A figure in clothes, ready to be posed.
+    """A body in clothes, ready to be posed.
 
     Attributes:
         faces: (F, 3) vertex indices.
         edges: (E, 4), see `render.edges_of`.
         labels: (F,) part of each face, see `body.PARTS`.
-        lift: Metres the shoes add under the feet.
+        lift: Thickness of the soles, metres.
     """
 
     def __init__(self, body: Body, figure: BodyShape, outfit: Outfit, rng: np.random.Generator) -> None:
@@ -68,7 +68,7 @@ class Dressed:
         first_top = len(pieces) - len(self._tubes)
         free = len(self._rest)
         for k, piece in enumerate(pieces):
-            if k >= first_top:  # a tube's last fixed ring is followed by its moving rings, kept at the end
+            if k >= first_top:  # moving rings follow the last fixed ring of a tube, at the end of the array
                 tube = self._tubes[k - first_top]
                 faces.append(tube.faces(offset, free))
                 labels.append(np.full(len(faces[-1]), LABEL["skirt"], np.uint8))
@@ -82,7 +82,7 @@ class Dressed:
         self.edges = _edges(self._body, self.faces)
 
     def pose(self, motion: Motion) -> Posed:
-        """The mesh and the keypoints in a motion of this figure."""
+        """Pose the mesh and the keypoints in a motion of this body."""
         rotations, positions = _with_hanging(self._body, motion, self._outfit.bag)
         joints = np.concatenate([self._figure.joints, np.zeros((len(_HANG), 3))])
         vertices = skin(self._rest, self._weights, joints, rotations, positions)
@@ -90,14 +90,16 @@ class Dressed:
             self._trail(vertices, motion)
         rings = [tube.rings(motion) for tube in self._tubes]
         rows = [part.transpose(0, 2, 1) for part in (vertices, *rings)]
-        vertices = np.concatenate(rows, axis=2).transpose(0, 2, 1)  # long rows in memory, as `skin` gives
+        vertices = np.concatenate(rows, axis=2).transpose(
+            0, 2, 1
+        )  # long rows in memory, like those of `skin`
         keypoints = motion.points(self._figure.keypoints, self._body.keypoint_weights, self._figure.joints)
         vertices[..., 2] += self.lift
         keypoints[..., 2] += self.lift
         return Posed(vertices, keypoints)
 
     def _trail(self, vertices: Floats, motion: Motion) -> None:
-        """Loose cloth follows its limb late, in place."""
+        """Delay loose cloth behind its limb, in place."""
         limb = vertices[:, self._loose] - motion.positions[:, :1]
         velocity = np.empty_like(limb)
         velocity[1:-1] = (limb[2:] - limb[:-2]) / 2
@@ -136,7 +138,7 @@ def _body_edges(body: Body) -> Ints:
 
 
 def _edges(body: Body, faces: Ints) -> Ints:
-    """Edges of a mesh whose first faces are the body's, which never change."""
+    """Edges of a mesh that starts with the faces of the body, whose edges are cached."""
     count = len(body.faces)
     rest = edges_of(faces[count:])
     rest[:, 2:] = np.where(rest[:, 2:] < 0, -1, rest[:, 2:] + count)
@@ -144,7 +146,7 @@ def _edges(body: Body, faces: Ints) -> Ints:
 
 
 def _worn(body: Body, figure: BodyShape, outfit: Outfit, rng: np.random.Generator) -> tuple[Floats, Floats]:
-    """The body's vertices pushed out by the clothes, and each one's delay in seconds."""
+    """Vertices of the body displaced by the clothes, and the delay of each in seconds."""
     share = body.share
     torso = share("pelvis", "lumbar", "thorax", "clav")
     shank, thigh = share("shank"), share("thigh")
@@ -176,7 +178,7 @@ def _worn(body: Body, figure: BodyShape, outfit: Outfit, rng: np.random.Generato
 
 
 def solid(centre: Floats, size: Floats, box: float = 1.0) -> tuple[Floats, Ints]:
-    """A closed superellipsoid: 42 vertices, 80 faces; `box` 1 is an ellipsoid, towards 0 a box."""
+    """A closed superellipsoid: 42 vertices, 80 faces; `box` 1 is an ellipsoid, near 0 a box."""
     unit, faces = _ball()
     return centre + np.sign(unit) * np.abs(unit) ** box * size, faces
 
@@ -208,7 +210,7 @@ def _rigid(shape: tuple[Floats, Ints], bone: int, bones: int, part: str) -> Piec
 
 
 def _skull(body: Body, figure: BodyShape) -> tuple[Floats, Floats]:
-    """Centre and half sizes of the head above the ears' level."""
+    """Centre and half sizes of the head above the ears, metres."""
     head = figure.vertices[body.share("head") > 0.6]
     high, low = head.max(0), head.min(0)
     half = np.array([(high[0] - low[0]) / 2, (high[1] - low[1]) / 2, 0.095 * figure.height / 1.7])
@@ -276,7 +278,7 @@ def _bag(body: Body, figure: BodyShape, bag: Bag, cloth: float) -> Piece:
 
 
 def _with_hanging(body: Body, motion: Motion, bag: Bag | None) -> tuple[Floats, Floats]:
-    """Bones with three more: a weight under each hand that swings a little, and a trolley."""
+    """Rotations and positions of all bones, `_HANG` included; weights in the hands swing a little."""
     cosine, sine = np.cos(motion.heading), np.sin(motion.heading)
     upright = np.zeros((len(motion), 3, 3))
     upright[:, 0, 0] = upright[:, 1, 1] = cosine
@@ -307,8 +309,8 @@ def _pitch(angle: Floats) -> Floats:
 class _Hanging:
     """A tube of cloth: two rings fixed to the pelvis, then rings that wrap both legs.
 
-    A wrapping ring is the convex hull of the cross-sections of both legs, now and a moment ago, so the
-    cloth is never inside a leg and follows it late.
+    A wrapping ring is the convex hull of the cross-sections of both legs, now and `Tube.lag_s` ago, so the
+    cloth is never inside a leg and lags behind it.
     """
 
     moving = _RINGS * SECTORS
@@ -343,7 +345,7 @@ class _Hanging:
         return piece
 
     def faces(self, fixed: int, free: int) -> Ints:
-        """Faces between successive rings; the fixed ones start at vertex `fixed`, the others at `free`."""
+        """Faces between successive rings; fixed rings start at vertex `fixed`, moving ones at `free`."""
         starts = [fixed, fixed + SECTORS, *(free + k * SECTORS for k in range(_RINGS))]
         k = np.arange(SECTORS)
         after = (k + 1) % SECTORS
@@ -353,7 +355,7 @@ class _Hanging:
         return np.concatenate(out).astype(np.int32)
 
     def rings(self, motion: Motion) -> Floats:
-        """(T, rings * sectors, 3) of the wrapping rings."""
+        """(T, rings * sectors, 3) vertices of the wrapping rings."""
         centres = np.stack([self._leg_points(motion, side) for side in "LR"], 2)  # (T, R, 2, 3)
         late = _late(centres - motion.positions[:, None, None, 0], motion.times, self._tube.lag_s)
         discs = np.concatenate([centres, late + motion.positions[:, None, None, 0]], 2)  # (T, R, 4, 3)
@@ -363,7 +365,7 @@ class _Hanging:
         middle = centres[..., :2].mean(2)  # (T, R, 2)
         share = self._levels / max(self._levels[-1], 1e-6)
         room = np.interp(self._levels, [0, 1, 2], self._radii) + self._tube.ease
-        room = room + self._tube.flare * min(1.0, self._tube.length) * share  # a short hem cannot stand out
+        room = room + self._tube.flare * min(1.0, self._tube.length) * share  # a short hem cannot flare
         reach = np.einsum("trdc,tsc->trds", discs[..., :2] - middle[:, :, None], rays)
         best = reach.argmax(2)  # (T, R, S)
         chosen = np.take_along_axis(discs, best[..., None], 2)  # (T, R, S, 3)
@@ -373,7 +375,7 @@ class _Hanging:
         return np.concatenate([flat, height[..., None]], -1).reshape(len(motion), -1, 3)
 
     def _leg_points(self, motion: Motion, side: str) -> Floats:
-        """(T, R, 3) points of the leg's axis at the ring levels."""
+        """(T, R, 3) points on the axis of the leg at the levels of the rings."""
         at = self._body.index
         chain = [motion.positions[:, at[name + side]] for name in ("thigh", "shank", "foot")]
         points = []
@@ -384,7 +386,7 @@ class _Hanging:
 
 
 def _late(values: Floats, times: Floats, lag_s: float) -> Floats:
-    """Exponential follower of (T, ...) values."""
+    """Values (T, ...) delayed by an exponential filter."""
     keep = np.exp(-(times[1] - times[0]) / max(lag_s, 1e-3))
     out = values.copy()
     for t in range(1, len(values)):
@@ -394,7 +396,7 @@ def _late(values: Floats, times: Floats, lag_s: float) -> Floats:
 
 @lru_cache(maxsize=256)
 def _leg_radii(body: Body, figure: BodyShape) -> Floats:
-    """Radius of the left leg at hip, knee and ankle level, metres."""
+    """Radius of the left leg at the levels of hip, knee and ankle, metres."""
     at, joints = body.index, figure.joints
     radii = []
     for bone, end, share in (("thighL", "shankL", 0.3), ("thighL", "shankL", 0.95), ("shankL", "footL", 0.7)):

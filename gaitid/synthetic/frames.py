@@ -1,4 +1,4 @@
-"""Operations on all masks of a walk at once: where the body is, boxes, alignment."""
+"""Operations on all masks of a walk at once: extent of the body, boxes, alignment."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ Bytes = NDArray[np.uint8]
 Ints = NDArray[np.int64]
 
 _LEAST = 40
-"""Masks of fewer pixels count as empty, as in `perception.align`."""
+"""Masks with fewer pixels count as empty, as in `perception.align`."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Extent:
-    """Where the body is in each mask: rows top <= y < bottom, columns left <= x < right.
+    """Extent of the body in each mask: rows top <= y < bottom, columns left <= x < right.
 
-    Empty masks (`filled` False) count as full, so that every frame has a box.
+    The extent of an empty mask (`filled` is False) is the whole mask, so that every frame has a box.
     """
 
     top: Ints
@@ -32,7 +32,7 @@ class Extent:
 
     @classmethod
     def of(cls, masks: Bytes) -> Extent:
-        """The extent of (T, H, W) masks."""
+        """Measure the extents of (T, H, W) masks."""
         rows, columns = np.asarray(masks.max(2) > 0), np.asarray(masks.max(1) > 0)
         some = np.asarray(rows.any(1))
         bounds = []
@@ -42,20 +42,21 @@ class Extent:
         return cls(bounds[0], bounds[1], bounds[2], bounds[3], some)
 
     def boxes(self, corners: Ints) -> NDArray[np.float32]:
-        """(T, 4) xyxy in the picture in which the masks' windows begin at `corners` (T, 2)."""
+        """(T, 4) xyxy boxes in the picture, for windows that begin at `corners` (T, 2)."""
         x, y = corners.T
         return np.stack([x + self.left, y + self.top, x + self.right, y + self.bottom], 1).astype(np.float32)
 
 
 def align_all(masks: Bytes, size: tuple[int, int] = (64, 44), extent: Extent | None = None) -> Bytes:
-    """`perception.align` of every mask (T, H, W), split at half: (T, height, width) uint8 0/1.
-
-    The same bits as frame by frame, in a third of the time; where a mask is empty, so is the result.
+    """Align every mask as `perception.align` does, in a third of the time and with the same bits.
 
     Args:
-        masks: One body each.
+        masks: (T, H, W) uint8 0/1, one body each.
         size: Height and width of the result.
-        extent: Of the masks, when it is known already.
+        extent: Extent of the masks if it is already known.
+
+    Returns:
+        (T, height, width) uint8 0/1; all zeros for an empty mask.
     """
     height, width = size
     extent = extent or Extent.of(masks)

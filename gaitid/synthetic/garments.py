@@ -1,4 +1,4 @@
-"""What colours people and their clothes have: drawn once a day, painted onto labels and light."""
+"""Colours of skin, hair and clothes, drawn once per day and painted onto labels and brightness."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Bytes = NDArray[np.uint8]
 
 _SKIN = ((168, 196, 232), (128, 164, 214), (96, 134, 190), (62, 92, 142), (40, 58, 92))
 _HAIR = ((28, 30, 34), (30, 38, 48), (150, 152, 154), (34, 48, 68), (54, 84, 122), (108, 156, 190))
-"""The darker the skin, the fewer of these, from the first."""
+"""Darker skin uses fewer of these, counted from the first."""
 _DARK = ((38, 36, 34), (62, 46, 36), (56, 58, 62), (44, 52, 66), (84, 66, 48), (40, 60, 44))
 _SHOES = ((34, 34, 36), (40, 54, 80), (58, 60, 64), (196, 198, 200), (60, 44, 38))
 _TOPS = (
@@ -26,18 +26,18 @@ _BAGS = ((40, 40, 42), (46, 66, 108), (70, 46, 40), (48, 40, 124), (86, 104, 110
 _SHEET = 1024
 """Side of the cloth patterns, pixels."""
 _BARE = np.uint8(len(PARTS) + 1)
-"""Label of bare skin on forearms."""
+"""Label of bare forearms."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Colors:
-    """The look of one outfit.
+    """Colours and patterns of one outfit.
 
     Attributes:
         palette: (16, 3) uint8 BGR of each label.
-        bare_arms: True when forearms are bare.
-        weave: (512, 512) float32 folds and weave, shares of brightness.
-        pattern: (512, 512) float32 stripes or checks of what covers the trunk, shares of brightness.
+        bare_arms: Whether the forearms are bare.
+        weave: (1024, 1024) float32 folds and threads, shares of brightness.
+        pattern: (1024, 1024) float32 stripes or checks on the trunk, shares of brightness.
     """
 
     palette: Bytes
@@ -46,7 +46,7 @@ class Colors:
     pattern: NDArray[np.float32]
 
     def labels(self, labels: Bytes) -> Bytes:
-        """Labels (F,) of a dressed body with bare forearms told apart."""
+        """Replace the labels (F,) of bare forearms by their own label."""
         if not self.bare_arms:
             return labels
         body = load_body()
@@ -56,8 +56,8 @@ class Colors:
         return out
 
     def paint(self, labels: Bytes, bright: Bytes) -> Bytes:
-        """(h, w, 3) BGR of (h, w) labels and brightness as `render.paint` gives them."""
-        # Near the outline the blur mixes in the dark outside; the share of inside undoes that.
+        """Paint (h, w, 3) BGR from the labels and the brightness (h, w) of `render.paint`."""
+        # Near the outline the blur includes the dark outside; dividing by the share inside corrects that.
         inside = cv2.blur((labels > 0).astype(np.float32), (5, 5))
         factor = cv2.blur(bright, (5, 5)).astype(np.float32) / np.maximum(inside, 0.05) / 215
         weave, pattern = _cover(self.weave, labels.shape), _cover(self.pattern, labels.shape)
@@ -66,7 +66,7 @@ class Colors:
 
 
 def _cover(sheet: NDArray[np.float32], shape: tuple[int, ...]) -> NDArray[np.float32]:
-    """The sheet cut, or repeated, to (h, w)."""
+    """Crop or tile a sheet to (h, w)."""
     if max(shape) > _SHEET:
         times = -(-max(shape) // _SHEET)
         sheet = np.tile(sheet, (times, times))
@@ -87,11 +87,11 @@ _WOVEN = _share(
 _PATTERNED = _share({"torso": 1, "arm_left": 1, "arm_right": 1, "skirt": 0.6})
 
 
-def draw_colors(people: Population, identity: int, session: int, condition: str) -> Colors:
-    """Colours of a walker: skin and hair for good, clothes for the day, the coat with its condition."""
-    ever = Key(people.seed, people.split, identity, 0, 0, "colors", 0.0).stream("identity")
-    day = Key(people.seed, people.split, identity, session, 0, "colors", 0.0).stream("session")
-    outfit = people.day(identity, session).wardrobe.wear(condition)
+def draw_colors(population: Population, identity: int, session: int, condition: str) -> Colors:
+    """Draw the colours of a subject: skin and hair stay, clothes change by day, the coat by condition."""
+    ever = Key(population.seed, population.split, identity, 0, 0, "colors", 0.0).stream("identity")
+    day = Key(population.seed, population.split, identity, session, 0, "colors", 0.0).stream("session")
+    outfit = population.day(identity, session).wardrobe.wear(condition)
     tone = int(ever.integers(len(_SKIN)))
     skin, hair = _pick(ever, _SKIN[tone : tone + 1]), _pick(ever, _HAIR[: 6 - tone])
     top, legs, shoes = _pick(day, _TOPS), _pick(day, _DARK), _pick(day, _SHOES)
@@ -99,7 +99,7 @@ def draw_colors(people: Population, identity: int, session: int, condition: str)
     bare = day.random()
     if condition == "cl":
         top = coat
-    long = bool(outfit.tubes) and outfit.tubes[0].length > 0.45  # a skirt, not the hem of a shirt
+    long = bool(outfit.tubes) and outfit.tubes[0].length > 0.45  # a skirt rather than the hem of a shirt
     hangs = coat if condition == "cl" else skirt if long else top
     if long and condition != "cl":
         legs = skin if day.random() < 0.5 else (46, 44, 46)
@@ -117,21 +117,21 @@ def draw_colors(people: Population, identity: int, session: int, condition: str)
 
 
 def _pick(rng: np.random.Generator, colors: tuple[tuple[int, int, int], ...]) -> tuple[int, int, int]:
-    """One of the colours, a little off."""
+    """Pick one of the colours with a little variation."""
     base = np.array(colors[int(rng.integers(len(colors)))]) * rng.uniform(0.85, 1.1) + rng.normal(0, 4, 3)
     blue, green, red = np.rint(base.clip(12, 235)).astype(int).tolist()
     return blue, green, red
 
 
 def _weave(rng: np.random.Generator) -> NDArray[np.float32]:
-    """Folds and threads."""
+    """(1024, 1024) float32 folds and threads."""
     grain = rng.standard_normal((_SHEET, _SHEET), np.float32)
     folds, threads = cv2.GaussianBlur(grain, (0, 0), 6), cv2.GaussianBlur(grain, (0, 0), 1)
     return np.asarray(0.05 * folds / folds.std() + 0.035 * threads / threads.std(), np.float32)
 
 
 def _pattern(rng: np.random.Generator) -> NDArray[np.float32]:
-    """Plain for most, stripes across or checks for some."""
+    """(1024, 1024) float32: mostly plain, sometimes horizontal stripes or checks."""
     rows, columns = np.indices((_SHEET, _SHEET))
     kind, width, depth = rng.random(), rng.uniform(7, 18), rng.uniform(0.06, 0.2)
     stripes = np.sign(np.sin(rows * 2 * np.pi / width))

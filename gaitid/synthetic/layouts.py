@@ -1,8 +1,8 @@
-"""Walks written to disk exactly as the public data sets are laid out, in miniature.
+"""Miniature copies of the directory layouts of public data sets.
 
-For tests and demonstrations that need a data set nobody may redistribute. The trees hold what the
-readers of silhouettes look at, names, nesting and file formats as published, and none of the other
-modalities. Pickles are written as the sets' own tools write them; nothing here reads one.
+For tests and demonstrations that need a data set which may not be redistributed. The trees have the published
+names, nesting and file formats of silhouettes, and no other modality. Pickles are written as the tools of the
+data sets write them; this module reads none.
 """
 
 from __future__ import annotations
@@ -29,15 +29,15 @@ Masks = NDArray[np.uint8]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LayoutWalk:
-    """One walk of one subject before one camera.
+    """One walk of one subject as one camera recorded it.
 
     Attributes:
-        subject: Number of the subject, as the set counts them.
-        condition: As the set names it (``nm``, ``bg``, ``U0_D0``); ignored where it has none.
-        number: Number of the walk under this condition, as the set counts them.
-        view: Angle in degrees, or number of the camera where the set counts cameras.
+        subject: Number of the subject in the data set.
+        condition: Name of the condition in the data set (``nm``, ``bg``, ``U0_D0``); ignored if it has none.
+        number: Number of the walk under this condition.
+        view: Angle in degrees, or number of the camera in data sets that number cameras.
         sequence: Silhouettes, or raw masks (T, H, W) uint8 0/1 of any size.
-        suffix: What follows the view in its name (``far`` in SUSTech1K).
+        suffix: Suffix of the view in file names (``far`` in SUSTech1K).
     """
 
     subject: int
@@ -51,23 +51,24 @@ class LayoutWalk:
 def write_layout(
     layout: str, root: Path | str, walks: Iterable[LayoutWalk], *, train: Collection[int] = ()
 ) -> Path:
-    """Write walks in the layout of a data set, its partition file included where it has one.
+    """Write walks in the layout of a data set, with its partition file if it has one.
 
     Args:
         layout: One of `LAYOUTS`.
-        root: Directory to write into; made when it is not there.
-        walks: Any number of them; they are written one by one.
-        train: Subjects of the training part, for sets whose parts are no rule.
+        root: Directory to write into; created if it is missing.
+        walks: The walks; they are written one by one.
+        train: Subjects of the training part, for data sets without a rule for it.
 
     Returns:
         The root.
 
     Raises:
-        UnknownName: There is no such layout.
+        UnknownName: The layout is unknown.
+        InputError: A walk has no silhouettes.
     """
     if layout not in LAYOUTS:
         raise UnknownName(
-            f"unknown layout {layout!r}", f"known are {', '.join(LAYOUTS)}", nearest(layout, LAYOUTS)
+            f"Layout {layout!r} is unknown", f"one of {', '.join(LAYOUTS)}", nearest(layout, LAYOUTS)
         )
     folder = Path(root)
     folder.mkdir(parents=True, exist_ok=True)
@@ -75,7 +76,7 @@ def write_layout(
     return folder
 
 
-# One writer for each layout: (root, walks, training subjects).
+# One writer per layout: (root, walks, training subjects).
 
 
 def _casia_b(root: Path, walks: Iterable[LayoutWalk], _: Collection[int]) -> None:
@@ -137,7 +138,7 @@ def _grew_pkl(root: Path, walks: Iterable[LayoutWalk], train: Collection[int]) -
 
 
 def _video(walk: LayoutWalk) -> str:
-    """A video name of 8 letters and digits, as GREW's; equal walks get equal names."""
+    """A video name of 8 hexadecimal digits, as in GREW; equal walks get equal names."""
     key = f"{walk.subject}/{walk.condition}/{walk.number}/{walk.view}"
     return hashlib.sha256(key.encode()).hexdigest()[:8]
 
@@ -155,7 +156,7 @@ def _gait3d_pkl(root: Path, walks: Iterable[LayoutWalk], train: Collection[int])
 def _gait3d_tree(
     root: Path, walks: Iterable[LayoutWalk], train: Collection[int], write: Callable[[Path, LayoutWalk], None]
 ) -> None:
-    """``0000/camid0_videoid2/seq0``; each test subject's first walk is its listed probe."""
+    """Write ``0000/camid0_videoid2/seq0``; the first walk of each test subject is its listed probe."""
     probes: dict[int, str] = {}
     seen: set[int] = set()
     for walk in walks:
@@ -220,19 +221,19 @@ LAYOUTS: Mapping[str, Callable[[Path, Iterable[LayoutWalk], Collection[int]], No
     "ccpg-png": _ccpg_png,
     "folder": _folder,
 }
-"""Layout name -> its writer; ``-pkl`` is the published conversion of a set of images."""
+"""Layout to its writer; ``-pkl`` is the published conversion of a data set of images."""
 
 
 def _masks(walk: LayoutWalk) -> Masks:
     masks = walk.sequence.silhouettes if isinstance(walk.sequence, GaitSequence) else walk.sequence
     if masks is None or masks.ndim != 3 or masks.dtype != np.uint8:
-        got = "no silhouettes" if masks is None else f"{masks.shape} {masks.dtype}"
-        raise InputError(f"walk has {got}", "silhouettes or masks (T, H, W) uint8 0/1", "render them first")
+        got = "no silhouettes" if masks is None else f"masks of shape {masks.shape} and type {masks.dtype}"
+        raise InputError(f"Walk has {got}", "silhouettes or masks (T, H, W) uint8 0/1", "Render masks first")
     return masks
 
 
 def _square(walk: LayoutWalk) -> Masks:
-    """(T, 64, 64) uint8 0..255, aligned; ready 64x44 are padded, empty frames left out."""
+    """(T, 64, 64) uint8 0..255, aligned; 64x44 silhouettes are padded, empty frames are skipped."""
     masks = _masks(walk)
     if masks.shape[1:] == (64, 44):
         return np.pad(masks * np.uint8(255), ((0, 0), (0, 0), (10, 10)))
@@ -248,7 +249,7 @@ def _resized(walk: LayoutWalk, side: int) -> Masks:
 
 
 def _pngs(folder: Path, walk: LayoutWalk, pattern: str, first: int = 1) -> None:
-    """Raw frames: masks as they are, ready silhouettes doubled in size, so that they count as full."""
+    """Write raw frames: masks unchanged, silhouettes doubled in size so that they count as full size."""
     masks = _masks(walk) * np.uint8(255)
     if isinstance(walk.sequence, GaitSequence):
         masks = masks.repeat(2, axis=1).repeat(2, axis=2)

@@ -1,8 +1,8 @@
-"""Synthetic walkers recorded the way each public data set was: which walks, views and days.
+"""Plans of miniature data sets: which walks, views and days each public data set recorded.
 
-The gallery of a set's protocol is one day, its probes another, also where the real set was recorded
-within a day: figures of one day say little. What a set has and the walkers have not is replaced: an
-umbrella by a bag, a uniform or another garment by a coat or another day's clothes, night by noise.
+Gallery and probes of a protocol are of different days, even where the real data set was recorded within a
+day, because figures of one day mean little. What the synthetic subjects lack is replaced: an umbrella by a
+bag, a uniform or another garment by a coat or the clothes of another day, night by noise.
 """
 
 from __future__ import annotations
@@ -54,15 +54,15 @@ _SUSTECH_VIEWS = (
 
 @dataclass(frozen=True, slots=True)
 class Shot:
-    """One walk to record: its name in the set, and what the walker does.
+    """One walk to record: its name in the data set, and what the synthetic subject does.
 
     Attributes:
-        condition: As the set names it.
-        number: As the set counts it.
-        view: Angle or camera, as the set counts it.
-        suffix: See `layouts.LayoutWalk`.
-        session: Day of the walker.
-        dress: Condition of the walker (``nm``, ``bg``, ``cl``).
+        condition: Name of the condition in the data set.
+        number: Number of the walk in the data set.
+        view: Angle or camera number in the data set.
+        suffix: Suffix of the view; see `layouts.LayoutWalk`.
+        session: Day of the synthetic subject.
+        dress: Condition of the synthetic subject (``nm``, ``bg``, ``cl``).
         angle: View in degrees.
     """
 
@@ -77,11 +77,11 @@ class Shot:
 
 @dataclass(frozen=True, slots=True)
 class MiniaturePlan:
-    """How a data set is recorded in miniature.
+    """Walks of a data set in miniature.
 
     Attributes:
         shots: All walks of one subject.
-        number_of: Number of the i-th training and of the i-th test subject.
+        number_of: Number in the data set of the i-th training subject (True) or test subject (False).
     """
 
     shots: tuple[Shot, ...]
@@ -132,30 +132,32 @@ PLANS: Mapping[str, MiniaturePlan] = {
     ),
     "folder": _plan(_FOLDER, _angles(0, 45, 90), lambda i, train: 2 * i + (1 if train else 2)),
 }
-"""Data set -> its plan; the layouts of a set (``casia-b-pkl``) share it."""
+"""Data set to its plan, which all layouts of the data set (``casia-b-pkl``) share."""
 
 
 def plan_of(layout: str) -> MiniaturePlan:
-    """The plan of a layout's data set.
+    """The plan of the data set of a layout.
 
     Raises:
-        UnknownName: There is none.
+        UnknownName: No data set has such a layout.
     """
     fitting = [name for name in PLANS if layout == name or layout.startswith(f"{name}-")]
     if not fitting:
-        raise UnknownName(f"no plan for {layout!r}", f"known are {', '.join(PLANS)}", nearest(layout, PLANS))
+        raise UnknownName(
+            f"Layout {layout!r} has no plan", f"a layout of {', '.join(PLANS)}", nearest(layout, PLANS)
+        )
     return PLANS[fitting[0]]
 
 
 def training_subjects(plan: MiniaturePlan, subjects: int) -> frozenset[int]:
-    """Numbers of the first half of `subjects`, rounded down: the training part."""
+    """Numbers of the training part: the first half of `subjects`, rounded down."""
     return frozenset(plan.number_of(i, True) for i in range(subjects // 2))
 
 
 def film(
     plan: MiniaturePlan, population: Population, subjects: int, *, frames: int = 60
 ) -> Iterator[tuple[int, Shot, SyntheticWalk]]:
-    """Number of the subject, shot and walk, one by one; see `record`."""
+    """Film the walks of a plan, one by one: number of the subject, shot, walk. See `record`."""
     train = subjects // 2
     for identity in range(subjects):
         in_training = identity < train
@@ -176,14 +178,14 @@ def film(
 def record(
     plan: MiniaturePlan, population: Population, subjects: int, *, frames: int = 60, level: float = 1.0
 ) -> Iterator[LayoutWalk]:
-    """Walks of the first `subjects` identities of a population, one by one.
+    """Record the walks of a plan, one by one.
 
     Args:
-        plan: Which walks.
-        population: Whose.
-        subjects: How many people; the first half of them, rounded down, is the training part.
-        frames: Frames a walk.
-        level: Amount of segmentation noise, 0 = true masks.
+        plan: The walks of each subject.
+        population: The subjects; the first identities are used.
+        subjects: Number of subjects; the first half, rounded down, is the training part.
+        frames: Frames per walk.
+        level: Strength of the segmentation noise; 0 gives true masks.
     """
     for name, shot, walk in film(plan, population, subjects, frames=frames):
         noise = 2 * level if shot.condition == "nt" else level

@@ -1,11 +1,12 @@
 """From a style to a moving skeleton: joint-angle curves, forward kinematics, travel, planted feet.
 
-Curves are Fourier series of the stride phase. Travel follows the standing foot, then two-bone inverse
-kinematics moves each ankle so that the ball of a standing foot stays where it was put.
+Curves are Fourier series of the stride phase. Travel follows the standing foot; then two-bone inverse
+kinematics moves each ankle so that the ball of a standing foot does not slide.
+
 Source of the mean curves: level walking of adults as drawn in Winter 1991, Perry & Burnfield 2010 and
-Kadaba et al. 1990, read off by eye; hip, knee, ankle and toe were then moved (least squares; at most 2.3,
-4.0, 6.4 and 8 degrees) until the mean body walks at an even 1.03 m/s, its soles within 2 mm of the ground
-while they stand and 10 mm above it while they swing.
+Kadaba et al. 1990, read off by eye. Hip, knee, ankle and toe were then adjusted (least squares; at most 2.3,
+4.0, 6.4 and 8 degrees) until the mean body walks at an even 1.03 m/s, with its soles within 2 mm of the
+ground in stance and 10 mm above it in swing.
 """
 
 from __future__ import annotations
@@ -43,8 +44,8 @@ _CURVES: dict[str, tuple[float, ...]] = {
         -0.2, -1.7, -3.4, -3.9, -3.0, -1.9, -1.2, -0.7, -0.5, -0.3),
 }
 # fmt: on
-"""Degrees at every twentieth of the stride from heel strike: thigh to the vertical (forward), knee bend,
-foot up, toes up, thigh outwards, own side of the pelvis up."""
+"""Degrees at every twentieth of the stride from heel strike: thigh forward of the vertical, knee flexion,
+foot up, toes up, thigh outwards, pelvis up on the side of the leg."""
 
 
 def _series(name: str) -> Complexes:
@@ -56,17 +57,17 @@ def _series(name: str) -> Complexes:
 _MEAN_CURVES = {name: _series(name) for name in _CURVES}
 _GRID = np.exp(2j * np.pi * np.outer(np.arange(64) / 64, np.arange(_ORDER + 1)))
 _STANDING = {"hip": 1.0, "knee": 3.0, "ankle": 1.0, "abduct": 1.5}
-"""Degrees of each joint of a person who stands."""
+"""Joint angles of a standing subject, degrees."""
 
-_TOUCH = 0.015
-"""Metres above ground up to which a sole counts as standing on it."""
+_TOUCH_M = 0.015
+"""A sole up to this height stands on the ground."""
 _SWINGING = (0.60, 0.68, 0.80, 0.88), (0.0, 0.06, 0.06, 0.0)
-"""Shares of the stride, and metres by which a foot counts as higher then: it swings and carries nobody."""
+"""Shares of the stride, and metres added to the height of a foot there: it swings and bears no weight."""
 
 ARM_MODES = ("free", "carry", "strap", "pocket", "phone", "hold")
-"""What an arm does: swings, carries a weight, grips a strap, is in a pocket, holds a phone to look at,
+"""Actions of an arm: it swings, carries a weight, grips a strap, is in a pocket, holds a phone in view, or
 holds something to the chest."""
-_ARM_POSES = {  # shoulder flexion, elbow, abduction, inward twist (degrees), share of the swing left
+_ARM_POSES = {  # shoulder flexion, elbow, abduction, inward twist (degrees), remaining share of the swing
     "carry": (0.0, 9.0, 3.0, 0.0, 0.25),
     "strap": (6.0, 80.0, 4.0, 25.0, 0.15),
     "pocket": (-14.0, 50.0, 12.0, 25.0, 0.2),
@@ -77,16 +78,16 @@ _ARM_POSES = {  # shoulder flexion, elbow, abduction, inward twist (degrees), sh
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Motion:
-    """A figure in motion, in world coordinates.
+    """A body in motion, in world coordinates.
 
     Attributes:
         times: (T,) seconds.
-        rotations: (T, 21, 3, 3) of each bone from rest.
-        positions: (T, 21, 3) of each bone head, metres, ground at z = 0.
+        rotations: (T, 21, 3, 3) rotation of each bone from rest.
+        positions: (T, 21, 3) head of each bone, metres, ground at z = 0.
         phase: (T,) strides; a left heel strikes at whole numbers, a right one half a stride later.
-        planted: (T, 2) bool, the left and the right foot stand on the ground.
-        heading: (T,) radians, course over ground.
-        speed: (T,) metres a second.
+        planted: (T, 2) bool, whether the left and the right foot stand on the ground.
+        heading: (T,) walking direction, radians.
+        speed: (T,) metres per second.
     """
 
     times: Floats
@@ -108,7 +109,7 @@ class Motion:
 def skin(rest: Floats, weights: Floats, joints: Floats, rotations: Floats, positions: Floats) -> Floats:
     """Linear-blend skinning as one matrix product: (N, 3) at rest to (T, N, 3).
 
-    The result is a view of (T, 3, N) memory: long rows make every later step faster.
+    The result is a view of (T, 3, N) memory, because long rows make later steps faster.
     """
     frames, bones = positions.shape[:2]
     shift = positions - (rotations @ joints[:, :, None])[..., 0]
@@ -132,28 +133,37 @@ def walk(
     arms: Mapping[str, str] | None = None,
     restless: float = 0.0,
 ) -> Motion:
-    """Make a figure walk.
+    """Make a body walk.
 
     Args:
         body: The body asset.
-        figure: Who walks.
-        style: How, in this walk.
-        rng: Starting phase and the wander of the stride clock.
+        figure: Shape of the body.
+        style: Style of this walk.
+        rng: Random generator of the starting phase and of the variation between strides.
         frames: Number of frames.
-        fps: Frames a second; below 24 the motion is computed finer and thinned.
+        fps: Frames per second; below 24 the motion is computed at a higher rate and subsampled.
         path: Curve on the ground, walked from its first point; default: the x axis.
-        pace: Share of the walker's own speed over time; default: steady.
+        pace: Share of the subject's own speed over time; default: steady.
         arms: Arm mode by side, ``{"L": "phone"}``; see `ARM_MODES`.
-        restless: How much trunk, head and arms do beside the stride; see `restless.stir`.
+        restless: Strength of movements beside the stride; see `restless.stir`.
 
     Returns:
         The motion; feet that are `planted` do not slide.
+
+    Raises:
+        InputError: Frames, fps or arms are out of range.
     """
     if frames < 2 or not 1 <= fps <= 240:
-        raise InputError(f"{frames} frames at {fps} fps", "2 or more frames, 1 to 240 fps", "ask for more")
+        raise InputError(
+            f"Motion has {frames} frames at {fps} fps",
+            "2 or more frames at 1 to 240 fps",
+            "Pass values in these ranges",
+        )
     modes = dict(arms or {})
     if set(modes) - {"L", "R"} or set(modes.values()) - set(ARM_MODES):
-        raise InputError(f"arms are {modes}", f"L and R with one of {ARM_MODES}", "see ARM_MODES")
+        raise InputError(
+            f"Argument arms is {modes}", f"L and R with one of {ARM_MODES}", "Pass a known mode for each arm"
+        )
     fine = max(1, int(np.ceil(24 / fps)))
     count = (frames - 1) * fine + 1
     times = np.arange(count) / (fps * fine)
@@ -172,7 +182,7 @@ def walk(
     spot, heading = (path or Path.straight()).at(distance)
     _to_world(rotations, positions, spot, heading, _foot_heading(heading, planted), body)
     feet.plant(rotations, positions, planted)
-    planted &= feet.heights(rotations, positions) < _TOUCH
+    planted &= feet.heights(rotations, positions) < _TOUCH_M
     keep = slice(None, None, fine)
     return Motion(
         times[keep], rotations[keep], positions[keep], phase[keep], planted[keep], heading[keep], speed[keep]
@@ -180,7 +190,7 @@ def walk(
 
 
 def _clock(rng: np.random.Generator, style: Style, times: Floats, share: Floats) -> tuple[Floats, Floats]:
-    """Stride phase with 2 % wander of the stride time, and 1.5 % wander of the amplitude."""
+    """Stride phase whose stride time varies by 2 %, and amplitude that varies by 1.5 %."""
     step = times[1] - times[0]
     rate = style["cadence"] / 120
     keep = np.exp(-rate * step)
@@ -195,14 +205,14 @@ def _clock(rng: np.random.Generator, style: Style, times: Floats, share: Floats)
 
 
 def _land_together(phase: Floats, stop: int, ramp: int) -> Floats:
-    """Stretch the last strides before a stop so that it falls where the feet are side by side."""
+    """Stretch the last strides before a stop so that it happens with the feet side by side."""
     wanted = np.floor(phase[stop] * 2 - 0.5 + 0.5) / 2 + 0.25
     ease = np.clip((np.arange(len(phase)) - (stop - ramp)) / max(ramp, 1), 0, 1)
     return np.asarray(phase + ease * (wanted - phase[stop]))
 
 
 def _angles(style: Style, phase: Floats, amplitude: Floats, modes: Mapping[str, str]) -> dict[str, Floats]:
-    """Every joint angle over time: (T,) degrees, sway in metres; limb angles end in L or R."""
+    """Every joint angle over time: (T,) degrees, sway in metres; names of limb angles end in L or R."""
     walking = np.clip(amplitude / 0.5, 0, 1)
     cycles = {"L": phase, "R": phase + 0.5}
     waves = {side: np.exp(2j * np.pi * np.outer(q, np.arange(_ORDER + 1))) for side, q in cycles.items()}
@@ -226,7 +236,7 @@ def _play(series: Complexes, waves: Complexes, amplitude: Floats) -> Floats:
 
 
 def _wave(mean: float, size: float, harmonic: int, peak: float) -> Complexes:
-    """``mean + size * cos(2 pi (harmonic * phase - peak))`` as a series."""
+    """The Fourier series of ``mean + size * cos(2 pi (harmonic * phase - peak))``."""
     series = np.zeros(_ORDER + 1, np.complex128)
     series[0], series[harmonic] = mean, size * np.exp(-2j * np.pi * peak)
     return series
@@ -329,7 +339,7 @@ def _pose(body: Body, figure: BodyShape, angles: dict[str, Floats]) -> tuple[Flo
 
 
 def _localturns(body: Body, angles: dict[str, Floats]) -> tuple[Floats, list[int]]:
-    """(T, 21, 3, 3) rotations and, per bone, the bone they build on (-1: the course)."""
+    """(T, 21, 3, 3) rotations and, per bone, the bone that they are relative to (-1: the heading)."""
     still = np.zeros(len(angles["sway"]))
     a, lean = angles, angles["trunk_pitch"]
     euler = {
@@ -372,13 +382,13 @@ def _localturns(body: Body, angles: dict[str, Floats]) -> tuple[Floats, list[int
 
 
 def _planted(phase: Floats, share: Floats) -> NDArray[np.bool_]:
-    """(T, 2): a foot stands from just after heel strike to just before toe-off, and when nobody walks."""
+    """(T, 2): a foot stands from just after heel strike to just before toe-off, and during a halt."""
     cycle = np.stack([phase, phase + 0.5], 1) % 1.0
     return ((cycle > 0.02) & (cycle < 0.60)) | (share[:, None] < 0.03)
 
 
 def _foot_heading(heading: Floats, planted: NDArray[np.bool_]) -> Floats:
-    """(T, 2) course of each foot: constant while it stands, turning while it swings."""
+    """(T, 2) heading of each foot: constant in stance, turning in swing."""
     out = np.empty((len(heading), 2))
     for foot in range(2):
         held = _hold(heading[:, None], planted[:, foot])[:, 0]
@@ -387,7 +397,7 @@ def _foot_heading(heading: Floats, planted: NDArray[np.bool_]) -> Floats:
 
 
 def _hold(values: Floats, planted: NDArray[np.bool_]) -> Floats:
-    """(T, C) values replaced by their mean over each planted run, linear in between."""
+    """(T, C) values replaced by their mean over each planted run, interpolated in between."""
     if not planted.any():
         return values.copy()
     run = np.cumsum(np.r_[planted[0], planted[1:] & ~planted[:-1]])[planted] - 1
@@ -422,7 +432,7 @@ def _to_world(
 
 
 class _Feet:
-    """Soles of a figure: where they touch the ground, and how to keep them there."""
+    """The soles of a body: contact with the ground, and how to keep it."""
 
     def __init__(self, body: Body, figure: BodyShape) -> None:
         self._at = body.index
@@ -438,7 +448,7 @@ class _Feet:
             self._soles.append((heel, ball, tip))
 
     def _sole(self, rotations: Floats, positions: Floats, foot: int) -> Floats:
-        """(T, 3, 3): heel, ball and toe tip of one sole."""
+        """(T, 3, 3) heel, ball and toe tip of one sole."""
         side = "LR"[foot]
         ankle, toe = self._at["foot" + side], self._at["toe" + side]
         heel, ball, tip = self._soles[foot]
@@ -448,19 +458,19 @@ class _Feet:
         return np.stack(points, 1)
 
     def clearance(self, rotations: Floats, positions: Floats, phase: Floats) -> Floats:
-        """(T,) height to add so that the lowest sole that may stand does, lightly smoothed."""
+        """(T,) height to add so that the lowest standing sole touches the ground, lightly smoothed."""
         cycle = np.stack([phase, phase + 0.5], 1) % 1.0
         heights = self.heights(rotations, positions) + np.interp(cycle, *_SWINGING)
         return np.asarray(-_smooth(heights.min(1), 1))
 
     def heights(self, rotations: Floats, positions: Floats) -> Floats:
-        """(T, 2) height of the lowest point of each sole."""
+        """(T, 2) height of the lowest point of each sole, metres."""
         return np.stack([self._sole(rotations, positions, foot)[..., 2].min(1) for foot in range(2)], 1)
 
     def travel(
         self, rotations: Floats, positions: Floats, phase: Floats, planted: NDArray[np.bool_], times: Floats
     ) -> tuple[Floats, Floats]:
-        """Distance (T,) and speed (T,) that leave the standing foot where it is."""
+        """Distance (T,) and speed (T,) of the body that keep the standing foot in place."""
         moved = np.zeros(len(phase) - 1)
         total = np.full(len(phase) - 1, 1e-9)
         for foot in range(2):
@@ -476,7 +486,7 @@ class _Feet:
         return distance, np.concatenate([speed, speed[-1:]])
 
     def plant(self, rotations: Floats, positions: Floats, planted: NDArray[np.bool_]) -> None:
-        """Move pelvis and ankles, in place, so that planted soles do not slide and none sinks."""
+        """Move pelvis and ankles, in place, so that planted soles do not slide and no sole sinks."""
         shifts = [self._shift(rotations, positions, planted[:, foot], foot) for foot in range(2)]
         excess = [self._excess(positions, shifts[foot], "LR"[foot]) * planted[:, foot] for foot in range(2)]
         drop = _envelope(np.maximum(*excess), 2)
@@ -486,7 +496,7 @@ class _Feet:
             self._reach(rotations, positions, "LR"[foot], shifts[foot])
 
     def _shift(self, rotations: Floats, positions: Floats, stands: NDArray[np.bool_], foot: int) -> Floats:
-        """(T, 3) metres that take a planted sole to where it was put, and a swinging one off the floor."""
+        """(T, 3) metres that hold a planted sole in place, and lift a swinging one off the ground."""
         sole = self._sole(rotations, positions, foot)
         shift = np.zeros((len(sole), 3))
         if stands.any():
@@ -494,13 +504,13 @@ class _Feet:
             gap = (_hold(ball, stands) - ball)[stands]
             frames, every = np.flatnonzero(stands), np.arange(len(sole))
             shift[:, :2] = np.stack([np.interp(every, frames, column) for column in gap.T], 1)
-        # A late heel or an early toe may float for a moment: to pull 2 cm down a straight leg turns its thigh
-        # by 5 degrees, which made the thigh's range vary three times as much from day to day as measured.
+        # A late heel or an early toe may float briefly: pulling a straight leg down by 2 cm turns its thigh
+        # by 5 degrees, and then the thigh range varied three times as much between days as in real data.
         shift[:, 2] = np.maximum(-sole[..., 2].min(1), 0)
         return shift
 
     def _excess(self, positions: Floats, shift: Floats, side: str) -> Floats:
-        """(T,) metres by which the hip is too high for the leg to reach its ankle's new place."""
+        """(T,) metres by which the hip is too high for the leg to reach the new position of the ankle."""
         at = self._at
         hip, knee, ankle = (positions[:, at[name + side]] for name in ("thigh", "shank", "foot"))
         longest = 0.999 * (np.linalg.norm(knee - hip, axis=1) + np.linalg.norm(ankle - knee, axis=1))
@@ -509,7 +519,7 @@ class _Feet:
         return np.asarray(np.maximum(line[:, 2] - height, 0.0))
 
     def _reach(self, rotations: Floats, positions: Floats, side: str, shift: Floats) -> None:
-        """Two-bone inverse kinematics: move one ankle by (T, 3) within the plane of its leg."""
+        """Two-bone inverse kinematics: move one ankle by (T, 3) metres in the plane of its leg."""
         at = self._at
         thigh, shank, foot, toe = (at[name + side] for name in ("thigh", "shank", "foot", "toe"))
         hip, knee, ankle = (positions[:, bone].copy() for bone in (thigh, shank, foot))
@@ -534,14 +544,14 @@ class _Feet:
 
 
 def _envelope(values: Floats, radius: int) -> Floats:
-    """A smooth curve that is nowhere below `values`."""
+    """A smooth curve that is never below `values`."""
     padded = np.pad(values, radius, mode="edge")
     highest = np.lib.stride_tricks.sliding_window_view(padded, 2 * radius + 1).max(1)
     return _smooth(highest, radius)
 
 
 def _smooth(values: Floats, radius: int) -> Floats:
-    """Triangular moving mean of 2 * radius + 1 values, ends held."""
+    """Triangular moving mean of 2 * radius + 1 values; the ends are repeated."""
     kernel = radius + 1.0 - np.abs(np.arange(-radius, radius + 1))
     padded = np.pad(values, radius, mode="edge")
     return np.asarray(np.convolve(padded, kernel / kernel.sum(), "valid"))

@@ -1,9 +1,9 @@
-"""What a segmenter does to a clean mask: rough edges, holes, lost feet, fragments, shadow, dirt.
+"""Simulated segmenter: rough edges, holes, lost feet, fragments, shadow and dirt on clean masks.
 
-Raw foreground is disturbed and then cleaned with a median, a closing and an opening, as extractors do;
-strengths are set so that mask statistics match those of our own extractor on real video (table in
-docs/synthetic.md). All frames of a walk are handled side by side as one wide picture, which makes the
-stage cheap enough for a training loader.
+Raw foreground is disturbed and then cleaned with a median, a closing and an opening, as extractors do.
+Strengths are set so that mask statistics match those of our own extractor on real video (table in
+docs/synthetic.md). All frames of a walk are processed side by side as one wide picture, which is fast enough
+for a training loader.
 """
 
 from __future__ import annotations
@@ -23,29 +23,31 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.intp]
 
 _GAP = 6
-"""Empty columns between frames: nothing leaks from one frame to the next."""
+"""Empty columns between frames, so that filters do not mix frames."""
 _FINE = 1 << 21
+"""Length of the bank of fine noise, pixels."""
 _SLOW = 512
+"""Length of the bank of coarse noise, frames."""
 
 
 @dataclass(frozen=True, slots=True)
 class Segmenter:
-    """How badly one walk is segmented. Amplitudes: 127 moves the outline by about half its blur.
+    """Segmentation errors of one walk. An amplitude of 127 moves the outline by about half its blur.
 
     Attributes:
         blur: Softness of the outline, as a share of the body height.
         coarse: Amplitude of slow bulges and dents of the outline.
         fine: Amplitude of the pixel noise.
         bias: Shift of the outline: positive thins the body, negative fattens it.
-        hole: Depth of patches that travel with the body and look like the background.
+        hole: Depth of patches on the body that look like the background.
         hole_size: Size of those patches as a share of the body height.
         feet: Share of frames whose feet are lost.
-        shadow: Length of the shadow remnant at the feet as a share of the body height, 0 for none.
+        shadow: Length of the rest of a shadow at the feet as a share of the body height, 0 for none.
         dirt: Share of frames with a speck beside the body.
         median: Size of the median filter, 1, 3 or 5 pixels.
         close: Size (height, width) of the closing in pixels; 1 is none.
         open: Height of the opening in pixels; 1 is none.
-        keep: Parts smaller than this share of the body's area are dropped.
+        keep: Parts smaller than this share of the area of the body are removed.
     """
 
     blur: float
@@ -64,7 +66,7 @@ class Segmenter:
 
 
 def draw_segmenter(rng: np.random.Generator, level: float = 1.0) -> Segmenter:
-    """The quality of one walk's masks; `level` 0 is clean, 1 like our extractor on real video."""
+    """Draw the segmentation errors of one walk; `level` 0 is clean, 1 like our extractor on real video."""
     kind = rng.choice(3, p=(0.6, 0.2, 0.2))  # background subtraction, little cleaning, smooth network
     return Segmenter(
         blur=float(rng.uniform(0.006, 0.010 + 0.012 * level)),
@@ -86,13 +88,13 @@ def draw_segmenter(rng: np.random.Generator, level: float = 1.0) -> Segmenter:
 def degrade(
     masks: Bytes, rng: np.random.Generator, segmenter: Segmenter, extent: Extent | None = None
 ) -> Bytes:
-    """Masks as a real segmenter would give them.
+    """Add segmentation errors to clean masks.
 
     Args:
         masks: (T, H, W) uint8, 0 or 1, of one body each.
-        rng: Source of chance; the same state gives the same masks.
-        segmenter: How badly; see `draw_segmenter`.
-        extent: Of the masks, when it is known already.
+        rng: Random generator; the same state gives the same masks.
+        segmenter: The errors; see `draw_segmenter`.
+        extent: Extent of the masks if it is already known.
 
     Returns:
         (T, H, W) uint8, 0 or 1; a frame may be empty.
@@ -103,7 +105,7 @@ def degrade(
     body = _BodyExtent(masks, extent or Extent.of(masks))
     soft = cv2.GaussianBlur(strip.reshape(height, -1), (0, 0), max(0.5, segmenter.blur * body.tall))
     soft = soft.reshape(strip.shape).astype(np.int16)
-    # The outline moves, but clean background stays clean: specks there are `dirt` and `shadow`.
+    # Noise moves the outline but leaves the background clean; specks there come from `dirt` and `shadow`.
     field = np.minimum(_field(frames, height, width + _GAP, rng, segmenter), 4 * soft)
     for change in (_holes, _lost_feet, _shadow, _dirt):
         change(field, body, rng, segmenter)
@@ -115,7 +117,7 @@ def degrade(
 
 
 class _BodyExtent:
-    """Where the body is, its median height and its mean area."""
+    """Extent of the body, its median height and its mean area."""
 
     def __init__(self, masks: Bytes, extent: Extent) -> None:
         self.top, self.bottom, self.left, self.right = extent.top, extent.bottom, extent.left, extent.right
@@ -125,7 +127,7 @@ class _BodyExtent:
 
 @lru_cache(maxsize=1)
 def _bank() -> tuple[NDArray[np.int8], NDArray[np.int8]]:
-    """Fixed unit noise times 40 to cut from: fine, and coarse (512 frames, 14, 14) that is slow in time."""
+    """Fixed unit noise times 40: fine, and coarse (512 frames, 14, 14) that changes slowly in time."""
     rng = np.random.Generator(np.random.Philox(20261122))
     fine = rng.standard_normal(_FINE, np.float32)
     coarse = rng.standard_normal((_SLOW, 14, 14))
@@ -143,7 +145,7 @@ def _ranks() -> Ints:
 
 
 def _slow(frames: int, rng: np.random.Generator) -> Ints:
-    """Frame numbers of the coarse bank for one walk."""
+    """Frames of the coarse bank for one walk."""
     return np.asarray((rng.integers(_SLOW) + np.arange(frames)) % _SLOW)
 
 
@@ -163,7 +165,7 @@ def _field(frames: int, height: int, width: int, rng: np.random.Generator, how: 
 
 
 def _flicker(frames: int, share: float, rng: np.random.Generator) -> Ints:
-    """Frame numbers in runs of a few frames, about `share` of all."""
+    """Frames in short runs, about `share` of all."""
     rank = _ranks()[_slow(frames, rng)]
     return np.flatnonzero(rank >= _SLOW * (1 - share))
 
@@ -176,7 +178,7 @@ def _patch(
     change: NDArray[np.float32] | float,
     size: tuple[int, int],
 ) -> None:
-    """Add to a rectangle of one frame, cut at the borders."""
+    """Add `change` to a rectangle of one frame, clipped at the borders."""
     y, x = int(top), int(left)
     y0, x0, y1, x1 = max(y, 0), max(x, 0), min(y + size[0], field.shape[0]), min(x + size[1], field.shape[2])
     if y1 > y0 and x1 > x0:
@@ -209,7 +211,7 @@ def _lost_feet(field: Shorts, body: _BodyExtent, rng: np.random.Generator, how: 
 
 
 def _shadow(field: Shorts, body: _BodyExtent, rng: np.random.Generator, how: Segmenter) -> None:
-    """A remnant that is thick and sure at the feet, thin and doubtful at its far end, and flickers."""
+    """The rest of a shadow: thick at the feet, thin and uncertain at its far end, flickering."""
     if how.shadow <= 0:
         return
     to_right, thick = rng.random() < 0.5, max(1, int(body.tall * rng.uniform(0.015, 0.04)))
@@ -232,7 +234,7 @@ def _dirt(field: Shorts, body: _BodyExtent, rng: np.random.Generator, how: Segme
 
 
 def _clean(raw: Bytes, how: Segmenter) -> Bytes:
-    """The clean-up that extractors apply to raw foreground."""
+    """Clean raw foreground as extractors do."""
     if how.median > 1:
         raw = np.asarray(cv2.medianBlur(raw, how.median), np.uint8)
     if max(how.close) > 1:
@@ -243,7 +245,7 @@ def _clean(raw: Bytes, how: Segmenter) -> Bytes:
 
 
 def _main_parts(strip: Bytes, least: float) -> Bytes:
-    """The picture without parts of fewer than `least` pixels."""
+    """Remove parts of fewer than `least` pixels."""
     count, found = cv2.connectedComponents(strip, connectivity=8, ltype=cv2.CV_16U)
     few = count <= 256
     # Histograms of bytes are four times faster.

@@ -1,4 +1,4 @@
-"""What hides part of a walker: things in front, the border of the picture, other walkers."""
+"""Occlusions: objects in front of a walker, the border of the picture, other walkers."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ OCCLUSIONS = ("none", "object", "border", "walker")
 
 
 def hide_behind_object(masks: Bytes, corners: Ints, rng: np.random.Generator) -> Bytes:
-    """Cut away what a pole, a bench, a plant or a parked car in front of the path hides.
+    """Remove what a pole, a bench, a plant or a parked car in front of the path hides.
 
     Args:
         masks: (T, H, W) uint8 0/1 in windows that follow the walker.
-        corners: (T, 2) x, y of each window's first pixel in the picture: the object stands still there.
-        rng: Kind, place and size of the object.
+        corners: (T, 2) x, y of the first pixel of each window in the picture, where the object stands still.
+        rng: Random generator of the kind, position and size of the object.
     """
     frames, height, width = masks.shape
     kind = str(rng.choice(["pole", "low", "block"], p=(0.35, 0.4, 0.25)))
@@ -40,7 +40,7 @@ def hide_behind_object(masks: Bytes, corners: Ints, rng: np.random.Generator) ->
 
 
 def cut_at_border(masks: Bytes, corners: Ints, rng: np.random.Generator) -> Bytes:
-    """Cut away what lies outside the picture: the walk begins or ends at its edge, or feet are below it."""
+    """Remove what is outside the picture: the walk begins or ends at its edge, or the feet are below it."""
     frames, height, width = masks.shape
     if rng.random() < 0.35:
         line = np.quantile(corners[:, 1], 0.5) + height * rng.uniform(0.75, 0.95)
@@ -50,20 +50,27 @@ def cut_at_border(masks: Bytes, corners: Ints, rng: np.random.Generator) -> Byte
         at = corners[int(frames * rng.uniform(0.05, 0.3)), 0] + width // 2
         columns = corners[:, :1] + np.arange(width)
         outside = ((columns - at) * direction < 0)[:, None]
-        if rng.random() < 0.5:  # at the end of the walk instead
+        if rng.random() < 0.5:  # cut the end of the walk instead
             at = corners[int(frames * rng.uniform(0.7, 0.95)), 0] + width // 2
             outside = ((columns - at) * direction > 0)[:, None]
     return np.where(outside, np.uint8(0), masks)
 
 
 def join_walker(masks: Bytes, other: Bytes, rng: np.random.Generator) -> Bytes:
-    """Another walker crosses in front: merged with this one, or cut out of it, as segmenters do.
+    """Let another walker cross in front: merged with this one, or cut out of it, as segmenters do.
 
     Args:
         masks: (T, H, W) uint8 0/1.
         other: (T, H, W) uint8 0/1, the other walker in the same windows.
-        rng: Whether the two merge (background subtraction) or not (instance segmentation).
+        rng: Decides between merging (background subtraction) and cutting (instance segmentation).
+
+    Raises:
+        InputError: The shapes differ.
     """
     if masks.shape != other.shape:
-        raise InputError(f"masks {masks.shape}, other {other.shape}", "equal shapes", "use the same windows")
+        raise InputError(
+            f"Masks have shape {masks.shape}, those of the other walker {other.shape}",
+            "equal shapes",
+            "Render both walkers in the same windows",
+        )
     return (masks | other) if rng.random() < 0.5 else masks & (1 - other)

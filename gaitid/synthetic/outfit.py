@@ -1,6 +1,6 @@
-"""What a person wears and carries: drawn once a day, worn by condition.
+"""Clothes and bags, drawn once per day and worn by condition.
 
-``nm`` is the day's outfit, ``bg`` the same with a bag, ``cl`` the same under a coat or jacket.
+``nm`` is the outfit of the day, ``bg`` the same with a bag, ``cl`` the same under a coat or jacket.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ BAGS = ("backpack", "shoulder", "cross", "handbag", "shopping", "briefcase", "tr
 
 @dataclass(frozen=True, slots=True)
 class Tube:
-    """Cloth that hangs around both legs: a skirt, a coat's skirts, the hem of a shirt.
+    """Cloth that hangs around both legs: a skirt, the tails of a coat, the hem of a shirt.
 
     Attributes:
-        length: 0 ends at the hip, 1 at the knee, 2 at the ankle.
-        ease: Room between leg and cloth, metres.
-        flare: Extra room at the hem, metres.
-        lag_s: Seconds the hem follows the legs late.
+        length: Lower end: 0 at the hip, 1 at the knee, 2 at the ankle.
+        ease: Gap between leg and cloth, metres.
+        flare: Extra gap at the hem, metres.
+        lag_s: Delay of the hem behind the legs, seconds.
         folds: Depth of the folds as a share of the radius.
     """
 
@@ -39,7 +39,7 @@ class Tube:
 
 @dataclass(frozen=True, slots=True)
 class Bag:
-    """A bag: kind, side that carries it, half sizes (length, width, height) in metres, weight 0..1."""
+    """A bag: kind, carrying side (L or R), half sizes (length, width, height) in metres, weight 0..1."""
 
     kind: str
     side: str
@@ -49,7 +49,7 @@ class Bag:
 
 @dataclass(frozen=True, slots=True)
 class Outfit:
-    """Clothes of one appearance; thicknesses in metres over the skin.
+    """Clothes of one appearance; thicknesses are metres over the skin.
 
     Attributes:
         torso: Thickness on the trunk.
@@ -59,16 +59,16 @@ class Outfit:
         shank: Thickness below the knee.
         bell: Extra thickness at the end of the trouser leg.
         shoe: Thickness of the upper shoe.
-        sole: Sole under the whole foot.
+        sole: Thickness of the sole under the whole foot.
         heel: Extra height under the heel.
         collar: Extra thickness around the neck (scarf, hood lying on the shoulders).
         roughness: Standard deviation of small folds.
-        lag_s: Seconds that loose cloth follows the limb late.
+        lag_s: Delay of loose cloth behind the limb, seconds.
         hair: One of `HAIR`.
-        hair_size: 0..1.
+        hair_size: Size of the hair, 0..1.
         hat: One of `HATS`.
         tubes: Hanging cloth.
-        bag: What is carried.
+        bag: Bag that is carried, or None.
     """
 
     torso: float
@@ -92,23 +92,23 @@ class Outfit:
 
 @dataclass(frozen=True, slots=True)
 class Wardrobe:
-    """Everything of one day: the outfit, the coat that goes over it, the bag at hand."""
+    """The clothes of one day: the outfit, the outfit under a coat, and the bag."""
 
     outfit: Outfit
     coated: Outfit
     bag: Bag
 
     def wear(self, condition: str) -> Outfit:
-        """The appearance under a condition, one of `CONDITIONS`."""
+        """The outfit under a condition, one of `CONDITIONS`."""
         if condition not in CONDITIONS:
-            raise InputError(f"condition {condition!r}", f"one of {CONDITIONS}", "use nm, bg or cl")
+            raise InputError(f"Condition is {condition!r}", f"one of {CONDITIONS}", "Pass nm, bg or cl")
         if condition == "bg":
             return replace(self.outfit, bag=self.bag)
         return self.outfit if condition == "nm" else self.coated
 
 
 def draw_hair(rng: np.random.Generator, sex: int) -> tuple[str, float]:
-    """A hair style of a person (it lasts) and its size 0..1."""
+    """Draw the hair style of a subject, which does not change, and its size 0..1."""
     chances = (
         (0.03, 0.1, 0.27, 0.33, 0.1, 0.14, 0.03)
         if sex == FEMALE
@@ -118,7 +118,7 @@ def draw_hair(rng: np.random.Generator, sex: int) -> tuple[str, float]:
 
 
 def draw_wardrobe(rng: np.random.Generator, sex: int, hair: tuple[str, float]) -> Wardrobe:
-    """The clothes of one day for a person of that sex and hair."""
+    """Draw the clothes of one day for a subject with that sex and hair."""
     kind, size = hair
     if kind in ("long", "tail", "bun") and rng.random() < 0.35:  # long hair is worn in several ways
         kind = str(rng.choice(("long", "tail", "bun")))
@@ -132,7 +132,7 @@ def _draw_outfit(rng: np.random.Generator, sex: int, hair: str, hair_size: float
     skirt = sex == FEMALE and rng.random() < 0.16
     if skirt:
         tubes.append(_draw_skirt(rng))
-    elif rng.random() < 0.6:  # a shirt or sweater worn over the trousers
+    elif rng.random() < 0.6:  # shirt or sweater over the trousers
         tubes.append(
             Tube(rng.uniform(0.05, 0.35), rng.uniform(0.012, 0.03), rng.uniform(0, 0.015), 0.03, 0.03)
         )
@@ -197,7 +197,7 @@ def _draw_coat(rng: np.random.Generator, sex: int, under: Outfit) -> Outfit:
 
 
 def draw_bag(rng: np.random.Generator, sex: int) -> Bag:
-    """A bag of any common kind."""
+    """Draw a bag of any kind in `BAGS`."""
     chances = (0.27, 0.2, 0.13, 0.15, 0.1, 0.05, 0.05, 0.05)
     if sex != FEMALE:
         chances = (0.4, 0.1, 0.17, 0.03, 0.1, 0.09, 0.06, 0.05)
@@ -219,7 +219,7 @@ def draw_bag(rng: np.random.Generator, sex: int) -> Bag:
 
 
 def style_changes(outfit: Outfit) -> dict[str, float]:
-    """What clothes and load do to the way of walking, in units of `style.PARAMETERS`."""
+    """Changes of the style caused by clothes and load, in the units of `style.PARAMETERS`."""
     changes = {
         "ankle_mean": -200.0 * outfit.heel,
         "cadence": 60.0 * outfit.heel,
@@ -244,7 +244,7 @@ def style_changes(outfit: Outfit) -> dict[str, float]:
 
 
 def draw_arms(rng: np.random.Generator, outfit: Outfit) -> dict[str, str]:
-    """What each arm does in one walk: free, on a bag, in a pocket, with a phone."""
+    """Draw the modes of the arms in one walk, by side; see `motion.ARM_MODES`. Missing sides are free."""
     arms: dict[str, str] = {}
     bag = outfit.bag
     if bag is not None:

@@ -1,7 +1,7 @@
-"""Cohorts of people who do not exist: identity, session, sequence, each reproducible from its numbers.
+"""Populations of synthetic subjects: identity, session and sequence, reproducible from their numbers.
 
-Every draw comes from its own Philox stream, keyed by (seed, split, stage, identity, session, number), so
-any sequence can be made alone, in any order, in any process, and is always the same.
+Every draw uses its own Philox stream, keyed by (seed, split, stage, identity, session, number). A sequence is
+the same whenever it is made: alone, in any order, in any process.
 """
 
 from __future__ import annotations
@@ -44,15 +44,15 @@ _STAGES = ("identity", "session", "sequence", "camera", "occlusion", "masks", "k
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SyntheticSubject:
-    """Who somebody is, for good.
+    """What stays the same about a subject.
 
     Attributes:
         subject: Name, unique over seeds and splits.
         sex: 0 male, 1 female.
         age: Years.
-        figure: The body at rest.
-        style: The way of walking.
-        hair: Style and size.
+        figure: Body in its rest pose.
+        style: Style of walking.
+        hair: Hair style and size 0..1.
     """
 
     subject: str
@@ -65,7 +65,7 @@ class SyntheticSubject:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Day:
-    """How somebody is on one day: the day's way of walking and the clothes."""
+    """A subject on one day: the style of walking of the day, and the clothes."""
 
     style: Style
     wardrobe: Wardrobe
@@ -73,7 +73,7 @@ class Day:
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """Names one sequence of a population."""
+    """Identifies one sequence of a population."""
 
     seed: int
     split: str
@@ -84,7 +84,7 @@ class Key:
     view: float
 
     def stream(self, stage: str, draw: int = 0) -> np.random.Generator:
-        """The random stream of one stage of this sequence; `draw` numbers repeated draws."""
+        """The random stream of a stage of this sequence; `draw` is the number of a repeated draw."""
         turn = round(self.view * 64) % (360 * 64)
         condition = int.from_bytes(self.condition.encode(), "big")
         return _stream(
@@ -93,15 +93,18 @@ class Key:
 
 
 class Population:
-    """Identities numbered from 0, without end.
+    """An unlimited number of synthetic subjects, numbered from 0.
 
     Args:
-        seed: Cohorts of different seeds share nobody.
-        split: One of `SPLITS`; splits of a seed share nobody.
-        shape: Factor on the differences between bodies; 0 gives everybody the same body.
-        motion: Factor on the differences between ways of walking; 0 makes everybody walk alike.
-        restless: How much people turn, look aside and gesture within a walk: the mean over walks, each
-            of which has its own; 0 leaves the stride alone.
+        seed: Populations of different seeds share no subject.
+        split: One of `SPLITS`; splits of a seed share no subject.
+        shape: Factor on the differences between bodies; 0 gives all subjects the same body.
+        motion: Factor on the differences between styles; 0 makes all subjects walk alike.
+        restless: How much subjects turn, look aside and gesture while they walk: the mean strength, from
+            which each walk draws its own. 0 adds nothing to the stride.
+
+    Raises:
+        InputError: An argument is out of range.
     """
 
     def __init__(
@@ -114,30 +117,30 @@ class Population:
         restless: float = 0.0,
     ) -> None:
         if split not in SPLITS:
-            raise InputError(f"split {split!r}", f"one of {SPLITS}", "choose one")
+            raise InputError(f"Split is {split!r}", f"one of {SPLITS}", "Pass a known split")
         if not 0 <= seed < 2**63 or not all(0 <= f <= 2 for f in (shape, motion, restless)):
             raise InputError(
-                f"seed {seed}, shape {shape}, motion {motion}, restless {restless}",
-                "seed >= 0, factors 0 to 2",
-                "correct them",
+                f"Seed is {seed}; factors shape, motion and restless are {shape}, {motion} and {restless}",
+                "a seed of 0 or more and factors from 0 to 2",
+                "Pass values in these ranges",
             )
         self.seed, self.split, self.shape, self.motion = seed, split, shape, motion
         self.restless = restless
-        self._person = lru_cache(maxsize=256)(self._draw_person)
+        self._subject = lru_cache(maxsize=256)(self._draw_subject)
         self._day = lru_cache(maxsize=256)(self._draw_day)
         self._dressed = lru_cache(maxsize=64)(self._dress)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """A copy, also in another process, is drawn anew from the same numbers; caches stay here."""
+        """Pickle the arguments only: a copy draws the same subjects and has empty caches."""
         make = partial(Population, shape=self.shape, motion=self.motion, restless=self.restless)
         return make, (self.seed, self.split)
 
     def identity(self, identity: int) -> SyntheticSubject:
-        """The person of that number."""
-        return self._person(_checked(identity, "identity"))
+        """The subject with that number."""
+        return self._subject(_checked(identity, "identity"))
 
     def day(self, identity: int, session: int) -> Day:
-        """That person on that day."""
+        """A subject on a day."""
         return self._day(_checked(identity, "identity"), _checked(session, "session"))
 
     def sequence(
@@ -156,38 +159,41 @@ class Population:
         height_px: float | None = None,
         occlusion: str = "none",
     ) -> SyntheticWalk:
-        """One walk past one camera.
+        """Film one walk with one camera.
 
         Args:
-            identity: Number of the person.
-            session: Number of the day: same clothes and mood within a day.
+            identity: Number of the subject.
+            session: Number of the day; clothes and mood are the same within a day.
             number: Number of the walk on that day.
-            condition: ``nm``, ``bg`` (with a bag) or ``cl`` (in a coat).
+            condition: ``nm`` (normal), ``bg`` (with a bag) or ``cl`` (in a coat).
             view: Degrees from the walking direction, see `Camera.beside`. Cameras of different views
-                see the same walk.
+                film the same walk.
             frames: Number of frames.
-            fps: Frames a second.
-            pace: Speed over time; default: the walker's own.
-            path: Where; default: straight along +x past the origin, in the middle of the walk.
-            camera: The camera; default: one at `view`, with its own distance, height and lens.
+            fps: Frames per second.
+            pace: Speed over time; default: the subject's own.
+            path: Path of the walk; default: straight along +x, at the origin in the middle of the walk.
+            camera: The camera; default: one at `view` with a drawn distance, height and lens.
             height_px: Body height in the middle of the walk with the default camera; default: drawn
-                from 48 to 120 (the video at hand has 48 to 110).
+                from 48 to 120 (the real test video has 48 to 110).
             occlusion: One of `occlude.OCCLUSIONS`.
+
+        Raises:
+            InputError: An argument is out of range.
         """
         if occlusion not in OCCLUSIONS:
-            raise InputError(f"occlusion {occlusion!r}", f"one of {OCCLUSIONS}", "choose one")
+            raise InputError(f"Occlusion is {occlusion!r}", f"one of {OCCLUSIONS}", "Pass a known occlusion")
         key = Key(self.seed, self.split, identity, session, _checked(number, "number"), condition, view)
-        person = self.identity(identity)
+        subject = self.identity(identity)
         actor = self._act(key, frames, fps, pace, path)
         if path is None:
             actor = actor.moved(-actor.root.mean(0))
-        camera = camera or _draw_camera(key.stream("camera"), view, person.figure.height, height_px)
-        walk = _film(actor, camera, key, person.subject)
+        camera = camera or _draw_camera(key.stream("camera"), view, subject.figure.height, height_px)
+        walk = _film(actor, camera, key, subject.subject)
         if occlusion == "none":
             return walk
         return _hide(walk, self._occlude(walk, occlusion, camera))
 
-    def _draw_person(self, identity: int) -> SyntheticSubject:
+    def _draw_subject(self, identity: int) -> SyntheticSubject:
         rng = _stream(self.seed, self.split, "identity", identity)
         sex = FEMALE if rng.random() < 0.5 else MALE
         age = float(rng.uniform(18, 60) if rng.random() < 0.8 else rng.uniform(60, 85))
@@ -203,9 +209,9 @@ class Population:
         return SyntheticSubject(subject, sex, age, figure, draw_style(rng, figure, self.motion), hair)
 
     def _draw_day(self, identity: int, session: int) -> Day:
-        person = self.identity(identity)
+        subject = self.identity(identity)
         rng = _stream(self.seed, self.split, "session", identity, session)
-        return Day(vary_session(rng, person.style), draw_wardrobe(rng, person.sex, person.hair))
+        return Day(vary_session(rng, subject.style), draw_wardrobe(rng, subject.sex, subject.hair))
 
     def _dress(self, identity: int, session: int, condition: str) -> Dressed:
         outfit = self.day(identity, session).wardrobe.wear(condition)
@@ -224,21 +230,21 @@ class Population:
         pace: Pace | None = None,
         path: Path | None = None,
     ) -> Actor:
-        """The same walk in the world, for a camera or a scene of your own; see `sequence`.
+        """The same walk in world coordinates, for any camera or scene; see `sequence`.
 
-        Without a path it begins at the origin and goes along +x.
+        Without a path it begins at the origin and follows +x.
         """
         key = Key(self.seed, self.split, identity, session, _checked(number, "number"), condition, 0.0)
         return self._act(key, frames, fps, pace, path)
 
     def _act(self, key: Key, frames: int, fps: float, pace: Pace | None, path: Path | None) -> Actor:
-        person, day = self.identity(key.identity), self.day(key.identity, key.session)
+        subject, day = self.identity(key.identity), self.day(key.identity, key.session)
         outfit = day.wardrobe.wear(key.condition)
         rng = replace(key, view=0.0).stream("sequence")
         style = vary_sequence(rng, day.style).shifted(style_changes(outfit))
         arms = draw_arms(rng, outfit)
         motion = walk(
-            load_body(), person.figure, style, rng,
+            load_body(), subject.figure, style, rng,
             frames=frames, fps=fps, path=path, pace=pace, arms=arms, restless=self.restless,
         )  # fmt: skip
         dressed = self._dressed(key.identity, key.session, key.condition)
@@ -256,7 +262,7 @@ class Population:
         if occlusion == "border":
             return cut_at_border(walk.clean, walk.corners, rng)
         key = walk.key
-        other = 1_000_000_000 + key.identity  # nobody whom anyone asks for by number
+        other = 1_000_000_000 + key.identity  # a number that nobody uses
         middle = walk.root.mean(0)
         heading = float(rng.uniform(0, 360))
         away = np.deg2rad(heading)
@@ -274,19 +280,19 @@ class Population:
 
 @dataclass(frozen=True, eq=False)
 class SyntheticWalk:
-    """One walk as a camera sees it; noise is drawn when asked for.
+    """One walk as a camera sees it; noise is drawn on demand.
 
     Attributes:
-        key: What names it.
-        subject: Name of the walker.
+        key: Identity of the sequence.
+        subject: Name of the subject.
         times: (T,) seconds.
-        clean: (T, H, W) uint8 0/1, true masks in windows that follow the walker.
-        corners: (T, 2) int64 x, y of each window's first pixel in the camera's picture.
-        keypoints: (T, 17, 2) true pixels in the camera's picture.
-        seen: (T, 17) 0 hidden by the own body, 1 free.
+        clean: (T, H, W) uint8 0/1, true masks in windows that follow the subject.
+        corners: (T, 2) int64 x, y of the first pixel of each window in the picture.
+        keypoints: (T, 17, 2) true pixels in the picture.
+        seen: (T, 17) visibility: 0 hidden by the body, 1 visible.
         joints: (T, 17, 3) true metres in the world, z up.
-        root: (T, 2) place on the ground.
-        heading: (T,) course, radians.
+        root: (T, 2) metres, position on the ground.
+        heading: (T,) walking direction, radians.
         phase: (T,) strides; a left heel strikes at whole numbers.
     """
 
@@ -308,24 +314,24 @@ class SyntheticWalk:
 
     @cached_property
     def heights(self) -> Floats:
-        """(T,) height of the true mask in pixels; 0 where it is empty."""
+        """(T,) heights of the true masks in pixels; 0 for an empty mask."""
         extent = self._extent
         return np.where(extent.filled, extent.bottom - extent.top, 0).astype(np.float64)
 
     @property
     def boxes(self) -> NDArray[np.float32]:
-        """(T, 4) xyxy of the true masks in the picture; empty masks have the whole window."""
+        """(T, 4) xyxy boxes of the true masks in the picture; the whole window for an empty mask."""
         return self._extent.boxes(self.corners)
 
     def masks(self, level: float = 1.0, draw: int = 0) -> Bytes:
-        """(T, H, W) masks as a segmenter gives them; `level` 0 is clean, `draw` numbers the attempts."""
+        """(T, H, W) masks with the noise of a segmenter; `level` 0 is clean, `draw` selects the noise."""
         if level == 0:
             return self.clean
         rng = self.key.stream("masks", draw)
         return degrade(self.clean, rng, draw_segmenter(rng, level), self._extent)
 
     def detected(self, level: float = 1.0, draw: int = 0) -> NDArray[np.float32]:
-        """(T, 17, 3) keypoints as a pose estimator gives them."""
+        """(T, 17, 3) keypoints with the noise of a pose estimator."""
         spans = (
             np.ptp(self.keypoints[..., 1], axis=1).astype(np.float64) * 1.15
         )  # eyes to ankles, hidden or not
@@ -333,12 +339,12 @@ class SyntheticWalk:
         return detect(pixels, seen, spans, self.key.stream("keypoints", draw), level)
 
     def measured(self, sensor: Sensor | None = None, draw: int = 0) -> NDArray[np.float32]:
-        """(T, 17, 4) joints in metres as a depth camera tells them; default: `Sensor.usual`."""
+        """(T, 17, 4) joints in metres as a depth sensor measures them; default: `Sensor.usual`."""
         return (sensor or Sensor.usual()).measure(self.joints, self.key.stream("depth", draw))
 
     @cached_property
     def silhouettes(self) -> Bytes:
-        """(T, 64, 44) uint8 0/1, noisy and aligned; a frame without a body is all zeros."""
+        """(T, 64, 44) uint8 0/1, noisy and aligned; all zeros for a frame without a body."""
         return align_all(self.masks())
 
     @cached_property
@@ -349,13 +355,22 @@ class SyntheticWalk:
     def sequence(
         self, level: float = 1.0, draw: int = 0, *, modalities: tuple[str, ...] = (SILHOUETTE, SKELETON)
     ) -> GaitSequence:
-        """The frames that show a body, as the record that encoders and galleries take."""
+        """Build the `GaitSequence` of the frames that show a body.
+
+        Args:
+            level: Strength of the noise; 0 none, 1 like real video.
+            draw: Number of the draw of the noise.
+            modalities: Streams to include.
+
+        Raises:
+            InputError: No frame shows the body.
+        """
         masks = self.masks(level, draw)
         extent = Extent.of(masks)
         silhouettes = align_all(masks, extent=extent)
         good = silhouettes.any((1, 2))
         if not good.any():
-            raise InputError("no frame of the walk shows the body", "one or more", "choose less occlusion")
+            raise InputError("No frame of the walk shows the body", "one frame or more", "Use less occlusion")
         streams: dict[str, NDArray[np.generic]] = {}
         if SILHOUETTE in modalities:
             streams[SILHOUETTE] = silhouettes[good]
@@ -370,16 +385,16 @@ class SyntheticWalk:
 
 
 def subject_of(subject: str) -> SyntheticSubject:
-    """The person whom a population gave that name; of cohorts without factors on shape and motion.
+    """Draw the subject with a name, from a population without factors on shape and motion.
 
     Raises:
-        InputError: No population gives such a name.
+        InputError: It is not the name of a synthetic subject.
     """
     found = re.fullmatch(r"([a-z]{2})(\d+)-(\d{5,})", subject)
     splits = {split[:2]: split for split in SPLITS}
     if found is None or found[1] not in splits:
         raise InputError(
-            f"subject {subject!r}", "a name such as 'tr1-00042'", "use names of synthetic people"
+            f"Subject is {subject!r}", "a name such as 'tr1-00042'", "Pass the name of a synthetic subject"
         )
     return _population(int(found[2]), splits[found[1]]).identity(int(found[3]))
 
@@ -409,7 +424,7 @@ def _film(actor: Actor, camera: Camera, key: Key, subject: str) -> SyntheticWalk
 
 
 def _hide(walk: SyntheticWalk, left: Bytes) -> SyntheticWalk:
-    """The walk with the masks that an occlusion leaves; a joint whose pixel is gone is not seen."""
+    """The walk with the masks that an occlusion leaves; a joint whose pixel is hidden is not seen."""
     frames, height, width = left.shape
     x, y = np.moveaxis(np.rint(walk.keypoints - walk.corners[:, None]).astype(int), -1, 0)
     spot = np.arange(frames)[:, None], y.clip(0, height - 1), x.clip(0, width - 1)
@@ -418,7 +433,7 @@ def _hide(walk: SyntheticWalk, left: Bytes) -> SyntheticWalk:
 
 
 def _draw_camera(rng: np.random.Generator, view: float, stature: float, height_px: float | None) -> Camera:
-    """A camera at that view with its own distance, height, lens and a little roll."""
+    """Draw a camera at a view: distance, height, lens and a little roll."""
     distance = float(np.exp(rng.uniform(np.log(4.0), np.log(11.0))))
     height = float(rng.uniform(0.9, 1.8) if rng.random() < 0.6 else rng.uniform(1.8, 0.35 * distance + 1.2))
     tall = height_px or float(np.exp(rng.uniform(np.log(48), np.log(120))))
@@ -434,12 +449,14 @@ def _draw_camera(rng: np.random.Generator, view: float, stature: float, height_p
 
 
 def _stream(seed: int, split: str, stage: str, *numbers: int) -> np.random.Generator:
-    """The random stream of one thing."""
+    """The random stream of a stage and its numbers."""
     words = (seed, SPLITS.index(split), _STAGES.index(stage), len(numbers), *numbers)
     return np.random.Generator(np.random.Philox(np.random.SeedSequence(words)))
 
 
 def _checked(number: int, what: str) -> int:
     if isinstance(number, bool) or not isinstance(number, (int, np.integer)) or not 0 <= number < 2**40:
-        raise InputError(f"{what} {number!r}", "a whole number from 0", "number things from 0")
+        raise InputError(
+            f"Argument {what} is {number!r}", "a whole number from 0 to 2**40 - 1", "Count from 0"
+        )
     return int(number)

@@ -1,7 +1,7 @@
 """Masks and painted pictures of triangle meshes, without a graphics card.
 
-Vertices are snapped to 1/16 pixel and every later step is exact (integers, or single IEEE operations),
-so the same snapped vertices give the same bits on every machine.
+Vertices are snapped to 1/16 pixel. Every later step is exact (integers, or single IEEE operations), so equal
+snapped vertices give equal bits on every machine.
 """
 
 from __future__ import annotations
@@ -17,15 +17,16 @@ Ints = NDArray[np.int32]
 Bytes = NDArray[np.uint8]
 
 SUBPIXEL = 16
+"""Steps per pixel to which vertices are snapped."""
 
 
 def snap(pixels: Floats) -> NDArray[np.float32]:
-    """Pixel coordinates rounded to 1/16 pixel, exactly representable in float32."""
+    """Round pixel coordinates to 1/16 pixel, which float32 represents exactly."""
     return (np.rint(pixels * SUBPIXEL) / SUBPIXEL).astype(np.float32)
 
 
 def edges_of(faces: Ints) -> Ints:
-    """(E, 4) directed edge a, b of face f, with the other face at that edge or -1 on a border."""
+    """(E, 4) rows a, b, f, g: the edge from a to b of face f, and the other face g there or -1."""
     if not len(faces):
         return np.zeros((0, 4), np.int32)
     half = faces[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2)
@@ -42,14 +43,14 @@ def edges_of(faces: Ints) -> Ints:
 
 
 def masks(pixels: NDArray[np.float32], faces: Ints, edges: Ints, height: int, width: int) -> Bytes:
-    """Union of the front-facing triangles of a mesh, for all frames at once.
+    """Rasterise the union of the front-facing triangles of a mesh, for all frames at once.
 
-    A pixel belongs to a triangle when its centre does. Only edges between a front-facing and another
-    face count: summed along a row they give the number of front layers over each pixel.
+    A pixel belongs to a triangle if its centre does. Only edges between a front-facing and another face
+    are used: their sum along a row is the number of front layers at each pixel.
 
     Args:
         pixels: (T, V, 2) snapped coordinates, x right and y down; see `snap`.
-        faces: (F, 3), anticlockwise seen from outside, so clockwise in an image with y down.
+        faces: (F, 3), anticlockwise as seen from outside, so clockwise in an image with y down.
         edges: (E, 4) of `edges_of`.
         height: Rows.
         width: Columns.
@@ -72,7 +73,7 @@ def masks(pixels: NDArray[np.float32], faces: Ints, edges: Ints, height: int, wi
     row = np.arange(len(at), dtype=np.int32) + (top - (np.cumsum(count) - count))[at]
     start = x0[some] - (y0[some] - np.float32(0.5)) * slope - np.float32(0.5)
     column = np.ceil(start[at] + row * slope[at]).clip(0, width).astype(np.int32)
-    # Columns first: layers then grow from column to column in long rows.
+    # Columns first, so that the running sum over columns adds long rows.
     layers = np.zeros((width + 1, frames * height), np.int8)
     cell = column * (frames * height) + ((frame[some] * height)[at] + row)
     np.add.at(layers.ravel(), cell, np.where(y1 > y0, np.int8(1), np.int8(-1))[some][at])
@@ -89,7 +90,7 @@ def _contours(
     a, b, c = (np.ascontiguousarray(column) for column in faces.T)
     xa, ya = x.take(a, 1), y.take(a, 1)
     turn = (x.take(b, 1) - xa) * (y.take(c, 1) - ya) < (y.take(b, 1) - ya) * (x.take(c, 1) - xa)
-    front = np.zeros((len(x), len(faces) + 1), bool)  # the last stands for "no face" (-1)
+    front = np.zeros((len(x), len(faces) + 1), bool)  # the last entry is "no face" (-1)
     front[:, :-1] = turn
     mine = front.take(edges[:, 2], 1)
     frame, edge = np.divmod(np.flatnonzero(mine != front.take(edges[:, 3], 1)), len(edges))
@@ -108,7 +109,7 @@ def paint(
     height: int,
     width: int,
 ) -> tuple[Bytes, Bytes]:
-    """One frame of a mesh as labels and flat shading, painted from far to near.
+    """Paint one frame of a mesh as labels and flat shading, from far to near.
 
     Args:
         pixels: (V, 2) snapped coordinates.
@@ -121,7 +122,7 @@ def paint(
         width: Columns.
 
     Returns:
-        (height, width) uint8 labels, 0 outside; (height, width) uint8 brightness, 255 full light.
+        (height, width) uint8 labels, 0 outside; (height, width) uint8 brightness, 255 in full light.
     """
     corner = pixels[faces]
     one, two = corner[:, 1] - corner[:, 0], corner[:, 2] - corner[:, 0]

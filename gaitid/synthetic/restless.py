@@ -1,7 +1,7 @@
-"""What people do while they walk: trunk, head and arms drift, they look aside, they move an arm.
+"""Movements beside the stride: drifts of trunk, head and arms, glances, gestures.
 
-Rates and sizes are our estimate. With them halves of a walk differ more from each other, if still less than
-those of real walks (docs/synthetic.md, "How a walk differs from itself").
+Rates and sizes are our estimates. With them, halves of a walk differ more from each other, but still less
+than halves of real walks (docs/synthetic.md).
 """
 
 from __future__ import annotations
@@ -25,17 +25,19 @@ _DRIFT = {
 _ARM_DRIFT = {"arm": 5.0, "elbow": 7.0, "arm_spread": 3.5, "arm_twist": 6.0, "shrug": 1.5}
 """Standard deviation of slow drifts in degrees."""
 _MEMORY_S = 1.2
+"""Time constant of the drifts."""
 _GLANCES_HZ, _GESTURES_HZ = 0.15, 0.12
+"""Mean rates of glances and gestures at strength 1."""
 
 
 def stir(angles: Angles, rng: np.random.Generator, times: Floats, mean: float) -> None:
-    """Add to joint angles (T,) in degrees, in place, what does not belong to the stride.
+    """Add movements beside the stride to joint angles, in place.
 
     Args:
-        angles: Of `motion`; limb angles end in L or R.
-        rng: Source of chance.
+        angles: (T,) degrees by name, as in `motion`; names of limb angles end in L or R.
+        rng: Random generator.
         times: (T,) seconds, evenly spaced.
-        mean: Strength over all walks, 1 as people usually do; this walk has its own.
+        mean: Mean strength over all walks, 1 for a usual one; each walk draws its own.
     """
     strength = mean * min(3.0, rng.exponential())
     sizes = _DRIFT | {name + side: size for name, size in _ARM_DRIFT.items() for side in "LR"}
@@ -65,7 +67,7 @@ def _gesture(angles: Angles, rng: np.random.Generator, times: Floats) -> None:
 
 
 def _moment(rng: np.random.Generator, times: Floats) -> Floats:
-    """(T,) that rises to 1 and falls again, 0.6 to 3 s in all."""
+    """(T,) weights that rise to 1 and fall again within 0.6 to 3 s."""
     half, rise = rng.uniform(0.3, 1.5), 0.3
     away = np.abs(times - rng.uniform(0, times[-1])) - half
     return np.asarray(0.5 - 0.5 * np.cos(np.pi * np.clip(-away / rise, 0, 1)))

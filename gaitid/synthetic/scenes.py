@@ -1,8 +1,8 @@
-"""Colour video of several walkers before a background, with the truth about every frame.
+"""Colour video of several walkers in a place, with the ground truth of every frame.
 
-A scene is a list of who walks where and when, before a `background.ScenePlace`. Frames are made one after the
-other: walkers are painted twice as fine as the picture, far ones first, behind what stands before them;
-then light, lens, sensor noise and compression are added. Same scene, same frames.
+A scene lists who walks where and when in a `background.ScenePlace`. Frames are made in order: walkers are
+painted twice as fine as the picture, far ones first, behind what stands in front of them. Then light, lens,
+sensor noise and compression are added. Equal scenes give equal frames.
 """
 
 from __future__ import annotations
@@ -32,22 +32,24 @@ Bytes = NDArray[np.uint8]
 Floats = NDArray[np.float64]
 
 _MIN_PIXELS = 24
-"""A walker of whom less is seen in a frame counts as unseen."""
+"""A walker with fewer visible pixels in a frame is not part of its ground truth."""
+_NEAR_M = 0.3
+"""A walker or shadow nearer to the camera than this is not drawn."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SceneWalker:
-    """Who walks through a scene.
+    """One walker of a scene.
 
     Attributes:
-        identity: Number in the scene's population.
-        path: Where; see `crossing`.
-        start_s: When the walker steps onto the path, seconds; may lie before the scene's begin.
-        session: Day: decides clothes and mood.
+        identity: Number of the subject in the population of the scene.
+        path: Path on the ground; see `crossing`.
+        start_s: Time at which the walk begins, seconds; may be before the scene begins.
+        session: Number of the day, which decides clothes and mood.
         number: Number of the walk on that day.
         condition: ``nm``, ``bg`` or ``cl``.
-        pace: Share of the own speed over time since `start_s`.
-        seconds: How long the walker exists; default: to the end of the scene.
+        pace: Share of the subject's own speed over time since `start_s`.
+        seconds: Duration of the walk; default: to the end of the scene.
     """
 
     identity: int
@@ -60,19 +62,19 @@ class SceneWalker:
     seconds: float | None = None
 
     def first(self, fps: float) -> int:
-        """Number of the walker's first frame."""
+        """Number of the first frame of the walker."""
         return round(self.start_s * fps)
 
 
 @dataclass(frozen=True, slots=True)
 class Light:
-    """How the light of the whole picture changes.
+    """Changes of the light of the whole picture.
 
     Attributes:
-        drift: Share by which it slowly rises and falls.
-        period_s: Of the drift, seconds.
-        jump_s: When it changes at once, seconds; None for never.
-        jump: Factor of that change.
+        drift: Share by which the light slowly rises and falls.
+        period_s: Period of the drift, seconds.
+        jump_s: Time of a sudden change, seconds; None for no change.
+        jump: Factor of the sudden change.
     """
 
     drift: float = 0.02
@@ -81,23 +83,23 @@ class Light:
     jump: float = 1.0
 
     def at(self, time: float) -> float:
-        """The factor at a time in seconds."""
+        """Factor of the light at a time in seconds."""
         slow = 1 + self.drift * np.sin(2 * np.pi * time / self.period_s)
         return float(slow * (self.jump if self.jump_s is not None and time >= self.jump_s else 1.0))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class GroundTruthWalker:
-    """The truth about one walker in one frame.
+    """Ground truth of one walker in one frame.
 
     Attributes:
         track: Number of the walker in the scene, from 1.
-        subject: Name of the walker.
-        box: (4,) float32 xyxy pixels of what is seen.
-        mask: (h, w) uint8 0/1 of the box: what is seen.
-        whole_box: (4,) float32 xyxy pixels of the whole body, also beyond the picture.
-        whole_mask: (h, w) uint8 0/1 of that box, as if nothing stood before it.
-        keypoints: (17, 3) float32 x, y pixels and 1 seen, 0 hidden or outside.
+        subject: Name of the subject.
+        box: (4,) float32 xyxy pixels of the visible part.
+        mask: (h, w) uint8 0/1 of the visible part, in the box.
+        whole_box: (4,) float32 xyxy pixels of the whole body, also outside the picture.
+        whole_mask: (h, w) uint8 0/1 of the whole body, in its box, without occlusion.
+        keypoints: (17, 3) float32 x, y pixels and 1 for visible, 0 for hidden or outside.
     """
 
     track: int
@@ -110,13 +112,13 @@ class GroundTruthWalker:
 
     @property
     def share(self) -> float:
-        """How much of the body is seen, 0..1."""
+        """Visible share of the body, 0..1."""
         return int(np.count_nonzero(self.mask)) / max(int(np.count_nonzero(self.whole_mask)), 1)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class GroundTruth:
-    """What is true of a frame: its time in seconds, its number, and the walkers seen in it."""
+    """Ground truth of a frame: time in seconds, number, and visible walkers by track."""
 
     time: float
     index: int
@@ -125,21 +127,24 @@ class GroundTruth:
 
 @dataclass(frozen=True, eq=False)
 class Scene:
-    """A video that can be made; iterating gives its frames with their truth, each time the same.
+    """A synthetic video; each iteration yields the same frames with their ground truth.
 
     Attributes:
-        walkers: Who walks where and when.
-        camera: Its principal point in the middle of the picture.
-        place: Where it happens.
-        seed: Of population, colours and noise.
+        walkers: The walkers.
+        camera: The camera; its principal point is the middle of the picture.
+        place: The place.
+        seed: Seed of population, colours and noise.
         size: (width, height) pixels.
-        fps: Frames a second.
-        seconds: Length.
-        light: How it changes.
-        noise: Standard deviation of the sensor's noise, grey levels.
-        quality: Of the JPEG that every frame goes through, 1 to 100.
-        population: Whom `SceneWalker.identity` numbers; default: the test split of `seed`.
-        name: Put on each frame as its camera.
+        fps: Frames per second.
+        seconds: Duration of the video.
+        light: Changes of the light.
+        noise: Standard deviation of the noise of the image sensor, grey levels.
+        quality: Quality of the JPEG compression of every frame, 1 to 100.
+        population: Population of `SceneWalker.identity`; default: the test split of `seed`.
+        name: Name of the camera in each frame.
+
+    Raises:
+        InputError: Size, rate, duration, noise or quality are out of range.
     """
 
     walkers: Sequence[SceneWalker]
@@ -159,13 +164,15 @@ class Scene:
         width, height = self.size
         if not (32 <= width <= 4096 and 32 <= height <= 4096 and 5 <= self.fps <= 120 and self.seconds > 0):
             raise InputError(
-                f"{width}x{height} at {self.fps} fps for {self.seconds} s",
-                "32 to 4096 pixels, 5 to 120 fps, more than 0 s",
-                "see Scene",
+                f"Scene is {width}x{height} at {self.fps} fps for {self.seconds} s",
+                "32 to 4096 pixels, 5 to 120 fps and more than 0 s",
+                "Pass values in these ranges",
             )
         if self.noise < 0 or not 1 <= self.quality <= 100:
             raise InputError(
-                f"noise {self.noise}, quality {self.quality}", "noise >= 0, quality 1 to 100", "see Scene"
+                f"Noise is {self.noise} and quality is {self.quality}",
+                "noise of 0 or more and quality from 1 to 100",
+                "Pass values in these ranges",
             )
 
     def __len__(self) -> int:
@@ -178,11 +185,11 @@ class Scene:
 
     @cached_property
     def people(self) -> Population:
-        """Whom the walkers' numbers mean."""
+        """The population of the walkers."""
         return self.population or Population(self.seed, "test")
 
     def subject(self, track: int) -> str:
-        """Name of the walker with that track number."""
+        """Name of the subject with a track number."""
         return self.people.identity(self.walkers[track - 1].identity).subject
 
     def __iter__(self) -> Iterator[tuple[Frame, GroundTruth]]:
@@ -206,7 +213,7 @@ class Scene:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _PaintedWalker:
-    """A painted walker in one frame, in a window of the fine picture that may reach beyond it."""
+    """A painted walker in one frame, in a window of the fine picture that may extend beyond it."""
 
     track: int
     subject: str
@@ -215,7 +222,7 @@ class _PaintedWalker:
     color: Bytes  # (2h, 2w, 3)
     whole: Bytes  # (2h, 2w) 0/255
     shadow: tuple[tuple[int, int], NDArray[np.float32]] | None
-    joints: Floats  # (17, 3) x, y, seen by itself
+    joints: Floats  # (17, 3) x, y, visible
 
 
 _NOBODY = np.zeros((0, 0, 3), np.uint8)
@@ -243,14 +250,14 @@ class _Player:
         self._joints = np.concatenate([points, (free > 0.5)[..., None]], 2)
 
     def gone(self, index: int) -> bool:
-        """True when the walker exists no more."""
+        """Whether the walk of the walker is over."""
         return index - self._first >= self._count
 
     def film(self, index: int) -> _PaintedWalker | None:
-        """The walker as the camera sees it, or None when out of the picture."""
+        """Paint the walker as the camera sees it; None outside the picture."""
         scene, points = self._scene, self._vertices[index - self._first]
         pixels, depth = scene.camera.project(points)
-        if depth.min() < 0.3:
+        if depth.min() < _NEAR_M:
             return None
         shadow = _cast_shadow(points, self._faces, scene)
         low, high = np.floor(pixels.min(0)).astype(int) - 2, np.ceil(pixels.max(0)).astype(int) + 3
@@ -276,23 +283,23 @@ class _Player:
 def _cast_shadow(
     points: Floats, faces: NDArray[np.int32], scene: Scene
 ) -> tuple[tuple[int, int], NDArray[np.float32]] | None:
-    """Corner in the picture and 0..1 darkness of a walker's shadow on ground and wall."""
+    """Corner in the picture and darkness 0..1 of the shadow of a walker on ground and wall."""
     place = scene.place
     sun = np.asarray(place.sun, np.float64)
     down = points[:, 2] / sun[2]
-    if sun[1] < 0:  # light from before the wall may throw the shadow onto it
+    if sun[1] < 0:  # light from the front can cast the shadow onto the wall
         down = np.minimum(down, (place.wall_y - points[:, 1]) / -sun[1])
     pixels, depth = scene.camera.project(points - down[:, None] * sun)
     blur = max(0.6, place.softness * scene.camera.focal / max(float(depth.mean()), 0.5))
     room = int(3 * blur) + 2
     low, high = np.floor(pixels.min(0)).astype(int) - room, np.ceil(pixels.max(0)).astype(int) + room
     low, high = np.maximum(low, -room), np.minimum(high, np.array(scene.size) + room)
-    if depth.min() < 0.3 or (high - low).min() <= 2 * room:
+    if depth.min() < _NEAR_M or (high - low).min() <= 2 * room:
         return None
     dark = np.zeros((high[1] - low[1], high[0] - low[0]), np.uint8)
     corner = np.rint((pixels - low - 0.5) * SUBPIXEL).astype(np.int32)[faces]
     one, two = corner[:, 1] - corner[:, 0], corner[:, 2] - corner[:, 0]
-    for triangle in corner[one[:, 0] * two[:, 1] < one[:, 1] * two[:, 0]]:  # one side covers all
+    for triangle in corner[one[:, 0] * two[:, 1] < one[:, 1] * two[:, 0]]:  # one side covers the whole shadow
         cv2.fillConvexPoly(dark, triangle, 255, lineType=cv2.LINE_8, shift=4)
     soft = np.asarray(cv2.GaussianBlur(dark, (0, 0), blur), np.float32) / np.float32(255)
     return (int(low[0]), int(low[1])), soft
@@ -301,7 +308,7 @@ def _cast_shadow(
 def _compose(
     backdrop: Backdrop, place: ScenePlace, views: Sequence[_PaintedWalker]
 ) -> tuple[Bytes, tuple[GroundTruthWalker, ...]]:
-    """The clean picture, and the truth about the walkers, in the order of their tracks."""
+    """The picture without noise, and the ground truth of the walkers in the order of their tracks."""
     picture = backdrop.image.copy()
     _darken(picture, backdrop, place, views)
     owner = np.zeros(picture.shape[:2], np.int32)
@@ -322,7 +329,7 @@ def _compose(
 
 
 def _darken(picture: Bytes, backdrop: Backdrop, place: ScenePlace, views: Sequence[_PaintedWalker]) -> None:
-    """Throw the walkers' shadows onto the empty place."""
+    """Darken the empty place by the shadows of the walkers, in place."""
     if not place.shadow or not any(view.shadow for view in views):
         return
     dark = np.zeros(picture.shape[:2], np.float32)
@@ -340,7 +347,7 @@ def _darken(picture: Bytes, backdrop: Backdrop, place: ScenePlace, views: Sequen
 def _meet_picture(
     corner: tuple[int, int], fine: tuple[int, ...], shape: tuple[int, ...], finer: int = FINE
 ) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
-    """Where a window lies in the picture, and which part of the window that is; rows, columns."""
+    """Rows and columns of the picture that a window covers, and the same part within the window."""
     there, window = [], []
     for start, length, most in (
         (corner[1], fine[0] // finer, shape[0]),
@@ -359,7 +366,7 @@ def _finer(part: tuple[slice, slice]) -> tuple[slice, slice]:
 
 
 def _sight(view: _PaintedWalker, owner: NDArray[np.int32]) -> GroundTruthWalker | None:
-    """The truth about a walker, or None when next to nothing of it is seen."""
+    """Ground truth of a walker; None if fewer than `_MIN_PIXELS` are visible."""
     size = (view.whole.shape[1] // FINE, view.whole.shape[0] // FINE)
     whole = (cv2.resize(view.whole, size, interpolation=cv2.INTER_AREA) >= 128).astype(np.uint8)
     there, _ = _meet_picture(view.corner, view.whole.shape, owner.shape)
@@ -377,7 +384,7 @@ def _sight(view: _PaintedWalker, owner: NDArray[np.int32]) -> GroundTruthWalker 
 
 
 def _trim(mask: Bytes, corner: tuple[int, int]) -> tuple[Bytes, NDArray[np.float32]]:
-    """The mask in its bounding box, and the box."""
+    """Crop a mask to its bounding box; returns the mask and the box."""
     x, y, width, height = cv2.boundingRect(mask)
     box = np.array([corner[0] + x, corner[1] + y, corner[0] + x + width, corner[1] + y + height], np.float32)
     return mask[y : y + height, x : x + width], box
@@ -392,7 +399,7 @@ class _ImageSensor:
         self._rng = np.random.Generator(np.random.Philox([scene.seed, 4]))
         width, height = scene.size
         shape = (height + self._SHIFTS, width + self._SHIFTS, 3)
-        # One sheet of noise shifted anew for each frame costs a tenth of fresh noise and looks the same.
+        # One sheet of noise, shifted for each frame, costs a tenth of fresh noise and looks the same.
         grain = self._rng.standard_normal(shape, np.float32) + self._rng.standard_normal(
             (*shape[:2], 1), np.float32
         )
@@ -408,7 +415,9 @@ class _ImageSensor:
         noisy = cv2.add(lit, sheet, dtype=cv2.CV_8U)
         done, code = cv2.imencode(".jpg", noisy, self._quality)
         if not done:
-            raise InputError(f"a picture {noisy.shape} that JPEG cannot hold", "a smaller size", "see Scene")
+            raise InputError(
+                f"Picture of shape {noisy.shape} does not fit into JPEG", "a smaller size", "Lower the size"
+            )
         return np.asarray(cv2.imdecode(code, cv2.IMREAD_COLOR), np.uint8)
 
 
@@ -427,19 +436,25 @@ class _SceneSource(Source):
 
 
 def scene_source(scene: Scene) -> Source:
-    """The scene as what `perception.pipeline.watch` takes."""
+    """Wrap a scene as a source for `perception.pipeline.watch`."""
     return _SceneSource(scene)
 
 
 def write_scene(scene: Scene, path: Path) -> None:
-    """Write a video (``.avi``, Motion JPEG) and, beside it, ``.npz`` with the truth; see `read_truth`."""
+    """Write a video (``.avi``, Motion JPEG) and, beside it, an ``.npz`` file with the ground truth.
+
+    Raises:
+        InputError: The file cannot be written.
+    """
     sightings: list[tuple[int, GroundTruthWalker]] = []
     writer = cv2.VideoWriter(
         str(path), cv2.CAP_FFMPEG, cv2.VideoWriter.fourcc(*"MJPG"), scene.fps, scene.size
     )
     if path.suffix != ".avi" or not writer.isOpened():
         raise InputError(
-            f"cannot write {path}", "a name ending in .avi in a directory that exists", "check it"
+            f"File {path} cannot be written",
+            "a name that ends in .avi in an existing directory",
+            "Check the name and the directory",
         )
     for frame, truth in scene:
         writer.write(frame.image)
@@ -460,7 +475,7 @@ def write_scene(scene: Scene, path: Path) -> None:
 
 
 def read_truth(path: Path) -> list[GroundTruth]:
-    """The truth of every frame as `write_scene` wrote it."""
+    """Read the ground truth of every frame, as written by `write_scene`."""
     with np.load(path, allow_pickle=False) as archive:
         data = {name: archive[name] for name in archive.files}
     found: list[list[GroundTruthWalker]] = [[] for _ in range(int(data["frames"]))]
@@ -484,24 +499,26 @@ def read_truth(path: Path) -> list[GroundTruth]:
 
 
 def crossing(camera: Camera, size: tuple[int, int], y: float, *, leftwards: bool = False) -> Course:
-    """A path along x at depth `y` that enters and leaves the picture, walked to +x or, leftwards, to -x."""
+    """A path along x at depth `y` that enters and leaves the picture, to +x or, `leftwards`, to -x."""
     x = np.linspace(-30, 30, 1201)
     pixels, depth = camera.project(np.stack([x, np.full(len(x), y), np.full(len(x), 0.9)], 1))
     seen = x[(depth > 0.5) & (pixels[:, 0] > 0) & (pixels[:, 0] < size[0])]
     if not len(seen):
-        raise InputError(f"a lane at y = {y} m", "one that the camera sees", "move camera or lane")
+        raise InputError(
+            f"The camera does not see the lane at y = {y} m", "a visible lane", "Move the camera or the lane"
+        )
     first, last = float(seen.min()) - 0.8, float(seen.max()) + 0.8
     points = [(first, y), (last, y)]
     return Course(np.array(points[::-1] if leftwards else points))
 
 
 def lane_camera(size: tuple[int, int], azimuth: float = 0.0, distance: float = 8.0) -> Camera:
-    """A camera before lanes along x, 2.6 m high, whose lens makes walkers as tall from any distance.
+    """A camera in front of lanes along x, 2.6 m high, with a lens that keeps walkers equally tall.
 
     Args:
-        size: (width, height) of its pictures.
-        azimuth: Degrees by which it stands aside from the middle, to +x when positive.
-        distance: Metres to the middle of the lanes; the farther, the less the view changes as they pass.
+        size: (width, height) of its pictures, pixels.
+        azimuth: Degrees by which it stands beside the middle, to +x when positive.
+        distance: Metres to the middle of the lanes; the view changes less along a lane from farther away.
     """
     angle = np.deg2rad(azimuth)
     place = (float(distance * np.sin(angle)), float(1.0 - distance * np.cos(angle)), 2.6)
@@ -510,20 +527,22 @@ def lane_camera(size: tuple[int, int], azimuth: float = 0.0, distance: float = 8
 
 SCENES = ("single", "crossing", "side_by_side", "posts", "shadows", "light_change", "crowd")
 _ENTER_S = 2.6
-"""When the first walkers of the named scenes start: an extractor may learn the empty place first."""
+"""Start of the first walkers of the named scenes: extractors can learn the empty place before."""
 
 
-def named_scene(name: str, seed: int = 0, *, size: tuple[int, int] = (640, 360), fps: float = 25.0) -> Scene:
-    """One of the `SCENES`: the situations that perception must handle.
+def named_scene(name: str, seed: int = 0, *, size: tuple[int, int] = (640, 360)) -> Scene:
+    """Build one of the `SCENES`, the situations that perception must handle, at 25 fps.
 
     Args:
         name: One of `SCENES`.
-        seed: Who walks, clothes, place and noise.
+        seed: Seed of subjects, clothes, place and noise.
         size: (width, height) pixels.
-        fps: Frames a second.
+
+    Raises:
+        InputError: The name is unknown.
     """
     if name not in SCENES:
-        raise InputError(f"scene {name!r}", f"one of {SCENES}", "choose one")
+        raise InputError(f"Scene is {name!r}", f"one of {SCENES}", "Pass a known scene")
     camera = lane_camera(size)
 
     def lane(identity: int, y: float, start_s: float, leftwards: bool = False) -> SceneWalker:
@@ -544,4 +563,4 @@ def named_scene(name: str, seed: int = 0, *, size: tuple[int, int] = (640, 360),
     elif name == "crowd":
         street, seconds = draw_place("hall", seed), 16.0
         walkers = [lane(k, 0.0 + 0.7 * ((3 * k) % 5), 1.1 * k, bool(k % 2)) for k in range(7)]
-    return Scene(walkers, camera, street, seed, size, fps, seconds, light, name=name)
+    return Scene(walkers, camera, street, seed, size, seconds=seconds, light=light, name=name)

@@ -1,8 +1,8 @@
-"""How a person walks: style parameters that persist, and how they wander from day to day and walk to walk.
+"""Style of walking: parameters that persist, and their variation between days and between walks.
 
-A style is drawn once per identity, disturbed once per session (day: shoes, mood, fatigue) and once more
+A style is drawn once per identity, disturbed once per session (day: shoes, mood, fatigue) and again
 per sequence. Cadence, thigh range, thigh mean and speed follow a two-day optical motion-capture set
-(docs/synthetic.md); the remaining spreads are set from normal-gait literature: joint curves and phases
+(docs/synthetic.md). The remaining spreads follow the literature on normal gait: joint curves and phases
 Winter 1991; arm-swing asymmetry Killeen et al. 2018; toe-out and step width Hollman et al. 2011;
 mood Troje 2002 and Michalak et al. 2009.
 """
@@ -22,7 +22,7 @@ Complexes = NDArray[np.complex128]
 
 
 class Spread(NamedTuple):
-    """Mean of a parameter and its standard deviations between people, between days, between walks."""
+    """Mean of a parameter, and its standard deviations between subjects, days and walks."""
 
     mean: float
     people: float
@@ -35,7 +35,7 @@ def _spread(mean: float, people: float, days: float) -> Spread:
 
 
 PARAMETERS: dict[str, Spread] = {
-    # steps/min and degrees of the thigh to the vertical, matched to measurement
+    # steps/min and degrees of the thigh to the vertical, matched to real data
     "cadence": Spread(102.6, 8.0, 5.4, 2.0),
     "thigh_range": Spread(34.5, 2.65, 0.45, 0.25),
     "thigh_mean": Spread(4.5, 0.7, 1.45, 0.5),
@@ -91,13 +91,13 @@ RESIDUALS: dict[str, float] = {
     "pelvis_yaw": 0.7, "pelvis_roll": 0.6, "pelvis_pitch": 0.4, "trunk_yaw": 0.8,
     "trunk_pitch": 0.5, "trunk_roll": 0.5, "head_pitch": 0.6, "sway": 0.0012,
 }  # fmt: skip
-"""Free-form part of each curve: scale of its harmonics 1..4 between people, degrees (sway: metres)."""
+"""Free-form part of each curve: scale of its harmonics 1..4 between subjects, degrees (sway: metres)."""
 RESIDUAL_NAMES = tuple(RESIDUALS)
 HARMONICS = 4
 _RESIDUAL_SCALE = np.array(list(RESIDUALS.values()))[:, None] / np.arange(1, HARMONICS + 1) ** 1.1
 _DAYS_SHARE, _WALKS_SHARE = 0.18, 0.08
 
-# What one standard deviation of a latent trait does, in standard deviations between people (or days).
+# Effect of one standard deviation of a latent trait, in standard deviations between subjects (or days).
 _VIGOUR = {"cadence": 0.96, "thigh_range": 0.97, "arm_range": 0.6, "slump": -0.5, "lean_swing": 0.4,
            "knee_range": 0.3, "pelvis_turn": 0.3, "elbow_range": 0.4}  # fmt: skip
 _OLD = {"thigh_range": -0.7, "cadence": -0.1, "arm_range": -0.5, "slump": 1.0, "lean": 0.6, "toe_out": 0.4,
@@ -109,12 +109,12 @@ _FEMALE = {"cadence": 0.35, "pelvis_drop": 0.6, "pelvis_turn": 0.4, "abduction":
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Style:
-    """One way of walking.
+    """One style of walking.
 
     Attributes:
         values: (len(NAMES),) parameters in the order of `NAMES`.
-        common: (len(RESIDUAL_NAMES), 4) complex, the free-form harmonics both sides share.
-        uneven: The same, added on the left and subtracted on the right.
+        common: (len(RESIDUAL_NAMES), 4) complex, free-form harmonics that both sides share.
+        uneven: (len(RESIDUAL_NAMES), 4) complex, added on the left and subtracted on the right.
     """
 
     values: Floats
@@ -125,7 +125,7 @@ class Style:
         return float(self.values[_AT[name]])
 
     def shifted(self, changes: dict[str, float]) -> Style:
-        """The style with amounts added to some parameters (a bag, a heel, a coat)."""
+        """Return the style with amounts added to parameters (for a bag, a heel, a coat)."""
         values = self.values.copy()
         for name, amount in changes.items():
             values[_AT[name]] += amount
@@ -133,15 +133,15 @@ class Style:
 
 
 def draw_style(rng: np.random.Generator, figure: BodyShape, between: float = 1.0) -> Style:
-    """The persistent style of a person with that figure.
+    """Draw the persistent style of a subject.
 
     Args:
-        rng: Source of chance.
-        figure: Longer legs mean a lower cadence; age and sex shift posture and range.
-        between: Factor on all spreads between people; 0 makes everybody walk alike.
+        rng: Random generator.
+        figure: Body of the subject: long legs lower the cadence; age and sex shift posture and range.
+        between: Factor on all spreads between subjects; 0 gives all subjects the same style.
     """
     noise = np.clip(rng.standard_normal(len(NAMES)), -2.5, 2.5)
-    # People who take long steps take fewer of them; without this the spread of speed is twice too wide.
+    # Long steps go with a lower cadence; without this the spread of speed is twice too wide.
     noise[_AT["cadence"]] = _mixed(noise[_AT["cadence"]], noise[_AT["thigh_range"]], STEP_TRADE)
     values = _TABLE[:, 0] + between * _TABLE[:, 1] * noise
     old = max(0.0, figure.age - 55.0) / 20.0
@@ -155,17 +155,17 @@ def draw_style(rng: np.random.Generator, figure: BodyShape, between: float = 1.0
 
 
 STEP_TRADE = -0.2
-"""Correlation of cadence and thigh range between people."""
+"""Correlation of cadence and thigh range between subjects."""
 
 
 def vary_session(rng: np.random.Generator, style: Style) -> Style:
-    """The style on one day."""
+    """Draw the style of one day."""
     vigour = float(np.clip(rng.standard_normal(), -2.5, 2.5))
     return _vary(rng, style, 2, _DAYS_SHARE, vigour)
 
 
 def vary_sequence(rng: np.random.Generator, style: Style) -> Style:
-    """The style in one walk of that day."""
+    """Draw the style of one walk of a day."""
     return _vary(rng, style, 3, _WALKS_SHARE, float(np.clip(rng.standard_normal(), -2.5, 2.5)))
 
 

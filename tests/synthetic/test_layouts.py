@@ -128,5 +128,5 @@ def test_refusals(tmp_path):
         write_layout("casia", tmp_path, [])
     skeletons = GaitSequence({"skeleton": np.zeros((2, 17, 3), np.float32)}, np.array([0.0, 0.1]))
     for sequence in (skeletons, MASKS.astype(np.float32)):
-        with pytest.raises(InputError, match="walk has"):
+        with pytest.raises(InputError, match="Walk has"):
             write_layout("casia-b", tmp_path, [LayoutWalk(1, "nm", 1, 0, sequence)])

@@ -190,10 +190,10 @@ def test_places_have_texture_and_something_that_hides(name):
         (lambda: draw_place("beach"), "beach"),
         (lambda: short(size=(10, 10)), "10x10"),
         (lambda: short(fps=1.0), "1.0 fps"),
-        (lambda: short(quality=0), "quality 0"),
-        (lambda: short(noise=-1.0), "noise -1.0"),
+        (lambda: short(quality=0), "quality is 0"),
+        (lambda: short(noise=-1.0), "Noise is -1.0"),
         (lambda: crossing(named_scene("single").camera, SMALL, -50.0), "-50"),
-        (lambda: trace(draw_place("hall"), Camera.beside(90, distortion=-0.1), SMALL), "distortion"),
+        (lambda: trace(draw_place("hall"), Camera.beside(90, distortion=-0.1), SMALL), "Distortion"),
     ],
 )
 def test_wrong_input_is_named(make, got):

@@ -65,5 +65,5 @@ def test_a_body_is_symmetric_and_upright():
 
 @pytest.mark.parametrize(("sex", "age"), [(2, 30.0), (MALE, 12.0), (FEMALE, 120.0)])
 def test_only_adults_are_drawn(sex, age):
-    with pytest.raises(InputError, match="draw adults only"):
+    with pytest.raises(InputError, match="Draw adults only"):
         load_body().draw(np.random.default_rng(0), sex, age)

@@ -78,7 +78,7 @@ def test_a_body_before_the_lens_is_not_drawn():
     assert not actor.masks(camera)[0].any()
     assert actor.painted(0, camera)[0].size == 0
     near = Camera.looking_at((1.5, 1.5, 1.0), (0.0, 0.0, 1.0), 20_000)
-    with pytest.raises(InputError, match="move the camera away"):
+    with pytest.raises(InputError, match="Move the camera away"):
         actor.masks(near)
 
 
