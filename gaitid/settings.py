@@ -7,12 +7,12 @@ import ipaddress
 import sys
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
 from gaitid.errors import ConfigError
-from gaitid.registry import nearest
+from gaitid.registry import names, nearest, resolve
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -20,6 +20,19 @@ else:  # pragma: no cover
     import tomli as tomllib
 
 T = TypeVar("T")
+_REGISTRY = "gaitid.registry"
+
+
+def tables(kind: str) -> Any:
+    """A dataclass field with one table of settings for each entry of a registry that wants its own.
+
+    `build` puts a table named for an entry, such as ``[perception.motion]``, into this field as
+    ``{"motion": MotionSettings(...)}``. An entry names its dataclass in the attribute ``settings``.
+
+    Args:
+        kind: See `registry.names`.
+    """
+    return dataclasses.field(default_factory=dict, metadata={_REGISTRY: kind})
 
 
 def load(path: str | Path, cls: type[T]) -> T:
@@ -47,11 +60,13 @@ def build(cls: type[T], table: Mapping[str, Any], where: str = "configuration") 
     """
     hints = typing.get_type_hints(cls)
     fields = {field.name: field for field in dataclasses.fields(cls)}  # type: ignore[arg-type]
+    named = _named_tables(fields, table, where)
+    known = [name for name in fields if name not in named]
+    known += [name for field in named for name in names(fields[field].metadata[_REGISTRY])]
     for key in table:
-        if key not in fields:
-            raise ConfigError(
-                f"{where} has the unknown key {key!r}", f"known are {', '.join(fields)}", nearest(key, fields)
-            )
+        if key not in known:
+            raise _unknown_key(key, known, where)
+    table = {key: value for key, value in table.items() if key in fields}
     missing = [
         name
         for name, field in fields.items()
@@ -61,7 +76,26 @@ def build(cls: type[T], table: Mapping[str, Any], where: str = "configuration") 
     ]
     if missing:
         raise ConfigError(f"{where} lacks the key {missing[0]!r}", "it has no default", "add it")
-    return cls(**{key: _value(hints[key], value, f"{where}: {key}") for key, value in table.items()})
+    values = {key: _value(hints[key], value, f"{where}: {key}") for key, value in table.items()}
+    return cls(**values, **named)
+
+
+def settings_class(kind: str, name: str) -> type[Any]:
+    """Return the dataclass in the attribute ``settings`` of a registry's entry.
+
+    Raises:
+        ConfigError: The entry names none.
+        UnknownName: The registry has no such entry.
+        MissingDependency: The entry needs a package that is not installed.
+    """
+    cls = getattr(resolve(kind, name), "settings", None)
+    if not (isinstance(cls, type) and dataclasses.is_dataclass(cls)):
+        raise ConfigError(
+            f"The settings of {kind[:-1]} {name} are {cls!r}",
+            "a dataclass in its attribute 'settings'",
+            f"Report this to the authors of {name}",
+        )
+    return cls
 
 
 def split_address(address: str) -> tuple[str, int]:
@@ -84,6 +118,27 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host.strip("[]")).is_loopback
     except ValueError:
         return False
+
+
+def _named_tables(
+    fields: Mapping[str, dataclasses.Field[Any]], table: Mapping[str, Any], where: str
+) -> dict[str, dict[str, Any]]:
+    """Settings of a registry's entries that the table has a table for, by the field of `tables` and name."""
+    return {
+        home: {
+            name: _value(settings_class(kind, name), table[name], f"{where}: {name}")
+            for name in names(kind)
+            if name in table and name not in fields
+        }
+        for home, field in fields.items()
+        if (kind := field.metadata.get(_REGISTRY))
+    }
+
+
+def _unknown_key(key: str, known: Collection[str], where: str) -> ConfigError:
+    return ConfigError(
+        f"{where} has the unknown key {key!r}", f"known are {', '.join(known)}", nearest(key, known)
+    )
 
 
 def _value(kind: Any, value: Any, where: str) -> Any:

@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gaitid.evaluation.tracking import MIN_IOU, TrackingScores, mask_iou, score_tracks
+from gaitid.perception.extractor import Extractor
 from gaitid.perception.motion import MotionExtractor
-from gaitid.perception.pipeline import Extractor, Walk, watch
+from gaitid.perception.pipeline import Walk, watch
 from gaitid.perception.sources import Source
 from gaitid.records import Frame, Observation
 from gaitid.synthetic.scenes import GroundTruth, GroundTruthWalker, Scene, scene_source

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
+from typing import ClassVar
 
 import cv2
 import numpy as np
@@ -56,6 +57,8 @@ class MotionExtractor:
     Args:
         settings: See `MotionSettings`.
     """
+
+    settings: ClassVar[type[MotionSettings]] = MotionSettings
 
     def __init__(self, settings: MotionSettings = MotionSettings()) -> None:
         self._settings = settings

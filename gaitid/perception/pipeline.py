@@ -1,69 +1,81 @@
 """From a source to walks: observe, track, measure, judge, align.
 
-One pass, frame by frame. Of a walk only its measures and aligned silhouettes are kept (about 3 kB a
-frame), and a walk is cut after `max_walk_s`, so memory is bounded however long somebody stays.
+One pass, frame by frame. Of a walk only measures, aligned silhouettes and keypoints are kept (about 3 kB a
+frame), and a walk is cut after `max_walk_s`, so memory is bounded however long a person stays.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator
+import logging
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from itertools import pairwise
-from typing import Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from gaitid import settings as toml
 from gaitid.errors import SourceError
-from gaitid.perception.align import align, binarise
-from gaitid.perception.gates import GateSettings, Shape, glance, judge, measure
-from gaitid.perception.motion import MotionExtractor, MotionSettings
+from gaitid.perception.extractor import (
+    DEFAULT_EXTRACTOR,
+    Extractor,
+    check_settings,
+    extractor_type,
+    load_extractor,
+)
+from gaitid.perception.gates import GateSettings
 from gaitid.perception.sources import Discontinuity, Source
 from gaitid.perception.tracks import Track, Tracker, TrackSettings, intersection
-from gaitid.records import SILHOUETTE, Frame, GaitSequence, Observation, Origin, Reason
+from gaitid.perception.walks import Diary, gates
+from gaitid.perception.walks import Walk as Walk
+from gaitid.records import Frame, Observation, Origin, Reason
 
-# Shorter mergers leave no doubt: the predicted place tells two walkers apart when they part again.
-_EXCHANGE_S = 0.4
+_log = logging.getLogger(__name__)
 
-
-class Extractor(Protocol):
-    """Finds people in frames."""
-
-    def __call__(self, frame: Frame) -> list[Observation]:
-        """What is seen in one frame; frames come in order of time."""
-        ...
-
-    def reset(self) -> None:
-        """Forget all earlier frames."""
-        ...
+_ABSORBED_SHARE = 0.4
+"""Share of an unseen track's predicted box in another's from which it counts as vanished into it; chosen on
+vtest.avi (benchmarks/perception.py)."""
 
 
 @dataclass(frozen=True)
 class PerceptionSettings:
-    """All settings from frame to walk.
+    """All settings from frame to walk; in TOML the table ``[perception]``.
 
     Attributes:
-        max_walk_s: A longer walk is handed out in parts of this many seconds.
-        motion: Of the default extractor.
-        tracks: Of the default tracker.
+        extractor: Name of the extractor; see `perception.extractor`.
+        extractors: Settings of extractors by name, in TOML one table each, such as ``[perception.motion]``.
+            An extractor without an entry has its defaults. Entries of extractors that are not chosen are
+            checked too, and otherwise ignored.
+        max_walk_s: A longer walk is delivered in parts of this many seconds.
+        tracks: Settings of the tracker.
         gates: Limits of good frames.
+
+    Raises:
+        UnknownName: The registry has no such extractor.
+        MissingDependency: An extractor needs a package that is not installed.
+        ConfigError: The settings of an extractor belong to another one.
     """
 
+    extractor: str = DEFAULT_EXTRACTOR
+    extractors: Mapping[str, Any] = toml.tables("extractors")
     max_walk_s: float = 20.0
-    motion: MotionSettings = field(default_factory=MotionSettings)
     tracks: TrackSettings = field(default_factory=TrackSettings)
     gates: GateSettings = field(default_factory=GateSettings)
+
+    def __post_init__(self) -> None:
+        extractor_type(self.extractor)
+        for name, chosen in self.extractors.items():
+            check_settings(name, chosen)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TrackView:
-    """A track as it is seen in one frame.
+    """A track as one frame shows it.
 
     Attributes:
         id: Track number.
         box: (4,) float32 xyxy pixels.
-        reasons: Against this frame, as far as can be told at once; `Walk.reasons` may hold more.
+        reasons: Reasons against this frame that it shows by itself; `Walk.reasons` may hold more.
     """
 
     id: int
@@ -72,30 +84,8 @@ class TrackView:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Walk:
-    """A stretch of a track that shows one person.
-
-    A track makes several walks when it lasts longer than `max_walk_s`, or when another track vanishes
-    into it: whoever comes out of such a merger may be the other one.
-
-    Attributes:
-        track: Track number.
-        times: (N,) float64 seconds, of all frames in which it was seen.
-        boxes: (N, 4) float32 xyxy pixels.
-        reasons: N tuples: why each frame was refused; empty for a good one.
-        sequence: The good frames, aligned; None when there is none.
-    """
-
-    track: int
-    times: NDArray[np.float64]
-    boxes: NDArray[np.float32]
-    reasons: tuple[tuple[Reason, ...], ...]
-    sequence: GaitSequence | None
-
-
-@dataclass(frozen=True, slots=True, eq=False)
 class View:
-    """What is known after a frame.
+    """The state after a frame.
 
     Attributes:
         frame: The frame.
@@ -112,15 +102,13 @@ def watch(
     source: Source,
     *,
     extractor: Extractor | None = None,
-    tracker: Tracker | None = None,
     settings: PerceptionSettings = PerceptionSettings(),
 ) -> Iterator[View]:
     """Turn a source into walks.
 
     Args:
         source: An open source.
-        extractor: Finds people; by default `MotionExtractor`.
-        tracker: Links them; by default `Tracker`.
+        extractor: Finds people; by default the one that `settings` names.
         settings: See `PerceptionSettings`.
 
     Yields:
@@ -128,10 +116,12 @@ def watch(
         of the last frame without tracks brings them, also before an error of the source is raised.
 
     Raises:
-        SourceError: From the source or the extractor, for example `SourceTruncated`, `CameraMoving`.
+        SourceError: The source or the extractor failed, for example `SourceTruncated`, `CameraMoving`.
+        InputError: The extractor gives one track id to two observations of a frame.
     """
-    extractor = MotionExtractor(settings.motion) if extractor is None else extractor
-    scene = _Scene(Tracker(settings.tracks) if tracker is None else tracker, settings)
+    if extractor is None:
+        extractor = load_extractor(settings.extractor, settings.extractors.get(settings.extractor))
+    scene = _Scene(settings)
     waiting: tuple[Walk, ...] = ()  # walks ended by a break, for the next view
     frame: Frame | None = None
     failure: SourceError | None = None
@@ -154,61 +144,20 @@ def watch(
         raise failure
 
 
-@dataclass(slots=True)
-class _Diary:
-    """What is kept of a walk that goes on."""
-
-    times: list[float] = field(default_factory=list)
-    boxes: list[NDArray[np.float32]] = field(default_factory=list)
-    shapes: list[Shape] = field(default_factory=list)
-    crowded: list[bool] = field(default_factory=list)
-    absorbs: list[bool] = field(default_factory=list)
-    silhouettes: list[NDArray[np.uint8] | None] = field(default_factory=list)
-
-    def walks(self, track: int, camera: str, settings: GateSettings) -> list[Walk]:
-        """Judge it as a whole, and part it where the person may have been exchanged."""
-        reasons = judge(
-            self.shapes,
-            np.array(self.times),
-            np.array(self.boxes, float),
-            np.array(self.crowded) | np.array(self.absorbs),
-            self.silhouettes,
-            settings,
-        )
-        ends = [*_exchanges(reasons, self.times, self.absorbs), len(reasons)]
-        return [
-            self._part(slice(start, end), reasons[start:end], Origin(camera, track))
-            for start, end in pairwise([0, *ends])
-        ]
-
-    def _part(self, part: slice, reasons: tuple[tuple[Reason, ...], ...], origin: Origin) -> Walk:
-        times, boxes = np.array(self.times[part]), np.array(self.boxes[part], np.float32)
-        silhouettes = self.silhouettes[part]
-        good = [i for i, why in enumerate(reasons) if not why]
-        sequence = None
-        if good:
-            sequence = GaitSequence(
-                {SILHOUETTE: np.array([silhouettes[i] for i in good], np.uint8)},
-                times[good],
-                boxes[good],
-                dict(Counter(reason.value for why in reasons for reason in why)),
-                origin,
-            )
-        return Walk(origin.track, times, boxes, reasons, sequence)
-
-
 class _Scene:
     """The tracker, and the diaries of its tracks."""
 
-    def __init__(self, tracker: Tracker, settings: PerceptionSettings) -> None:
-        self._tracker, self._settings = tracker, settings
-        self._diaries: dict[int, _Diary] = {}
+    def __init__(self, settings: PerceptionSettings) -> None:
+        self._tracker, self._settings = Tracker(settings.tracks), settings
+        self._gates = gates(settings.gates)
+        self._diaries: dict[int, Diary] = {}
         self._camera = ""
+        self._warned = False
 
     def update(
         self, observations: list[Observation], frame: Frame
     ) -> tuple[tuple[TrackView, ...], tuple[Walk, ...]]:
-        """Take a frame; returns the tracks seen in it and the walks that end with it."""
+        """Process a frame; return the tracks seen in it and the walks that end with it."""
         self._camera = frame.camera
         ended = self._tracker.update(observations, frame.time)
         walks = [walk for track in ended for walk in self._close(track.id)]
@@ -218,18 +167,12 @@ class _Scene:
         neighbours = _neighbours(active, self._settings.gates.max_overlap)
         views = []
         for track, crowded, absorbs in zip(active, *neighbours, strict=True):
-            if track.seen is None or (mask := observations[track.seen].mask) is None:
+            if track.seen is None:
                 continue
-            diary = self._diaries.setdefault(track.id, _Diary())
-            if diary.times and frame.time - diary.times[0] > self._settings.max_walk_s:
-                walks += self._close(track.id)
-                diary = self._diaries.setdefault(track.id, _Diary())
-            diary.crowded.append(crowded)
-            diary.absorbs.append(absorbs)
-            shape = self._enter(diary, observations[track.seen].box, mask, frame)
+            walks += self._cut(track.id, frame.time)
+            reasons = self._enter(track.id, observations[track.seen], frame, crowded, absorbs)
             if track.confirmed:
-                reasons = glance(shape, crowded or absorbs, self._settings.gates)
-                views.append(TrackView(track.id, diary.boxes[-1], reasons))
+                views.append(TrackView(track.id, observations[track.seen].box, reasons))
         return tuple(views), tuple(walks)
 
     def flush(self) -> tuple[Walk, ...]:
@@ -238,44 +181,36 @@ class _Scene:
         self._diaries.clear()
         return tuple(walks)
 
+    def _cut(self, track: int, time: float) -> list[Walk]:
+        """End the walk of a track that has lasted `max_walk_s`."""
+        diary = self._diaries.get(track)
+        too_long = diary is not None and time - diary.times[0] > self._settings.max_walk_s
+        return self._close(track) if too_long else []
+
     def _enter(
-        self,
-        diary: _Diary,
-        box: NDArray[np.float32],
-        mask: NDArray[np.uint8],
-        frame: Frame,
-    ) -> Shape:
-        gates = self._settings.gates
-        shape = measure(mask, box, (frame.image.shape[0], frame.image.shape[1]), gates.border_px)
-        gray = align(mask)
-        diary.times.append(frame.time)
-        diary.boxes.append(box)
-        diary.shapes.append(shape)
-        diary.silhouettes.append(None if gray is None else binarise(gray))
-        return shape
+        self, track: int, observation: Observation, frame: Frame, crowded: bool, absorbs: bool
+    ) -> tuple[Reason, ...]:
+        """Add an observation to the diary of its track; return the reasons against it."""
+        if observation.mask is None and observation.keypoints is None:
+            self._warn()
+            return (Reason.BOX_ONLY,)
+        diary = self._diaries.setdefault(track, Diary(self._gates))
+        return diary.add(observation, frame, crowded, absorbs)
+
+    def _warn(self) -> None:
+        """Say once why tracks make no walks."""
+        if not self._warned:
+            _log.warning("the extractor gives boxes without masks or keypoints; they make no walks")
+        self._warned = True
 
     def _close(self, track: int) -> list[Walk]:
-        """The walks of a track; none when it was seen only without a mask."""
+        """Return the walks of a track; none when it was seen only as a box."""
         diary = self._diaries.pop(track, None)
-        return [] if diary is None else diary.walks(track, self._camera, self._settings.gates)
-
-
-def _exchanges(reasons: tuple[tuple[Reason, ...], ...], times: list[float], absorbs: list[bool]) -> list[int]:
-    """Frames with which a run of merged frames is over that held another track for some time."""
-    found: list[int] = []
-    held: list[float] = []
-    for i, why in enumerate(reasons):
-        if Reason.MERGED in why:
-            held += [times[i]] if absorbs[i] else []
-            continue
-        if held and held[-1] - held[0] >= _EXCHANGE_S:
-            found.append(i)
-        held = []
-    return found
+        return [] if diary is None else diary.walks(Origin(self._camera, track))
 
 
 def _neighbours(tracks: tuple[Track, ...], most: float) -> tuple[list[bool], list[bool]]:
-    """For each track: does another one overlap its box; has another one vanished into it?"""
+    """For each track: whether another one overlaps its box, and whether another one has vanished into it."""
     boxes = np.array([track.box for track in tracks], float).reshape(-1, 4)
     area = (boxes[:, 2:] - boxes[:, :2]).prod(axis=1)
     shared = intersection(boxes, boxes)
@@ -283,5 +218,5 @@ def _neighbours(tracks: tuple[Track, ...], most: float) -> tuple[list[bool], lis
     seen = np.array([track.seen is not None for track in tracks], bool)
     counted = np.array([track.confirmed for track in tracks], bool)
     overlaps = (shared > most * area[:, None]) & (seen & counted)[None]
-    absorbs = (shared > 0.4 * area[None]) & (~seen & counted)[None]
+    absorbs = (shared > _ABSORBED_SHARE * area[None]) & (~seen & counted)[None]
     return overlaps.any(axis=1).tolist(), absorbs.any(axis=1).tolist()

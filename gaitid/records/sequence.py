@@ -50,6 +50,8 @@ class Reason(str, Enum):
     """Movement without a steady rhythm."""
     MISSING_JOINTS = "missing_joints"
     """Too many joints were not seen."""
+    BOX_ONLY = "box_only"
+    """The extractor gives a box without a mask or keypoints."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -1,0 +1,92 @@
+"""What an extractor is, and how one is chosen by name.
+
+An extractor finds people in the frames of one source. Its entry in the registry (`registry.EXTRACTORS`, or
+the entry-point group ``gaitid.extractors``) is an `ExtractorType`, usually a class:
+
+- its attribute ``settings`` is a frozen dataclass whose fields all have defaults;
+- it is called with an instance of that dataclass and returns an `Extractor`.
+
+``[perception] extractor = "NAME"`` chooses it, and the table ``[perception.NAME]`` fills its settings.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from gaitid.errors import ConfigError
+from gaitid.records import Frame, Observation
+from gaitid.registry import resolve
+from gaitid.settings import settings_class
+
+DEFAULT_EXTRACTOR = "motion"
+
+
+class Extractor(Protocol):
+    """Finds people in the frames of one source.
+
+    An observation needs a mask, keypoints or both: a mask becomes a frame of the ``silhouette`` stream,
+    keypoints become a frame of the ``skeleton`` stream. Boxes alone are tracked but make no walk. An
+    extractor that tracks on its own sets `Observation.track` on all of its observations; the ids of a
+    frame are unique, and an id stays with its person until `reset`.
+    """
+
+    def __call__(self, frame: Frame) -> list[Observation]:
+        """Return what one frame shows. Frames come in order of time."""
+        ...
+
+    def reset(self) -> None:
+        """Forget all earlier frames: the next one shows another time or place."""
+        ...
+
+
+class ExtractorType(Protocol):
+    """The registry entry of an extractor.
+
+    Attributes:
+        settings: Frozen dataclass whose fields all have defaults.
+    """
+
+    settings: type[Any]
+
+    def __call__(self, settings: Any, /) -> Extractor:
+        """Make an extractor for one source."""
+        ...
+
+
+def extractor_type(name: str) -> ExtractorType:
+    """Return the registry entry of an extractor; its module is imported now.
+
+    Raises:
+        UnknownName: The registry has no such extractor.
+        MissingDependency: The extractor needs a package that is not installed.
+    """
+    entry: ExtractorType = resolve("extractors", name)
+    return entry
+
+
+def load_extractor(name: str = DEFAULT_EXTRACTOR, settings: object = None) -> Extractor:
+    """Make an extractor by name.
+
+    Args:
+        name: Entry of the registry.
+        settings: Instance of the entry's settings class; None for its defaults.
+
+    Raises:
+        UnknownName: The registry has no such extractor.
+        MissingDependency: The extractor needs a package that is not installed.
+        ConfigError: The settings belong to another extractor.
+    """
+    chosen = settings_class("extractors", name)() if settings is None else settings
+    check_settings(name, chosen)
+    return extractor_type(name)(chosen)
+
+
+def check_settings(name: str, settings: object) -> None:
+    """Raise `ConfigError` unless `settings` is an instance of the extractor's settings class."""
+    wanted = settings_class("extractors", name)
+    if not isinstance(settings, wanted):
+        raise ConfigError(
+            f"Settings of extractor {name} are of type {type(settings).__name__}",
+            wanted.__name__,
+            f"Pass {wanted.__name__}(), or leave them out for the defaults",
+        )
