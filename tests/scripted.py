@@ -11,7 +11,7 @@ import numpy as np
 from gaitid.perception.pipeline import PerceptionSettings, View, watch
 from gaitid.perception.sources import Source
 from gaitid.records import Frame, Observation
-from gaitid.synthetic import Cohort
+from gaitid.synthetic import Population
 
 SIZE = (400, 200)  # width, height
 FPS = 25.0
@@ -62,7 +62,7 @@ def walker(
     frames: int = FRAMES,
 ) -> Script:
     """One synthetic walker who crosses the picture from right to left, one observation a frame."""
-    walk = Cohort(3, "test").sequence(person, frames=max(frames, 2), fps=FPS)
+    walk = Population(3, "test").sequence(person, frames=max(frames, 2), fps=FPS)
     script = {}
     for i, box, corner, whole in zip(range(frames), walk.boxes, walk.corners, walk.clean, strict=False):
         x0, y0, x1, y1 = (box - np.tile(corner, 2)).astype(int)

@@ -1,9 +1,10 @@
-"""Every registered extractor keeps the promises of `perception.extractor`; scripted ones stand for others'."""
+"""Every registered extractor keeps the promises of `perception.extractor`; so do scripted ones."""
 
 from __future__ import annotations
 
 import dataclasses
 from importlib.metadata import EntryPoint
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -29,7 +30,7 @@ class _Walker:
     """Sees one scripted walker; a delay stands for a warm-up."""
 
     settings = DelaySettings
-    brings: dict[str, object]
+    brings: ClassVar[dict[str, object]]
 
     def __init__(self, settings: DelaySettings) -> None:
         self._delay, self._script = settings.delay, walker(**self.brings)
@@ -44,19 +45,19 @@ class _Walker:
 class Poses(_Walker):
     """Boxes, keypoints and ids, as a pose detector with a tracker."""
 
-    brings = {"mask": False, "track": 41}
+    brings: ClassVar = {"mask": False, "track": 41}
 
 
 class Masks(_Walker):
     """Masks only, as a segmenter."""
 
-    brings = {"keypoints": False}
+    brings: ClassVar = {"keypoints": False}
 
 
 class Boxes(_Walker):
     """Boxes alone, as a plain detector."""
 
-    brings = {"mask": False, "keypoints": False}
+    brings: ClassVar = {"mask": False, "keypoints": False}
 
 
 SCRIPTED = {"poses": Poses, "masks": Masks, "boxes": Boxes}
@@ -80,7 +81,7 @@ def source_for(name):
     """A source in which the extractor sees one walker."""
     if name in SCRIPTED:
         return Blank()
-    return painted.Scene(
+    return painted.PaintedScene(
         lambda i: painted.noisy(painted.person(painted.wall(), 6 * (i - 20), phase=0.8 * i), i), 75
     )
 

@@ -25,7 +25,8 @@ def drawn(count=60, view="lateral", step=2.0, start=20.0, size=1.0, still=False)
     return joints, np.stack([middle - 30, top, middle + 30, foot], 1).astype(np.float32)
 
 
-def judged(joints, boxes, crowded=(), settings=GateSettings()):
+def judged(joints, boxes, crowded=(), settings=None):
+    settings = settings or GateSettings()
     poses = [measure_pose(one, box, FRAME, settings) for one, box in zip(joints, boxes, strict=True)]
     flags = np.array([i in crowded for i in range(len(poses))], bool)
     return judge_poses(poses, np.arange(len(poses)) / FPS, boxes.astype(float), flags, settings)
@@ -115,7 +116,7 @@ def test_a_neighbour_is_a_merger_and_so_is_a_joint_far_outside_the_own_box():
 
 @pytest.mark.parametrize("name", ["upside down", "lying"])
 def test_a_body_that_is_not_upright_is_no_person(name):
-    joints, boxes = drawn(1)
+    joints, _ = drawn(1)
     x, y = joints[..., 0].copy(), joints[..., 1].copy()
     if name == "lying":
         joints[..., 0], joints[..., 1] = y, 130.0
