@@ -29,7 +29,7 @@ from torch import Tensor
 
 from benchmarks import harness
 from gaitid import settings
-from gaitid.encoders import strider
+from gaitid.encoders.strider import network as strider
 from gaitid.synthetic import VIEWS, Population, plan_varied
 from gaitid.training import train as trainer
 from gaitid.training.augment import Augmentation
@@ -142,7 +142,7 @@ def run(name: str, train: Path, validation: Path, steps: int) -> dict[str, float
     def train_and_measure() -> None:
         with tempfile.TemporaryDirectory() as scratch, pooled(KEPT.get(name, (0, 1, 2, 3, 4))):
             average = trainer.train(recipe, Path(scratch), workers=1).average
-            figures.update(measure(judged, embedder("strider", average, judged), VIEWS))
+            figures.update(measure(judged, embedder(average, judged), VIEWS))
 
     seconds = harness.cpu_s(train_and_measure)
     found = {key: round(100 * value, 1) for key, value in figures.items()}

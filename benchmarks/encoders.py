@@ -33,7 +33,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks import harness
 from gaitid import registry
-from gaitid.encoders import architectures, networks
+from gaitid.encoders import networks
 from gaitid.encoders.base import Encoder, load_encoder
 from gaitid.encoders.learned import LearnedEncoder
 from gaitid.encoders.onnx import export
@@ -72,9 +72,9 @@ def untrained(encoder: Encoder, sequences: Sequence[GaitSequence]) -> Embed:
             module.momentum = None
     stream = encoder.modalities[0]
     clips, times = [s.streams[stream] for s in sequences], [s.times for s in sequences]
-    networks.embed(encoder.card.architecture, network.train(), clips, times)
+    networks.embed(network.train(), clips, times)
     network.eval()
-    return lambda s: networks.embed(encoder.card.architecture, network, [s.streams[stream]], [s.times])[0]
+    return lambda s: networks.embed(network, [s.streams[stream]], [s.times])[0]
 
 
 def speed(encoder: Encoder, repeats: int) -> dict[str, Any]:
@@ -91,9 +91,7 @@ def speed(encoder: Encoder, repeats: int) -> dict[str, Any]:
         result["parameters"] = sum(p.numel() for p in network.parameters())
         walk, stream = _walk(0, 25), encoder.modalities[0]
         one = ([walk.streams[stream]], [walk.times])
-        result["GFLOP"] = _operations(
-            lambda: networks.embed(encoder.card.architecture, encoder.network, *one)
-        )
+        result["GFLOP"] = _operations(lambda: networks.embed(encoder.network, *one))
         result["ms at 25 fps, ONNX Runtime"] = _onnx(encoder, repeats)
     return result
 
@@ -125,7 +123,7 @@ def _onnx(encoder: LearnedEncoder, repeats: int) -> list[float]:
         session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
 
     def call() -> None:
-        clips = architectures.clips_of(encoder.card.architecture, stream, walk.times)
+        clips = encoder.architecture.clips(stream, walk.times)
         session.run(None, {"clips": np.stack(clips).astype(np.float32)})
 
     return _quartiles_ms(call, repeats)
@@ -138,7 +136,7 @@ def reference_speed(
     network = networks.build(architecture, {}).eval().to(memory_format=layout)
     walk = _walk(0, 25)
     clip, times = walk.streams[SILHOUETTE], walk.times
-    call = lambda: networks.embed(architecture, network, [clip], [times])  # noqa: E731 - measured without a wrapper
+    call = lambda: networks.embed(network, [clip], [times])  # noqa: E731 - measured without a wrapper
     return {
         "ms": _quartiles_ms(call, repeats, warm_up=2, digits=1),
         "parameters": sum(p.numel() for p in network.parameters()),

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from gaitid.encoders.architectures import ARCHITECTURES
+from gaitid.encoders.architectures import find
 from gaitid.errors import InputError
 from gaitid.records import SKELETON, SKELETON_3D
 from gaitid.synthetic.depth import Sensor
@@ -34,7 +34,7 @@ class BatchMaker:
     def __init__(self, recipe: Recipe) -> None:
         cv2.setNumThreads(1)
         self._recipe = recipe
-        self._modality = ARCHITECTURES[recipe.network.name].modality
+        self._modality = find(recipe.network.name).modality
         data = recipe.data
         self.corpus = recorded(data)[0] if data.dataset else Corpus(data.train, data.identities)
         self._sampler = Sampler(self.corpus, recipe.batch.subjects, recipe.batch.each, recipe.seed)

@@ -16,14 +16,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from gaitid import __version__
 from gaitid.datasets.base import Dataset
 from gaitid.datasets.base import Entry as Listed
 from gaitid.encoders import networks, weights
-from gaitid.encoders.architectures import ARCHITECTURES
 from gaitid.encoders.learned import LearnedEncoder
 from gaitid.errors import InputError
 from gaitid.evaluation.verification import d_prime
@@ -122,7 +120,7 @@ def finetune(
     Raises:
         InputError: Another kind of encoder, or too few people or walks.
     """
-    if ARCHITECTURES[encoder.card.architecture].modality != SILHOUETTE:
+    if encoder.architecture.modality != SILHOUETTE:
         raise InputError(
             f"encoder {encoder.name} reads {', '.join(encoder.modalities)}",
             "an encoder of silhouettes",
@@ -135,10 +133,7 @@ def finetune(
     recipe = _recipe(encoder, folder, plan, len({entry.subject for entry in learned}))
     run = _trained(encoder, recipe, progress)
     strangers = _strangers(plan)
-    before, after = (
-        check(encoder.card.architecture, network, own, probes, strangers)
-        for network in (encoder.network, run.average)
-    )
+    before, after = (check(network, own, probes, strangers) for network in (encoder.network, run.average))
     tensors = {name: value.numpy() for name, value in run.average.state_dict().items()}
     return Outcome(tensors, before, after, len({e.subject for e in learned}), len(learned))
 
@@ -219,8 +214,7 @@ def _strangers(plan: Plan) -> list[GaitSequence]:
 
 
 def check(
-    architecture: str,
-    network: torch.nn.Module,
+    network: networks.Network,
     own: Sequence[tuple[Listed, GaitSequence]],
     probes: Sequence[tuple[Listed, GaitSequence]],
     strangers: Sequence[GaitSequence],
@@ -230,10 +224,7 @@ def check(
 
     def vectors(walks: Sequence[GaitSequence]) -> NDArray[np.float32]:
         return np.concatenate(
-            [
-                networks.embed(architecture, network, [walk.streams[SILHOUETTE]], [walk.times])
-                for walk in walks
-            ]
+            [networks.embed(network, [walk.streams[SILHOUETTE]], [walk.times]) for walk in walks]
         )
 
     gallery = vectors([walk for _, walk in own])
@@ -280,7 +271,7 @@ def save(encoder: LearnedEncoder, outcome: Outcome, target: Path, source: str) -
     )
     golden = weights.load(encoder.path).golden
     network = networks.load(old, outcome.tensors)
-    vector = networks.embed(old.architecture, network, [golden.clip], [golden.times])[0]
+    vector = networks.embed(network, [golden.clip], [golden.times])[0]
     return weights.save(target, card, outcome.tensors, dataclasses.replace(golden, vector=vector))
 
 

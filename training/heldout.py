@@ -11,9 +11,8 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import nn
 
-from gaitid.encoders.architectures import ARCHITECTURES
+from gaitid.encoders.networks import Network
 from gaitid.encoders.networks import embed as embed_walks
 from gaitid.synthetic import CONDITIONS
 
@@ -23,11 +22,11 @@ Embed = Callable[[list[int]], NDArray[np.float32]]
 _BATCH = 32
 
 
-def embedder(architecture: str, network: nn.Module, corpus: Corpus | Recorded) -> Embed:
+def embedder(network: Network, corpus: Corpus | Recorded) -> Embed:
     """Embeds walks of a corpus, given by number, with a network."""
-    read = corpus.reader(ARCHITECTURES[architecture].modality)
+    read = corpus.reader(network.architecture.modality)
     return lambda numbers: embed_walks(
-        architecture, network, [read(i) for i in numbers], [corpus.times(i) for i in numbers]
+        network, [read(i) for i in numbers], [corpus.times(i) for i in numbers]
     )
 
 

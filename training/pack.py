@@ -23,10 +23,9 @@ from numpy.typing import NDArray
 
 from gaitid import __version__, settings
 from gaitid.encoders import weights
-from gaitid.encoders.architectures import ARCHITECTURES
 from gaitid.encoders.base import PREPROCESSING
 from gaitid.encoders.gei import embed as gei_embed
-from gaitid.encoders.networks import build, embed
+from gaitid.encoders.networks import Network, build, embed
 from gaitid.errors import ConfigError
 from gaitid.evaluation import provenance
 from gaitid.records import SILHOUETTE
@@ -60,7 +59,7 @@ def impostor_scores(corpus: Corpus | Recorded, embed_walks: Embed) -> NDArray[np
     return scores[subjects[~gallery][:, None] != subjects[gallery][None, :]]
 
 
-def load_average(recipe: Recipe, folder: Path, share: float = 1.0) -> tuple[torch.nn.Module, int]:
+def load_average(recipe: Recipe, folder: Path, share: float = 1.0) -> tuple[Network, int]:
     """The averaged network of a run, and its step.
 
     Args:
@@ -94,7 +93,7 @@ def _shared(recipe: Recipe, last: Mapping[str, torch.Tensor], share: float) -> d
     return {n: torch.lerp(first[n].to(t), t, share) if t.is_floating_point() else t for n, t in last.items()}
 
 
-def halved(network: torch.nn.Module) -> dict[str, NDArray[Any]]:
+def halved(network: Network) -> dict[str, NDArray[Any]]:
     """The tensors that ship, matrices in half precision; the network gets the rounded numbers.
 
     Half the size, and everything that is measured afterwards is measured with what ships.
@@ -120,12 +119,10 @@ def pack(
     recipe: Recipe, run: Path, test: Corpus, target: Path, story: Story, share: float = 1.0
 ) -> weights.Weights:
     """Measure the averaged network of a run, and write its weight file; `share` as in `load_average`."""
-    architecture = recipe.network.name
-    kind = ARCHITECTURES[architecture]
     network, step = load_average(recipe, run, share)
     tensors = halved(network)
     validation = Corpus(recipe.data.validation)
-    scores = impostor_scores(validation, embedder(architecture, network, validation))
+    scores = impostor_scores(validation, embedder(network, validation))
     people = f"synthetic, split validation, {len(validation.subjects)} people"
     strangers = f"{people}, across sessions, views and conditions"
     figures = (
@@ -135,7 +132,7 @@ def pack(
         *_figures(test, rivals(recipe, network, story.name, validation, test)),
     )
     card = _card(recipe, network, story, figures, scores, strangers)
-    golden = _golden(architecture, network, test.reader(kind.modality)(0), test.times(0))
+    golden = _golden(network, test.reader(network.architecture.modality)(0), test.times(0))
     return weights.save(target, card, tensors, golden)
 
 
@@ -148,30 +145,28 @@ def finish(run: Run, folder: Path) -> Path:
         ``FOLDER/FOLDER.safetensors``.
     """
     recipe, network = run.recipe, run.average
-    architecture, modality = recipe.network.name, ARCHITECTURES[recipe.network.name].modality
+    modality = network.architecture.modality
     learned, watched = corpora(recipe)
     name = folder.resolve().name
     people = f"the {len(watched.subjects)} people whom the training watched"
     figures = [weights.Figure("optimiser steps", float(run.step), f"{recipe.schedule.steps} in the recipe")]
     scores = np.empty(0, np.float32)
     if len(watched):
-        vectors = in_batches(embedder(architecture, network, watched), range(len(watched)))
+        vectors = in_batches(embedder(network, watched), range(len(watched)))
         known = vectors.__getitem__
         figures += [weights.Figure(f"rank-1 ({n})", v, people) for n, v in judge(watched, known).items()]
         scores = impostor_scores(watched, known)
     card = _card(recipe, network, _story(recipe, name, len(learned.subjects)), figures, scores, people)
     walk = Population(1, "test").sequence(0, frames=50).sequence(modalities=(modality,))
-    golden = _golden(architecture, network, walk.streams[modality], walk.times)
+    golden = _golden(network, walk.streams[modality], walk.times)
     tensors = {key: value.cpu().numpy() for key, value in network.state_dict().items()}
     target = folder / f"{name}.safetensors"
     weights.save(target, card, tensors, golden)
     return target
 
 
-def _golden(
-    architecture: str, network: torch.nn.Module, clip: NDArray[Any], times: NDArray[np.float64]
-) -> weights.Golden:
-    return weights.Golden(clip, times, embed(architecture, network, [clip], [times])[0])
+def _golden(network: Network, clip: NDArray[Any], times: NDArray[np.float64]) -> weights.Golden:
+    return weights.Golden(clip, times, embed(network, [clip], [times])[0])
 
 
 def _story(recipe: Recipe, name: str, people: int) -> Story:
@@ -189,14 +184,14 @@ def _story(recipe: Recipe, name: str, people: int) -> Story:
 
 def _card(
     recipe: Recipe,
-    network: torch.nn.Module,
+    network: Network,
     story: Story,
     figures: Sequence[weights.Figure],
     scores: NDArray[np.floating],
     strangers: str,
 ) -> weights.Card:
     """The card of a network, with the scores (N,) of different people, `strangers`, where there are any."""
-    kind, known = ARCHITECTURES[recipe.network.name], len(scores) > 0
+    kind, known = network.architecture, len(scores) > 0
     rule = f"FMR {FMR:g} of the scores of different people below"
     return weights.Card(
         name=story.name,
@@ -204,8 +199,8 @@ def _card(
         arguments=recipe.network.arguments,
         modalities=(kind.modality,),
         min_frames=8,
-        rate_hz=kind.rate_hz,
-        dimension=int(network.dimension),  # type: ignore[arg-type]
+        rate_hz=kind.clips.rate_hz,
+        dimension=network.dimension,
         preprocessing=PREPROCESSING,
         threshold=round(float(np.quantile(scores, 1 - FMR)), 4) if known else weights.GUESS,
         threshold_rule=rule if known else weights.GUESSED,
@@ -219,16 +214,13 @@ def _card(
     )
 
 
-def rivals(
-    recipe: Recipe, network: torch.nn.Module, name: str, validation: Corpus, test: Corpus
-) -> dict[str, Embed]:
+def rivals(recipe: Recipe, network: Network, name: str, validation: Corpus, test: Corpus) -> dict[str, Embed]:
     """The network, the same one untrained, and for silhouettes the gait energy image."""
-    architecture = recipe.network.name
     found = {
-        name: embedder(architecture, network, test),
-        f"{name}, untrained": embedder(architecture, _settled(recipe, validation), test),
+        name: embedder(network, test),
+        f"{name}, untrained": embedder(_settled(recipe, validation), test),
     }
-    if ARCHITECTURES[architecture].modality == SILHOUETTE:
+    if network.architecture.modality == SILHOUETTE:
         found["gei"] = gei_embedder(test)
     return found
 
@@ -264,14 +256,14 @@ def main() -> None:
         sys.stdout.write(f"{figure.value:8.4f}  {figure.measure}\n")
 
 
-def _settled(recipe: Recipe, corpus: Corpus) -> torch.nn.Module:
+def _settled(recipe: Recipe, corpus: Corpus) -> Network:
     """An untrained network whose normalisation layers have seen some walks: the fairer rival."""
     torch.manual_seed(recipe.seed)
     network = build(recipe.network.name, recipe.network.arguments)
     for module in network.modules():
         if isinstance(module, torch.nn.BatchNorm1d | torch.nn.BatchNorm2d):
             module.momentum = None  # the plain mean over batches
-    walks = embedder(recipe.network.name, network.train(), corpus)
+    walks = embedder(network.train(), corpus)
     for start in range(0, min(320, len(corpus) - 31), 32):
         walks(list(range(start, start + 32)))
     return network.eval()

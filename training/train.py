@@ -13,12 +13,11 @@ from __future__ import annotations
 import argparse
 import csv
 import hashlib
-import inspect
 import json
 import logging
 import math
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -30,7 +29,7 @@ from torch.nn import functional as F  # noqa: N812 - the usual name
 
 from gaitid import settings
 from gaitid.encoders import weights
-from gaitid.encoders.networks import build
+from gaitid.encoders.networks import Network, PartNetwork, build
 from gaitid.errors import ConfigError, InputError
 
 from . import losses
@@ -82,9 +81,7 @@ class Run:
         self.average.load_state_dict(self.network.state_dict())
         self.average.eval()
         self.optimiser = _optimiser(self._learners, recipe.schedule)
-        self._make = self.network.parts if recipe.loss.per_part else self.network.wide
-        if recipe.schedule.compiled:
-            self._make = torch.compile(_without_padding(recipe, self._make), dynamic=False)
+        self._make = _features(recipe, self.network)
         self._amp = recipe.schedule.amp and _half_pays(device)
         self.scaler = torch.amp.GradScaler(device.type, enabled=self._half)
         self.step = self._left_out = 0
@@ -214,7 +211,7 @@ class Run:
 
 
 def loss_terms(
-    how: Loss, network: nn.Module, classifier: nn.Module, wide: Tensor, classes: Tensor
+    how: Loss, network: Network, classifier: nn.Module, wide: Tensor, classes: Tensor
 ) -> dict[str, Tensor]:
     """The weighted losses by name."""
     terms = {}
@@ -226,9 +223,8 @@ def loss_terms(
         terms["triplet"] = how.triplet * losses.batch_all_triplet(wide, classes, how.margin)
     if how.hard_triplet:
         terms["hard_triplet"] = how.hard_triplet * losses.batch_hard_triplet(wide, classes, how.margin)
-    projection = network.projection
-    if how.projected and projection is not None:
-        narrow = F.normalize(projection(wide), dim=1)  # type: ignore[operator]
+    if how.projected and network.projection is not None:
+        narrow = network.project(wide)
         terms["projected"] = how.projected * losses.supervised_contrastive(narrow, classes, how.temperature)
         if how.open_set:
             terms["open_set"] = how.open_set * losses.open_set(narrow, classes)
@@ -420,7 +416,7 @@ def imprint(run: Run, maker: BatchMaker) -> None:
             chosen = range(first, min(first + run.recipe.batch.subjects, count))
             clips, _ = maker(first, chosen)
             batch = torch.from_numpy(clips).to(device).float()
-            wide = run.network.wide(batch, torch.full((len(batch),), batch.shape[1]))  # type: ignore[operator]
+            wide = run.network.wide(batch, torch.full((len(batch),), batch.shape[1]))
             wide = _necked(run.recipe.loss, wide)
             run.classifier.weight[chosen] = F.normalize(wide.reshape(len(chosen), -1, wide.shape[1]).mean(1))
     log.info("classifier begun as the means of %d subjects", count)
@@ -451,11 +447,11 @@ def grow(network: nn.Module, tensors: Mapping[str, Tensor]) -> list[str]:
     return fresh
 
 
-def look(network: nn.Module, corpus: Corpus | Recorded, recipe: Recipe) -> dict[str, float]:
+def look(network: Network, corpus: Corpus | Recorded, recipe: Recipe) -> dict[str, float]:
     """Rank-1 among the held-out people; see `heldout`."""
     if not len(corpus):
         return {}
-    return judge(corpus, embedder(recipe.network.name, network, corpus))
+    return judge(corpus, embedder(network, corpus))
 
 
 def judge(corpus: Corpus | Recorded, embed: Embed) -> dict[str, float]:
@@ -554,18 +550,18 @@ def _optimiser(modules: list[nn.Module], schedule: Schedule) -> torch.optim.Opti
     return kind(groups, lr=schedule.rate)
 
 
-def _classifier(recipe: Recipe, network: nn.Module, classes: int) -> nn.Module:
+def _classifier(recipe: Recipe, network: Network, classes: int) -> nn.Module:
     loss = recipe.loss
     if not loss.per_part:
-        width = int(network.wide_dimension)  # type: ignore[arg-type]
+        width = network.wide_dimension
         return losses.CosineClassifier(width, classes, scale=loss.scale, smoothing=loss.smoothing)
     if loss.neck:
         raise ConfigError("loss.neck with loss.per_part", "one of them", "set loss.neck to false")
-    if not hasattr(network, "head"):
+    if not isinstance(network, PartNetwork):
         raise ConfigError(
             f"loss.per_part with network {recipe.network.name}", "a network with parts", "set it to false"
         )
-    parts, _, dimension = network.head.weight.shape  # type: ignore[union-attr]
+    parts, _, dimension = network.head.weight.shape
     return losses.PartClassifier(parts, dimension, classes, scale=loss.scale, smoothing=loss.smoothing)
 
 
@@ -580,20 +576,27 @@ def _half_pays(device: torch.device) -> bool:
     return pays
 
 
-def _without_padding(recipe: Recipe, make: Any) -> Any:
-    if inspect.signature(make).parameters["lengths"].default is inspect.Parameter.empty:
+def _features(recipe: Recipe, network: Network) -> Callable[..., Tensor]:
+    """What the losses read: the parts or the wide embedding of clips, compiled if the recipe says so."""
+    make: Callable[..., Tensor] = network.wide
+    if recipe.loss.per_part and isinstance(network, PartNetwork):
+        make = network.parts
+    if not recipe.schedule.compiled:
+        return make
+    if not network.compiles:
         raise ConfigError(
             f"schedule.compiled with network {recipe.network.name}",
             "one that may be told of no padding, such as strider or stickman",
             "set schedule.compiled to false",
         )
-    return make
+    compiled: Callable[..., Tensor] = torch.compile(make, dynamic=False)
+    return compiled
 
 
-def _reader(recipe: Recipe, network: nn.Module, traits: Traits) -> losses.TraitReader:
+def _reader(recipe: Recipe, network: Network, traits: Traits) -> losses.TraitReader:
     if recipe.loss.per_part:
         raise ConfigError("loss.traits with loss.per_part", "one of them", "set loss.traits to 0")
-    width = int(network.wide_dimension)  # type: ignore[arg-type]
+    width = network.wide_dimension
     return losses.TraitReader(width, *map(torch.from_numpy, traits))
 
 

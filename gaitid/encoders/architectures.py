@@ -1,4 +1,4 @@
-"""Kinds of networks, and how a walk becomes the clips that one sees; no torch."""
+"""The table of architectures: one entry per kind of network. Importing it imports no torch."""
 
 from __future__ import annotations
 
@@ -9,47 +9,92 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gaitid.encoders import bodies, poses
-from gaitid.encoders.clips import CHUNK, RATE_HZ, chunks, resample
+from gaitid.encoders import bodies, poses, stickman, strider
+from gaitid.encoders.clips import CHUNK, RATE_HZ, Clipping, Clips, sampled, whole
+from gaitid.encoders.numpy_layers import Forward, Tensors
 from gaitid.encoders.poses import POSE_RATE_HZ
+from gaitid.encoders.stickman.inference import forward_pass as stickman_forward
+from gaitid.encoders.strider.inference import forward_pass as strider_forward
 from gaitid.errors import UnknownName
 from gaitid.records import JOINTS, MAX_FRAMES, SILHOUETTE, SKELETON, SKELETON_3D
 from gaitid.registry import nearest
 
-Clips = list[NDArray[Any]]
+SILHOUETTE_SIZE = (64, 44)
+"""Height and width of the silhouettes that networks read."""
+
+NumpyNetwork = Callable[[Tensors, Mapping[str, Any]], Forward]
+"""Builds a forward pass from a weight file's tensors and the arguments on its card."""
+Batch = Callable[[Clips], NDArray[np.float32]]
+"""Turns n clips of any lengths into (n, ...) float32."""
 
 
 @dataclass(frozen=True, slots=True)
 class Architecture:
-    """A kind of network.
+    """A kind of network: how it is built, what it reads, and how walks are cut for it.
 
     Attributes:
-        target: ``module:class``, imported on use.
+        name: Name in weight files and recipes.
+        torch: ``module:class`` of the `networks.Network`, imported on use.
+        numpy: Builds the forward pass without torch; None if only torch can run the network.
         modality: Stream that it reads.
-        rate_hz: Frames a second that it sees; 0 for all frames as they are.
-        chunk: Longest clip that it sees at once, frames.
+        clips: How a walk becomes the clips that it sees.
     """
 
-    target: str
+    name: str
+    torch: str
+    numpy: NumpyNetwork | None
     modality: str
-    rate_hz: float
-    chunk: int
+    clips: Clipping
 
+    def embed(
+        self, forward: Batch, streams: Sequence[NDArray[Any]], times: Sequence[NDArray[np.float64]]
+    ) -> NDArray[np.float32]:
+        """(N, D) unit embeddings of whole walks; see `mean`, with unit vectors from `forward`."""
+        vectors = self.mean(forward, streams, times)
+        return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True).clip(1e-12), np.float32)
+
+    def mean(
+        self, forward: Batch, streams: Sequence[NDArray[Any]], times: Sequence[NDArray[np.float64]]
+    ) -> NDArray[np.float32]:
+        """(N, ...) outputs of a network for whole walks: the mean over a walk's clips, weighted by length.
+
+        Args:
+            forward: (n, ...) outputs for n clips.
+            streams: N streams of (T, ...) frames.
+            times: N arrays of (T,) seconds.
+
+        Raises:
+            SequenceError: Skeletons without a body.
+        """
+        clips: Clips = []
+        owners: list[int] = []
+        for owner, (stream, moments) in enumerate(zip(streams, times, strict=True)):
+            pieces = self.clips(stream, moments)
+            clips += pieces
+            owners += [owner] * len(pieces)
+        outputs = forward(clips)
+        lengths = np.array([len(clip) for clip in clips], np.float32)
+        total = np.zeros((len(streams), *outputs.shape[1:]), np.float32)
+        np.add.at(total, owners, (outputs.T * lengths).T)
+        return np.asarray((total.T / np.bincount(owners, lengths)).T, np.float32)
+
+
+_SAMPLED = Clipping(SILHOUETTE_SIZE, RATE_HZ, CHUNK, sampled, skips_empty=True)
+_WHOLE = Clipping(SILHOUETTE_SIZE, 0.0, MAX_FRAMES, whole)
+_PARTED = Clipping(SILHOUETTE_SIZE, 0.0, 720, whole)
+_POSES = Clipping((JOINTS, poses.FEATURES), POSE_RATE_HZ, 2 * CHUNK, poses.prepare)
+_BODIES = Clipping((JOINTS, bodies.FEATURES_3D), POSE_RATE_HZ, 2 * CHUNK, bodies.prepare)
 
 ARCHITECTURES: Mapping[str, Architecture] = {
-    "strider": Architecture("gaitid.encoders.strider:StriderNet", SILHOUETTE, RATE_HZ, CHUNK),
-    "stickman": Architecture("gaitid.encoders.stickman:StickmanNet", SKELETON, POSE_RATE_HZ, 2 * CHUNK),
-    "stickman3d": Architecture("gaitid.encoders.stickman:StickmanNet", SKELETON_3D, POSE_RATE_HZ, 2 * CHUNK),
-    "gaitset": Architecture("gaitid.encoders.gaitset:GaitSetNet", SILHOUETTE, 0.0, MAX_FRAMES),
-    "gaitbase": Architecture("gaitid.encoders.gaitbase:GaitBaseNet", SILHOUETTE, 0.0, MAX_FRAMES),
-    "deepgaitv2": Architecture("gaitid.encoders.deepgaitv2:DeepGaitV2Net", SILHOUETTE, 0.0, 720),
-}
-SILHOUETTE_SIZE = (64, 44)
-"""Height and width of the silhouettes that networks read."""
-_FRAMES = {
-    SILHOUETTE: SILHOUETTE_SIZE,
-    SKELETON: (JOINTS, poses.FEATURES),
-    SKELETON_3D: (JOINTS, bodies.FEATURES_3D),
+    one.name: one
+    for one in (
+        Architecture("strider", strider.TORCH, strider_forward, SILHOUETTE, _SAMPLED),
+        Architecture("stickman", stickman.TORCH, stickman_forward, SKELETON, _POSES),
+        Architecture("stickman3d", stickman.TORCH, stickman_forward, SKELETON_3D, _BODIES),
+        Architecture("gaitset", "gaitid.encoders.gaitset:GaitSetNet", None, SILHOUETTE, _WHOLE),
+        Architecture("gaitbase", "gaitid.encoders.gaitbase:GaitBaseNet", None, SILHOUETTE, _WHOLE),
+        Architecture("deepgaitv2", "gaitid.encoders.deepgaitv2:DeepGaitV2Net", None, SILHOUETTE, _PARTED),
+    )
 }
 
 
@@ -61,65 +106,8 @@ def find(name: str) -> Architecture:
     """
     if name not in ARCHITECTURES:
         raise UnknownName(
-            f"unknown architecture {name!r}",
-            f"known are {', '.join(ARCHITECTURES)}",
+            f"Unknown architecture {name!r}",
+            f"one of {', '.join(ARCHITECTURES)}",
             nearest(name, ARCHITECTURES),
         )
     return ARCHITECTURES[name]
-
-
-def frame_shape(architecture: str) -> tuple[int, ...]:
-    """Shape of one frame as that kind of network sees it."""
-    return _FRAMES[ARCHITECTURES[architecture].modality]
-
-
-def embed(
-    architecture: str,
-    forward: Callable[[Clips], NDArray[np.float32]],
-    streams: Sequence[NDArray[Any]],
-    times: Sequence[NDArray[np.float64]],
-) -> NDArray[np.float32]:
-    """(N, D) unit embeddings of whole walks; see `mean`, with unit vectors from `forward`."""
-    vectors = mean(architecture, forward, streams, times)
-    return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True).clip(1e-12), np.float32)
-
-
-def mean(
-    architecture: str,
-    forward: Callable[[Clips], NDArray[np.float32]],
-    streams: Sequence[NDArray[Any]],
-    times: Sequence[NDArray[np.float64]],
-) -> NDArray[np.float32]:
-    """(N, ...) what a network says of whole walks; of a long one the mean over its clips, by their length.
-
-    Args:
-        architecture: Name in `ARCHITECTURES`.
-        forward: (n, ...) of n clips.
-        streams: N streams of (T, ...) frames.
-        times: N arrays of (T,) seconds.
-
-    Raises:
-        SequenceError: Skeletons without a body.
-    """
-    clips: Clips = []
-    owners: list[int] = []
-    for owner, (stream, moments) in enumerate(zip(streams, times, strict=True)):
-        pieces = clips_of(architecture, stream, moments)
-        clips += pieces
-        owners += [owner] * len(pieces)
-    found = forward(clips)
-    lengths = np.array([len(clip) for clip in clips], np.float32)
-    total = np.zeros((len(streams), *found.shape[1:]), np.float32)
-    np.add.at(total, owners, (found.T * lengths).T)
-    return np.asarray((total.T / np.bincount(owners, lengths)).T, np.float32)
-
-
-def clips_of(architecture: str, stream: NDArray[Any], times: NDArray[np.float64]) -> Clips:
-    """A walk as the clips that the network sees: at its rate, parted at gaps and where it is too long."""
-    kind = ARCHITECTURES[architecture]
-    if kind.modality == SILHOUETTE:
-        stretches: Sequence[NDArray[Any]] = [stream[resample(times)] if kind.rate_hz else stream]
-    else:
-        prepare = bodies.prepare if kind.modality == SKELETON_3D else poses.prepare
-        stretches = prepare(stream, times)
-    return [clip[piece] for clip in stretches for piece in chunks(len(clip), kind.chunk)]

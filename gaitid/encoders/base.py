@@ -97,15 +97,29 @@ def check_input(encoder: Encoder, sequence: GaitSequence) -> None:
     for name in encoder.modalities:
         if name not in sequence.streams:
             raise SequenceError(
-                f"sequence has {', '.join(sequence.streams)}",
-                f"encoder {encoder.name} needs {name}",
-                "extract that stream, or choose another encoder",
+                f"The sequence has {', '.join(sequence.streams)}",
+                f"the stream {name} for encoder {encoder.name}",
+                "Extract that stream, or use another encoder",
             )
     if len(sequence) < encoder.min_frames:
         raise SequenceTooShort(
-            f"sequence has {len(sequence)} frames",
-            f"encoder {encoder.name} needs at least {encoder.min_frames}",
-            "record a longer walk",
+            f"The sequence has {len(sequence)} frames",
+            f"at least {encoder.min_frames} for encoder {encoder.name}",
+            "Record a longer walk",
+        )
+
+
+def check_size(name: str, silhouettes: NDArray[np.uint8], size: tuple[int, int]) -> None:
+    """Check the size of silhouettes (T, H, W) for the encoder of that name.
+
+    Raises:
+        SequenceError: They have another height or width.
+    """
+    if silhouettes.shape[1:] != size:
+        raise SequenceError(
+            f"Silhouettes are {silhouettes.shape[1]}x{silhouettes.shape[2]}",
+            f"{size[0]}x{size[1]} for encoder {name}",
+            "Align the masks to that size with perception.align",
         )
 
 

@@ -22,20 +22,19 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - the usual name
 
 from gaitid.encoders.gaitbase import Residual
-from gaitid.encoders.parts import PartMap, pyramid, unit_parts
+from gaitid.encoders.networks import PartNetwork
+from gaitid.encoders.parts import PartMap, pyramid
 
 
-class DeepGaitV2Net(nn.Module):
+class DeepGaitV2Net(PartNetwork):
     """Silhouettes -> embeddings of 16 parts.
 
     Args:
-        channels: Of the four stages.
-        blocks: Blocks a stage: (1, 4, 4, 1) for wild data, (1, 1, 1, 1) for laboratories.
+        channels: Of each of the four stages.
+        blocks: Blocks per stage: (1, 4, 4, 1) for wild data, (1, 1, 1, 1) for laboratories.
         parts: Horizontal parts.
-        part_dimension: Numbers a part.
+        part_dimension: Dimensions of a part.
     """
-
-    projection = None
 
     def __init__(
         self,
@@ -62,23 +61,12 @@ class DeepGaitV2Net(nn.Module):
         self.head = PartMap(parts, width, part_dimension)
         self.dimension = self.wide_dimension = parts * part_dimension
 
-    def forward(self, silhouettes: Tensor, lengths: Tensor) -> Tensor:
-        """(N, D) unit vectors.
-
-        Args:
-            silhouettes: (N, T, H, W) float, 0..1; frames from `lengths[n]` on are padding.
-            lengths: (N,) int64, frames of each sequence, 1..T.
-        """
-        return unit_parts(self.parts(silhouettes, lengths))
-
-    wide = forward
-
-    def parts(self, silhouettes: Tensor, lengths: Tensor) -> Tensor:
-        """(N, P, D') embeddings of the parts, not normalised."""
-        if bool((lengths == silhouettes.shape[1]).all()):
-            x = self._pooled(silhouettes)
+    def parts(self, clips: Tensor, lengths: Tensor) -> Tensor:
+        """(N, P, D') parts of (N, T, H, W) silhouettes, not normalised; see `PartNetwork`."""
+        if bool((lengths == clips.shape[1]).all()):
+            x = self._pooled(clips)
         else:  # padding must not reach real frames through time
-            rows = zip(silhouettes, lengths.tolist(), strict=True)
+            rows = zip(clips, lengths.tolist(), strict=True)
             x = torch.cat([self._pooled(one[None, :length]) for one, length in rows])
         parts: Tensor = self.head(pyramid(x, (self.head.weight.shape[0],)))
         return parts

@@ -18,7 +18,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gaitid.encoders import architectures, networks
+from gaitid.encoders import networks
+from gaitid.encoders.architectures import SILHOUETTE_SIZE, find
 from gaitid.encoders.base import PREPROCESSING
 from gaitid.encoders.weights import GUESS, GUESSED, Card, Golden, Weights, save
 from gaitid.errors import UnknownName, WeightsError
@@ -88,7 +89,7 @@ class Imported:
         unused: Names in the checkpoint that serve training only.
     """
 
-    network: torch.nn.Module
+    network: networks.Network
     arguments: dict[str, object]
     unused: tuple[str, ...]
 
@@ -143,17 +144,17 @@ def save_imported(path: Path, name: str, architecture: str, imported: Imported, 
         imported: See `import_state`.
         origin: Where the checkpoint came from, for the card.
     """
-    rng = np.random.default_rng(0)
-    clip = (rng.random((12, *architectures.SILHOUETTE_SIZE)) > 0.5).astype(np.uint8)
+    kind, rng = find(architecture), np.random.default_rng(0)
+    clip = (rng.random((12, *SILHOUETTE_SIZE)) > 0.5).astype(np.uint8)
     times = np.arange(12) / 25
-    vector = networks.embed(architecture, imported.network, [clip], [times])[0]
+    vector = networks.embed(imported.network, [clip], [times])[0]
     card = Card(
         name=name,
         architecture=architecture,
         arguments=imported.arguments,
-        modalities=(architectures.ARCHITECTURES[architecture].modality,),
+        modalities=(kind.modality,),
         min_frames=10,
-        rate_hz=architectures.ARCHITECTURES[architecture].rate_hz,
+        rate_hz=kind.clips.rate_hz,
         dimension=len(vector),
         preprocessing=PREPROCESSING,
         threshold=GUESS,

@@ -27,6 +27,8 @@ from gaitid.records import SILHOUETTE, SKELETON, Embedding, GaitSequence
 
 Floats = NDArray[np.float32]
 
+FUSED = "fused"
+"""Architecture in the cards of such weight files."""
 STREAMS = (SILHOUETTE, SKELETON)
 TRAITS = 4
 """Numbers that say how good a stream is, a constant 1 first; see `traits`."""
@@ -94,7 +96,7 @@ class FusedEncoder:
         for stream, expert in self._experts.items():
             _check_expert(held.card, expert, experts[stream][1])
         self.contract = contract_id(
-            architecture=json.dumps(["fused", held.card.arguments], sort_keys=True),
+            architecture=json.dumps([FUSED, held.card.arguments], sort_keys=True),
             weights=held.sha256,
             preprocessing=held.card.preprocessing,
             dimension=self.dimension,
@@ -151,7 +153,7 @@ def each(expert: Encoder, sequences: Sequence[GaitSequence]) -> list[Floats | Se
 def _experts(card: weights.Card) -> Mapping[str, tuple[str, str]]:
     """(name, contract) by stream."""
     experts = card.arguments.get("experts")
-    if card.architecture != "fused" or not isinstance(experts, dict) or set(experts) != set(STREAMS):
+    if card.architecture != FUSED or not isinstance(experts, dict) or set(experts) != set(STREAMS):
         raise WeightsError(
             f"architecture {card.architecture} with arguments {card.arguments}",
             "fused, with an expert for silhouette and for skeleton",
@@ -172,10 +174,4 @@ def _check_expert(card: weights.Card, expert: Encoder, contract: str) -> None:
 def _check_golden(tensors: Mapping[str, Floats], golden: weights.Golden) -> None:
     expert = len(golden.clip[0]) - TRAITS
     found = {stream: (row[:expert], row[expert:]) for stream, row in zip(STREAMS, golden.clip, strict=True)}
-    gap = float(np.abs(fuse(tensors, found) - golden.vector).max())
-    if not gap <= _TOLERANCE:
-        raise WeightsError(
-            f"the golden example gives another embedding (difference {gap:.3g})",
-            f"at most {_TOLERANCE}",
-            "use the version of gaitid that made the file",
-        )
+    weights.check_golden(fuse(tensors, found), golden.vector, _TOLERANCE)

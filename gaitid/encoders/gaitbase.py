@@ -19,21 +19,20 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - the usual name
 
-from gaitid.encoders.parts import PartMap, pyramid, running_max, unit_parts
+from gaitid.encoders.networks import PartNetwork
+from gaitid.encoders.parts import PartMap, pyramid, running_max
 
 
-class GaitBaseNet(nn.Module):
+class GaitBaseNet(PartNetwork):
     """Silhouettes -> embeddings of 16 parts.
 
     Args:
-        channels: Of the four stages.
-        blocks: Residual blocks a stage.
-        strides: Of the stages.
+        channels: Of each of the four stages.
+        blocks: Residual blocks per stage.
+        strides: Of each stage.
         parts: Horizontal parts.
-        part_dimension: Numbers a part.
+        part_dimension: Dimensions of a part.
     """
-
-    projection = None
 
     def __init__(
         self,
@@ -60,15 +59,9 @@ class GaitBaseNet(nn.Module):
         self.head = PartMap(parts, width, part_dimension)
         self.dimension = self.wide_dimension = parts * part_dimension
 
-    def forward(self, silhouettes: Tensor, lengths: Tensor) -> Tensor:
-        """(N, D) unit vectors; see `gaitset.GaitSetNet.forward`."""
-        return unit_parts(self.parts(silhouettes, lengths))
-
-    wide = forward
-
-    def parts(self, silhouettes: Tensor, lengths: Tensor) -> Tensor:
-        """(N, P, D') embeddings of the parts, not normalised."""
-        (x,) = running_max(lambda frames: [self.stages(self.stem(frames))], silhouettes, lengths)
+    def parts(self, clips: Tensor, lengths: Tensor) -> Tensor:
+        """(N, P, D') parts of (N, T, H, W) silhouettes, not normalised; see `PartNetwork`."""
+        (x,) = running_max(lambda frames: [self.stages(self.stem(frames))], clips, lengths)
         parts: Tensor = self.head(pyramid(x, (self.head.weight.shape[0],)))
         return parts
 

@@ -19,20 +19,19 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from gaitid.encoders.parts import PartMap, pyramid, running_max, unit_parts
+from gaitid.encoders.networks import PartNetwork
+from gaitid.encoders.parts import PartMap, pyramid, running_max
 
 BINS = (16, 8, 4, 2, 1)
 
 
-class GaitSetNet(nn.Module):
+class GaitSetNet(PartNetwork):
     """Silhouettes -> embeddings of 62 parts.
 
     Args:
-        channels: Of the three blocks.
-        part_dimension: Numbers a part.
+        channels: Of each of the three blocks.
+        part_dimension: Dimensions of a part.
     """
-
-    projection = None
 
     def __init__(self, *, channels: Sequence[int] = (32, 64, 128), part_dimension: int = 256) -> None:
         super().__init__()
@@ -49,20 +48,9 @@ class GaitSetNet(nn.Module):
             if isinstance(module, nn.Conv2d):  # the usual start lets features fade away
                 nn.init.xavier_uniform_(module.weight)
 
-    def forward(self, silhouettes: Tensor, lengths: Tensor) -> Tensor:
-        """(N, D) unit vectors.
-
-        Args:
-            silhouettes: (N, T, H, W) float, 0..1; frames from `lengths[n]` on are padding.
-            lengths: (N,) int64, frames of each sequence, 1..T.
-        """
-        return unit_parts(self.parts(silhouettes, lengths))
-
-    wide = forward
-
-    def parts(self, silhouettes: Tensor, lengths: Tensor) -> Tensor:
-        """(N, P, D') embeddings of the parts, not normalised; see `forward`."""
-        first, second, third = running_max(self._frames, silhouettes, lengths)
+    def parts(self, clips: Tensor, lengths: Tensor) -> Tensor:
+        """(N, P, D') parts of (N, T, H, W) silhouettes, not normalised; see `PartNetwork`."""
+        first, second, third = running_max(self._frames, clips, lengths)
         whole = self.global3(self.global2(first) + second) + third
         parts: Tensor = self.head(torch.cat([pyramid(third, BINS), pyramid(whole, BINS)], 2))
         return parts

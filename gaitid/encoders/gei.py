@@ -19,7 +19,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from gaitid.encoders.base import PREPROCESSING, check_input, contract_id
+from gaitid.encoders.base import PREPROCESSING, check_input, check_size, contract_id
 from gaitid.errors import SequenceError
 from gaitid.records import SILHOUETTE, Embedding, GaitSequence
 
@@ -69,12 +69,7 @@ class GEI:
     def _silhouettes(self, sequence: GaitSequence) -> NDArray[np.uint8]:
         check_input(self, sequence)
         silhouettes = sequence.streams[SILHOUETTE]
-        if silhouettes.shape[1:] != (HEIGHT, WIDTH):
-            raise SequenceError(
-                f"silhouettes are {silhouettes.shape[1]}x{silhouettes.shape[2]}",
-                f"encoder {self.name} needs {HEIGHT}x{WIDTH}",
-                "align the masks to that size",
-            )
+        check_size(self.name, silhouettes, (HEIGHT, WIDTH))
         return silhouettes
 
 

@@ -1,9 +1,9 @@
-"""Encoders that are a network and a weight file: ours by numpy alone, reference networks by torch."""
+"""Encoders made of a network and a weight file: ours run by numpy alone, reference networks by torch."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from importlib.resources import as_file, files
 from pathlib import Path
@@ -12,42 +12,44 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gaitid.encoders import architectures, light, weights
-from gaitid.encoders.base import PREPROCESSING, Encoder, check_input, contract_id, load_encoder
-from gaitid.encoders.fused import FusedEncoder
+from gaitid.encoders import weights
+from gaitid.encoders.architectures import SILHOUETTE_SIZE, Architecture, Batch, NumpyNetwork, find
+from gaitid.encoders.base import PREPROCESSING, Encoder, check_input, check_size, contract_id, load_encoder
+from gaitid.encoders.fused import FUSED, FusedEncoder
 from gaitid.errors import InputError, SequenceError, SequenceTooShort, UnknownName, WeightsError
 from gaitid.records import SILHOUETTE, Embedding, GaitSequence
 
 if TYPE_CHECKING:
-    from torch.nn import Module
+    from gaitid.encoders.networks import Network
 
-Forward = Callable[[architectures.Clips], NDArray[np.float32]]
 Streams = tuple[NDArray[Any], ...]
 
 _TOLERANCE = 1e-3
 """Largest difference to the golden vector; other processors differ by 1e-6."""
 _BATCH = 16
+"""Sequences that go through a network at once."""
 
 
 class LearnedEncoder:
-    """The `Encoder` of a weight file; safe to call from many threads.
+    """The `Encoder` of a weight file; can be called from many threads.
 
     Args:
         path: A file written by `weights.save`.
 
     Attributes:
         path: The file.
-        card: What it says about itself.
-        frame_shape: Of one frame as the network sees it.
+        card: The file's description of itself.
+        architecture: The kind of network.
 
     Raises:
         WeightsError: The file is damaged, or made for another version of this code.
     """
 
     def __init__(self, path: Path) -> None:
-        held = weights.load(path)
-        card = held.card
+        content = weights.load(path)
+        card = content.card
         self.path, self.card = path, card
+        self.architecture = find(card.architecture)
         self.name = card.name
         self.modalities: tuple[str, ...] = card.modalities
         self.min_frames = card.min_frames
@@ -55,31 +57,31 @@ class LearnedEncoder:
         self.threshold = card.threshold
         self.contract = contract_id(
             architecture=json.dumps([card.architecture, card.arguments, card.rate_hz], sort_keys=True),
-            weights=held.sha256,
+            weights=content.sha256,
             preprocessing=card.preprocessing,
             dimension=card.dimension,
         )
-        _check_versions(card)
-        self._tensors = held.tensors
-        self._forward = self._light() if card.architecture in light.NETWORKS else self._heavy()
-        self.frame_shape = architectures.frame_shape(card.architecture)
-        _check_golden(card, self._forward, held.golden)
+        _check_versions(card, self.architecture)
+        self._tensors = content.tensors
+        build = self.architecture.numpy
+        self._forward = self._load_numpy(build) if build else self._load_torch()
+        self._check_golden(content.golden)
 
     @property
-    def network(self) -> Module:
+    def network(self) -> Network:
         """A new torch network of these weights, in evaluation mode."""
         from gaitid.encoders import networks
 
         return networks.load(self.card, self._tensors)
 
-    def _light(self) -> Forward:
+    def _load_numpy(self, build: NumpyNetwork) -> Batch:
         try:
-            alone = light.NETWORKS[self.card.architecture](self._tensors, self.card.arguments)
+            forward = build(self._tensors, self.card.arguments)
         except (KeyError, ValueError) as error:
             raise weights.misfit(self.card, error) from error
-        return lambda clips: np.stack([alone(clip) for clip in clips])
+        return lambda clips: np.stack([forward(clip) for clip in clips])
 
-    def _heavy(self) -> Forward:
+    def _load_torch(self) -> Batch:
         from gaitid.encoders import networks
 
         return partial(networks.forward, self.network)
@@ -89,15 +91,15 @@ class LearnedEncoder:
         return self.batch([sequence])[0]
 
     def batch(self, sequences: Sequence[GaitSequence]) -> list[Embedding]:
-        """Embed several; each as if alone."""
-        made: list[Embedding] = []
-        for walks, times in self._batches(sequences):
-            vectors = architectures.embed(self.card.architecture, self._forward, walks, times)
-            made += [Embedding(vector, self.contract) for vector in vectors]
-        return made
+        """Embed several sequences; equal to calling each."""
+        embeddings: list[Embedding] = []
+        for streams, times in self._batches(sequences):
+            vectors = self.architecture.embed(self._forward, streams, times)
+            embeddings += [Embedding(vector, self.contract) for vector in vectors]
+        return embeddings
 
     def _batches(self, sequences: Sequence[GaitSequence]) -> Iterator[tuple[Streams, Streams]]:
-        """Streams and times of a few at a time, after all were checked."""
+        """Streams and times of a few sequences at a time, after all were checked."""
         for sequence in sequences:
             check_input(self, sequence)
         walks = [self._stream(sequence) for sequence in sequences]
@@ -106,99 +108,107 @@ class LearnedEncoder:
             yield streams, times
 
     def _stream(self, sequence: GaitSequence) -> tuple[NDArray[Any], NDArray[np.float64]]:
-        """The stream and its times; frames in which a segmenter found nothing are gaps."""
-        stream, times = sequence.streams[self.modalities[0]], sequence.times
-        if self.modalities[0] == SILHOUETTE and stream.shape[1:] != architectures.SILHOUETTE_SIZE:
+        """The stream that the network reads and its times, without empty frames where those are gaps."""
+        stream, times = sequence.streams[self.architecture.modality], sequence.times
+        if self.architecture.modality == SILHOUETTE:
+            check_size(self.name, stream, SILHOUETTE_SIZE)
+        filled = stream.any((1, 2))
+        if not filled.any():
             raise SequenceError(
-                f"silhouettes are {stream.shape[1]}x{stream.shape[2]}",
-                f"encoder {self.name} needs {'x'.join(map(str, architectures.SILHOUETTE_SIZE))}",
-                "align the masks to that size",
+                "All frames of the sequence are empty", "frames with a body", "Check the extractor's output"
             )
-        there = stream.any((1, 2))
-        if not there.any():
-            raise SequenceError("all frames are empty", "a walking body", "check the extractor")
-        if self.modalities[0] != SILHOUETTE or not self.card.rate_hz:
+        if not self.architecture.clips.skips_empty:
             return stream, times
-        if there.sum() < self.min_frames:
+        if filled.sum() < self.min_frames:
             raise SequenceTooShort(
-                f"sequence has {there.sum()} frames with a body",
-                f"encoder {self.name} needs at least {self.min_frames}",
-                "record a longer walk, or check the extractor",
+                f"The sequence has {filled.sum()} frames with a body",
+                f"at least {self.min_frames} for encoder {self.name}",
+                "Record a longer walk, or check the extractor's output",
             )
-        return stream[there], times[there]
+        return stream[filled], times[filled]
+
+    def _check_golden(self, golden: weights.Golden) -> None:
+        try:
+            vector = self.architecture.embed(self._forward, [golden.clip], [golden.times])[0]
+        except ValueError as error:  # shapes that do not go together
+            raise weights.misfit(self.card, error) from error
+        weights.check_golden(vector, golden.vector, _TOLERANCE)
 
 
 class PublishedEncoder(LearnedEncoder):
-    """A reference network; it also gives its parts, as published evaluators compare them (`PartEncoder`)."""
+    """A reference network, run by torch; a `PartEncoder`, so published evaluators can compare its parts."""
 
-    def _heavy(self) -> Forward:
+    def _load_torch(self) -> Batch:
         from gaitid.encoders import networks
 
         network = self.network
-        self._parts = partial(networks.parts, network)
+        if isinstance(network, networks.PartNetwork):
+            self._parts: Batch = partial(networks.parts, network)
         return partial(networks.forward, network)
 
     def parts(self, sequences: Sequence[GaitSequence]) -> NDArray[np.float32]:
         """(N, P, D') float32, before any normalisation; raises as `batch` does."""
-        kind = self.card.architecture
-        found = [architectures.mean(kind, self._parts, *batch) for batch in self._batches(sequences)]
-        return np.concatenate(found)
+        batches = [self.architecture.mean(self._parts, *batch) for batch in self._batches(sequences)]
+        return np.concatenate(batches)
 
 
 def open_weights(path: Path) -> Encoder:
-    """The encoder of any weight file.
+    """Open any weight file as an encoder.
 
     Raises:
         WeightsError: The file is damaged, or made for another version of this code.
     """
     architecture = weights.load(path).card.architecture
-    if architecture == "fused":
+    if architecture == FUSED:
         return FusedEncoder(path)
-    return LearnedEncoder(path) if architecture in light.NETWORKS else PublishedEncoder(path)
+    return LearnedEncoder(path) if find(architecture).numpy else PublishedEncoder(path)
 
 
 def shipped(name: str) -> Encoder:
-    """The encoder of a weight file in this package.
+    """Open a weight file that is part of this package.
 
     Raises:
-        UnknownName: There is none of that name.
+        UnknownName: There is no such file.
     """
     folder = files("gaitid.encoders") / "weights"
     resource = folder / f"{name}.safetensors"
     if not resource.is_file():
         raise UnknownName(
-            f"no weights of the name {name!r}", "a shipped encoder", "name a weight file instead"
+            f"Unknown weights {name!r}", "the name of a shipped encoder", "Pass the path of a weight file"
         )
     with as_file(resource) as path:
         return open_weights(path)
 
 
 def one_network(name: str) -> LearnedEncoder:
-    """An encoder by name or weight file that is a single network, so that it can be exported or trained on.
+    """Load an encoder that is a single network, for export or further training.
+
+    Args:
+        name: Name in the registry, or path of a weight file.
 
     Raises:
-        InputError: It is another kind of encoder.
+        InputError: The encoder is not a single network.
     """
     encoder = load_encoder(name)
     if not isinstance(encoder, LearnedEncoder):
         raise InputError(
-            f"encoder {name}", "a network by itself, such as strider", "choose one of its experts"
+            f"Encoder {name} is not a single network", "one such as strider", "Pass one of its experts"
         )
     return encoder
 
 
 def strider() -> Encoder:
-    """The default silhouette encoder; see `strider.StriderNet`."""
+    """The default silhouette encoder; see the package `strider`."""
     return shipped("strider")
 
 
 def stickman() -> Encoder:
-    """The default encoder of skeletons in pictures; see `stickman.StickmanNet`."""
+    """The default encoder of skeletons in images; see the package `stickman`."""
     return shipped("stickman")
 
 
 def stickman3d() -> Encoder:
-    """The default encoder of skeletons in space; see `bodies`."""
+    """The default encoder of skeletons in space; see the package `stickman` and `bodies`."""
     return shipped("stickman3d")
 
 
@@ -207,25 +217,11 @@ def fused() -> Encoder:
     return shipped("fused")
 
 
-def _check_versions(card: weights.Card) -> None:
-    rate = architectures.find(card.architecture).rate_hz
+def _check_versions(card: weights.Card, architecture: Architecture) -> None:
+    rate = architecture.clips.rate_hz
     if (card.preprocessing, card.rate_hz) != (PREPROCESSING, rate):
         raise WeightsError(
-            f"{card.name} was made for preprocessing {card.preprocessing} at {card.rate_hz} Hz",
-            f"this version has {PREPROCESSING} at {rate} Hz",
-            "use the version of gaitid that made the file, or train again",
-        )
-
-
-def _check_golden(card: weights.Card, forward: Forward, golden: weights.Golden) -> None:
-    try:
-        vector = architectures.embed(card.architecture, forward, [golden.clip], [golden.times])[0]
-    except ValueError as error:  # shapes that do not go together
-        raise weights.misfit(card, error) from error
-    gap = float(np.abs(vector - golden.vector).max()) if vector.shape == golden.vector.shape else np.inf
-    if not gap <= _TOLERANCE:
-        raise WeightsError(
-            f"the golden example gives another embedding (difference {gap:.3g})",
-            f"at most {_TOLERANCE}",
-            "use the version of gaitid that made the file",
+            f"Weights {card.name} were made for preprocessing {card.preprocessing} at {card.rate_hz} Hz",
+            f"{PREPROCESSING} at {rate} Hz",
+            "Use the version of gaitid that made the file, or train again",
         )

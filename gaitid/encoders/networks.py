@@ -1,32 +1,100 @@
-"""Networks by name, in torch: for training, export, and the reference networks."""
+"""Networks in torch, for training, export and the reference networks.
+
+`Network` is what training, export and embedding need of a network; `PartNetwork` is one whose embedding
+is made of parts that can be compared one by one.
+"""
 
 from __future__ import annotations
 
+import abc
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from importlib import import_module
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812 - the usual name
 
-from gaitid.encoders import architectures, weights
+from gaitid.encoders import weights
+from gaitid.encoders.architectures import Architecture, find
+from gaitid.encoders.clips import Clips
+from gaitid.encoders.parts import PartMap, unit_parts
 
 
-def build(name: str, arguments: Mapping[str, Any]) -> nn.Module:
+class Network(nn.Module, abc.ABC):
+    """A network that turns clips into unit vectors.
+
+    Attributes:
+        architecture: Its entry in the table; set by `build`.
+        dimension: Dimensions D of an embedding.
+        wide_dimension: Dimensions of an embedding before the projection, on which most losses work.
+        projection: Linear map from the wide embedding to the embedding; None if both are the same.
+        compiles: Whether `torch.compile` can take the network; it cannot if lengths decide what is computed.
+    """
+
+    architecture: Architecture
+    dimension: int
+    wide_dimension: int
+    projection: nn.Linear | None
+    compiles: ClassVar[bool] = True
+
+    def forward(self, clips: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """(N, D) unit vectors.
+
+        Args:
+            clips: (N, T, ...) float, silhouettes (N, T, H, W) 0..1; frames from `lengths[n]` on are padding.
+            lengths: (N,) int64, frames of each clip, 1..T; None when nothing is padding.
+        """
+        return self.project(self.wide(clips, lengths))
+
+    @abc.abstractmethod
+    def wide(self, clips: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """(N, wide_dimension) unit vectors before the projection; see `forward`."""
+
+    def project(self, wide: Tensor) -> Tensor:
+        """(N, D) unit vectors of (N, wide_dimension) wide ones."""
+        return wide if self.projection is None else F.normalize(self.projection(wide), dim=1)
+
+
+class PartNetwork(Network):
+    """A network with an embedding of P parts, each a unit vector by itself.
+
+    Attributes:
+        head: Linear map of each part, (P, C, D').
+    """
+
+    head: PartMap
+    projection = None
+    compiles = False
+
+    def wide(self, clips: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """(N, P * D') unit vectors; see `Network.wide`."""
+        if lengths is None:
+            lengths = torch.full((len(clips),), clips.shape[1])
+        return unit_parts(self.parts(clips, lengths))
+
+    @abc.abstractmethod
+    def parts(self, clips: Tensor, lengths: Tensor) -> Tensor:
+        """(N, P, D') parts, not normalised; see `forward`."""
+
+
+def build(name: str, arguments: Mapping[str, Any]) -> Network:
     """A new network of that architecture, in training mode.
 
     Raises:
-        UnknownName: No architecture of that name.
+        UnknownName: There is no architecture of that name.
     """
-    module, _, attribute = architectures.find(name).target.partition(":")
-    network: nn.Module = getattr(import_module(module), attribute)(**arguments)
+    architecture = find(name)
+    module, _, attribute = architecture.torch.partition(":")
+    network: Network = getattr(import_module(module), attribute)(**arguments)
+    network.architecture = architecture
     return network
 
 
-def load(card: weights.Card, tensors: Mapping[str, NDArray[Any]]) -> nn.Module:
+def load(card: weights.Card, tensors: Mapping[str, NDArray[Any]]) -> Network:
     """The network of a weight file, in evaluation mode.
 
     Raises:
@@ -41,33 +109,28 @@ def load(card: weights.Card, tensors: Mapping[str, NDArray[Any]]) -> nn.Module:
 
 
 def embed(
-    architecture: str,
-    network: nn.Module,
-    streams: Sequence[NDArray[Any]],
-    times: Sequence[NDArray[np.float64]],
+    network: Network, streams: Sequence[NDArray[Any]], times: Sequence[NDArray[np.float64]]
 ) -> NDArray[np.float32]:
-    """(N, D) unit embeddings of whole walks by a network in evaluation mode; see `architectures.embed`."""
-    return architectures.embed(architecture, partial(forward, network), streams, times)
+    """(N, D) unit embeddings of whole walks by a network in evaluation mode; see `Architecture.embed`."""
+    return network.architecture.embed(partial(forward, network), streams, times)
 
 
-def forward(network: nn.Module, clips: architectures.Clips) -> NDArray[np.float32]:
+def forward(network: Network, clips: Clips) -> NDArray[np.float32]:
     """(N, D) unit vectors of clips of any lengths, in one batch."""
-    return _read(network, network, clips)
+    return _run(network, network, clips)
 
 
-def parts(network: nn.Module, clips: architectures.Clips) -> NDArray[np.float32]:
-    """(N, P, D') parts of clips of any lengths, not normalised; for networks that have them."""
-    return _read(network, network.parts, clips)  # type: ignore[arg-type]
+def parts(network: PartNetwork, clips: Clips) -> NDArray[np.float32]:
+    """(N, P, D') parts of clips of any lengths, not normalised."""
+    return _run(network, network.parts, clips)
 
 
-def _read(
-    network: nn.Module, method: Callable[..., torch.Tensor], clips: architectures.Clips
-) -> NDArray[np.float32]:
+def _run(network: Network, method: Callable[..., Tensor], clips: Clips) -> NDArray[np.float32]:
     lengths = torch.tensor([len(clip) for clip in clips])
     batch = np.zeros((len(clips), int(lengths.max()), *clips[0].shape[1:]), np.float32)
     for row, clip in zip(batch, clips, strict=True):
         row[: len(clip)] = clip
     device = next(network.parameters()).device
     with torch.inference_mode():
-        found = method(torch.from_numpy(batch).to(device), lengths.to(device))
-        return np.asarray(found.cpu().numpy(), np.float32)
+        output = method(torch.from_numpy(batch).to(device), lengths.to(device))
+        return np.asarray(output.cpu().numpy(), np.float32)

@@ -1,9 +1,8 @@
-"""A learned encoder's network as an ONNX file, for machines without torch.
+"""Export of a network as an ONNX file, for machines without torch.
 
-The file takes clips as the network sees them, (N, T, ...) float32 at the card's rate, all of one length,
-and gives (N, D) unit vectors; N and T are free. Bringing frames to the rate, and parting long walks,
-stay with the caller (`clips.resample`, `clips.chunks` and `poses.prepare` need numpy only). The result is
-compared with torch before the file gets its name.
+The file takes clips as the network sees them, (N, T, ...) float32 at the card's rate, all of one length, and
+returns (N, D) unit vectors; N and T are free. The caller cuts walks into clips (`Architecture.clips`, which
+needs numpy only). The output is compared with torch before the file gets its name.
 """
 
 from __future__ import annotations
@@ -19,40 +18,41 @@ import torch
 from numpy.typing import NDArray
 from onnxruntime.quantization import CalibrationDataReader, quantize_static
 from onnxruntime.quantization.shape_inference import quant_pre_process
-from torch import nn
 
+from gaitid.encoders.architectures import ARCHITECTURES, Architecture
 from gaitid.encoders.learned import LearnedEncoder
+from gaitid.encoders.networks import Network
 from gaitid.errors import InputError, WeightsError
 
 TOLERANCE = 1e-4
-_EXPORTED = ("strider", "stickman", "stickman3d")
-"""The reference networks take the maximum over time in pieces, a loop that ONNX cannot hold."""
+"""Largest difference to torch."""
 _SHAPES = ((1, 9), (3, 31))
-"""Batch sizes and lengths that are compared with torch; none is the one that was traced."""
+"""Batch sizes and lengths that are compared with torch; both differ from the traced one."""
 
 
 def export(encoder: LearnedEncoder, path: Path) -> float:
-    """Write the network of an encoder; gives the largest difference to torch.
+    """Write the network of an encoder.
+
+    Returns:
+        Largest difference to torch.
 
     Raises:
-        InputError: The encoder is none of ours.
-        WeightsError: The file gives other vectors than torch, by more than `TOLERANCE`.
+        InputError: The network is one of the reference networks.
+        WeightsError: The file differs from torch by more than `TOLERANCE`.
     """
-    if encoder.card.architecture not in _EXPORTED:
-        raise InputError(
-            f"architecture {encoder.card.architecture}", f"one of {', '.join(_EXPORTED)}", "run it with torch"
-        )
+    _check_exportable(encoder.architecture)
+    frame = encoder.architecture.clips.frame_shape
     partial = path.with_name(f"{path.stem}.part.onnx")
     try:
         network = encoder.network
-        _write(network, encoder.frame_shape, partial)
+        _write(network, frame, partial)
         session = onnxruntime.InferenceSession(partial, providers=["CPUExecutionProvider"])
-        gap = max(_gap(network, session, shape, encoder.frame_shape) for shape in _SHAPES)
+        gap = max(_gap(network, session, shape, frame) for shape in _SHAPES)
         if not gap <= TOLERANCE:
             raise WeightsError(
-                f"the ONNX file differs by {gap:.3g}",
+                f"The ONNX file differs from torch by {gap:.3g}",
                 f"at most {TOLERANCE}",
-                "report the versions of torch and onnx",
+                "Report the versions of torch and onnx",
             )
         partial.replace(path)
     finally:
@@ -61,16 +61,16 @@ def export(encoder: LearnedEncoder, path: Path) -> float:
 
 
 def quantise(source: Path, path: Path, clips: Sequence[NDArray[np.float32]]) -> None:
-    """An exported file with 8-bit weights and activations, their ranges taken from real inputs.
+    """Write an exported file with 8-bit weights and activations.
 
     Args:
         source: File written by `export`.
         path: File to write.
-        clips: (T, ...) float32 each, as the network sees them; some dozens of usual ones.
+        clips: (T, ...) float32 each, as the network sees them; a few dozen typical ones set the ranges.
     """
     partial = path.with_name(f"{path.stem}.part.onnx")
     prepared = path.with_name(f"{path.stem}.shapes.onnx")
-    logging.disable(logging.WARNING)  # it warns of layers that have no channels to tell apart
+    logging.disable(logging.WARNING)  # it warns about layers without channels
     try:
         quant_pre_process(source, prepared, skip_symbolic_shape=True)
         quantize_static(prepared, partial, _Clips(clips), per_channel=True)
@@ -82,7 +82,7 @@ def quantise(source: Path, path: Path, clips: Sequence[NDArray[np.float32]]) -> 
 
 
 class _Clips(CalibrationDataReader):  # type: ignore[misc]
-    """Inputs one by one, as the quantiser wants them."""
+    """Inputs one by one, as the quantiser reads them."""
 
     def __init__(self, clips: Sequence[NDArray[np.float32]]) -> None:
         self._clips = iter(clips)
@@ -94,12 +94,23 @@ class _Clips(CalibrationDataReader):  # type: ignore[misc]
 
 
 def run(path: Path, clips: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
-    """(N, D) vectors that ONNX Runtime gives for clips, one at a time."""
+    """(N, D) vectors of clips, computed by ONNX Runtime one clip at a time."""
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     return np.concatenate([session.run(None, {"clips": clip[None]})[0] for clip in clips])
 
 
-def _write(network: nn.Module, frame: tuple[int, ...], path: Path) -> None:
+def _check_exportable(architecture: Architecture) -> None:
+    """Refuse the reference networks: ONNX cannot express their loop over pieces of time."""
+    exportable = [one.name for one in ARCHITECTURES.values() if one.numpy]
+    if architecture.name not in exportable:
+        raise InputError(
+            f"Architecture {architecture.name} cannot be exported",
+            f"one of {', '.join(exportable)}",
+            "Run this encoder with torch",
+        )
+
+
+def _write(network: Network, frame: tuple[int, ...], path: Path) -> None:
     torch.onnx.export(
         network,
         (torch.rand(2, 16, *frame),),
@@ -113,7 +124,7 @@ def _write(network: nn.Module, frame: tuple[int, ...], path: Path) -> None:
     )
 
 
-def _gap(network: nn.Module, session: Any, shape: tuple[int, int], frame: tuple[int, ...]) -> float:
+def _gap(network: Network, session: Any, shape: tuple[int, int], frame: tuple[int, ...]) -> float:
     clips = torch.rand(*shape, *frame, generator=torch.Generator().manual_seed(1))
     with torch.inference_mode():
         expected = network(clips).numpy()

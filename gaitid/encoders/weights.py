@@ -238,6 +238,21 @@ def load(path: Path) -> Weights:
     return Weights(_card(path, metadata["card"]), tensors, golden, metadata["tensors_sha256"])
 
 
+def check_golden(vector: NDArray[np.float32], golden: NDArray[np.float32], tolerance: float) -> None:
+    """Compare the embedding of the golden example with the one in the file.
+
+    Raises:
+        WeightsError: They differ by more than `tolerance`, or in length.
+    """
+    gap = float(np.abs(vector - golden).max()) if vector.shape == golden.shape else np.inf
+    if not gap <= tolerance:
+        raise WeightsError(
+            f"The embedding of the golden example differs by {gap:.3g}",
+            f"a difference of at most {tolerance:g}",
+            "Use the version of gaitid that made the file",
+        )
+
+
 def _card(path: Path, text: str) -> Card:
     try:
         return settings.build(Card, json.loads(text), str(path))

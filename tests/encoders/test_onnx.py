@@ -27,10 +27,10 @@ def _encoder(folder, architecture: str, arguments: dict) -> tuple[LearnedEncoder
     walk = Population(1).sequence(0, frames=30).sequence(modalities=(kind.modality,))
     network = networks.build(architecture, arguments).eval()
     clip = walk.streams[kind.modality]
-    vector = networks.embed(architecture, network, [clip], [walk.times])[0]
+    vector = networks.embed(network, [clip], [walk.times])[0]
     card = weights.Card(
-        "small", architecture, (kind.modality,), 8, kind.rate_hz, len(vector), PREPROCESSING, 0.5, "none",
-        "Apache-2.0", "none", "2026-11-22", "", "none", arguments,
+        "small", architecture, (kind.modality,), 8, kind.clips.rate_hz, len(vector), PREPROCESSING, 0.5,
+        "none", "Apache-2.0", "none", "2026-11-22", "", "none", arguments,
     )  # fmt: skip
     state = {name: value.numpy() for name, value in network.state_dict().items()}
     path = folder / "small.safetensors"
@@ -51,7 +51,7 @@ def test_onnx_runtime_gives_the_same_embeddings(tmp_path, capsys, name, argument
     session = onnxruntime.InferenceSession(target, providers=["CPUExecutionProvider"])
     walk = Population(2).sequence(0, frames=40).sequence(modalities=encoder.modalities)
     stream = walk.streams[encoder.modalities[0]]
-    clips = np.stack([np.asarray(c, np.float32) for c in architectures.clips_of(name, stream, walk.times)])
+    clips = np.stack([np.asarray(c, np.float32) for c in architectures.find(name).clips(stream, walk.times)])
     (vectors,) = session.run(None, {"clips": clips})
     np.testing.assert_allclose(vectors[0], encoder(walk).vector, atol=1e-4)
     assert not list(tmp_path.rglob("*.part*"))

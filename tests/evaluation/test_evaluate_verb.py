@@ -165,7 +165,7 @@ def test_sequences_that_do_not_suit_the_encoder_are_listed(tmp_path: Path) -> No
     assert len(found.entries) == len(found.vectors) == len(found.labels) == 3
     ((entry, reason),) = found.left_out
     assert (entry.subject, entry.sequence) == ("075", "nm-02")
-    assert "needs at least 10" in reason
+    assert "at least 10" in reason
     assert seen[-1] == (4, 4)
 
 

@@ -41,7 +41,7 @@ def test_five_minutes_of_training_beat_the_gait_energy_image(tmp_path: Path):
     )
     run = trainer.train(recipe, tmp_path / "run", workers=1)
     corpus = Corpus(tmp_path / "held")
-    ours = measure(corpus, embedder("strider", run.average, corpus), VIEWS)
+    ours = measure(corpus, embedder(run.average, corpus), VIEWS)
     gei = measure(corpus, gei_embedder(corpus), VIEWS)
     names = ("cross_nm", "cross_bg", "cross_cl")
     print({name: (round(ours[name], 3), round(gei[name], 3)) for name in names})

@@ -53,7 +53,7 @@ def test_a_run_becomes_an_encoder(tmp_path: Path, shards, heldout, network, stre
     assert step == 2
     pack.halved(average)
     frames = test.silhouettes(1) if stream == SILHOUETTE else test.skeletons(1)
-    vector = networks.embed(network.name, average, [frames], [test.times(1)])[0]
+    vector = networks.embed(average, [frames], [test.times(1)])[0]
     sequence = GaitSequence({stream: frames}, test.times(1))
     np.testing.assert_allclose(encoder(sequence).vector, vector, atol=1e-6)
     figures = {figure.measure: figure.value for figure in made.card.metrics}

@@ -207,7 +207,7 @@ def test_a_classifier_begins_as_the_means_of_its_subjects(recipe: Recipe):
 def test_lengths_may_lie_beside_a_network_on_a_gpu(device):
     """The device "meta" computes nothing, but it refuses to be mixed with others as a GPU does."""
     network = networks.build("stickman", {"width": 8}).to("meta")
-    clips = torch.zeros(2, 9, *architectures.frame_shape("stickman"), device="meta")
+    clips = torch.zeros(2, 9, *architectures.find("stickman").clips.frame_shape, device="meta")
     assert network(clips, torch.full((2,), 9, device=device)).shape == (2, network.dimension)
 
 

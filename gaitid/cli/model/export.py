@@ -38,7 +38,7 @@ def run(options: argparse.Namespace) -> int:
         words = _quantised(encoder, options.out)
     else:
         words = f"largest difference to torch: {onnx.export(encoder, options.out):.2g}"
-    frame = ", ".join(map(str, encoder.frame_shape))
+    frame = ", ".join(map(str, encoder.architecture.clips.frame_shape))
     print(f"{options.out}: clips (n, t, {frame}) float32 at {encoder.card.rate_hz:g} Hz")
     print(f"-> vectors (n, {encoder.dimension}), unit length")
     print(words)
@@ -67,7 +67,6 @@ def _quantised(encoder: LearnedEncoder, path: Path) -> str:
 
 def _clips(encoder: LearnedEncoder, subjects: range, day: int, view: float | None) -> list[NDArray[Any]]:
     """One clip per subject, as the network takes it; without a view, of views all around."""
-    from gaitid.encoders.architectures import clips_of
     from gaitid.synthetic import Population
 
     population = Population(_SEED, "test")
@@ -77,7 +76,7 @@ def _clips(encoder: LearnedEncoder, subjects: range, day: int, view: float | Non
         walk = population.sequence(subject, day, view=angle, frames=50)
         sequence = walk.sequence(modalities=encoder.modalities)
         stream = sequence.streams[encoder.modalities[0]]
-        clips.append(clips_of(encoder.card.architecture, stream, sequence.times)[0].astype(np.float32))
+        clips.append(encoder.architecture.clips(stream, sequence.times)[0].astype(np.float32))
     return clips
 
 

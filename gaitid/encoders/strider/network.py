@@ -1,16 +1,4 @@
-"""Strider: our silhouette network, cheap enough for one CPU core.
-
-Our own design. Its parts have known origins: horizontal parts with a linear map each from Chao et al.
-2019 (GaitSet, sec. 3.4) and Fu et al. 2019 (HPM); statistics of features over time instead of a
-temporal network from set pooling (GaitSet, sec. 3.3) and statistics pooling (Snyder et al. 2018,
-x-vectors); absolute differences in time as motion channels from temporal-difference networks (Wang et
-al. 2021, TDN); channels of neighbouring frames exchanged for free from Lin et al. 2019 (TSM, sec. 3).
-
-What differs: only small layers see each frame. The walk is pooled over time after them, so the wide layers
-run once a sequence and not once a frame, which makes the network about nine times cheaper.
-
-Frames come at a fixed rate (`clips.RATE_HZ`). `light.strider` is the same without torch.
-"""
+"""The torch network of strider; see the package for its origins."""
 
 from __future__ import annotations
 
@@ -20,24 +8,23 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - the usual name
 
-from gaitid.encoders.light import LAG
+from gaitid.encoders.networks import Network
 from gaitid.encoders.parts import real_frames
+from gaitid.encoders.strider import LAG, VARIANCE_FLOOR
 
-_EPSILON = 1e-4
 
-
-class StriderNet(nn.Module):
+class StriderNet(Network):
     """Silhouettes -> embeddings.
 
     Args:
         stem: Channels of the first layer on each frame: 3x3 on 2x2 blocks of pixels, a 6x6 window.
         frame: Channels of the 3x3 layers on each frame.
-        later: Number of those after the first; they see the frames before and after, and are residual.
+        later: Number of residual 3x3 layers after the first; they see the frames before and after.
         trunk: Channels of the three 3x3 layers on the pooled map.
-        parts: Horizontal parts; 16 is one a row of the map.
-        part_dimension: Numbers a part.
-        mix: Hidden numbers of a residual layer pair that sees all parts at once; 0 for none.
-        projection: Length of the embedding after the learned projection; 0 for none.
+        parts: Horizontal parts; 16 is one per row of the map.
+        part_dimension: Dimensions of a part.
+        mix: Hidden units of a residual layer pair that sees all parts at once; 0 for none.
+        projection: Dimensions of the embedding after the learned projection; 0 for no projection.
     """
 
     def __init__(
@@ -65,7 +52,6 @@ class StriderNet(nn.Module):
         self.enter = _layer(5 * frame, trunk[0])
         self.middle = _layer(trunk[0], trunk[1])
         self.leave = _layer(trunk[1], trunk[2])
-        self.parts = parts
         self.part_weights = nn.Parameter(torch.randn(parts, trunk[2], part_dimension) / trunk[2] ** 0.5)
         width = parts * part_dimension
         self.norm = nn.BatchNorm1d(width)
@@ -76,22 +62,10 @@ class StriderNet(nn.Module):
         self.wide_dimension, self.dimension = width, projection or width
         self.to(memory_format=torch.channels_last)
 
-    def forward(self, silhouettes: Tensor, lengths: Tensor | None = None) -> Tensor:
-        """(N, D) unit vectors.
-
-        Args:
-            silhouettes: (N, T, H, W) float, 0..1; frames from `lengths[n]` on are padding.
-            lengths: (N,) int64, frames of each sequence, 1..T; None when nothing is padding.
-        """
-        wide = self.wide(silhouettes, lengths)
-        if self.projection is not None:
-            wide = F.normalize(self.projection(wide), dim=1)
-        return wide
-
-    def wide(self, silhouettes: Tensor, lengths: Tensor | None = None) -> Tensor:
-        """(N, P * D') unit vectors before the projection; see `forward`."""
-        count, frames, height, width = silhouettes.shape
-        x = silhouettes.reshape(-1, 1, height, width)
+    def wide(self, clips: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """(N, P * D') unit vectors before the projection, of (N, T, H, W) silhouettes; see `Network`."""
+        count, frames, height, width = clips.shape
+        x = clips.reshape(-1, 1, height, width)
         seen = self.frame(self.stem(x))  # (N * T, C, H/4, W/4)
         if lengths is not None and bool((lengths == frames).all()):
             lengths = None  # nothing is padding
@@ -108,7 +82,7 @@ class StriderNet(nn.Module):
 
     def _read_parts(self, x: Tensor) -> Tensor:
         rows = x.mean(3) + x.max(3).values  # (N, C, rows)
-        bands = rows.reshape(*rows.shape[:2], self.parts, -1).mean(3)  # (N, C, P)
+        bands = rows.reshape(*rows.shape[:2], len(self.part_weights), -1).mean(3)  # (N, C, P)
         return torch.einsum("ncp,pcd->npd", bands, self.part_weights).flatten(1)
 
 
@@ -132,7 +106,7 @@ def _layer(inputs: int, outputs: int) -> nn.Sequential:
 
 
 def _mix(width: int, hidden: int) -> nn.Sequential:
-    """A pair of dense layers that begins as zero, so a trained network may get it at any time."""
+    """A pair of dense layers that starts as zero, so it can be added to a trained network at any time."""
     leave = nn.Linear(hidden, width, bias=False)
     nn.init.zeros_(leave.weight)
     return nn.Sequential(
@@ -156,6 +130,6 @@ def _statistics(x: Tensor, lengths: Tensor | None) -> Tensor:
 def _pool(x: Tensor) -> Tensor:
     """See `_statistics`, all frames valid."""
     mean = x.mean(1)
-    deviation = (x.square().mean(1) - mean.square()).clamp(min=0).add(_EPSILON).sqrt()
+    deviation = (x.square().mean(1) - mean.square()).clamp(min=0).add(VARIANCE_FLOOR).sqrt()
     motion = (x[:, LAG:] - x[:, :-LAG]).abs() if x.shape[1] > LAG else torch.zeros_like(x[:, :1])
     return torch.cat([x.max(1).values, mean, deviation, motion.max(1).values, motion.mean(1)], 1)

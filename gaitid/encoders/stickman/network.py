@@ -1,14 +1,4 @@
-"""Stickman: our skeleton network, a temporal network over marked joints.
-
-Our own design. Known origins: joint, bone and motion streams from Shi et al. 2019 (2s-AGCN, sec. 3.4;
-early fusion of the three as in Song et al. 2020, ResGCN, sec. 3.2); residual dilated convolutions over
-time from Bai et al. 2018 (TCN, sec. 3); statistics pooling from Snyder et al. 2018 (x-vectors). What
-differs: the joints are mixed by one learned map instead of a graph, since 17 joints are few; a mark
-for each missing joint, and training with joints, limbs and halves hidden, so partial bodies can be
-compared.
-
-Deviations from published skeleton encoders: no adjacency matrix, no attention, one forward pass.
-"""
+"""The torch network of stickman; see the package for its origins."""
 
 from __future__ import annotations
 
@@ -16,24 +6,22 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - the usual name
 
-from gaitid.encoders.light import DILATIONS
+from gaitid.encoders.networks import Network
 from gaitid.encoders.parts import real_frames
 from gaitid.encoders.poses import FEATURES
+from gaitid.encoders.stickman import DILATIONS, VARIANCE_FLOOR
+from gaitid.records import JOINTS
 
-_JOINTS = 17
-_EPSILON = 1e-4
 
-
-class StickmanNet(nn.Module):
+class StickmanNet(Network):
     """Skeleton features -> embeddings.
 
     Args:
         width: Channels over time.
-        dilations: One residual layer each, with three taps.
-        hidden: Numbers after the first map of the pooled statistics, the embedding before the
-            projection.
-        projection: Length of the embedding; 0 for no projection.
-        features: Numbers a joint: `poses.FEATURES` in pictures, `bodies.FEATURES_3D` in space.
+        dilations: One residual layer with three taps per value.
+        hidden: Dimensions of the embedding before the projection, mapped from the pooled statistics.
+        projection: Dimensions of the embedding; 0 for no projection.
+        features: Features per joint: `poses.FEATURES` in images, `bodies.FEATURES_3D` in space.
     """
 
     def __init__(
@@ -47,7 +35,7 @@ class StickmanNet(nn.Module):
     ) -> None:
         super().__init__()
         self.enter = nn.Sequential(
-            nn.Conv1d(_JOINTS * features, width, 3, padding=1, bias=False),
+            nn.Conv1d(JOINTS * features, width, 3, padding=1, bias=False),
             nn.BatchNorm1d(width),
             nn.LeakyReLU(0.01),
         )
@@ -66,20 +54,8 @@ class StickmanNet(nn.Module):
             nn.init.orthogonal_(self.projection.weight)
         self.wide_dimension, self.dimension = hidden, projection or hidden
 
-    def forward(self, clips: Tensor, lengths: Tensor | None = None) -> Tensor:
-        """(N, D) unit vectors.
-
-        Args:
-            clips: (N, T, 17, F) float; frames from `lengths[n]` on are padding.
-            lengths: (N,) int64; None when nothing is padding.
-        """
-        wide = self.wide(clips, lengths)
-        if self.projection is not None:
-            wide = F.normalize(self.projection(wide), dim=1)
-        return wide
-
     def wide(self, clips: Tensor, lengths: Tensor | None = None) -> Tensor:
-        """(N, hidden) unit vectors before the projection; see `forward`."""
+        """(N, hidden) unit vectors before the projection, of (N, T, 17, F) features; see `Network`."""
         x = clips.flatten(2).transpose(1, 2)  # (N, 17 * F, T)
         real = torch.ones_like(x[:, :1])  # (N, 1, T)
         if lengths is not None:
@@ -97,4 +73,4 @@ def _statistics(x: Tensor, real: Tensor) -> Tensor:
     spread = ((x - mean[..., None]).square() * real).sum(2) / count
     far = (1 - real) * 1e4
     largest, smallest = (x - far).amax(2), (x + far).amin(2)
-    return torch.cat([mean, (spread + _EPSILON).sqrt(), largest, smallest], 1)
+    return torch.cat([mean, (spread + VARIANCE_FLOOR).sqrt(), largest, smallest], 1)

@@ -8,7 +8,6 @@ import pytest
 torch = pytest.importorskip("torch", reason="torch is not installed: pip install 'gaitid[torch]'")
 
 from gaitid.encoders import architectures, networks  # noqa: E402
-from gaitid.encoders.light import NETWORKS  # noqa: E402
 
 SMALL = {"stem": 4, "frame": 6, "trunk": [8, 8, 10], "part_dimension": 4, "projection": 16}
 TIME = {"width": 8, "hidden": 16, "projection": 8}
@@ -29,7 +28,7 @@ CASES = {
 def test_it_gives_what_torch_gives(name, arguments, frames):
     torch.manual_seed(0)
     network = networks.build(name, arguments)
-    shape = architectures.frame_shape(name)
+    shape = architectures.find(name).clips.frame_shape
     for _ in range(3):  # normalisation layers get statistics, and signs that differ
         network(torch.randn(6, 9, *shape))
     with torch.no_grad():
@@ -40,7 +39,7 @@ def test_it_gives_what_torch_gives(name, arguments, frames):
     network.eval()
     clip = np.random.default_rng(frames).normal(0, 1, (frames, *shape)).astype(np.float32)
     tensors = {key: value.numpy() for key, value in network.state_dict().items()}
-    found = NETWORKS[name](tensors, arguments)(clip)
+    found = architectures.find(name).numpy(tensors, arguments)(clip)
     np.testing.assert_allclose(found, networks.forward(network, [clip])[0], atol=2e-6)
 
 
@@ -58,6 +57,6 @@ def test_it_gives_what_torch_gives(name, arguments, frames):
 def test_tensors_of_other_arguments_are_refused(name, arguments, lie):
     tensors = {key: value.numpy() for key, value in networks.build(name, arguments).state_dict().items()}
     with pytest.raises(ValueError, match=f"{next(iter(lie))} is"):
-        NETWORKS[name](tensors, {**arguments, **lie})
+        architectures.find(name).numpy(tensors, {**arguments, **lie})
     with pytest.raises(KeyError):
-        NETWORKS[name]({}, arguments)
+        architectures.find(name).numpy({}, arguments)
