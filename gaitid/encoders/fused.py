@@ -128,15 +128,15 @@ class FusedEncoder:
     def _check(self, sequence: GaitSequence) -> None:
         if not set(self.modalities) & set(sequence.streams):
             raise SequenceError(
-                f"sequence has {', '.join(sequence.streams)}",
-                f"encoder {self.name} needs silhouette, skeleton or both",
-                "extract one of them, or choose another encoder",
+                f"The sequence has {', '.join(sequence.streams)}",
+                f"silhouette, skeleton or both for encoder {self.name}",
+                "Extract one of them, or use another encoder",
             )
         if len(sequence) < self.min_frames:
             raise SequenceTooShort(
-                f"sequence has {len(sequence)} frames",
-                f"encoder {self.name} needs at least {self.min_frames}",
-                "record a longer walk",
+                f"The sequence has {len(sequence)} frames",
+                f"at least {self.min_frames} for encoder {self.name}",
+                "Record a longer walk",
             )
 
 
