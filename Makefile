@@ -58,7 +58,7 @@ test: $(VENV)/.dev  ## the test suite
 test-fast: $(VENV)/.dev  ## the tests that take a minute in all
 	$(VENV)/bin/python -m pytest -n 2 --dist loadgroup -m 'not slow and not real and not long'
 
-test-crash: $(VENV)/.dev  ## killed processes lose nothing, flipped bits are told (minutes; CYCLES=200 SEED=0)
+test-crash: $(VENV)/.dev  ## killed processes lose nothing, flipped bits are found (minutes; CYCLES=200 SEED=0)
 	CYCLES=$(CYCLES) SEED=$(SEED) $(VENV)/bin/python -m pytest -s -m long tests/crash tests/gallery/test_damage.py
 
 test-state: $(VENV)/.dev  ## 10,000 random steps answer as a dict and brute force do (a minute)
@@ -80,13 +80,15 @@ test-engines: $(VENV)-engines/.ready  ## Milvus and PostgreSQL, killed and resta
 		unshare --map-root-user --net sh -c "ip link set lo up && exec $(VENV)-engines/bin/python -m pytest -m long -W ignore::ResourceWarning $$tests" || exit 1; \
 	done
 
-check: $(VENV)/.dev $(VENV)-protos/.ready  ## format, lint, types, import contracts, protos
+check: $(VENV)/.dev $(VENV)-protos/.ready  ## format, lint, types, import contracts, protos, spelling and style
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports
 	$(VENV)-protos/bin/python protos/generate.py --check
 	$(VENV)/bin/buf lint protos
+	$(VENV)/bin/codespell
+	$(VENV)/bin/proselint check --config .ci/proselint.json -o compact $$(git ls-files '*.md' 'gaitid/*.py' 'training/*.py')
 
 format: $(VENV)/.dev  ## format the code
 	$(VENV)/bin/ruff format .

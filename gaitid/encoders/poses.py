@@ -29,7 +29,7 @@ _LONGEST_GAP_S = 0.4
 PARENTS = np.zeros(17, np.intp)
 for _parent, _child in BONES[:11] + BONES[12:]:
     PARENTS[_child] = _parent
-PARENTS[[0, 5, 6, 11, 12]] = [0, 0, 0, 5, 6]  # shoulders hang on the nose, hips on the shoulders
+PARENTS[[0, 5, 6, 11, 12]] = [0, 0, 0, 5, 6]  # nose is the parent of shoulders, shoulders of hips
 
 # (joint, joint, length over stature): Winter 2009, "Biomechanics and Motor Control", figure 4.1.
 _SEGMENTS = (
