@@ -28,7 +28,7 @@ from benchmarks import harness
 from gaitid import registry
 from gaitid.datasets.protocol import Group, Labels, Pick, Protocol
 from gaitid.encoders.base import Encoder, load_encoder
-from gaitid.evaluation.experiment import Plan, evaluate, plain
+from gaitid.evaluation.experiment import ExperimentPlan, evaluate, plain
 from gaitid.evaluation.openset import Split
 from gaitid.records import GaitSequence
 from gaitid.synthetic import CONDITIONS, VIEWS, Item, Population, plan_grid
@@ -127,7 +127,7 @@ def row(encoder: Encoder, corpora: dict[str, Corpus]) -> dict[str, Any]:
         embedded["gate"],
         labels_of(corpora["gate"]),
         protocol("gate", pooled=True),
-        Plan(split=Split(enrolled=ENROLLED / GATE)),
+        ExperimentPlan(split=Split(enrolled=ENROLLED / GATE)),
     )
     for group in document["groups"]:
         found[group["name"]].update(_gate(group))

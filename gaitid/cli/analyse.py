@@ -54,7 +54,7 @@ def _sequences(names: list[str]) -> Iterator[tuple[str, GaitSequence]]:
 
 def picture(path: Path, name: str, sequence: GaitSequence, quality: Quality) -> None:
     """Draw silhouettes over the gait signal with its cycles, and save it as PNG."""
-    from gaitid.evaluation.figures import gait_figure
+    from gaitid.evaluation.walk_charts import gait_figure
 
     rhythm = f"{quality.cadence:.0f} steps/min, {quality.cycles:.1f} gait cycles"
     verdict = ", ".join(quality.reasons) or f"quality {quality.score:.0f}"

@@ -20,10 +20,10 @@ from gaitid.encoders.base import Encoder, load_encoder
 from gaitid.errors import InputError
 from gaitid.evaluation.comparison import Difference, compare, read
 from gaitid.evaluation.embedding import Embedded, embed
-from gaitid.evaluation.experiment import Plan, evaluate, plain
+from gaitid.evaluation.experiment import ExperimentPlan, evaluate, plain
 from gaitid.evaluation.identification import CONVENTIONS, candidates
-from gaitid.evaluation.pages import comparison_page, evaluation_page
 from gaitid.evaluation.provenance import provenance
+from gaitid.evaluation.reports import comparison_page, evaluation_page
 from gaitid.evaluation.scores import METRICS, Metric
 
 RESULT, PAGE, SUBMISSION = "result.json", "report.html", "submission.csv"
@@ -71,7 +71,7 @@ def run(options: argparse.Namespace) -> int:
     out.mkdir(parents=True, exist_ok=True)
     if not any(group.labelled for group in protocol.groups):
         return _submit(embedded, protocol, options.metric, out)
-    plan = Plan(metric=options.metric, convention=options.convention, seed=options.seed)
+    plan = ExperimentPlan(metric=options.metric, convention=options.convention, seed=options.seed)
     document = evaluate(embedded.vectors, embedded.labels, protocol, plan)
     document["what"] = plain(_what(options, dataset, encoder, embedded))
     cpu = {"embedding": embedding_s, "figures": time.process_time() - started - embedding_s}

@@ -24,8 +24,8 @@ from gaitid.edge.pictures import (
     save_picture,
 )
 from gaitid.errors import SourceTruncated
-from gaitid.evaluation import figures
-from gaitid.evaluation import page as html
+from gaitid.evaluation import markup as html
+from gaitid.evaluation import walk_charts
 from gaitid.perception.pipeline import Walk
 from gaitid.perception.sources import open_source
 from gaitid.quality import analyse
@@ -203,14 +203,14 @@ def _page(facts: dict[str, Any], probes: list[ClipProbe], sheet: bytes) -> str:
             ),
             html.heading("Scores"),
             html.figure(
-                figures.score_histogram(own, other, facts["threshold"]),
+                walk_charts.score_histogram(own, other, facts["threshold"]),
                 "Second half against its own first half, and against the first halves of all other walks.",
             ),
             html.heading("Silhouettes"),
             html.picture(sheet, "Second halves as the encoder sees them, with the answers."),
             html.heading("Gait of the longest walk"),
             html.figure(
-                figures.gait_figure(longest.sequence, analyse(longest.sequence), longest.subject),
+                walk_charts.gait_figure(longest.sequence, analyse(longest.sequence), longest.subject),
                 "Leg spread over time; dotted lines separate the gait cycles.",
             ),
             html.heading("Walks"),

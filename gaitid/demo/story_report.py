@@ -25,8 +25,8 @@ from gaitid.edge.pictures import (
     contact_sheet,
     save_picture,
 )
-from gaitid.evaluation import figures
-from gaitid.evaluation import page as html
+from gaitid.evaluation import markup as html
+from gaitid.evaluation import walk_charts
 from gaitid.perception.pipeline import Walk
 from gaitid.perception.sources import open_source
 from gaitid.records import Frame, Outcome
@@ -250,7 +250,7 @@ def _page(out: Path, facts: dict[str, Any], story: DemoStory) -> str:
             html.table(("", "right", "wrong", "not recognised", "no answer"), _outcomes(story.probes)),
             html.heading("Scores"),
             html.figure(
-                figures.score_histogram(own, other, facts["threshold"], ("mated", "non-mated")),
+                walk_charts.score_histogram(own, other, facts["threshold"], ("mated", "non-mated")),
                 "Walks of day two against day one: mated is the same subject, non-mated all others.",
             ),
             html.heading("Silhouettes"),

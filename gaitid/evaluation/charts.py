@@ -143,7 +143,7 @@ def views(group: Mapping[str, Any]) -> Figure | None:
 
 
 @styled
-def gallery_law(groups: Groups) -> Figure | None:
+def gallery_growth(groups: Groups) -> Figure | None:
     """FPIR and FNIR as the gallery grows; None when no group has open-set figures."""
     shown = [group for group in groups if group["open_set"]]
     if not shown:

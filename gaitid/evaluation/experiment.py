@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from gaitid.datasets.protocol import Group, Labels, Protocol
 from gaitid.errors import DatasetError, InputError
-from gaitid.evaluation import calibration, identification, openset, verification
+from gaitid.evaluation import identification, likelihood, openset, verification
 from gaitid.evaluation.identification import Convention, Searcher, Searches, group_blocks
 from gaitid.evaluation.pairs import LIMIT, Pairs, PairSampler
 from gaitid.evaluation.scores import Floats, Metric, Rows, check_embeddings
@@ -34,7 +34,7 @@ _TAIL = 0.02
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class ExperimentPlan:
     """What to measure beside the protocol.
 
     Attributes:
@@ -63,7 +63,7 @@ class Plan:
 
 
 def evaluate(
-    embeddings: NDArray[Any], labels: Labels, protocol: Protocol, plan: Plan | None = None
+    embeddings: NDArray[Any], labels: Labels, protocol: Protocol, plan: ExperimentPlan | None = None
 ) -> dict[str, Any]:
     """Measure embeddings by a protocol.
 
@@ -80,7 +80,7 @@ def evaluate(
         InputError: Embeddings that are not finite, or do not fit the labels.
         DatasetError: A group without probes, gallery or mates.
     """
-    plan = plan or Plan()
+    plan = plan or ExperimentPlan()
     parts = check_embeddings(embeddings, len(labels))
     groups = [_group(parts, labels, group, protocol, plan) for group in protocol.groups if group.labelled]
     if not groups:
@@ -104,7 +104,7 @@ def evaluate(
 
 
 def _group(
-    embeddings: Floats, labels: Labels, group: Group, protocol: Protocol, plan: Plan
+    embeddings: Floats, labels: Labels, group: Group, protocol: Protocol, plan: ExperimentPlan
 ) -> dict[str, Any]:
     probes, gallery, blocks = group_blocks(embeddings, labels, group, protocol, plan.metric, plan.convention)
     searcher = Searcher(labels, gallery, protocol, plan.convention)
@@ -142,13 +142,17 @@ def _open_probes(probes: Rows, gallery: Rows, labels: Labels, seed: int) -> NDAr
     return chosen
 
 
-def _identification(searches: Searches, labels: Labels, protocol: Protocol, plan: Plan) -> dict[str, Any]:
+def _identification(
+    searches: Searches, labels: Labels, protocol: Protocol, plan: ExperimentPlan
+) -> dict[str, Any]:
     figures = identification.rates(searches, labels, protocol, plan.convention)
     low, high = identification.interval(searches, labels, protocol, seed=plan.seed)
     return {**asdict(figures), "rank_1_interval": [low, high]}
 
 
-def _verification(pairs: Pairs, curve: verification.Errors, labels: Labels, plan: Plan) -> dict[str, Any]:
+def _verification(
+    pairs: Pairs, curve: verification.Errors, labels: Labels, plan: ExperimentPlan
+) -> dict[str, Any]:
     genuine, impostor = pairs.split()
     intervals = verification.over_subjects(
         pairs,
@@ -202,7 +206,7 @@ def _histogram(genuine: Floats, impostor: Floats) -> dict[str, Any]:
     }
 
 
-def _calibration(pairs: Pairs, labels: Labels, plan: Plan) -> dict[str, Any] | None:
+def _calibration(pairs: Pairs, labels: Labels, plan: ExperimentPlan) -> dict[str, Any] | None:
     """Fitted on one half of the subjects, checked on the other; null where there is too little."""
     names = np.unique(labels.subject[np.r_[pairs.probe, pairs.gallery]])
     first = np.isin(labels.subject, np.random.default_rng(plan.seed).permutation(names)[: len(names) // 2])
@@ -210,13 +214,13 @@ def _calibration(pairs: Pairs, labels: Labels, plan: Plan) -> dict[str, Any] | N
     outside = pairs.part(~first[pairs.probe] & ~first[pairs.gallery])
     if any(not 0 < part.genuine.sum() < len(part) for part in (inside, outside)):
         return None
-    line = calibration.logistic(*inside.split())
+    line = likelihood.logistic(*inside.split())
     genuine, impostor = outside.split()
     found: dict[str, Any] = {
         "slope": line.slope,
         "offset": line.offset,
-        "cllr": calibration.cllr(line(genuine), line(impostor)),
-        "min_cllr": calibration.min_cllr(genuine, impostor),
+        "cllr": likelihood.cllr(line(genuine), line(impostor)),
+        "min_cllr": likelihood.min_cllr(genuine, impostor),
         "tail": None,
     }
     try:
@@ -238,7 +242,12 @@ def _calibration(pairs: Pairs, labels: Labels, plan: Plan) -> dict[str, Any] | N
 
 
 def _breakdown(
-    pairs: Pairs, threshold: float, searches: Searches, labels: Labels, protocol: Protocol, plan: Plan
+    pairs: Pairs,
+    threshold: float,
+    searches: Searches,
+    labels: Labels,
+    protocol: Protocol,
+    plan: ExperimentPlan,
 ) -> dict[str, Any]:
     """Figures by the probe's condition, view and covariates, at the one threshold of all."""
     rank_one = identification.hits(searches, labels, protocol)["rank-1"]
@@ -263,7 +272,7 @@ def _breakdown(
 
 
 def _open_set(
-    scores: openset.SubjectScores, labels: Labels, plan: Plan
+    scores: openset.SubjectScores, labels: Labels, plan: ExperimentPlan
 ) -> tuple[dict[str, Any] | None, dict[str, dict[str, list[float]]]]:
     """(FNIR at FPIR and the gallery-size law, probes missed by subject); null with too few subjects."""
     try:
@@ -275,7 +284,7 @@ def _open_set(
         "probes": len(scores.probes),
         "enrolled": found[0].enrolled,
         "points": [openset.open_set(found, f, r, plan.split) for f in plan.fpirs for r in plan.ranks],
-        "law": openset.gallery_law(scores, fpir=fpir, rank=rank, split=plan.split),
+        "law": openset.gallery_growth(scores, fpir=fpir, rank=rank, split=plan.split),
         "law_fpir": fpir,
     }
     missed, subjects = [], []
@@ -288,7 +297,12 @@ def _open_set(
 
 
 def _per_subject(
-    pairs: Pairs, threshold: float, searches: Searches, labels: Labels, protocol: Protocol, plan: Plan
+    pairs: Pairs,
+    threshold: float,
+    searches: Searches,
+    labels: Labels,
+    protocol: Protocol,
+    plan: ExperimentPlan,
 ) -> dict[str, dict[str, list[float]]]:
     """[sum, count] of each subject for the figures that `comparison` pairs by subject."""
     subjects = labels.subject[searches.probes]
@@ -309,7 +323,7 @@ def _by_subject(values: NDArray[np.float64], subjects: NDArray[np.str_]) -> dict
     return {str(name): [float(sums[i]), int(counts[i])] for i, name in enumerate(names)}
 
 
-def _confusions(searches: Searches, labels: Labels, plan: Plan) -> list[dict[str, Any]]:
+def _confusions(searches: Searches, labels: Labels, plan: ExperimentPlan) -> list[dict[str, Any]]:
     """The probes whose best wrong subject leads by most, at most one a pair of subjects."""
     found: list[dict[str, Any]] = []
     seen: set[tuple[str, str]] = set()

@@ -255,7 +255,7 @@ class GallerySize:
     fnir_fixed: float
 
 
-def gallery_law(
+def gallery_growth(
     scores: SubjectScores, *, fpir: float = 0.01, rank: int = 1, split: Split | None = None
 ) -> list[GallerySize]:
     """How errors grow with the gallery: sizes doubling up to the split's enrolled share.

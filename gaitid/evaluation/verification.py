@@ -116,7 +116,7 @@ def _turns_right(a: tuple[float, float], b: tuple[float, float], c: tuple[float,
 
 
 @dataclass(frozen=True, slots=True)
-class Operating:
+class RatesAtFmr:
     """The verification rates at one wanted FMR.
 
     Attributes:
@@ -134,12 +134,12 @@ class Operating:
     resolved: bool
 
 
-def at_fmr(curve: Errors, wanted: float) -> Operating:
+def at_fmr(curve: Errors, wanted: float) -> RatesAtFmr:
     """The operating point of a wanted FMR; never interpolated, so the FMR is kept."""
     if not 0.0 < wanted < 1.0:
         raise InputError(f"FMR is {wanted}", "above 0 and below 1", "ask for 0.001, say")
     at = int(np.argmax(curve.fmr <= wanted))
-    return Operating(
+    return RatesAtFmr(
         wanted,
         float(curve.threshold[at]),
         float(curve.fmr[at]),

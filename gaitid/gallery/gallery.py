@@ -16,12 +16,12 @@ from numpy.typing import NDArray
 
 from gaitid.caller import calling
 from gaitid.errors import EngineError, SubjectHeld, SubjectNotFound
-from gaitid.gallery.index.alignment import align, fetch_from
 from gaitid.gallery.index.exact import Fetch, Index, VectorsGone, best
+from gaitid.gallery.index.reconciliation import fetch_from, reconcile
 from gaitid.gallery.lock import ReadersWriterLock
 from gaitid.gallery.scoring.calibration import MOST_SUBJECTS, ScoreCalibration, learn
+from gaitid.gallery.scoring.cohort_check import check_cohort
 from gaitid.gallery.scoring.fusion import Pool
-from gaitid.gallery.scoring.judging import judged
 from gaitid.gallery.scoring.normalisation import Normaliser
 from gaitid.gallery.scoring.policy import Policy, depth
 from gaitid.gallery.scoring.space import PlacedProbe, Space
@@ -337,7 +337,7 @@ class Gallery:
             length = Normaliser.row_length(self.row.dimension)
             self._make_index(length, partial(self._fetch, self._space))  # refused where it cannot be
             contents = self._store.contents(self.row, most_subjects=MOST_SUBJECTS)
-            made = judged(contents, self.row.fusion, contents.space.place(_stacked(cohort)), fpir)
+            made = check_cohort(contents, self.row.fusion, contents.space.place(_stacked(cohort)), fpir)
             self._store.set_cohort(self.row, made, contents.space.generation, self._falling_behind)
         return made.info
 
@@ -536,7 +536,7 @@ class Gallery:
             fetch = fetch_from(ids, space.rows(self._pooled(list(subjects.values()))))
         # Fused rows change under their ids; rows of an index that was there may be of another projection.
         by_vector = thorough or is_fused or bool(space.generation)
-        self.repair = align(index, ids, fetch, by_vector=by_vector)
+        self.repair = reconcile(index, ids, fetch, by_vector=by_vector)
         with self._lock.writing():
             self._index, self._subjects, self._owners = index, subjects, owners
             self._next_expiry = self._first_expiry()

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from gaitid import registry
 from gaitid.errors import InputError
-from gaitid.gallery.index.alignment import align, differing, fetch_from
 from gaitid.gallery.index.exact import ExactIndex, Index
+from gaitid.gallery.index.reconciliation import differing, fetch_from, reconcile
 from tests import engines
 from tests.conformance.conftest import INDEXES
 
@@ -236,13 +236,13 @@ def test_ids_are_those_that_are_held(make):
 def test_an_index_is_brought_to_what_is_wanted(make, by_vector):
     index, wanted = make(D), vectors(5)
     first, later = fetch_from(ids(1, 2, 3), wanted[:3]), fetch_from(ids(2, 3, 4, 8), wanted[1:])
-    assert align(index, ids(), first, by_vector=by_vector) == (0, 0)
-    assert align(index, ids(1, 2, 3), first, by_vector=by_vector) == (3, 0)
-    assert align(index, ids(1, 2, 3), first, by_vector=by_vector) == (0, 0)
-    assert align(index, ids(2, 3, 4, 8), later, by_vector=by_vector) == (2, 1)
+    assert reconcile(index, ids(), first, by_vector=by_vector) == (0, 0)
+    assert reconcile(index, ids(1, 2, 3), first, by_vector=by_vector) == (3, 0)
+    assert reconcile(index, ids(1, 2, 3), first, by_vector=by_vector) == (0, 0)
+    assert reconcile(index, ids(2, 3, 4, 8), later, by_vector=by_vector) == (2, 1)
     assert index.ids().tolist() == [2, 3, 4, 8]
     changed = np.concatenate((wanted[1:2], vectors(1, seed=1), wanted[3:]))
     latest = fetch_from(ids(2, 3, 4, 8), changed)
     assert differing(index, ids(2, 3, 4, 8), latest).tolist() == [3]
-    assert align(index, ids(2, 3, 4, 8), latest, by_vector=by_vector) == ((1, 1) if by_vector else (0, 0))
+    assert reconcile(index, ids(2, 3, 4, 8), latest, by_vector=by_vector) == ((1, 1) if by_vector else (0, 0))
     assert np.array_equal(index.vectors(ids(3))[0], changed[1] if by_vector else wanted[2])

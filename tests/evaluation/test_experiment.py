@@ -14,15 +14,15 @@ import pytest
 from gaitid.datasets.protocol import Group, Labels, Pick, Protocol
 from gaitid.errors import DatasetError, InputError
 from gaitid.evaluation.comparison import compare, read
-from gaitid.evaluation.experiment import Plan, evaluate, plain
+from gaitid.evaluation.experiment import ExperimentPlan, evaluate, plain
 from gaitid.evaluation.openset import Split
-from gaitid.evaluation.pages import comparison_page, evaluation_page
+from gaitid.evaluation.reports import comparison_page, evaluation_page
 
 GALLERY = Pick(sequences=("nm-01", "nm-02"))
 NM, BG = Group("NM", Pick(sequences=("nm-05",)), GALLERY), Group("BG", Pick(sequences=("bg-01",)), GALLERY)
 MATRIX = Protocol("t/matrix", "test", (NM, BG), "cells", "view", "cells")
 POOLED = Protocol("t/pooled", "test", (NM,), "pooled", "nothing", "probes", ranks=(1, 5), precision=True)
-PLAN = Plan(split=Split(repeats=4, resamples=5), impostors=20_000, confusions=3)
+PLAN = ExperimentPlan(split=Split(repeats=4, resamples=5), impostors=20_000, confusions=3)
 Make = Callable[..., Any]
 
 

@@ -18,7 +18,7 @@ from gaitid.evaluation.openset import (
     SubjectScorer,
     SubjectScores,
     fnir_at_fpir,
-    gallery_law,
+    gallery_growth,
     open_set,
     trial,
     trials,
@@ -109,7 +109,7 @@ def independent(probes: int, subjects: int, shift: float, seed: int = 0) -> Subj
 
 def test_fpir_of_independent_scores_grows_as_the_law_says() -> None:
     scores = independent(6000, 200, 4.0)
-    law = gallery_law(scores, fpir=0.01, split=Split(repeats=10))
+    law = gallery_growth(scores, fpir=0.01, split=Split(repeats=10))
     assert [row.subjects for row in law] == [3, 6, 12, 25, 50, 100]
     assert law[-1].fpir == pytest.approx(0.01, rel=0.05)
     for row in law:

@@ -371,7 +371,7 @@ def test_nobody_is_taken_for_who_had_the_id_before_the_loss(tmp_path, restored, 
     made = restored()
     assert made.identify("g", embedding(2)).subject is None
     assert made.identify("g", embedding(3)).subject == "carol"
-    monkeypatch.setattr("gaitid.gallery.index.alignment.differing", killed)
+    monkeypatch.setattr("gaitid.gallery.index.reconciliation.differing", killed)
     restored()  # what was compared once is not compared again
 
 

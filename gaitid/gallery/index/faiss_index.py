@@ -27,6 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gaitid.errors import InputError
+from gaitid.gallery.index.batching import Batcher
 from gaitid.gallery.index.exact import (
     SHORTLIST_TOLERANCE,
     Fetch,
@@ -39,7 +40,6 @@ from gaitid.gallery.index.exact import (
     exact_scores,
 )
 from gaitid.gallery.index.segments import Codes, Segment
-from gaitid.gallery.index.sharing import Sharing
 
 _LOG = logging.getLogger(__name__)
 
@@ -139,7 +139,7 @@ class FaissIndex:
         self._writing = Lock()
         self._tail = FlatIndex(dimension)
         self._state = _State((), self._tail.rows, np.empty(0, np.int64))
-        self._sharing = Sharing(self._search)
+        self._batcher = Batcher(self._search)
         self._worker: Thread | None = None
         self._removed: list[NDArray[np.int64]] = []  # since the worker looked
 
@@ -207,7 +207,7 @@ class FaissIndex:
     def search(self, vectors: NDArray[np.float32], k: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         """See `Index.search`; scores of compressed rows are those of 8-bit codes (off by some 0.001)."""
         check_vectors(vectors, self.dimension)
-        return self._sharing(vectors, k) if len(vectors) == 1 else self._search(vectors, k)
+        return self._batcher(vectors, k) if len(vectors) == 1 else self._search(vectors, k)
 
     def _search(self, vectors: NDArray[np.float32], k: int) -> _Scored:
         state = self._state

@@ -15,7 +15,7 @@ from gaitid.gallery.store.rows import Contents
 from gaitid.records import Fusion, Normalisation
 
 
-def judged(contents: Contents, fusion: Fusion, cohort: NDArray[np.float32], fpir: float) -> Cohort:
+def check_cohort(contents: Contents, fusion: Fusion, cohort: NDArray[np.float32], fpir: float) -> Cohort:
     """A cohort that does no harm, with what normalised scores mean by it.
 
     Args:

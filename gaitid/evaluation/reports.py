@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from gaitid.evaluation import charts
 from gaitid.evaluation.comparison import Difference
-from gaitid.evaluation.page import (
+from gaitid.evaluation.markup import (
     Number,
     drawing,
     facts,
@@ -209,7 +209,7 @@ def _open_set(groups: Sequence[Mapping[str, Any]]) -> Iterable[str]:
         "Random halves of the subjects are enrolled, the others' probes must be refused; mean over splits. "
         "Dotted: FPIR if the subjects of the gallery were independent comparisons."
     )
-    drawn = charts.gallery_law(shown)
+    drawn = charts.gallery_growth(shown)
     if drawn is not None:
         yield drawing(drawn, "error rates as the gallery grows")
 

@@ -7,7 +7,7 @@ import threading
 import numpy as np
 import pytest
 
-from gaitid.gallery.index.sharing import Sharing
+from gaitid.gallery.index.batching import Batcher
 
 
 class Slow:
@@ -28,10 +28,10 @@ class Slow:
         return ids, ids.astype(np.float64)
 
 
-def ask(sharing: Sharing, answers: dict, n: int) -> threading.Thread:
+def ask(batcher: Batcher, answers: dict, n: int) -> threading.Thread:
     def run() -> None:
         try:
-            answers[n] = sharing(np.full((1, 4), n, np.float32), 1 + n % 3)[0].tolist()
+            answers[n] = batcher(np.full((1, 4), n, np.float32), 1 + n % 3)[0].tolist()
         except Exception as error:
             answers[n] = error
 
@@ -40,8 +40,8 @@ def ask(sharing: Sharing, answers: dict, n: int) -> threading.Thread:
     return thread
 
 
-def wait_for(sharing: Sharing, count: int) -> None:
-    while len(sharing._waiting) < count:
+def wait_for(batcher: Batcher, count: int) -> None:
+    while len(batcher._waiting) < count:
         pass
 
 
@@ -57,24 +57,24 @@ def wait_for(sharing: Sharing, count: int) -> None:
 )
 def test_those_who_wait_are_joined(name, waiting, sizes):
     slow = Slow()
-    sharing, answers = Sharing(slow, 1), {}
-    threads = [ask(sharing, answers, 0)]
+    batcher, answers = Batcher(slow, 1), {}
+    threads = [ask(batcher, answers, 0)]
     slow.begun.acquire()
     for n in range(1, waiting + 1):
-        threads.append(ask(sharing, answers, n))
-    wait_for(sharing, waiting)
+        threads.append(ask(batcher, answers, n))
+    wait_for(batcher, waiting)
     slow.go_on.set()
     for thread in threads:
         thread.join(10)
     assert slow.sizes == sizes
     assert answers == {n: [list(range(n, n + 1 + n % 3))] for n in range(waiting + 1)}
-    assert sharing._free == 1
+    assert batcher._free == 1
 
 
 def test_who_finds_a_free_core_waits_for_nobody():
     slow = Slow()
-    sharing, answers = Sharing(slow, 2), {}
-    threads = [ask(sharing, answers, n) for n in range(2)]
+    batcher, answers = Batcher(slow, 2), {}
+    threads = [ask(batcher, answers, n) for n in range(2)]
     for _ in threads:
         assert slow.begun.acquire(timeout=10)
     slow.go_on.set()
@@ -85,15 +85,15 @@ def test_who_finds_a_free_core_waits_for_nobody():
 
 def test_a_failure_reaches_all_who_were_joined_and_no_others():
     slow = Slow()
-    sharing, answers = Sharing(slow, 1), {}
-    threads = [ask(sharing, answers, 0)]
+    batcher, answers = Batcher(slow, 1), {}
+    threads = [ask(batcher, answers, 0)]
     slow.begun.acquire()
-    threads += [ask(sharing, answers, n) for n in range(1, 6)]
-    wait_for(sharing, 5)
+    threads += [ask(batcher, answers, n) for n in range(1, 6)]
+    wait_for(batcher, 5)
     slow.error = MemoryError()
     slow.go_on.set()
     for thread in threads:
         thread.join(10)
     assert all(isinstance(answers[n], MemoryError) for n in range(6))
     slow.error = None
-    assert sharing(np.full((1, 4), 9, np.float32), 1)[0].tolist() == [[9]]
+    assert batcher(np.full((1, 4), 9, np.float32), 1)[0].tolist() == [[9]]

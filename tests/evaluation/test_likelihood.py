@@ -13,7 +13,7 @@ from scipy.stats import genpareto, norm
 from sklearn.isotonic import IsotonicRegression
 
 from gaitid.errors import InputError
-from gaitid.evaluation.calibration import cllr, logistic, min_cllr, monotone
+from gaitid.evaluation.likelihood import cllr, logistic, min_cllr, monotone
 from gaitid.gallery.scoring import tail as tails
 
 fit_tail = partial(tails.fit_tail, share=0.02, prior=None)  # as an evaluation fits it

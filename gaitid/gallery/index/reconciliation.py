@@ -24,7 +24,7 @@ class Repair(NamedTuple):
     removed: int
 
 
-def align(index: Index, ids: NDArray[np.int64], fetch: Fetch, *, by_vector: bool = False) -> Repair:
+def reconcile(index: Index, ids: NDArray[np.int64], fetch: Fetch, *, by_vector: bool = False) -> Repair:
     """Make `index` hold exactly `ids` (N,), ascending, with the vectors that `fetch` gives.
 
     Cut short it can be repeated, and goes on with what is missing.

@@ -33,7 +33,7 @@ class _Call:
     error: BaseException | None = None
 
 
-class Sharing:
+class Batcher:
     """Lets at most so many searches run at once, and joins those that wait.
 
     Args:
