@@ -5,11 +5,15 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from gaitid.cli import inputs
 from gaitid.modalities import npz
 from gaitid.quality import analyse, assess
 from gaitid.records import GaitSequence, Quality
+
+if TYPE_CHECKING:
+    from gaitid.perception.pipeline import PerceptionSettings
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -18,15 +22,17 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "inputs", nargs="+", metavar="INPUT", help="videos, .npz files, or directories of them"
     )
     parser.add_argument("--out", type=Path, help="directory for one PNG a walk (default: no pictures)")
+    inputs.add_perception_flags(parser)
 
 
 def run(options: argparse.Namespace) -> int:
     """Print the table; write the pictures."""
+    perception = inputs.perception_of(options)
     if options.out:
         options.out.mkdir(parents=True, exist_ok=True)
     header = f"{'walk':18} {'frames':>6} {'height':>6} {'fps':>5} {'cadence':>7} {'cycles':>6} "
     print(header + f"{'regular':>7} {'symmetry':>8} {'quality':>7}  reasons")
-    for name, sequence in _sequences(options.inputs):
+    for name, sequence in _sequences(options.inputs, perception):
         quality = assess(sequence)
         print(line(name, quality), flush=True)
         if options.out:
@@ -41,14 +47,14 @@ def line(name: str, quality: Quality) -> str:
     return f"{name:18} {figures} {rhythm}  {', '.join(quality.reasons) or '-'}"
 
 
-def _sequences(names: list[str]) -> Iterator[tuple[str, GaitSequence]]:
+def _sequences(names: list[str], perception: PerceptionSettings) -> Iterator[tuple[str, GaitSequence]]:
     for name in names:
         path = Path(name)
         stored = sorted(path.glob("*.npz")) if path.is_dir() else [path] if path.suffix == ".npz" else []
         for file in stored:
             yield file.stem, npz.load(file)
         if not stored:
-            for sequence in inputs.walks(name):
+            for sequence in inputs.walks(name, perception=perception):
                 yield f"{path.stem}-{sequence.origin.track:04d}", sequence
 
 

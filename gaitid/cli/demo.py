@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from gaitid.cli import inputs
+
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Add the flags of ``gaitid demo``."""
@@ -13,6 +15,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--out", type=Path, default=Path("out/demo"), help="directory (default: out/demo)")
     parser.add_argument("--encoder", default="strider", help="encoder (default: strider)")
+    inputs.add_perception_flags(parser)
     group = parser.add_argument_group("generated scene")
     group.add_argument("--subjects", type=int, default=8, help="subjects to enrol (default: 8)")
     group.add_argument(
@@ -23,13 +26,21 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Run the demo of a video, or of a generated scene."""
+    perception = inputs.perception_of(options)
     options.out.mkdir(parents=True, exist_ok=True)
     if options.video is not None:
         from gaitid.demo import clip
 
-        clip.run(options.video, options.out, encoder=options.encoder)
+        clip.run(options.video, options.out, encoder=options.encoder, perception=perception)
     else:
         from gaitid.demo import generated
 
-        generated.run(options.out, options.subjects, options.impostors, options.seed, encoder=options.encoder)
+        generated.run(
+            options.out,
+            options.subjects,
+            options.impostors,
+            options.seed,
+            encoder=options.encoder,
+            perception=perception,
+        )
     return 0

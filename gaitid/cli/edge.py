@@ -28,6 +28,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--camera", help="name of this camera")
     parser.add_argument("--gallery", help="gallery to search")
     parser.add_argument("--purpose", help="what for, to be kept in the server's audit trail")
+    inputs.add_extractor_flag(parser)
     inputs.add_tls_flags(parser)
     parser.add_argument("--json", action="store_true", help="one JSON object a line")
 
@@ -52,7 +53,8 @@ def run(options: argparse.Namespace) -> int:
 def _settings(options: argparse.Namespace) -> EdgeSettings:
     base = settings.load(options.config, EdgeSettings) if options.config else EdgeSettings()
     flags = {key: getattr(options, key) for key in _FLAGS if getattr(options, key) is not None}
-    chosen = dataclasses.replace(base, **flags)
+    perception = inputs.with_extractor(base.perception, options.extractor)
+    chosen = dataclasses.replace(base, **flags, perception=perception)
     if not chosen.source:
         raise ConfigError("no source", "a video, camera or address", "pass --source or set it in edge.toml")
     check_name(chosen.camera, "camera")

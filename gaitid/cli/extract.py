@@ -20,16 +20,18 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, default=Path("sequences"), help="directory (default: sequences)")
     parser.add_argument("--camera", default="", help="camera name kept with each sequence")
     parser.add_argument("--usable-only", action="store_true", help="write only sequences worth embedding")
+    inputs.add_perception_flags(parser)
 
 
 def run(options: argparse.Namespace) -> int:
     """Write the sequences of a source."""
+    perception = inputs.perception_of(options)
     options.out.mkdir(parents=True, exist_ok=True)
     usable = written = 0
     with (options.out / "tracks.csv").open("w", newline="") as file:
         table = csv.writer(file)
         table.writerow(_COLUMNS)
-        for sequence in inputs.walks(options.source, options.camera):
+        for sequence in inputs.walks(options.source, options.camera, perception):
             quality = assess(sequence)
             usable += quality.usable
             if quality.usable or not options.usable_only:

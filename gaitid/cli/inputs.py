@@ -1,13 +1,15 @@
-"""What several verbs read: sequences from ``.npz`` files or video, and the matcher they talk to."""
+"""Inputs that several verbs share: sequences from ``.npz`` files or video, and the matcher they talk to."""
 
 from __future__ import annotations
 
 import argparse
+import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import gaitid
+from gaitid import settings
 from gaitid.errors import InputError, SequenceError
 from gaitid.modalities import npz
 from gaitid.quality import assess
@@ -16,6 +18,7 @@ from gaitid.remote import RemoteMatcher, Tls
 
 if TYPE_CHECKING:
     from gaitid.matcher import Matcher
+    from gaitid.perception.pipeline import PerceptionSettings
 
 
 def add_matcher_flags(parser: argparse.ArgumentParser, *, required: bool = True) -> None:
@@ -55,6 +58,35 @@ def add_tls_flags(parser: argparse.ArgumentParser) -> None:
         parser.add_argument(f"--tls-{name}", metavar="PEM", type=Path, help=what)
 
 
+def add_perception_flags(parser: argparse.ArgumentParser) -> None:
+    """Flags that choose how people are found in video: an extractor, and the file with its settings."""
+    parser.add_argument("--config", metavar="TOML", help="edge.toml; its [perception] table is used")
+    add_extractor_flag(parser)
+
+
+def add_extractor_flag(parser: argparse.ArgumentParser) -> None:
+    """The flag that chooses an extractor by name."""
+    parser.add_argument("--extractor", metavar="NAME", help="extractor that finds people (default: motion)")
+
+
+def perception_of(options: argparse.Namespace) -> PerceptionSettings:
+    """Settings of perception from the flags and the file that they name.
+
+    Raises:
+        ConfigError: The file is missing or has a wrong key.
+        UnknownName: The registry has no such extractor.
+    """
+    from gaitid.edge.node import EdgeSettings
+
+    edge = settings.load(options.config, EdgeSettings) if options.config else EdgeSettings()
+    return with_extractor(edge.perception, options.extractor)
+
+
+def with_extractor(perception: PerceptionSettings, extractor: str | None) -> PerceptionSettings:
+    """The settings with another extractor; None keeps theirs."""
+    return perception if extractor is None else dataclasses.replace(perception, extractor=extractor)
+
+
 def tls_of(options: Any) -> Tls | None:
     """The TLS files named by flags or settings; None without TLS."""
     if not (options.tls or options.tls_ca or options.tls_certificate):
@@ -83,13 +115,15 @@ def sequences(options: argparse.Namespace) -> list[GaitSequence]:
     ]
 
 
-def walks(source: str, camera: str = "") -> Iterator[GaitSequence]:
+def walks(
+    source: str, camera: str = "", perception: PerceptionSettings | None = None
+) -> Iterator[GaitSequence]:
     """All sequences of a video that have at least one good frame, in the order they end."""
-    from gaitid.perception.pipeline import watch
+    from gaitid.perception.pipeline import PerceptionSettings, watch
     from gaitid.perception.sources import open_source
 
     with open_source(source, camera=camera) as video:
-        for view in watch(video):
+        for view in watch(video, settings=perception or PerceptionSettings()):
             for walk in view.walks:
                 if walk.sequence is not None:
                     yield walk.sequence

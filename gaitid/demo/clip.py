@@ -15,7 +15,7 @@ from pathlib import Path
 
 from gaitid.demo.clip_report import FILES, ClipProbe, summary, write
 from gaitid.errors import SourceError, SourceTruncated
-from gaitid.perception.pipeline import Walk, watch
+from gaitid.perception.pipeline import PerceptionSettings, Walk, watch
 from gaitid.perception.sources import Source, open_source
 from gaitid.quality import QualityPolicy, assess
 from gaitid.records import GaitSequence
@@ -30,13 +30,13 @@ _PROGRESS_FRAMES = 25
 """Frames between two updates of the progress line."""
 
 
-def run(video: str, out: Path, *, encoder: str) -> None:
+def run(video: str, out: Path, *, encoder: str, perception: PerceptionSettings) -> None:
     """Run the demo on a video, write its files into `out` and print a summary.
 
     Raises:
         SourceError: The video cannot be read or has no usable walk.
     """
-    walks, frames = _watch(video)
+    walks, frames = _watch(video, perception)
     with tempfile.TemporaryDirectory(prefix="gaitid-demo-") as folder:
         settings = ServerSettings(
             address="127.0.0.1:0", data=Path(folder), encoder=encoder, quality=HALF_POLICY
@@ -55,14 +55,14 @@ def run(video: str, out: Path, *, encoder: str) -> None:
     _print_summary(out, probes)
 
 
-def _watch(video: str) -> tuple[list[Walk], int]:
+def _watch(video: str, perception: PerceptionSettings) -> tuple[list[Walk], int]:
     """All walks of the clip and its number of frames; shows progress on standard error."""
     walks: list[Walk] = []
     frames = 0
     started = time.monotonic()
     with open_source(video, camera="demo") as source:
         try:
-            for view in watch(source):
+            for view in watch(source, settings=perception):
                 frames = view.frame.index + 1
                 walks.extend(view.walks)
                 if frames % _PROGRESS_FRAMES == 0 and sys.stderr.isatty():

@@ -21,6 +21,7 @@ from gaitid.edge.pictures import (
     VideoFile,
     annotate,
     contact_sheet,
+    drawn,
     save_picture,
 )
 from gaitid.errors import SourceTruncated
@@ -86,7 +87,7 @@ class ClipProbe:
 
 def write(out: Path, video: str, frames: int, walks: list[Walk], probes: list[ClipProbe]) -> None:
     """Write all files of `FILES` into `out`."""
-    rows = [SheetRow(_silhouettes(probe), _caption(probe), probe.color) for probe in probes]
+    rows = [SheetRow(drawn(probe.sequence), _caption(probe), probe.color) for probe in probes]
     save_picture(out / "silhouettes.png", contact_sheet(rows))
     answers = {id(probe.walk): (_answer(probe), probe.color) for probe in probes}
     _write_video(out / "annotated.webm", video, labels_by_time(walks, answers))
@@ -158,11 +159,6 @@ def _caption(probe: ClipProbe) -> list[str]:
         f"-> {_answer(probe)}",
         f"best {best.subject} {best.score:.3f}",
     ]
-
-
-def _silhouettes(probe: ClipProbe) -> Any:
-    assert probe.sequence.silhouettes is not None  # noqa: S101 - the motion extractor always has them
-    return probe.sequence.silhouettes
 
 
 def _row(probe: ClipProbe) -> dict[str, Any]:

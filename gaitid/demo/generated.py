@@ -21,7 +21,7 @@ from gaitid.demo.scene import FilmedDay, film_all, owner, plan
 from gaitid.demo.story import FPIR, DemoProbe, DemoStory
 from gaitid.encoders.base import Encoder, load_encoder
 from gaitid.errors import InputError
-from gaitid.perception.pipeline import Walk
+from gaitid.perception.pipeline import PerceptionSettings, Walk
 from gaitid.quality import assess
 from gaitid.records import OperatingPoint
 from gaitid.remote import RemoteMatcher
@@ -40,7 +40,9 @@ _MIN_FRAMES = 10
 """Fewest good frames of a walk that is searched for."""
 
 
-def run(out: Path, subjects: int, impostors: int, seed: int, *, encoder: str) -> None:
+def run(
+    out: Path, subjects: int, impostors: int, seed: int, *, encoder: str, perception: PerceptionSettings
+) -> None:
     """Run the generated demo, write its files into `out` and print a summary.
 
     Args:
@@ -49,12 +51,13 @@ def run(out: Path, subjects: int, impostors: int, seed: int, *, encoder: str) ->
         impostors: Number of people on day two who are not enrolled.
         seed: Seed of people, clothes and lanes.
         encoder: Encoder of the server.
+        perception: How walks are found in the video.
 
     Raises:
         InputError: There are too many or too few people.
     """
     with tempfile.TemporaryDirectory(prefix="gaitid-demo-") as folder:
-        story = play(subjects, impostors, seed, encoder, Path(folder))
+        story = play(subjects, impostors, seed, encoder, perception, Path(folder))
         _progress("writing the report and the annotated videos")
         story_report.write(out, story)
     print("\n".join(story_report.lines(story)))
@@ -62,7 +65,9 @@ def run(out: Path, subjects: int, impostors: int, seed: int, *, encoder: str) ->
         print(f"  {out / name}")
 
 
-def play(subjects: int, impostors: int, seed: int, encoder: str, folder: Path) -> DemoStory:
+def play(
+    subjects: int, impostors: int, seed: int, encoder: str, perception: PerceptionSettings, folder: Path
+) -> DemoStory:
     """Film both days, enrol from the first, identify on the second.
 
     Args:
@@ -70,6 +75,7 @@ def play(subjects: int, impostors: int, seed: int, encoder: str, folder: Path) -
         impostors: Number of people on day two who are not enrolled.
         seed: Seed of people, clothes and lanes.
         encoder: Encoder of the server.
+        perception: How walks are found in the video.
         folder: Folder of the server's data and the videos; the report reads the videos.
 
     Raises:
@@ -84,7 +90,7 @@ def play(subjects: int, impostors: int, seed: int, encoder: str, folder: Path) -
     scenes = plan(subjects, impostors, seed)
     conditions = {scenes[1].subject(k): walker.condition for k, walker in enumerate(scenes[1].walkers, 1)}
     begun = time.monotonic()
-    days = film_all(scenes, folder)
+    days = film_all(scenes, folder, perception)
     filmed = time.monotonic()
     _progress("learning a threshold from other subjects")
     point = OperatingPoint(calibrate(load_encoder(encoder), subjects, seed))

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gaitid.errors import SourceError
-from gaitid.perception.pipeline import Walk, watch
+from gaitid.perception.pipeline import PerceptionSettings, Walk, watch
 from gaitid.perception.sources import Source
 from gaitid.perception.tracks import iou
 from gaitid.records import GaitSequence
@@ -103,17 +103,21 @@ def _crossing_s(population: Population, walker: SceneWalker) -> float:
     return walker.path.length / gone * float(actor.times[-1])
 
 
-def film_all(scenes: tuple[Scene, Scene], folder: Path) -> tuple[FilmedDay, FilmedDay]:
+def film_all(
+    scenes: tuple[Scene, Scene], folder: Path, perception: PerceptionSettings
+) -> tuple[FilmedDay, FilmedDay]:
     """Film both days at the same time, each in its own process."""
     videos = [folder / f"{scene.name}.avi" for scene in scenes]
     with pool(2) as processes:
-        first, second = (_restored(*parts) for parts in processes.map(_film_apart, scenes, videos))
+        first, second = (
+            _restored(*parts) for parts in processes.map(_film_apart, scenes, videos, [perception] * 2)
+        )
     return first, second
 
 
-def _film_apart(scene: Scene, video: Path) -> tuple[FilmedDay, list[Any]]:
+def _film_apart(scene: Scene, video: Path, perception: PerceptionSettings) -> tuple[FilmedDay, list[Any]]:
     """Film a day in another process; sequences are returned as their parts, which can be pickled."""
-    day = film(scene, video)
+    day = film(scene, video, perception)
     parts = [
         None if s is None else (dict(s.streams), s.times, s.boxes, dict(s.dropped), s.origin)
         for s in (walk.sequence for walk in day.walks)
@@ -129,13 +133,13 @@ def _restored(day: FilmedDay, parts: list[Any]) -> FilmedDay:
     return replace(day, walks=tuple(whole))
 
 
-def film(scene: Scene, video: Path) -> FilmedDay:
+def film(scene: Scene, video: Path, perception: PerceptionSettings) -> FilmedDay:
     """Generate a day, write its frames to `video` and run perception on them."""
     cv2.setNumThreads(1)
     source = _Filming(scene, video)
     walks: list[Walk] = []
     with source:
-        for view in watch(source):
+        for view in watch(source, settings=perception):
             walks += view.walks
             if (view.frame.index + 1) % 250 == 0:
                 print(

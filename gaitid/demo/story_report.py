@@ -23,6 +23,7 @@ from gaitid.edge.pictures import (
     VideoFile,
     annotate,
     contact_sheet,
+    drawn,
     save_picture,
 )
 from gaitid.evaluation import markup as html
@@ -113,8 +114,7 @@ def _write_video(path: Path, day: FilmedDay, answers: dict[int, tuple[str, tuple
 
 def _silhouettes(walk: Walk) -> Bytes:
     assert walk.sequence is not None  # noqa: S101 - only walks with sequences are used
-    assert walk.sequence.silhouettes is not None  # noqa: S101 - the motion extractor always has them
-    return walk.sequence.silhouettes
+    return drawn(walk.sequence)
 
 
 def _answer(probe: DemoProbe) -> str:

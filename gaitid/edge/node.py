@@ -1,6 +1,6 @@
-"""The edge loop: from the views of one camera to one sighting per finished track.
+"""The edge loop: turns the views of one camera into one sighting per finished walk.
 
-Frames and masks stay in this process; only aligned sequences that passed the quality gate are sent.
+Frames and masks stay in this process; only sequences of sufficient quality are sent.
 """
 
 from __future__ import annotations
@@ -9,33 +9,33 @@ import logging
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
 
 from gaitid.errors import ServerError
+from gaitid.matcher import Matcher
 from gaitid.perception.pipeline import PerceptionSettings, View, Walk
 from gaitid.quality import QualityPolicy, assess
-from gaitid.records import Decision, GaitSequence, Quality
+from gaitid.records import Decision, Quality
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class EdgeSettings:
-    """What ``edge.toml`` may hold; flags of ``gaitid edge`` override it.
+    """Settings in ``edge.toml``; flags of ``gaitid edge`` override them.
 
     Attributes:
         source: Video file, image directory, USB index, or rtsp:// address.
         server: ``host:port`` of the server.
         camera: Name of the camera, sent with each sequence.
         gallery: Gallery to search.
-        purpose: What it is searched for; the server keeps it in its audit trail.
+        purpose: Purpose of the searches; the server records it in its audit trail.
         timeout_s: Deadline of one call, seconds.
         tls: Connect with TLS; implied by the files below.
-        tls_ca: PEM file of the authority of the server's certificate; None = the system's.
+        tls_ca: PEM file of the authority of the server's certificate; None for the system's.
         tls_certificate: PEM file of this node's certificate, for mutual TLS.
         tls_key: PEM file of the key of that certificate.
-        quality: When a walk is good enough to be sent.
-        perception: How walks are cut out of the video.
+        quality: Least quality of a walk that is sent.
+        perception: How walks are found in the video.
     """
 
     source: str = ""
@@ -54,12 +54,12 @@ class EdgeSettings:
 
 @dataclass(frozen=True, slots=True)
 class Sighting:
-    """A finished track and what is known of it.
+    """A finished walk and the matcher's decision.
 
     Attributes:
-        walk: The track.
-        quality: Its gait quality, or None when it has no good frame.
-        decision: The matcher's answer, or None when it was not asked or did not answer.
+        walk: The walk.
+        quality: Its quality; None when it has no good frame.
+        decision: The matcher's decision; None when it was not asked or did not answer.
         error: Why the matcher did not answer, or None.
     """
 
@@ -69,23 +69,15 @@ class Sighting:
     error: ServerError | None = None
 
 
-class Identifies(Protocol):
-    """The part of a matcher that the edge needs."""
-
-    def identify(self, gallery: str, probe: GaitSequence) -> Decision:
-        """Search the gallery for the probe."""
-        ...
-
-
 def sightings(
-    views: Iterable[View], matcher: Identifies, gallery: str, policy: QualityPolicy | None = None
+    views: Iterable[View], matcher: Matcher, gallery: str, policy: QualityPolicy | None = None
 ) -> Iterator[Sighting]:
-    """One sighting per track as soon as it is finished.
+    """Yield one sighting per walk as soon as it ends.
 
-    A server that is away does not stop the camera: the sighting carries the error.
+    When the server cannot be reached the camera goes on, and the sighting carries the error.
 
     Raises:
-        GaitIdError: Any other refusal of the matcher, such as an unknown gallery.
+        GaitIdError: The matcher refuses for another reason, such as an unknown gallery.
     """
     policy = policy or QualityPolicy()
     for view in views:
@@ -93,7 +85,7 @@ def sightings(
             yield _sighting(walk, matcher, gallery, policy)
 
 
-def _sighting(walk: Walk, matcher: Identifies, gallery: str, policy: QualityPolicy) -> Sighting:
+def _sighting(walk: Walk, matcher: Matcher, gallery: str, policy: QualityPolicy) -> Sighting:
     if walk.sequence is None:
         return Sighting(walk)
     quality = assess(walk.sequence, policy)

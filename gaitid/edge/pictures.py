@@ -1,4 +1,4 @@
-"""Pictures of what the edge saw: labelled frames and contact sheets of silhouettes."""
+"""Pictures for reports: labelled frames, and contact sheets of silhouettes or stick figures."""
 
 from __future__ import annotations
 
@@ -14,12 +14,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gaitid.errors import SourceError
+from gaitid.modalities.skeleton import BONES
+from gaitid.records import SILHOUETTE_SIZES, GaitSequence
 
 GREEN, RED, AMBER, GREY = (96, 180, 32), (48, 48, 224), (0, 160, 240), (150, 150, 150)
 """BGR colours: right, wrong, undecided, not judged."""
 
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
 _INK, _PAPER = (40, 40, 40), 250
+_MARGIN_PX = 2
+"""Pixels above and below a stick figure."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +36,7 @@ class Label:
 
 
 def annotate(image: NDArray[np.uint8], labels: Iterable[Label]) -> NDArray[np.uint8]:
-    """A copy of a BGR image with labelled boxes; text stays inside the picture."""
+    """Return a copy of a BGR image with labelled boxes; text stays inside the picture."""
     canvas = image.copy()
     scale = max(0.4, image.shape[0] / 1400)
     for label in labels:
@@ -52,7 +56,7 @@ def annotate(image: NDArray[np.uint8], labels: Iterable[Label]) -> NDArray[np.ui
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SheetRow:
-    """One row of a contact sheet: (T, H, W) uint8 0/1 silhouettes, caption lines, BGR colour."""
+    """One row of a contact sheet: (T, H, W) uint8 0/1 pictures, caption lines, BGR colour."""
 
     silhouettes: NDArray[np.uint8]
     caption: Sequence[str]
@@ -60,10 +64,37 @@ class SheetRow:
 
 
 def contact_sheet(rows: Sequence[SheetRow], *, columns: int = 16, margin: int = 190) -> NDArray[np.uint8]:
-    """(H, W, 3) uint8 picture: one row a sequence, `columns` frames spread evenly over it."""
+    """Return a (H, W, 3) uint8 picture: one row a sequence, `columns` frames spread evenly over it."""
     if not rows:
         return np.full((40, margin, 3), _PAPER, np.uint8)
     return np.vstack([_sheet_row(row, columns, margin) for row in rows])
+
+
+def drawn(sequence: GaitSequence) -> NDArray[np.uint8]:
+    """Return (T, H, W) uint8 0/1 pictures of a sequence: silhouettes, or else stick figures."""
+    if sequence.silhouettes is not None:
+        return sequence.silhouettes
+    if sequence.skeletons is not None:
+        return np.stack([_stick_figure(joints) for joints in sequence.skeletons])
+    return np.zeros((len(sequence), *SILHOUETTE_SIZES[0]), np.uint8)
+
+
+def _stick_figure(joints: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """Draw (17, 3) joints as tall as the picture; blank when fewer than two are seen."""
+    height, width = SILHOUETTE_SIZES[0]
+    canvas = np.zeros((height, width), np.uint8)
+    seen = joints[:, 2] > 0
+    places = joints[:, :2].astype(np.float64)
+    if seen.sum() < 2:
+        return canvas
+    low, high = places[seen].min(axis=0), places[seen].max(axis=0)
+    scale = (height - 2 * _MARGIN_PX) / max(high[1] - low[1], 1.0)
+    origin = np.array([(low[0] + high[0]) / 2 - width / 2 / scale, low[1] - _MARGIN_PX / scale])
+    pixels = ((places - origin) * scale).round().astype(int)
+    for a, b in BONES:
+        if seen[a] and seen[b]:
+            cv2.line(canvas, pixels[a].tolist(), pixels[b].tolist(), (1,), 2)
+    return canvas
 
 
 def _sheet_row(row: SheetRow, columns: int, margin: int) -> NDArray[np.uint8]:
@@ -83,12 +114,14 @@ def save_picture(path: Path, image: NDArray[np.uint8]) -> None:
     """Write a BGR image as PNG."""
     done, data = cv2.imencode(".png", image)
     if not done:
-        raise SourceError(f"cannot encode {path}", "a BGR picture", "report this")
+        raise SourceError(
+            f"Picture {path} cannot be encoded", "a BGR uint8 array", "Report this as a bug of gaitid"
+        )
     path.write_bytes(data.tobytes())
 
 
 class VideoFile:
-    """A VP8 WebM file being written; browsers play it without a plug-in.
+    """Writer of a VP8 WebM file, which browsers play without a plug-in.
 
     Args:
         path: File to write, ending in ``.webm``.
@@ -98,11 +131,13 @@ class VideoFile:
 
     def __init__(self, path: Path, size: tuple[int, int], fps: float) -> None:
         code = cv2.VideoWriter.fourcc(*"VP80")
-        with _muted():  # OpenCV prints that it does not know the code, and writes VP8 all the same
+        with _muted():  # OpenCV warns about the codec although it writes VP8
             self._writer = cv2.VideoWriter(str(path), cv2.CAP_FFMPEG, code, fps, size)
         if not self._writer.isOpened():
             raise SourceError(
-                f"cannot write {path}", "an OpenCV with VP8", "reinstall opencv-python-headless"
+                f"Video {path} cannot be written",
+                "an OpenCV that encodes VP8",
+                "Reinstall opencv-python-headless",
             )
 
     def write(self, image: NDArray[np.uint8]) -> None:
@@ -118,7 +153,7 @@ class VideoFile:
 
 @contextmanager
 def _muted() -> Iterator[None]:
-    """Drop what C code prints on standard error."""
+    """Discard what C code prints on standard error."""
     sys.stderr.flush()
     kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 2)

@@ -2,8 +2,20 @@ import cv2
 import numpy as np
 import pytest
 
-from gaitid.edge.pictures import GREEN, RED, Label, SheetRow, VideoFile, annotate, contact_sheet, save_picture
+from gaitid.edge.pictures import (
+    GREEN,
+    RED,
+    Label,
+    SheetRow,
+    VideoFile,
+    annotate,
+    contact_sheet,
+    drawn,
+    save_picture,
+)
 from gaitid.errors import SourceError
+from gaitid.records import GaitSequence
+from tests.drawn import skeletons
 
 GREY_IMAGE = np.full((90, 160, 3), 128, np.uint8)
 
@@ -18,11 +30,11 @@ BOXES = {
 @pytest.mark.parametrize("box", BOXES.values(), ids=BOXES)
 def test_a_label_is_drawn_inside_and_leaves_the_original(box):
     before = GREY_IMAGE.copy()
-    drawn = annotate(GREY_IMAGE, [Label(box, "walk-7", GREEN)])
+    labelled = annotate(GREY_IMAGE, [Label(box, "walk-7", GREEN)])
     assert np.array_equal(GREY_IMAGE, before)
-    assert drawn.shape == GREY_IMAGE.shape
-    assert (drawn == 255).all(axis=2).any()  # white text
-    assert (drawn == GREEN).all(axis=2).any()
+    assert labelled.shape == GREY_IMAGE.shape
+    assert (labelled == 255).all(axis=2).any()  # white text
+    assert (labelled == GREEN).all(axis=2).any()
 
 
 def test_no_label_no_change():
@@ -61,5 +73,29 @@ def test_pictures_and_videos_can_be_read_again(tmp_path, capfd):
 
 
 def test_a_video_that_cannot_be_written(tmp_path):
-    with pytest.raises(SourceError, match="cannot write"):
+    with pytest.raises(SourceError, match="a.webm cannot be written"):
         VideoFile(tmp_path / "none" / "a.webm", (160, 90), 10.0)
+
+
+def test_silhouettes_are_drawn_as_they_are():
+    silhouettes = np.ones((2, 64, 44), np.uint8)
+    sequence = GaitSequence({"silhouette": silhouettes}, np.arange(2.0))
+    assert np.array_equal(drawn(sequence), silhouettes)
+
+
+@pytest.mark.parametrize("seen", [17, 1, 0])
+def test_skeletons_are_drawn_as_stick_figures_and_blank_without_joints(seen):
+    joints = skeletons(np.linspace(0, 1, 5))
+    joints[:, seen:] = 0
+    pictures = drawn(GaitSequence({"skeleton": joints}, np.arange(5.0)))
+    assert pictures.shape == (5, 64, 44)
+    assert set(np.unique(pictures)) == ({0, 1} if seen > 1 else {0})
+    if seen == 17:
+        rows = np.flatnonzero(pictures[0].any(axis=1))
+        assert rows[0] <= 3
+        assert rows[-1] >= 60
+
+
+def test_a_sequence_in_space_alone_is_drawn_blank():
+    sequence = GaitSequence({"skeleton3d": np.ones((3, 17, 4), np.float32)}, np.arange(3.0))
+    assert not drawn(sequence).any()

@@ -1,0 +1,123 @@
+"""``--extractor`` and ``[perception]`` in the verbs that read video, with scripted extractors."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from importlib.metadata import EntryPoint
+from typing import ClassVar
+
+import cv2
+import numpy as np
+import pytest
+
+from gaitid import registry
+from gaitid.cli import edge
+from gaitid.errors import UnknownName
+from gaitid.modalities import npz
+from tests.scripted import FRAMES, SIZE, NoSettings, Scripted, together, walker
+
+
+class Poses(Scripted):
+    """Sees two people one after the other as keypoints."""
+
+    given: ClassVar = {"mask": False}
+
+    def __init__(self, settings: NoSettings) -> None:
+        later = {i + FRAMES + 30: row for i, row in walker(1, **self.given).items()}
+        super().__init__(together(walker(0, **self.given), later))
+
+
+class Both(Poses):
+    """The same people with masks too."""
+
+    given: ClassVar = {}
+
+
+class Boxes(Poses):
+    """The same people as boxes."""
+
+    given: ClassVar = {"mask": False, "keypoints": False}
+
+
+@pytest.fixture(autouse=True)
+def installed(monkeypatch):
+    points = [
+        EntryPoint(kind.__name__.lower(), f"{__name__}:{kind.__name__}", "gaitid.extractors")
+        for kind in (Poses, Both, Boxes)
+    ]
+    monkeypatch.setattr(
+        registry, "entry_points", lambda group: points if group == "gaitid.extractors" else []
+    )
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory):
+    """A directory of blank images: scripted extractors do not look at them."""
+    folder = tmp_path_factory.mktemp("pictures")
+    for i in range(2 * FRAMES + 60):
+        cv2.imwrite(str(folder / f"{i:04d}.png"), np.zeros((SIZE[1], SIZE[0], 3), np.uint8))
+    return folder
+
+
+@pytest.mark.parametrize(("name", "streams"), [("poses", {"skeleton"}), ("both", {"silhouette", "skeleton"})])
+def test_extract_writes_the_streams_that_the_extractor_brings(gaitid, pictures, tmp_path, name, streams):
+    status, out, _ = gaitid("extract", pictures, "--out", tmp_path, "--extractor", name)
+    assert status == 0
+    assert "2 sequences" in out
+    assert [set(npz.load(file).streams) for file in sorted(tmp_path.glob("*.npz"))] == [streams] * 2
+
+
+def test_the_file_of_the_edge_chooses_and_a_flag_overrides(gaitid, pictures, tmp_path):
+    config = tmp_path / "edge.toml"
+    config.write_text('camera = "gate"\n[perception]\nextractor = "poses"\n[perception.poses]\n')
+    status, out, _ = gaitid("analyse", pictures, "--config", config, "--out", tmp_path / "pictures")
+    assert status == 0
+    assert len(out.splitlines()) == 3
+    assert len(list((tmp_path / "pictures").glob("*.png"))) == 2
+    status, out, _ = gaitid("analyse", pictures, "--config", config, "--extractor", "motion")
+    assert (status, len(out.splitlines())) == (0, 1)
+
+
+def test_boxes_alone_make_no_sequence_and_say_why(gaitid, pictures, tmp_path, caplog):
+    status, out, _ = gaitid("extract", pictures, "--out", tmp_path, "--extractor", "boxes")
+    assert status == 0
+    assert "0 sequences" in out
+    assert "without masks or keypoints" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("verb", "flags"),
+    [("extract", ["x.avi"]), ("analyse", ["x.avi"]), ("demo", []), ("edge", ["--source", "x"])],
+)
+def test_an_unknown_extractor_is_refused_at_once(gaitid, verb, flags, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    status, _, err = gaitid(verb, *flags, "--extractor", "pose")
+    assert status == 2
+    assert "'pose'" in err
+    assert "poses" in err
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_edge_has_the_extractor_of_its_file_or_flag(tmp_path):
+    config = tmp_path / "edge.toml"
+    config.write_text('source = "0"\n[perception]\nextractor = "both"\n')
+
+    def chosen(*flags):
+        parser = argparse.ArgumentParser()
+        edge.arguments(parser)
+        return edge._settings(parser.parse_args(["--config", str(config), *flags])).perception.extractor
+
+    assert chosen() == "both"
+    assert chosen("--extractor", "poses") == "poses"
+    with pytest.raises(UnknownName):
+        chosen("--extractor", "none")
+
+
+def test_the_demo_shows_skeletons(gaitid, pictures, tmp_path):
+    flags = ["--video", pictures, "--extractor", "poses", "--encoder", "stickman"]
+    status, out, err = gaitid("demo", *flags, "--out", tmp_path)
+    assert status == 0, err
+    assert "2 walks" in out
+    assert json.loads((tmp_path / "results.json").read_text())["summary"]["walks"] == 2
+    assert cv2.imread(str(tmp_path / "silhouettes.png")).min() < 100
