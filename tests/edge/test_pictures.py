@@ -73,7 +73,7 @@ def test_pictures_and_videos_can_be_read_again(tmp_path, capfd):
 
 
 def test_a_video_that_cannot_be_written(tmp_path):
-    with pytest.raises(SourceError, match="a.webm cannot be written"):
+    with pytest.raises(SourceError, match=r"a\.webm cannot be written"):
         VideoFile(tmp_path / "none" / "a.webm", (160, 90), 10.0)
 
 
