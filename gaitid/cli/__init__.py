@@ -136,11 +136,11 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--version", action="version", version=f"gaitid {gaitid.__version__}")
     top = parser.add_subparsers(required=True, metavar="VERB")
     parents = {"": top}
-    for group, summary in GROUPS.items():
-        child = top.add_parser(group, help=summary, description=summary)
-        parents[group] = child.add_subparsers(required=True, metavar="VERB")
     for verb in VERBS:
         group, _, name = verb.rpartition(" ")
+        if group not in parents:
+            child = top.add_parser(group, help=GROUPS[group], description=GROUPS[group])
+            parents[group] = child.add_subparsers(required=True, metavar="VERB")
         _add_verb(parents[group], verb, name, used=list(arguments[: len(verb.split())]) == verb.split())
     parser.set_defaults(command=shlex.join(["gaitid", *arguments]))
     return parser.parse_args(arguments)
@@ -149,7 +149,7 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
 def _refuse_old_name(arguments: Sequence[str]) -> None:
     if arguments and arguments[0] in MOVED:
         old, new = arguments[0], MOVED[arguments[0]]
-        raise InputError(f"Verb {old!r} does not exist", f"'{new}'", f"Run 'gaitid {new}'")
+        raise InputError(f"Verb {old!r} does not exist", "a verb of 'gaitid --help'", f"Run 'gaitid {new}'")
 
 
 def _add_verb(parent: Parsers, verb: str, name: str, *, used: bool) -> None:

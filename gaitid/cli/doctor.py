@@ -1,4 +1,4 @@
-"""``gaitid doctor``: what is installed, and whether it works."""
+"""``gaitid doctor``: check this installation and, on request, a data directory."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _PACKAGES = {
     "torch": ("torch",),
 }
 
-# x, y, confidence of a standing figure: head, shoulders to wrists, hips to ankles.
+# x, y and confidence of the COCO joints of a standing figure: head, shoulders to wrists, hips to ankles.
 _JOINTS = [
     *((22, 8, 1), (23, 7, 1), (21, 7, 1), (24, 8, 1), (20, 8, 1)),
     *((26, 15, 1), (18, 15, 1), (27, 24, 1), (17, 24, 1), (27, 32, 1), (17, 32, 1)),
@@ -39,23 +39,27 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """Add the flags of ``gaitid doctor``."""
     parser.add_argument("--data", metavar="DIR", type=Path, help="also check this data directory")
     parser.add_argument("--key-file", metavar="FILE", type=Path, help="keys of that directory")
-    parser.add_argument("--mark-file", metavar="FILE", type=Path, help="mark of that directory")
+    parser.add_argument("--mark-file", metavar="FILE", type=Path, help="mark file of that directory")
     parser.add_argument(
-        "--repair", action="store_true", help="first make anew what follows from the truth in that directory"
+        "--repair", action="store_true", help="first rebuild everything that can be derived from its database"
     )
 
 
 def run(options: argparse.Namespace) -> int:
-    """Print one line a check; 1 when one failed."""
+    """Print one line per check; returns 1 if any failed."""
     if options.data is None and (options.repair or options.mark_file or options.key_file):
-        raise InputError("--repair, --key-file or --mark-file alone", "with --data", "name the directory")
+        raise InputError(
+            "Flags --repair, --key-file and --mark-file are given without --data",
+            "a data directory",
+            "Add --data DIR",
+        )
     print(f"gaitid {gaitid.__version__}, Python {platform.python_version()}, {platform.platform()}")
     for extra, packages in _PACKAGES.items():
         print(f"  {extra:8} {', '.join(f'{name} {_version(name)}' for name in packages)}")
     failed = sum(not _passes(name, check) for name, check in _checks())
     if options.data is not None:
         failed += _data_failures(options.data, options.key_file, options.mark_file, repairs=options.repair)
-    print("all is well" if not failed else f"{failed} check(s) failed")
+    print("all checks passed" if not failed else f"{failed} check(s) failed")
     return 1 if failed else 0
 
 
@@ -91,7 +95,7 @@ def _check_encoder(name: str) -> str:
 
 
 def _check_round_trip() -> str:
-    """Enrol and identify through a real server on a loopback port."""
+    """Enrol and identify through a server on a loopback port."""
     try:
         from gaitid.remote import RemoteMatcher
         from gaitid.server.app import ServerSettings, running
@@ -118,13 +122,15 @@ def _check_writable(folder: Path) -> str:
             database.close()
     except (OSError, sqlite3.Error) as error:
         raise StoreReadOnly(
-            f"{folder} cannot be written ({error})", "a writable disk", "free or mount it"
+            f"Folder {folder} cannot be written ({error})",
+            "a writable disk",
+            "Free space or mount it writable",
         ) from error
     return f"{folder} is writable, SQLite {sqlite3.sqlite_version} journal {mode}"
 
 
 def _data_failures(data: Path, key_file: Path | None, mark: Path | None, *, repairs: bool) -> int:
-    """Examine a data directory, one line a check; gives how many failed."""
+    """Check a data directory, one line per check; returns how many failed."""
     try:
         from gaitid.gallery.care.doctor import examining, repair
         from gaitid.local import find_keys
@@ -139,7 +145,7 @@ def _data_failures(data: Path, key_file: Path | None, mark: Path | None, *, repa
 
 
 def _walk() -> GaitSequence:
-    """A drawn walker, two legs swinging: 30 frames at 25 fps."""
+    """A drawn walker with two swinging legs: 30 frames at 25 frames/s."""
     frames = np.zeros((30, 64, 44), np.uint8)
     frames[:, 4:36, 17:27] = 1
     joints = np.tile(np.array(_JOINTS, np.float32), (30, 1, 1))
@@ -154,7 +160,7 @@ def _walk() -> GaitSequence:
 
 
 def _in_space(joints: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The drawn walker in metres, 1.7 m tall: legs swing along x, left is +y."""
+    """The drawn walker in metres, 1.7 m tall: the legs swing along x, left is +y."""
     still, metres = np.array(_JOINTS, np.float32), np.float32(0.033)
     ahead, aside, up = joints[..., 0] - still[:, 0], still[:, 0] - 22, 60 - joints[..., 1]
     places = [ahead, np.broadcast_to(aside, ahead.shape), up]

@@ -1,6 +1,6 @@
-"""``gaitid evaluate``: measure an encoder on a data set, or compare two such measurements.
+"""``gaitid evaluate``: evaluate an encoder on a data set, or compare two results.
 
-Writes result.json and report.html; for a protocol whose answers are hidden, submission.csv.
+Writes result.json and report.html; for a protocol with hidden labels, submission.csv.
 """
 
 from __future__ import annotations
@@ -36,30 +36,32 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--encoder", help=f"{', '.join(registry.names('encoders'))}, or a weight file, NAME.safetensors"
     )
-    parser.add_argument("--protocol", default="", help="name of a published protocol; default: the usual one")
+    parser.add_argument("--protocol", default="", help="published protocol (default: the usual one)")
     parser.add_argument(
-        "--partition", help="JSON file of TRAIN_SET and TEST_SET; default: the published rule"
+        "--partition", help="JSON file with TRAIN_SET and TEST_SET (default: the published partition)"
     )
     parser.add_argument(
         "--convention",
         choices=CONVENTIONS,
         default="ours",
-        help="ours counts what cannot be measured; opengait gives the published evaluators' numbers",
+        help="ours reports searches without a mate; opengait counts as OpenGait does (default: ours)",
     )
-    parser.add_argument("--metric", choices=METRICS, default="cos", help="default: %(default)s")
-    parser.add_argument("--seed", type=int, default=0, help="of splits, samples and resampling")
+    parser.add_argument("--metric", choices=METRICS, default="cos", help="cos or euc (default: %(default)s)")
+    parser.add_argument("--seed", type=int, default=0, help="seed of splits, samples and resampling")
     parser.add_argument("--compare", nargs=2, metavar=("FIRST", "SECOND"), help=f"two {RESULT} files")
     parser.add_argument("--out", help="directory to write into")
 
 
 def run(options: argparse.Namespace) -> int:
-    """Evaluate or compare; gives the exit status."""
+    """Evaluate or compare."""
     if options.compare:
         return _compare(options)
     missing = [f"--{name}" for name in ("dataset", "root", "encoder", "out") if not getattr(options, name)]
     if missing:
         raise InputError(
-            f"no {', '.join(missing)}", "these or --compare FIRST SECOND", "see gaitid evaluate -h"
+            f"Flags {', '.join(missing)} are missing",
+            "all of them, or --compare FIRST SECOND",
+            "Run 'gaitid evaluate --help'",
         )
     encoder = load_encoder(options.encoder)
     dataset = open_dataset(options.dataset, options.root, partition=options.partition)
@@ -140,14 +142,14 @@ def _percent(rate: float | None) -> str:
 
 
 def _submit(embedded: Embedded, protocol: Protocol, metric: Metric, out: Path) -> int:
-    """Write the submission of a protocol whose answers are hidden."""
+    """Write the submission of a protocol with hidden labels."""
     from gaitid.datasets.grew import CANDIDATES, write_submission
 
     group: Group = protocol.groups[0]
     found = candidates(embedded.vectors, embedded.labels, group, protocol, count=CANDIDATES, metric=metric)
     videos = embedded.labels.covariates["video"]
     write_submission(out / SUBMISSION, {str(videos[row]): names for row, names in found.items()})
-    print(f"{protocol.name}: {len(found)} probes; the publisher judges {out / SUBMISSION}")
+    print(f"{protocol.name}: {len(found)} probes; the publisher of the data set evaluates {out / SUBMISSION}")
     return 0
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from gaitid import connect, load_encoder
-from gaitid.cli import VERBS
+from gaitid.cli import GROUPS, MOVED, VERBS
 from gaitid.modalities import npz
 from gaitid.records import Embedding, Fusion, GaitSequence
 from gaitid.remote import RemoteMatcher
@@ -68,6 +68,8 @@ def test_enrol_identify_verify_list_delete(gaitid, halves, target):
     assert status == 0
     assert out.startswith("match: slim")
     assert [line.split()[1] for line in out.splitlines()[1:]] == ["slim", "stout"]
+    out = gaitid("identify", halves["a2"], *target, "--max-candidates", 1)[1]
+    assert [line.split()[1] for line in out.splitlines()[1:]] == ["slim"]
     assert gaitid("identify", halves["b2"], *target, "--threshold", 1.0)[0] == 3
     assert gaitid("verify", "stout", halves["b2"], *target, "--threshold", 0.5)[0] == 0
     assert gaitid("verify", "slim", halves["b2"], *target, "--threshold", 0.99)[0] == 3
@@ -82,6 +84,7 @@ def test_enrol_identify_verify_list_delete(gaitid, halves, target):
     status, out, _ = gaitid("identify", halves["a2"], *target, "--threshold", 0.5)
     assert "slim" not in out
     assert gaitid("delete", *target)[0] == 2
+    assert gaitid("delete", "stout", "--all", *target)[0] == 2
     assert gaitid("delete", "--all", *target)[0] == 0
     assert "main" not in gaitid("list", *target)[1]
 
@@ -245,7 +248,7 @@ def test_what_was_done_is_listed_verified_and_exported(gaitid, halves, target, t
     assert (status, "Entry 5 of the trail is not the one in" in err) == (1, True)
 
 
-def test_an_export_that_was_changed_is_told(gaitid, extracted, tmp_path):
+def test_a_changed_export_is_detected(gaitid, extracted, tmp_path):
     target = ["--data", tmp_path / "data"]
     gaitid("enrol", "slim", extracted[0], *target, "--create-gallery")
     gaitid("enrol", "stout", extracted[1], *target)
@@ -364,6 +367,8 @@ def test_doctor(gaitid, extracted, tmp_path):
 
 BAD = {
     "no verb": ([], 2, "VERB"),
+    "no verb of a group": (["gallery"], 2, "VERB"),
+    "unknown verb of a group": (["gallery", "enrol"], 2, "calibrate"),
     "unknown verb": (["frobnicate"], 2, "invalid choice"),
     "missing video": (["extract", "none.avi"], 2, "none.avi"),
     "missing sequence": (["identify", "none.npz", "--data", "d"], 2, "none.npz"),
@@ -383,9 +388,7 @@ BAD = {
 
 
 @pytest.mark.parametrize(("arguments", "status", "message"), BAD.values(), ids=BAD)
-def test_wrong_usage_is_told_in_one_line(
-    gaitid, extracted, tmp_path, monkeypatch, arguments, status, message
-):
+def test_wrong_usage_is_one_line(gaitid, extracted, tmp_path, monkeypatch, arguments, status, message):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "bad.toml").write_text('adress = "127.0.0.1:0"\n')
     arguments = [str(extracted[0]) if word == "A" else word for word in arguments]
@@ -400,6 +403,38 @@ def test_every_verb_explains_itself(gaitid, verb):
     status, out, _ = gaitid(*verb.split(), "--help")
     assert status == 0
     assert VERBS[verb] in " ".join(out.split())
+
+
+@pytest.mark.parametrize("group", GROUPS)
+def test_every_group_lists_its_verbs(gaitid, group):
+    status, out, _ = gaitid(group, "--help")
+    shown = " ".join(out.split())
+    verbs = {verb: summary for verb, summary in VERBS.items() if verb.startswith(f"{group} ")}
+    assert status == 0
+    assert verbs
+    assert all(f"{verb.split()[1]} {summary}" in shown for verb, summary in verbs.items())
+
+
+@pytest.mark.parametrize(("old", "new"), MOVED.items(), ids=MOVED)
+def test_an_old_name_is_refused_with_the_new_one(gaitid, old, new):
+    status, _, err = gaitid(old, "--data", "d")
+    assert (status, f"Run 'gaitid {new}'" in err) == (2, True)
+    assert new in VERBS
+
+
+def test_only_the_verb_in_use_is_imported():
+    code = (
+        "import sys; from gaitid.cli import main\n"
+        "try: main(['gallery', 'calibrate', '--help'])\n"
+        "except SystemExit: pass\n"
+        "print(sorted(name for name in sys.modules if name.startswith('gaitid.cli.')), file=sys.stderr)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=30
+    )
+    assert (
+        done.stderr.strip() == "['gaitid.cli.gallery', 'gaitid.cli.gallery.calibrate', 'gaitid.cli.inputs']"
+    )
 
 
 def test_the_module_is_the_command():
