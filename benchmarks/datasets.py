@@ -21,8 +21,9 @@ import cv2
 import numpy as np
 
 from benchmarks import harness
-from gaitid.datasets.base import Dataset, open_dataset
-from gaitid.datasets.prepared import prepare
+from gaitid.datasets.base import Dataset
+from gaitid.datasets.conversion import prepare
+from gaitid.datasets.opening import open_dataset
 from gaitid.synthetic.layouts import LayoutWalk, write_layout
 
 FRAMES = 70

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gaitid.datasets.base import TRAIN, Dataset, open_dataset
+from gaitid.datasets.base import TRAIN, Dataset
+from gaitid.datasets.opening import open_dataset
 from gaitid.errors import DatasetError
 from gaitid.records import SILHOUETTE, SKELETON, SKELETON_3D, GaitSequence
 from gaitid.synthetic.depth import Sensor

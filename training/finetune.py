@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from gaitid import __version__
 from gaitid.datasets.base import Dataset
-from gaitid.datasets.base import Entry as Listed
+from gaitid.datasets.base import DatasetEntry as Listed
 from gaitid.encoders import networks, weights
 from gaitid.encoders.learned import LearnedEncoder
 from gaitid.errors import InputError

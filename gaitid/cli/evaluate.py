@@ -14,7 +14,8 @@ from typing import Any
 
 from gaitid import registry
 from gaitid.cli.progress import Bar
-from gaitid.datasets.base import SYNTHETIC, Dataset, open_dataset, summary
+from gaitid.datasets.base import SYNTHETIC, Dataset, summary
+from gaitid.datasets.opening import open_dataset
 from gaitid.datasets.protocol import Group, Protocol
 from gaitid.encoders.base import Encoder, load_encoder
 from gaitid.errors import InputError

@@ -1,4 +1,4 @@
-"""What a data set is: its sequences, its published protocols, and what is wrong with the copy on disk."""
+"""Data sets: their sequences, their published protocols, and the problems of the copy on disk."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from gaitid.records import GaitSequence
 
 TRAIN, TEST = "train", "test"
 PREPARED = "prepared.json"
-"""Its presence makes a directory a prepared data set."""
+"""A directory with this file is a prepared data set."""
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
-    """One sequence of a data set, not yet read.
+class DatasetEntry:
+    """A sequence of a data set that has not been read yet.
 
     Attributes:
-        subject: Subject id; empty when the publisher hides it (GREW's probes).
-        condition: Codes such as ``nm``, several joined by ``+``; empty when the set has none.
-        sequence: Name of the walk within its subject, as the set's protocol names it.
-        view: Camera or angle; empty when the set has none.
+        subject: Name of the subject; empty if the publisher hides it (probes of GREW).
+        condition: Codes such as ``nm``, several joined by ``+``; empty if the set has none.
+        sequence: Name of the walk within its subject, as in the set's protocol.
+        view: Camera or angle; empty if the set has none.
         part: ``train`` or ``test``.
-        path: File or folder that holds it.
+        path: File or folder of the sequence.
         covariates: Further facts by name.
     """
 
@@ -44,50 +44,50 @@ class Entry:
 
     @property
     def key(self) -> tuple[str, ...]:
-        """What no two entries of a data set share."""
+        """A key that is unique within the data set."""
         return (self.part, self.subject, self.sequence, self.view, *(value for _, value in self.covariates))
 
 
 class Fault(str, Enum):
-    """Stable codes of what can be wrong with a data set on disk."""
+    """Stable codes of the problems that a data set on disk can have."""
 
     MISSING_SUBJECT = "missing_subject"
-    """A subject of the published partition is not there."""
+    """A subject of the published partition is missing."""
     MISSING_SEQUENCE = "missing_sequence"
-    """A walk that the set should hold is not there."""
+    """A walk that the set should have is missing."""
     MISSING_VIEW = "missing_view"
-    """A view that the set's layout promises is not there."""
+    """A view of the set's layout is missing."""
     UNKNOWN_NAME = "unknown_name"
-    """A file or folder that the layout does not know; it was not read."""
+    """A file or folder that is not part of the layout; it was not read."""
     UNLISTED_SUBJECT = "unlisted_subject"
     """A subject on disk that is in neither part; it was not read."""
     PARTITION_SIZE = "partition_size"
-    """The partition has other numbers of subjects than the published one."""
+    """The partition has a different number of subjects from the published one."""
     DUPLICATE = "duplicate"
-    """A sequence that is there twice; the second was not read."""
+    """A sequence that exists twice; the second was not read."""
     NO_FRAMES = "no_frames"
     """A sequence without any usable frame."""
     EMPTY_FILE = "empty_file"
     """A file of zero bytes."""
     DAMAGED_FILE = "damaged_file"
-    """A file that cannot be decoded, or that names more than arrays."""
+    """A file that cannot be decoded, or that contains more than arrays."""
     EMPTY_FRAME = "empty_frame"
-    """Frames with no or almost no silhouette, which the published convention drops."""
+    """Frames with no silhouette or almost none, which the published convention drops."""
     NOT_BINARY = "not_binary"
-    """Masks too gray to be silhouettes."""
+    """Masks with too many gray pixels for silhouettes."""
     WRONG_SIZE = "wrong_size"
-    """Frames of a size that no published convention has."""
+    """Frames of a size that no published convention uses."""
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing that is wrong with a data set on disk.
+    """A problem of a data set on disk.
 
     Attributes:
-        fault: What kind of thing.
+        fault: Kind of problem.
         where: Path below the root, or name of a sequence or subject.
-        detail: What exactly.
-        count: How many frames, subjects or views it concerns.
+        detail: Explanation.
+        count: Number of frames, subjects or views affected.
     """
 
     fault: Fault
@@ -97,7 +97,7 @@ class Problem:
 
 
 def summary(problems: Iterable[Problem]) -> dict[str, int]:
-    """Counts by fault, the most frequent first."""
+    """Count problems by fault, the most frequent first."""
     counts: Counter[str] = Counter()
     for problem in problems:
         counts[problem.fault.value] += problem.count
@@ -105,12 +105,12 @@ def summary(problems: Iterable[Problem]) -> dict[str, int]:
 
 
 SYNTHETIC = "synthetic.json"
-"""A file of this name in the root says that nobody in the set exists; results then say so, too."""
+"""A file of this name in the root marks a set of synthetic subjects; results then say so, too."""
 
 
 @runtime_checkable
 class Dataset(Protocol):
-    """A public data set on disk, or the same one prepared.
+    """A public data set on disk, as published or prepared.
 
     Attributes:
         name: Name in the registry.
@@ -120,15 +120,15 @@ class Dataset(Protocol):
     name: str
     root: Path
 
-    def entries(self, part: str) -> list[Entry]:
+    def entries(self, part: str) -> list[DatasetEntry]:
         """The readable sequences of ``train`` or ``test``, ordered by subject, sequence and view."""
         ...
 
-    def load(self, entry: Entry) -> GaitSequence:
-        """Read one sequence; what had to be left out is added to `problems`.
+    def load(self, entry: DatasetEntry) -> GaitSequence:
+        """Read one sequence; whatever is left out is added to `problems`.
 
         Raises:
-            DatasetError: Nothing of it can be used.
+            DatasetError: None of it can be used.
         """
         ...
 
@@ -137,7 +137,7 @@ class Dataset(Protocol):
         ...
 
     def protocol(self, name: str = "") -> Published:
-        """A published protocol with this copy's subjects; the first one when no name is given.
+        """A published protocol with this copy's subjects; the first one if no name is given.
 
         Raises:
             UnknownName: The data set has no such protocol.
@@ -145,32 +145,15 @@ class Dataset(Protocol):
         ...
 
     def problems(self, since: int = 0) -> list[Problem]:
-        """What was missing, damaged or left out so far, from number `since` on.
+        """What was missing, damaged or left out so far, from index `since` on.
 
-        Complete after every entry was loaded; nothing is left out without being listed here.
+        The list is complete once every entry has been loaded; nothing is left out silently.
         """
         ...
 
 
-def open_dataset(name: str, root: Path | str, *, partition: Path | str | None = None) -> Dataset:
-    """The data set `name` at `root`, original or prepared.
-
-    Raises:
-        UnknownName: There is no such data set.
-        DatasetError: The directory or the partition file is not what the set's layout promises.
-    """
-    kind = registry.resolve("datasets", name)
-    if (Path(root) / PREPARED).exists():
-        from gaitid.datasets.prepared import Prepared
-
-        prepared: Dataset = Prepared(root, name=name)
-        return prepared
-    dataset: Dataset = kind(root, partition=partition)
-    return dataset
-
-
-def labels_of(entries: Sequence[Entry]) -> Labels:
-    """The entries' labels, row by row, as `gaitid.evaluation` wants them."""
+def labels_of(entries: Sequence[DatasetEntry]) -> Labels:
+    """Labels of the entries, row by row, for `gaitid.evaluation`."""
     names = sorted({name for entry in entries for name, _ in entry.covariates})
     return Labels.of(
         [entry.subject for entry in entries],
@@ -182,14 +165,18 @@ def labels_of(entries: Sequence[Entry]) -> Labels:
 
 
 def choose_protocol(dataset: str, known: Mapping[str, Published], name: str) -> Published:
-    """The protocol `name` of `known`, with or without the data set's name before it."""
+    """Find the protocol `name`, with or without the data set's name as a prefix; the first if it is empty.
+
+    Raises:
+        UnknownName: The data set has no such protocol.
+    """
     if not name:
         return next(iter(known.values()))
     full = name if "/" in name else f"{dataset}/{name}"
     if full not in known:
         raise UnknownName(
-            f"unknown protocol {name!r}",
-            f"data set {dataset} has {', '.join(known)}",
+            f"Unknown protocol {name!r} of data set {dataset}",
+            f"one of {', '.join(known)}",
             registry.nearest(full, tuple(known)),
         )
     return known[full]

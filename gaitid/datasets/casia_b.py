@@ -14,7 +14,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
-from gaitid.datasets.base import Entry
+from gaitid.datasets.base import DatasetEntry
 from gaitid.datasets.partition import Partition, numbered
 from gaitid.datasets.protocol import Group, Pick, Protocol
 from gaitid.datasets.tree import TreeDataset
@@ -32,7 +32,7 @@ class CasiaB(TreeDataset):
     views = tuple(f"{angle:03d}" for angle in range(0, 181, 18))
     published_sizes = (74, 50)
 
-    def find(self) -> Iterator[Entry]:
+    def find(self) -> Iterator[DatasetEntry]:
         """``subject/condition-number/view``."""
         for subject, _ in self.folders(self.root, re.compile(r"\d{3}")):
             part = self.listed_part(subject.name)
@@ -42,7 +42,7 @@ class CasiaB(TreeDataset):
                 for view, _ in self.folders(walk, re.compile("|".join(self.views))):
                     path = self.source(view)
                     if path is not None:
-                        yield Entry(subject.name, fit[1], walk.name, view.name, part, path)
+                        yield DatasetEntry(subject.name, fit[1], walk.name, view.name, part, path)
 
     def default_partition(self) -> Partition:
         """001 to 074 train, 075 to 124 test."""

@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
-from gaitid.datasets.base import Entry
+from gaitid.datasets.base import DatasetEntry
 from gaitid.datasets.partition import Partition, numbered
 from gaitid.datasets.protocol import Group, Pick, Protocol
 from gaitid.datasets.tree import TreeDataset
@@ -35,7 +35,7 @@ class Ccpg(TreeDataset):
     files = ("{leaf}-aligned-sils.pkl",)
     published_sizes = (100, 100)
 
-    def find(self) -> Iterator[Entry]:
+    def find(self) -> Iterator[DatasetEntry]:
         """``subject/outfit/camera_take``; the walk's name is outfit-camera_take."""
         for subject, _ in self.folders(self.root, re.compile(r"\d{3}")):
             part = self.listed_part(subject.name)
@@ -46,7 +46,7 @@ class Ccpg(TreeDataset):
                     path = self.source(take)
                     if path is not None:
                         walk = f"{outfit.name}-{take.name}"
-                        yield Entry(subject.name, outfit.name, walk, fit[1], part, path)
+                        yield DatasetEntry(subject.name, outfit.name, walk, fit[1], part, path)
 
     def default_partition(self) -> Partition:
         """000 to 099 train, 100 to 199 test."""

@@ -14,7 +14,7 @@ import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from gaitid.datasets.base import TEST, Entry, Fault, Problem
+from gaitid.datasets.base import TEST, DatasetEntry, Fault, Problem
 from gaitid.datasets.partition import Partition
 from gaitid.datasets.protocol import Group, Pick, Protocol
 from gaitid.datasets.tree import TreeDataset
@@ -33,7 +33,7 @@ class Folder(TreeDataset):
     beside = re.compile(rf"{TreeDataset.beside.pattern}|{re.escape(_FACTS)}")
     sidecar = "partition.json"
 
-    def find(self) -> Iterator[Entry]:
+    def find(self) -> Iterator[DatasetEntry]:
         """``subject/walk/view``."""
         facts = self._facts()
         for subject, _ in self.folders(self.root, _NAME):
@@ -45,7 +45,7 @@ class Folder(TreeDataset):
                 condition = fit[1] if fit else ""
                 for view, path in self._views(walk):
                     covariates = facts.get(subject.name, ())
-                    yield Entry(subject.name, condition, walk.name, view, part, path, covariates)
+                    yield DatasetEntry(subject.name, condition, walk.name, view, part, path, covariates)
 
     def _views(self, walk: Path) -> Iterator[tuple[str, Path]]:
         for child in self.children(walk):

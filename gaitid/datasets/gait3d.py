@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
-from gaitid.datasets.base import TEST, Entry, Fault, Problem
+from gaitid.datasets.base import TEST, DatasetEntry, Fault, Problem
 from gaitid.datasets.partition import Partition
 from gaitid.datasets.protocol import Group, Pick, Protocol
 from gaitid.datasets.tree import TreeDataset
@@ -30,7 +30,7 @@ class Gait3D(TreeDataset):
     sidecar = "Gait3D.json"
     published_sizes = (3000, 1000)
 
-    def find(self) -> Iterator[Entry]:
+    def find(self) -> Iterator[DatasetEntry]:
         """``subject/camid_videoid/seq``; a walk is named as in the list of probes."""
         for subject, _ in self.folders(self.root, re.compile(r"\d{4}")):
             part = self.listed_part(subject.name)
@@ -40,7 +40,7 @@ class Gait3D(TreeDataset):
                 for walk, _ in self.folders(video, re.compile(r"seq\d+")):
                     path = self.source(walk)
                     if path is not None:
-                        yield Entry(subject.name, "", f"{video.name}-{walk.name}", fit[1], part, path)
+                        yield DatasetEntry(subject.name, "", f"{video.name}-{walk.name}", fit[1], part, path)
 
     def default_partition(self) -> Partition:
         """There is none: the parts are published as a list."""

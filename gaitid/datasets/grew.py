@@ -19,7 +19,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from gaitid.datasets.base import TEST, TRAIN, Entry, Fault, Problem
+from gaitid.datasets.base import TEST, TRAIN, DatasetEntry, Fault, Problem
 from gaitid.datasets.partition import Partition, numbered
 from gaitid.datasets.protocol import Group, Pick, Protocol
 from gaitid.datasets.tree import TreeDataset
@@ -43,14 +43,14 @@ class Grew(TreeDataset):
     beside = re.compile(rf"{TreeDataset.beside.pattern}|.*_gei\.png")
     published_sizes = (20000, 6000)
 
-    def find(self) -> Iterator[Entry]:
+    def find(self) -> Iterator[DatasetEntry]:
         """The release or its conversion."""
         if (self.root / "train").is_dir() or (self.root / "test").is_dir():
             yield from self._release()
         else:
             yield from self._conversion()
 
-    def _release(self) -> Iterator[Entry]:
+    def _release(self) -> Iterator[DatasetEntry]:
         for subject, _ in self._numbered(self.root / "train"):
             for video, _ in self.folders(subject, _VIDEO):
                 yield from self._entry(f"{subject.name}train", "00", video)
@@ -67,7 +67,7 @@ class Grew(TreeDataset):
             return
         yield from self.folders(folder, _NUMBER)
 
-    def _conversion(self) -> Iterator[Entry]:
+    def _conversion(self) -> Iterator[DatasetEntry]:
         for subject, _ in self.folders(self.root, re.compile(r"\d{5}(train)?|probe")):
             name = "" if subject.name == "probe" else subject.name
             for walk, fit in self.folders(subject, re.compile(rf"(0[0-3])|{_VIDEO.pattern}")):
@@ -77,13 +77,13 @@ class Grew(TreeDataset):
                 for video, _ in self.folders(walk, _VIDEO):
                     yield from self._entry(name, walk.name, video)
 
-    def _entry(self, subject: str, walk: str, video: Path) -> Iterator[Entry]:
+    def _entry(self, subject: str, walk: str, video: Path) -> Iterator[DatasetEntry]:
         part = self.listed_part(subject) if subject else TEST
         path = self.source(video) if part else None
         if path is not None:
             # A training subject's walks have no names but their videos'.
             sequence = video.name if part == TRAIN else walk
-            yield Entry(subject, "", sequence, "", part, path, (("video", video.name),))
+            yield DatasetEntry(subject, "", sequence, "", part, path, (("video", video.name),))
 
     def default_partition(self) -> Partition:
         """00001train to 20000train, and 00001 to 06000."""

@@ -14,7 +14,7 @@ import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from gaitid.datasets.base import Entry
+from gaitid.datasets.base import DatasetEntry
 from gaitid.datasets.partition import Partition, numbered
 from gaitid.datasets.protocol import Group, Pick, Protocol
 from gaitid.datasets.tree import TreeDataset
@@ -32,7 +32,7 @@ class OuMvlp(TreeDataset):
     views = tuple(f"{angle:03d}" for angle in (*range(0, 91, 15), *range(180, 271, 15)))
     published_sizes = (5153, 5154)
 
-    def find(self) -> Iterator[Entry]:
+    def find(self) -> Iterator[DatasetEntry]:
         """``Silhouette_view-walk/subject`` or ``subject/walk/view``."""
         for folder, fit in self.folders(self.root, re.compile(f"{_RAW.pattern}|{_SUBJECT.pattern}")):
             if fit[1]:
@@ -42,14 +42,14 @@ class OuMvlp(TreeDataset):
                     for view, _ in self.folders(walk, re.compile("|".join(self.views))):
                         path = self.source(view)
                         if path is not None:
-                            yield Entry(folder.name, "nm", walk.name, view.name, part, path)
+                            yield DatasetEntry(folder.name, "nm", walk.name, view.name, part, path)
 
-    def _raw(self, folder: Path, view: str, walk: str) -> Iterator[Entry]:
+    def _raw(self, folder: Path, view: str, walk: str) -> Iterator[DatasetEntry]:
         for subject, _ in self.folders(folder, _SUBJECT):
             part = self.listed_part(subject.name)
             path = self.source(subject) if part else None
             if path is not None:
-                yield Entry(subject.name, "nm", walk, view, part, path)
+                yield DatasetEntry(subject.name, "nm", walk, view, part, path)
 
     def default_partition(self) -> Partition:
         """Odd subjects up to 10305 train; even ones and 10307 test."""

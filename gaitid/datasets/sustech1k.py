@@ -16,7 +16,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
-from gaitid.datasets.base import Entry
+from gaitid.datasets.base import DatasetEntry
 from gaitid.datasets.partition import Partition
 from gaitid.datasets.protocol import Group, Pick, Protocol
 from gaitid.datasets.tree import TreeDataset
@@ -50,7 +50,7 @@ class Sustech1K(TreeDataset):
     sidecar = "SUSTech1K.json"
     published_sizes = (250, 800)
 
-    def find(self) -> Iterator[Entry]:
+    def find(self) -> Iterator[DatasetEntry]:
         """``subject/number-conditions/view``."""
         for subject, _ in self.folders(self.root, re.compile(r"\d{4}")):
             part = self.listed_part(subject.name)
@@ -61,7 +61,7 @@ class Sustech1K(TreeDataset):
                 for view, _ in self.folders(walk, re.compile("|".join(self.views))):
                     path = self.source(view)
                     if path is not None:
-                        yield Entry(subject.name, condition, walk.name, view.name, part, path)
+                        yield DatasetEntry(subject.name, condition, walk.name, view.name, part, path)
 
     def default_partition(self) -> Partition:
         """There is none: the parts are published as a list."""

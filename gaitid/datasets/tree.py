@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from gaitid.datasets import reading
-from gaitid.datasets.base import TEST, TRAIN, Entry, Fault, Problem, choose_protocol
+from gaitid.datasets.base import TEST, TRAIN, DatasetEntry, Fault, Problem, choose_protocol
 from gaitid.datasets.partition import Partition, read_partition
 from gaitid.datasets.protocol import Protocol as Published
 from gaitid.errors import DatasetError
@@ -71,7 +71,7 @@ class TreeDataset:
 
     # What a subclass says.
 
-    def find(self) -> Iterator[Entry]:
+    def find(self) -> Iterator[DatasetEntry]:
         """The sequences of the tree; what cannot be one is given to `report`."""
         raise NotImplementedError
 
@@ -85,13 +85,13 @@ class TreeDataset:
 
     # What `gaitid.datasets.base.Dataset` promises.
 
-    def entries(self, part: str) -> list[Entry]:
+    def entries(self, part: str) -> list[DatasetEntry]:
         """See `Dataset.entries`."""
         if part not in (TRAIN, TEST):
             raise DatasetError(f"part {part!r}", "train or test", "choose one of them")
         return [entry for entry in self._entries if entry.part == part]
 
-    def load(self, entry: Entry) -> GaitSequence:
+    def load(self, entry: DatasetEntry) -> GaitSequence:
         """See `Dataset.load`."""
         return reading.read(entry.path, self.frame_rate, self.report, aligned=self.aligned)
 
@@ -170,8 +170,8 @@ class TreeDataset:
                 return read_partition(folder / self.sidecar)
         return self.default_partition()
 
-    def _unique(self, found: Iterable[Entry]) -> list[Entry]:
-        first: dict[tuple[str, ...], Entry] = {}
+    def _unique(self, found: Iterable[DatasetEntry]) -> list[DatasetEntry]:
+        first: dict[tuple[str, ...], DatasetEntry] = {}
         for entry in found:
             if entry.key in first:
                 self.report(Problem(Fault.DUPLICATE, str(entry.path), f"read from {first[entry.key].path}"))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gaitid.datasets.base import TEST, Dataset, Entry, labels_of
+from gaitid.datasets.base import TEST, Dataset, DatasetEntry, labels_of
 from gaitid.datasets.protocol import Labels
 from gaitid.encoders.base import Encoder, PartEncoder
 from gaitid.errors import DatasetError, InputError
@@ -32,8 +32,8 @@ class Embedded:
 
     vectors: Floats
     labels: Labels
-    entries: tuple[Entry, ...]
-    left_out: tuple[tuple[Entry, str], ...]
+    entries: tuple[DatasetEntry, ...]
+    left_out: tuple[tuple[DatasetEntry, str], ...]
 
 
 def embed(
@@ -59,9 +59,9 @@ def embed(
     """
     take = _parts_of(encoder) if raw else _vectors_of(encoder)
     entries = dataset.entries(part)
-    kept: list[Entry] = []
+    kept: list[DatasetEntry] = []
     vectors: list[Floats] = []
-    left_out: list[tuple[Entry, str]] = []
+    left_out: list[tuple[DatasetEntry, str]] = []
     for start in range(0, len(entries), BATCH):
         for entry, found in _batch(dataset, take, entries[start : start + BATCH]):
             if isinstance(found, InputError):
@@ -94,9 +94,9 @@ def _parts_of(encoder: Encoder) -> Take:
 
 
 def _batch(
-    dataset: Dataset, take: Take, entries: Sequence[Entry]
-) -> Iterator[tuple[Entry, Floats | InputError]]:
-    loaded: list[tuple[Entry, GaitSequence]] = []
+    dataset: Dataset, take: Take, entries: Sequence[DatasetEntry]
+) -> Iterator[tuple[DatasetEntry, Floats | InputError]]:
+    loaded: list[tuple[DatasetEntry, GaitSequence]] = []
     for entry in entries:
         try:
             loaded.append((entry, dataset.load(entry)))

@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pytest
 
-from gaitid.datasets.base import open_dataset
+from gaitid.datasets.opening import open_dataset
 from gaitid.modalities import npz
 from gaitid.registry import names
 from gaitid.synthetic.layouts import LAYOUTS

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from miniatures import SETS
 
-from gaitid.datasets.base import Fault, open_dataset
+from gaitid.datasets.base import Fault
+from gaitid.datasets.opening import open_dataset
 
 PAGES = Path(__file__).resolve().parents[2] / "docs" / "datasets"
 HEADINGS = ("**Licence.**", "## Prepare and evaluate", "**Train.**", "## Verified, and not")

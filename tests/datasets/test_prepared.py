@@ -19,8 +19,10 @@ from miniatures import dataset_of
 
 from gaitid.cli import main, progress
 from gaitid.datasets import pickles
-from gaitid.datasets.base import PREPARED, Dataset, Fault, labels_of, open_dataset, summary
-from gaitid.datasets.prepared import Prepared, prepare
+from gaitid.datasets.base import PREPARED, Dataset, Fault, labels_of, summary
+from gaitid.datasets.conversion import prepare
+from gaitid.datasets.opening import open_dataset
+from gaitid.datasets.prepared import Prepared
 from gaitid.errors import DatasetError, UnknownName
 
 
@@ -166,11 +168,11 @@ def test_goes_on_after_kill_9(miniature, tmp_path):
     root, out = miniature("casia-b-pkl"), tmp_path / "out"
     code = (
         "import sys, time\n"
-        "from gaitid.datasets import prepared\n"
-        "from gaitid.datasets.base import open_dataset\n"
-        "prepared._BATCH = 4\n"
+        "from gaitid.datasets import conversion\n"
+        "from gaitid.datasets.opening import open_dataset\n"
+        "conversion._BATCH = 4\n"
         "dataset = open_dataset('casia-b', sys.argv[1])\n"
-        "prepared.prepare(dataset, sys.argv[2], progress=lambda *_: time.sleep(0.01))\n"
+        "conversion.prepare(dataset, sys.argv[2], progress=lambda *_: time.sleep(0.01))\n"
     )
     process = subprocess.Popen([sys.executable, "-c", code, str(root), str(out)])
     try:
@@ -244,11 +246,11 @@ def test_bad_manifest(folder, text, says):
 
 
 def test_refusals(folder, miniature, tmp_path):
-    with pytest.raises(DatasetError, match="no prepared data set"):
+    with pytest.raises(DatasetError, match="is not a prepared data set"):
         Prepared(miniature("folder"))
-    with pytest.raises(DatasetError, match="holds folder, expected ccpg"):
+    with pytest.raises(DatasetError, match="contains folder; expected ccpg"):
         open_dataset("ccpg", folder)
-    with pytest.raises(DatasetError, match="begun with folder of 8 sequences"):
+    with pytest.raises(DatasetError, match="has folder of 8 sequences; expected ccpg"):
         prepare(open_dataset("ccpg", miniature("ccpg")), folder)
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("do not touch")

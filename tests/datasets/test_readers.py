@@ -15,8 +15,9 @@ import pytest
 from miniatures import SETS, dataset_of, draw
 
 from gaitid import registry
-from gaitid.datasets.base import Dataset, Fault, labels_of, open_dataset, summary
+from gaitid.datasets.base import Dataset, Fault, labels_of, summary
 from gaitid.datasets.grew import write_submission
+from gaitid.datasets.opening import open_dataset
 from gaitid.errors import DatasetError, UnknownName
 from gaitid.modalities import npz
 from gaitid.records import GaitSequence

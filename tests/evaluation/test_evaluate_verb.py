@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from gaitid.cli import main
-from gaitid.datasets.base import open_dataset
+from gaitid.datasets.opening import open_dataset
 from gaitid.encoders.base import load_encoder
 from gaitid.encoders.gei import GEI
 from gaitid.errors import DatasetError, InputError

@@ -7,7 +7,7 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="torch is not installed: pip install 'gaitid[torch]'")
 
-from gaitid.datasets.base import open_dataset  # noqa: E402
+from gaitid.datasets.opening import open_dataset  # noqa: E402
 from gaitid.encoders.base import load_encoder  # noqa: E402
 from gaitid.errors import InputError, UnknownName, WeightsError  # noqa: E402
 from gaitid.modalities import npz  # noqa: E402

@@ -12,8 +12,9 @@ from pathlib import Path
 
 from gaitid import registry
 from gaitid.cli.progress import Bar
-from gaitid.datasets.base import Fault, Problem, open_dataset, summary
-from gaitid.datasets.prepared import prepare
+from gaitid.datasets.base import Fault, Problem, summary
+from gaitid.datasets.conversion import prepare
+from gaitid.datasets.opening import open_dataset
 
 _SHOWN = 10
 """Problems that are printed without --all-problems."""

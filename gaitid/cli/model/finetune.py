@@ -30,7 +30,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Fine-tune, and write the weights if they improve on the validation walks."""
-    from gaitid.datasets.base import open_dataset
+    from gaitid.datasets.opening import open_dataset
     from gaitid.encoders.learned import one_network
     from gaitid.training import finetune as tuner
 
