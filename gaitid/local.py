@@ -6,7 +6,7 @@ import os
 import re
 import secrets
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,8 +15,6 @@ from gaitid import __version__, registry
 from gaitid.encoders.base import Encoder, check_input, impostors_of
 from gaitid.errors import (
     ConfigError,
-    ContractMismatch,
-    EnrolmentRejected,
     EnrolmentSuspect,
     InputError,
     SequenceTooShort,
@@ -62,6 +60,15 @@ from gaitid.records import (
     Verdict,
     check_choice,
     check_name,
+)
+from gaitid.selection import (
+    check_contract,
+    check_embedding,
+    check_fpir,
+    check_probe,
+    check_probes,
+    rejected,
+    select,
 )
 
 if TYPE_CHECKING:
@@ -161,12 +168,10 @@ class LocalMatcher:
         self._galleries[gallery] = held
         return held.describe()
 
-    def calibrate(self, gallery: str, impostors: Sequence[Probe] = ()) -> Calibration:
+    def calibrate(self, gallery: str, impostors: Iterable[Probe] = ()) -> Calibration:
         """See `Matcher.calibrate`."""
-        held = self._find(gallery)
-        own = isinstance(impostors, Sequence) and not len(impostors)
-        accepted = [] if own else self._select(held, impostors)[0]
-        return held.calibrate([sample.vector for _, sample in accepted])
+        chosen = select(self, gallery, check_probes(impostors))
+        return self._find(gallery).calibrate([embedding.vector for embedding in chosen])
 
     def set_operating_point(self, gallery: str, operating_point: OperatingPoint) -> GalleryInfo:
         """See `Matcher.set_operating_point`."""
@@ -177,13 +182,17 @@ class LocalMatcher:
         held.set_operating_point(operating_point)
         return held.describe()
 
-    def normalise(self, gallery: str, cohort: Sequence[Probe], *, fpir: float = FPIR) -> Normalisation:
+    def normalise(self, gallery: str, cohort: Iterable[Probe], *, fpir: float = FPIR) -> Normalisation:
         """See `Matcher.normalise`."""
-        held = self._find(gallery)
-        if not isinstance(fpir, int | float) or not 0.001 <= fpir <= 0.5:
-            raise InputError(f"fpir is {fpir!r:.40}", "0.001 to 0.5", "0.01 is 1 %")
-        accepted, _ = self._select(held, cohort)
-        return held.normalise([sample.vector for _, sample in accepted], fpir)
+        check_probes(cohort)
+        self._find(gallery)
+        check_fpir(fpir)
+        chosen = select(self, gallery, cohort)
+        if not chosen:
+            raise InputError(
+                "The cohort is empty", "100 walks or more", "Pass walks of people who are not enrolled"
+            )
+        return self._find(gallery).normalise([embedding.vector for embedding in chosen], fpir)
 
     def stop_normalising(self, gallery: str) -> GalleryInfo:
         """See `Matcher.stop_normalising`."""
@@ -264,7 +273,7 @@ class LocalMatcher:
             if not embeddings:
                 raise InputError(f"subject {subject!r} has no embedding", "one or more", "leave it out")
             for embedding in embeddings:
-                _check_probe(embedding, (Embedding,))
+                check_probe(embedding, (Embedding,))
                 self._prepare(held, embedding)
         if not people:
             return held.describe().revision
@@ -348,9 +357,9 @@ class LocalMatcher:
         check_name(subject, "subject")
         return self._find(gallery).export(subject)
 
-    def extract(self, sequence: GaitSequence) -> tuple[Embedding, Quality]:
-        """See `Matcher.extract`; a poor quality is reported, and the sequence embedded all the same."""
-        _check_probe(sequence, (GaitSequence,))
+    def embed(self, sequence: GaitSequence) -> tuple[Embedding, Quality]:
+        """See `Matcher.embed`; a sequence of low quality is embedded, too."""
+        check_probe(sequence, (GaitSequence,))
         check_input(self._encoder, sequence)
         return self._encoder(sequence), self._assess(sequence)
 
@@ -375,7 +384,7 @@ class LocalMatcher:
         return self._store.review(row, audit_id, check_choice(Verdict, verdict))
 
     def list_audit(
-        self, after: int = 0, *, count: int = 1000, gallery: str = "", subject: str = ""
+        self, after: int = 0, *, count: int = MAX_AUDIT, gallery: str = "", subject: str = ""
     ) -> list[AuditEntry]:
         """See `Matcher.list_audit`."""
         for name, value, least in (("after", after, 0), ("count", count, 1)):
@@ -446,17 +455,11 @@ class LocalMatcher:
 
     def _prepare(self, held: Gallery, probe: Probe) -> tuple[Embedding | None, Quality | None]:
         """Embedding and quality of a probe; no embedding when its quality is too poor."""
-        _check_probe(probe, (GaitSequence, Embedding))
+        check_probe(probe, (GaitSequence, Embedding))
         if isinstance(probe, Embedding):
-            _check_contract(held.row, probe.contract, "the embedding")
-            if len(probe.vector) != held.row.dimension:
-                raise InputError(
-                    f"embedding has {len(probe.vector)} numbers",
-                    f"its contract has {held.row.dimension}",
-                    "embed it again",
-                )
+            check_embedding(held.row, probe)
             return probe, None
-        _check_contract(held.row, self._encoder.contract, f"encoder {self._encoder.name}")
+        check_contract(held.row, self._encoder.contract, f"Encoder {self._encoder.name}")
         quality = self._quality(probe)
         return (self._encoder(probe) if quality.usable else None), quality
 
@@ -473,8 +476,9 @@ class LocalMatcher:
         self, held: Gallery, samples: Sequence[Probe]
     ) -> tuple[list[tuple[int, Sample]], tuple[tuple[int, tuple[Reason, ...]], ...]]:
         """The samples good enough to enrol by index, and index and reasons of the others."""
-        if isinstance(samples, GaitSequence | Embedding) or not len(samples):
-            raise InputError("no list of samples", "one sample or more", "pass a list of sequences")
+        check_probes(samples)
+        if not len(samples):
+            raise InputError("No sample was passed", "one sample or more", "Pass a list of sequences")
         accepted: list[tuple[int, Sample]] = []
         refused: list[tuple[int, tuple[Reason, ...]]] = []
         for number, probe in enumerate(samples):
@@ -485,13 +489,7 @@ class LocalMatcher:
             elif quality is not None:
                 refused.append((number, quality.reasons))
         if not accepted:
-            reasons = tuple(dict.fromkeys(reason.value for _, why in refused for reason in why))
-            raise EnrolmentRejected(
-                f"all {len(refused)} samples were refused ({', '.join(reasons)})",
-                "at least one good sample",
-                "record a longer, unobstructed walk",
-                reasons,
-            )
+            raise rejected([reasons for _, reasons in refused])
         return accepted, tuple(refused)
 
 
@@ -544,18 +542,3 @@ def _inspect(
             "look at the walks; enrol with check WARN if they are right",
         )
     return found
-
-
-def _check_probe(probe: object, kinds: tuple[type, ...]) -> None:
-    if not isinstance(probe, kinds):
-        wanted = " or ".join(kind.__name__ for kind in kinds)
-        raise InputError(f"probe is a {type(probe).__name__}", f"a {wanted}", "convert it")
-
-
-def _check_contract(row: GalleryRow, contract: str, maker: str) -> None:
-    if contract != row.contract:
-        raise ContractMismatch(
-            f"{maker} has contract {contract}",
-            f"gallery {row.name!r} holds embeddings of encoder {row.encoder}, contract {row.contract}",
-            "use that encoder, or enrol into a new gallery",
-        )

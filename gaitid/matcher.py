@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Protocol, runtime_checkable
 
 from gaitid.records import (
@@ -34,7 +34,9 @@ FPIR = 0.01
 MAX_CANDIDATES = 5
 """Default number of candidates that an identification returns."""
 MAX_AUDIT = 1000
-"""Most entries of the audit trail in one answer."""
+"""Default and largest number of entries of the audit trail in one answer."""
+MAX_PAGE = 1000
+"""Largest number of subjects on one page of an answer."""
 
 
 @runtime_checkable
@@ -60,18 +62,20 @@ class Matcher(Protocol):
         """
         ...
 
-    def calibrate(self, gallery: str, impostors: Sequence[Probe] = ()) -> Calibration:
-        """Learn what scores mean in a gallery: from then on candidates carry `fpir_at_score`.
+    def calibrate(self, gallery: str, impostors: Iterable[Probe] = ()) -> Calibration:
+        """Measure how impostors score in a gallery, so that candidates carry `fpir_at_score`.
 
-        Repeat it when the gallery has grown to several times its size, or the cameras change.
+        Repeat it when the gallery has grown to several times its size, or when the cameras change.
 
         Args:
             gallery: Name of the gallery.
-            impostors: Walks of people who are not enrolled, seen as probes will be; poor ones are left
+            impostors: Up to 10,000 walks of people who are not enrolled, recorded under the same conditions
+                as probes; read once, so an iterator keeps memory bounded. Walks of low quality are left
                 out. Without any, the gallery's own subjects are compared with one another.
 
         Raises:
             NotCalibrated: Fewer than 1,000 comparisons are possible.
+            EnrolmentRejected: Walks were passed, and the quality of all of them is too low.
         """
         ...
 
@@ -83,24 +87,26 @@ class Matcher(Protocol):
         """
         ...
 
-    def normalise(self, gallery: str, cohort: Sequence[Probe], *, fpir: float = FPIR) -> Normalisation:
-        """Correct scores by how strangers score (AS-norm), if that does no harm.
+    def normalise(self, gallery: str, cohort: Iterable[Probe], *, fpir: float = FPIR) -> Normalisation:
+        """Normalise scores by a cohort (AS-norm) if a check finds that this does no harm.
 
-        The cohort is kept with the gallery as templates are, and erased with it. Held-out templates of
-        the gallery's own subjects must be found no less often than before; scores get a calibration of
-        their own from the cohort, and rates asked for hold again at once. A threshold that was given as a
-        score should be set anew.
+        The check searches for held-out templates of the gallery's own subjects; they must be found at least
+        as often as before. The normalised scores are calibrated with the cohort, so target rates hold
+        immediately. Set a threshold that was given as a score again. The cohort is stored like templates
+        and erased with the gallery.
 
         Args:
             gallery: Name of the gallery.
-            cohort: A walk each of 100 to 5,000 people who are not enrolled, seen as probes will be; poor
-                ones are left out.
-            fpir: False positive identification rate of that check, 0.001 to 0.5.
+            cohort: One walk each of 100 to 5,000 people who are not enrolled, recorded under the same
+                conditions as probes; read once, so an iterator keeps memory bounded. Walks of low quality
+                are left out.
+            fpir: False positive identification rate of the check, 0.001 to 0.5.
 
         Raises:
-            NotCalibrated: The cohort or the gallery are too small for it.
-            NormalisationRefused: Fewer would be found; says how many.
-            ConfigError: An engine holds the gallery.
+            NotCalibrated: The cohort or the gallery is too small.
+            NormalisationRefused: Fewer subjects would be found; the message says how many.
+            EnrolmentRejected: The quality of all walks is too low.
+            ConfigError: An engine stores the index of the gallery.
         """
         ...
 
@@ -233,7 +239,7 @@ class Matcher(Protocol):
         """
         ...
 
-    def extract(self, sequence: GaitSequence) -> tuple[Embedding, Quality]:
+    def embed(self, sequence: GaitSequence) -> tuple[Embedding, Quality]:
         """Embed a sequence without storing or searching it.
 
         Raises:

@@ -9,7 +9,7 @@ import random
 import re
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,7 +32,7 @@ from gaitid.errors import (
     ServerUnreachable,
     Unauthenticated,
 )
-from gaitid.matcher import FPIR, MAX_CANDIDATES
+from gaitid.matcher import FPIR, MAX_AUDIT, MAX_CANDIDATES
 from gaitid.records import (
     AuditEntry,
     AuditHead,
@@ -56,6 +56,7 @@ from gaitid.records import (
     Terms,
     Verdict,
 )
+from gaitid.selection import check_probes
 from gaitid.settings import split_address
 from gaitid.v1 import admin_service_pb2 as admin
 from gaitid.v1 import (
@@ -96,6 +97,47 @@ class Tls:
             raise ConfigError("one of certificate and key is set", "both or neither", "add the other")
 
 
+class Upload:
+    """Messages of a streamed request: parameters, batches of probes, and an end mark.
+
+    An exception of the caller's iterable ends the stream early, so that the server changes nothing.
+
+    Args:
+        first: Parameters.
+        field: Name of the field that has the probes.
+        probes: Probes to send; read by a thread of gRPC.
+
+    Attributes:
+        error: What the caller's iterable or the packing of a probe raised.
+
+    Raises:
+        InputError: `probes` is a single probe, or cannot be iterated.
+    """
+
+    def __init__(self, first: Any, field: str, probes: Iterable[Probe]) -> None:
+        self._first, self._field, self._probes = first, field, check_probes(probes)
+        self._is_begun = False
+        self.error: Exception | None = None
+
+    @property
+    def is_repeatable(self) -> bool:
+        """Whether all probes can be sent again; those taken from an iterator cannot."""
+        return isinstance(self._probes, Sequence) or not self._is_begun
+
+    def messages(self) -> Iterator[Any]:
+        """Yield the messages of one attempt; only one batch is in memory."""
+        kind = type(self._first)
+        yield self._first
+        self._is_begun = True
+        try:
+            for batch in wire.batched(self._probes):
+                yield kind(**{self._field: batch})
+        except Exception as error:
+            self.error = error
+            return
+        yield kind(last=True)
+
+
 class RemoteMatcher:
     """Galleries of the server at an address; see `matcher.Matcher` for what each call does.
 
@@ -105,7 +147,8 @@ class RemoteMatcher:
 
     Args:
         address: ``host:port``.
-        timeout_s: Longest a call may take, retries included, seconds.
+        timeout_s: Longest time of a call including retries, seconds.
+        stream_timeout_s: The same for `calibrate` and `normalise`, which embed every probe on the server.
         tls: How to connect; None = without TLS.
         max_message_bytes: Largest request and answer, bytes.
 
@@ -121,13 +164,17 @@ class RemoteMatcher:
         address: str,
         *,
         timeout_s: float = 5.0,
+        stream_timeout_s: float = 1800.0,
         tls: Tls | None = None,
         max_message_bytes: int = wire.MAX_MESSAGE_BYTES,
     ) -> None:
-        if not timeout_s > 0:
-            raise ConfigError(f"timeout_s is {timeout_s}", "more than 0 seconds", "leave it out for 5 s")
+        for name, limit_s in (("timeout_s", timeout_s), ("stream_timeout_s", stream_timeout_s)):
+            if not limit_s > 0:
+                raise ConfigError(
+                    f"Argument {name} is {limit_s}", "more than 0 seconds", "Leave it out for the default"
+                )
         split_address(address)
-        self._address, self._timeout_s = address, timeout_s
+        self._address, self._timeout_s, self._stream_timeout_s = address, timeout_s, stream_timeout_s
         self._channel = _channel(address, tls, max_message_bytes)
         self._match = match_service_pb2_grpc.MatchServiceStub(self._channel)  # type: ignore[no-untyped-call]
         self._galleries = gallery_service_pb2_grpc.GalleryServiceStub(self._channel)  # type: ignore[no-untyped-call]
@@ -147,15 +194,12 @@ class RemoteMatcher:
         )
         return wire.unpack_gallery(self._call(self._galleries.CreateGallery, request).gallery)
 
-    def calibrate(self, gallery: str, impostors: Sequence[Probe] = ()) -> Calibration:
-        """Learn what scores mean in a gallery: from then on candidates carry `fpir_at_score`."""
-        request = _request(
-            gallery_v1.CalibrateGalleryRequest,
-            gallery=gallery,
-            strangers=_probes(impostors),
-            request_id=_request_id(),
-        )
-        return wire.unpack_calibration(self._call(self._galleries.CalibrateGallery, request).calibration)
+    def calibrate(self, gallery: str, impostors: Iterable[Probe] = ()) -> Calibration:
+        """Measure how impostors score in a gallery; the probes are streamed to the server."""
+        kind = gallery_v1.CalibrateGalleryRequest
+        first = _request(kind, gallery=gallery, request_id=_request_id())
+        answer = self._stream(self._galleries.CalibrateGallery, Upload(first, "impostors", impostors))
+        return wire.unpack_calibration(answer.calibration)
 
     def set_operating_point(self, gallery: str, operating_point: OperatingPoint) -> GalleryInfo:
         """Decide by another rule from now on."""
@@ -170,16 +214,12 @@ class RemoteMatcher:
         )
         return wire.unpack_gallery(self._call(self._galleries.SetOperatingPoint, request).gallery)
 
-    def normalise(self, gallery: str, cohort: Sequence[Probe], *, fpir: float = FPIR) -> Normalisation:
-        """Correct scores by a cohort of strangers, if that does no harm."""
-        request = _request(
-            gallery_v1.NormaliseGalleryRequest,
-            gallery=gallery,
-            cohort=_probes(cohort),
-            fpir=fpir,
-            request_id=_request_id(),
-        )
-        return wire.unpack_normalisation(self._call(self._galleries.NormaliseGallery, request).normalisation)
+    def normalise(self, gallery: str, cohort: Iterable[Probe], *, fpir: float = FPIR) -> Normalisation:
+        """Normalise scores by a cohort if that does no harm; the probes are streamed to the server."""
+        kind = gallery_v1.NormaliseGalleryRequest
+        first = _request(kind, gallery=gallery, fpir=fpir, request_id=_request_id())
+        answer = self._stream(self._galleries.NormaliseGallery, Upload(first, "cohort", cohort))
+        return wire.unpack_normalisation(answer.normalisation)
 
     def stop_normalising(self, gallery: str) -> GalleryInfo:
         """Erase the cohort of a gallery: its scores are plain again."""
@@ -300,10 +340,10 @@ class RemoteMatcher:
         request = _request(subject_v1.ExportSubjectRequest, gallery=gallery, subject=subject)
         return wire.unpack_export(self._call(self._subjects.ExportSubject, request))
 
-    def extract(self, sequence: GaitSequence) -> tuple[Embedding, Quality]:
+    def embed(self, sequence: GaitSequence) -> tuple[Embedding, Quality]:
         """Embed a sequence without storing or searching it."""
-        request = _request(match.ExtractTemplateRequest, sequence=wire.pack_sequence(sequence))
-        answer = self._call(self._match.ExtractTemplate, request)
+        request = _request(match.EmbedRequest, sequence=wire.pack_sequence(sequence))
+        answer = self._call(self._match.Embed, request)
         return wire.unpack_embedding(answer.embedding), wire.unpack_quality(answer.quality)
 
     def back_up(self) -> Backup:
@@ -328,7 +368,7 @@ class RemoteMatcher:
         return int(self._call(self._match.ReviewDecision, request).number)
 
     def list_audit(
-        self, after: int = 0, *, count: int = 1000, gallery: str = "", subject: str = ""
+        self, after: int = 0, *, count: int = MAX_AUDIT, gallery: str = "", subject: str = ""
     ) -> list[AuditEntry]:
         """The entries of the audit trail that follow the entry of number `after`, by number."""
         request = _request(admin.ListAuditRequest, after=after, count=count, gallery=gallery, subject=subject)
@@ -354,26 +394,44 @@ class RemoteMatcher:
         self._channel.close()
 
     def _call(self, method: Any, request: Any) -> Any:
-        deadline = time.monotonic() + self._timeout_s
+        return self._retry(lambda **options: method(request, **options), self._timeout_s)
+
+    def _stream(self, method: Any, upload: Upload) -> Any:
+        try:
+            return self._retry(
+                lambda **options: method(upload.messages(), **options),
+                self._stream_timeout_s,
+                may_retry=lambda: upload.is_repeatable,
+            )
+        except MessageError:
+            if upload.error is not None:  # the stream was ended early because of it
+                raise upload.error from None
+            raise
+
+    def _retry(
+        self, call: Callable[..., Any], timeout_s: float, may_retry: Callable[[], bool] = lambda: True
+    ) -> Any:
+        """Make a call, again while the server is unavailable; `timeout_s` covers all attempts."""
+        deadline = time.monotonic() + timeout_s
         purpose = current().purpose
         metadata = ((wire.PURPOSE, wire.pack_purpose(purpose)),) if purpose else ()
         for attempt in range(1, ATTEMPTS + 1):
             try:
-                return method(request, timeout=max(deadline - time.monotonic(), 0.001), metadata=metadata)
+                return call(timeout=max(deadline - time.monotonic(), 0.001), metadata=metadata)
             except grpc.RpcError as error:
                 pause = BACKOFF_S * 2 ** (attempt - 1) * random.uniform(0.5, 1.0)  # noqa: S311
-                is_last = attempt == ATTEMPTS or time.monotonic() + pause >= deadline
+                is_last = attempt == ATTEMPTS or time.monotonic() + pause >= deadline or not may_retry()
                 if is_last or error.code() is not grpc.StatusCode.UNAVAILABLE:
-                    raise self._error(error) from error
+                    raise self._error(error, timeout_s) from error
                 time.sleep(pause)
-            except ValueError as error:  # grpc's word for a closed channel
+            except ValueError as error:  # raised by grpc if the channel is closed
                 raise ServerUnreachable(
-                    "this matcher is closed", "an open one", "make a new RemoteMatcher"
+                    "This matcher is closed", "an open matcher", "Make a new RemoteMatcher"
                 ) from error
         raise AssertionError("the last attempt returns or raises")  # pragma: no cover
 
-    def _error(self, error: Any) -> GaitIdError:
-        """The error of a failed call: the server's own, or what gRPC's status means here."""
+    def _error(self, error: Any, timeout_s: float) -> GaitIdError:
+        """Convert the error of a failed call: the server's own, or the meaning of the gRPC status."""
         for key, value in error.trailing_metadata() or ():
             if key == _DETAILS:
                 return wire.unpack_error(_status(value))
@@ -381,33 +439,11 @@ class RemoteMatcher:
         too_large = _TOO_LARGE.search(text or "")
         if too_large:
             return MessageError(
-                f"message of {too_large[1]} bytes",
+                f"The message has {too_large[1]} bytes",
                 f"at most {too_large[2]}",
-                "send fewer frames or samples a call, or raise max_message_bytes on both sides",
+                "Send fewer frames or samples per call, or raise max_message_bytes on both sides",
             )
-        return self._transport_error(code, f"{self._address}: {text}")
-
-    def _transport_error(self, code: grpc.StatusCode, text: str) -> GaitIdError:
-        match code:
-            case grpc.StatusCode.UNAVAILABLE | grpc.StatusCode.CANCELLED:  # we cancel nothing: it stops
-                return ServerUnreachable(
-                    f"nobody answers at {text}",
-                    "a gaitid server",
-                    "check the address and TLS, and that `gaitid serve` runs",
-                )
-            case grpc.StatusCode.DEADLINE_EXCEEDED:
-                return DeadlineExceeded(
-                    f"no answer from {text}",
-                    f"one within {self._timeout_s} s",
-                    "try again, or raise timeout_s",
-                )
-            case grpc.StatusCode.RESOURCE_EXHAUSTED:
-                return Overloaded(f"{text}", "a server with room", f"try again in {wire.RETRY_AFTER_S} s")
-            case grpc.StatusCode.PERMISSION_DENIED:
-                return PermissionDenied(f"{text}", "a caller who may", "ask the server's owner")
-            case grpc.StatusCode.UNAUTHENTICATED:
-                return Unauthenticated(f"{text}", "a known caller", "pass tls with your certificate")
-        return InternalError(f"{text} ({code.name})", "the answer of a gaitid server", "check the address")
+        return _transport_error(code, f"{self._address}: {text}", timeout_s)
 
 
 def _channel(address: str, tls: Tls | None, max_message_bytes: int) -> grpc.Channel:
@@ -434,12 +470,45 @@ def _read(path: Path | None) -> bytes | None:
         raise ConfigError(f"{path} cannot be read ({error})", "a PEM file", "check the path") from error
 
 
+def _transport_error(code: grpc.StatusCode, text: str, timeout_s: float) -> GaitIdError:
+    match code:
+        case grpc.StatusCode.UNAVAILABLE | grpc.StatusCode.CANCELLED:  # a server that stops cancels calls
+            return ServerUnreachable(
+                f"No server answers at {text}",
+                "a gaitid server",
+                "Check the address and TLS, and that `gaitid serve` runs",
+            )
+        case grpc.StatusCode.DEADLINE_EXCEEDED:
+            return DeadlineExceeded(
+                f"No answer came from {text}",
+                f"an answer within {timeout_s:g} s",
+                "Try again, or raise the time limit of the matcher",
+            )
+        case grpc.StatusCode.RESOURCE_EXHAUSTED:
+            return Overloaded(
+                f"The server is full: {text}", "a server with room", f"Try again in {wire.RETRY_AFTER_S} s"
+            )
+        case grpc.StatusCode.PERMISSION_DENIED:
+            return PermissionDenied(
+                f"Access was denied: {text}", "a caller with permission", "Ask the owner of the server"
+            )
+        case grpc.StatusCode.UNAUTHENTICATED:
+            return Unauthenticated(
+                f"The caller is unknown: {text}", "a known caller", "Pass tls with your certificate"
+            )
+    return InternalError(
+        f"The call failed with {code.name}: {text}", "the answer of a gaitid server", "Check the address"
+    )
+
+
 def _request(kind: Any, **fields: Any) -> Any:
     try:
         return kind(**fields)
     except (TypeError, ValueError) as error:
         raise InputError(
-            f"{kind.DESCRIPTOR.name} cannot hold this ({error})", "see `Matcher`", "correct it"
+            f"An argument does not fit {kind.DESCRIPTOR.name} ({error})",
+            "arguments as in `Matcher`",
+            "Check the types and ranges of the arguments",
         ) from error
 
 
@@ -455,9 +524,7 @@ def _samples(kind: Any, gallery: str, subject: str, samples: Sequence[Probe], ch
 
 
 def _probes(samples: Sequence[Probe]) -> list[Any]:
-    if isinstance(samples, GaitSequence | Embedding):
-        raise InputError("no list of samples", "one sample or more", "pass a list of sequences")
-    return [wire.pack_probe(sample) for sample in samples]
+    return [wire.pack_probe(sample) for sample in check_probes(samples)]
 
 
 def _point(operating_point: OperatingPoint | None) -> Any:

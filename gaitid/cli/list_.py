@@ -11,7 +11,7 @@ from gaitid.records import CalibrationSource, GalleryInfo
 
 _SOURCES = {
     CalibrationSource.GALLERY: "own subjects",
-    CalibrationSource.COHORT: "impostors",
+    CalibrationSource.IMPOSTORS: "impostors",
     CalibrationSource.CARD: "card (provisional)",
 }
 

@@ -24,7 +24,7 @@ class CalibrationSource(str, Enum):
 
     GALLERY = "gallery"
     """Templates of the gallery's subjects against its other subjects."""
-    COHORT = "cohort"
+    IMPOSTORS = "cohort"
     """Probes of people who are not enrolled against the gallery's subjects."""
     CARD = "card"
     """Pairs of walks that the encoder's makers had: provisional, for they are not the site's."""

@@ -1,4 +1,4 @@
-"""Runs blocking rpcs behind grpc.aio: bounded, cancellable, and every fault a typed status."""
+"""Runs blocking rpcs behind grpc.aio: bounded, cancellable, with a typed status for every failure."""
 
 from __future__ import annotations
 
@@ -7,28 +7,44 @@ import logging
 import secrets
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, NoReturn
+from contextlib import contextmanager
+from typing import Any, NoReturn, TypeAlias, TypeVar
 
 import grpc
 from google.protobuf.message import DecodeError, Message
 
 from gaitid import wire
 from gaitid.caller import Caller, calling
-from gaitid.errors import GaitIdError, InternalError, MessageError, Overloaded, ServerUnreachable
+from gaitid.errors import (
+    DeadlineExceeded,
+    GaitIdError,
+    InternalError,
+    MessageError,
+    Overloaded,
+    ServerUnreachable,
+)
+from gaitid.server.uploads import Upload
+
+IDLE_S = 30.0
+"""Longest pause between two messages of a streamed request, seconds."""
+MAX_UPLOADS = 4
+"""Largest number of streamed requests at a time; each may keep `selection.MAX_PROBES` embeddings."""
 
 _log = logging.getLogger(__name__)
 _DETAILS = "grpc-status-details-bin"
 _CODES = {code.name: code for code in grpc.StatusCode}
+Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
+T = TypeVar("T")
 
 
 class Calls:
     """Wraps blocking functions into handlers of a grpc.aio server.
 
     Args:
-        workers: Threads that do the work.
-        max_concurrent: Calls in work or waiting for a thread; more are told to come back.
+        workers: Number of threads that do the work.
+        max_concurrent: Largest number of calls in progress or waiting for a thread; others get `Overloaded`.
     """
 
     def __init__(self, workers: int, max_concurrent: int) -> None:
@@ -36,15 +52,16 @@ class Calls:
         self._idle = asyncio.Semaphore(workers)  # threads without work
         self._limit = max_concurrent
         self._running = 0
+        self._uploads = 0
         self._is_stopping = False
 
     def handlers(self, module: Any, service: object) -> list[grpc.GenericRpcHandler]:
-        """Handlers of all services of a generated module; `service` has one method for each rpc."""
+        """Make the handlers of all services of a generated module; `service` has one method per rpc."""
         return [
             grpc.method_handlers_generic_handler(
                 descriptor.full_name,
                 {
-                    method.name: self.handler(
+                    method.name: (self.stream_handler if method.client_streaming else self.handler)(
                         getattr(service, method.name), getattr(module, method.input_type.name)
                     )
                     for method in descriptor.methods
@@ -53,44 +70,65 @@ class Calls:
             for descriptor in module.DESCRIPTOR.services_by_name.values()
         ]
 
-    def handler(self, work: Callable[[Any], Message], kind: type[Message]) -> grpc.RpcMethodHandler[Any, Any]:
-        """The handler that answers requests of `kind` by `work`, in a thread of the pool.
+    def handler(self, work: Callable[[Any], Message], kind: type[Message]) -> Handler:
+        """Make the handler that answers requests of `kind` by `work`, in a thread of the pool.
 
-        A call that is cancelled or expires while it waits for a thread is never begun.
+        A call that is cancelled or expires while it waits for a thread is never started.
         """
 
-        def parse(data: bytes) -> Message | MessageError:
-            try:
-                return kind.FromString(data)
-            except DecodeError:
-                name = kind.DESCRIPTOR.full_name
-                return MessageError(f"{len(data)} bytes", f"a {name}", "use the messages of protos/gaitid/v1")
-
         async def answer(request: Message | MessageError, context: Any) -> Message:
-            if isinstance(request, MessageError):
-                await _abort(context, request)
-            if self._is_stopping:
-                await _abort(context, _stopping())
-            if self._running >= self._limit:
-                await _abort(context, self._overloaded())
-            self._running += 1
-            try:
-                return await self._work(_as(_caller(context), work), request)
-            except GaitIdError as error:
-                await _abort(context, error)
-            except Exception as error:
-                await _abort(context, _unforeseen(error, kind))
-            finally:
-                self._running -= 1
+            async def act(caller: Caller) -> Message:
+                return await self._work(_as(caller, work), _valid(request))
 
-        return grpc.unary_unary_rpc_method_handler(
-            answer,
-            request_deserializer=parse,
-            response_serializer=_serialized,
-        )
+            return await self._guarded(act, context, kind)
 
-    async def _work(self, work: Callable[[Any], Message], request: Message) -> Message:
-        # Waiting here and not in the executor's queue: a call that is given up lets its request go.
+        return grpc.unary_unary_rpc_method_handler(answer, _parser(kind), _serialized)
+
+    def stream_handler(self, begin: Callable[[], Upload], kind: type[Message]) -> Handler:
+        """Make the handler of streamed requests: one `Upload` for each, fed in threads of the pool."""
+
+        async def answer(requests: Any, context: Any) -> Message:
+            async def act(caller: Caller) -> Message:
+                with self._uploading():
+                    upload = begin()
+                    async for message in _timely(requests):
+                        await self._work(_as(caller, upload.add), _valid(message))
+                    return await self._work(_as(caller, lambda _: upload.finish()), None)
+
+            return await self._guarded(act, context, kind)
+
+        return grpc.stream_unary_rpc_method_handler(answer, _parser(kind), _serialized)
+
+    async def _guarded(
+        self, act: Callable[[Caller], Awaitable[Message]], context: Any, kind: type[Message]
+    ) -> Message:
+        """Answer a call if there is room, and abort it with a typed status if it fails."""
+        if self._is_stopping:
+            await _abort(context, _stopping())
+        if self._running >= self._limit:
+            await _abort(context, _overloaded(f"{self._running} calls in progress", self._limit))
+        self._running += 1
+        try:
+            return await act(_caller(context))
+        except GaitIdError as error:
+            await _abort(context, error)
+        except Exception as error:
+            await _abort(context, _unforeseen(error, kind))
+        finally:
+            self._running -= 1
+
+    @contextmanager
+    def _uploading(self) -> Iterator[None]:
+        if self._uploads >= MAX_UPLOADS:
+            raise _overloaded(f"{self._uploads} streamed requests in progress", MAX_UPLOADS)
+        self._uploads += 1
+        try:
+            yield
+        finally:
+            self._uploads -= 1
+
+    async def _work(self, work: Callable[[Any], T], request: Message | None) -> T:
+        # Wait here and not in the executor's queue, so that an abandoned call releases its request.
         await self._idle.acquire()
         future = self._executor.submit(work, request)
         try:
@@ -98,31 +136,24 @@ class Calls:
         finally:
             if future.done():
                 self._idle.release()
-            else:  # given up, but its thread is busy until the work is done
+            else:  # abandoned, but its thread is busy until the work is done
                 loop = asyncio.get_running_loop()
                 future.add_done_callback(lambda _: loop.call_soon_threadsafe(self._idle.release))
 
     async def drain(self, grace_s: float) -> None:
-        """Refuse new calls; return when those in work or waiting are done, or `grace_s` is over."""
+        """Refuse new calls; return when all others are done, or after `grace_s` seconds."""
         self._is_stopping = True
         deadline = time.monotonic() + grace_s
         while self._running and time.monotonic() < deadline:
             await asyncio.sleep(0.02)
 
     def close(self) -> None:
-        """Wait for the work that has begun."""
+        """Wait for work in progress."""
         self._executor.shutdown(wait=True)
-
-    def _overloaded(self) -> Overloaded:
-        return Overloaded(
-            f"server has {self._running} calls in work",
-            f"fewer than {self._limit}",
-            f"try again in {wire.RETRY_AFTER_S} s",
-        )
 
 
 def _caller(context: Any) -> Caller:
-    """Who calls: the common name of a verified certificate, else its first other name, else nobody."""
+    """Caller of an rpc: the common name of a verified certificate, else its first other name."""
     identity = context.auth_context()
     names = (*identity.get("x509_common_name", ()), *identity.get("x509_subject_alternative_name", ()))
     actor = names[0].decode(errors="replace") if names else "anonymous"
@@ -130,18 +161,59 @@ def _caller(context: Any) -> Caller:
     return Caller(actor, wire.unpack_purpose(purpose))
 
 
-def _as(caller: Caller, work: Callable[[Any], Message]) -> Callable[[Any], Message]:
-    """`work` done for a caller."""
+def _as(caller: Caller, work: Callable[[Any], T]) -> Callable[[Any], T]:
+    """Make `work` run on behalf of a caller."""
 
-    def act(request: Any) -> Message:
+    def act(request: Any) -> T:
         with calling(caller.purpose, actor=caller.actor):
             return work(request)
 
     return act
 
 
+def _parser(kind: type[Message]) -> Callable[[bytes], Message | MessageError]:
+    # An exception in a deserialiser would become a bare INTERNAL, so the error is returned.
+    def parse(data: bytes) -> Message | MessageError:
+        try:
+            return kind.FromString(data)
+        except DecodeError:
+            name = kind.DESCRIPTOR.full_name
+            return MessageError(
+                f"The request is {len(data)} bytes that cannot be parsed",
+                f"a {name}",
+                "Use the messages of protos/gaitid/v1",
+            )
+
+    return parse
+
+
+def _valid(request: Message | MessageError) -> Message:
+    if isinstance(request, MessageError):
+        raise request
+    return request
+
+
+async def _timely(requests: Any) -> AsyncIterator[Message | MessageError]:
+    """Yield the messages of a stream; a pause longer than `IDLE_S` is a `DeadlineExceeded`."""
+    messages = aiter(requests)
+    while True:
+        try:
+            message = await asyncio.wait_for(anext(messages), IDLE_S)
+        except StopAsyncIteration:
+            return
+        except asyncio.TimeoutError as error:
+            raise DeadlineExceeded(
+                "The stream paused", f"a message at least every {IDLE_S:.0f} s", "Send the stream again"
+            ) from error
+        yield message
+
+
+def _overloaded(load: str, limit: int) -> Overloaded:
+    return Overloaded(f"The server has {load}", f"fewer than {limit}", f"Try again in {wire.RETRY_AFTER_S} s")
+
+
 def _stopping() -> ServerUnreachable:
-    return ServerUnreachable("server is stopping", "a running one", "try again when it is back")
+    return ServerUnreachable("The server is stopping", "a running server", "Try again after its restart")
 
 
 def _serialized(message: Message) -> bytes:
@@ -155,10 +227,12 @@ async def _abort(context: Any, error: GaitIdError) -> NoReturn:
 
 
 def _unforeseen(error: Exception, kind: type[Message]) -> InternalError:
-    # The text of an exception may hold vectors or names, so type and place must do.
+    # The text of an exception may contain vectors or names, so only its type and place are logged.
     incident = secrets.token_hex(6)
     place = " < ".join(
         f"{frame.filename}:{frame.lineno}" for frame in reversed(traceback.extract_tb(error.__traceback__))
     )
     _log.error("incident %s: %s on %s at %s", incident, type(error).__name__, kind.DESCRIPTOR.name, place)
-    return InternalError(f"server failed (incident {incident})", "", "find the incident in the server's log")
+    return InternalError(
+        f"The server failed (incident {incident})", "", "Look up the incident in the server's log"
+    )

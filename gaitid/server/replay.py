@@ -1,7 +1,7 @@
-"""Makes retried mutations safe: one `request_id`, one change, one answer (AIP-155).
+"""Makes retried changes safe: one `request_id`, one change, one answer (AIP-155).
 
-The answers live in the memory of this process, so a retry that crosses a restart of the server is
-carried out again; the store then answers by its own state, for example `SubjectExists`.
+Answers are kept in the memory of this process. A retry after a restart of the server is therefore carried
+out again, and the answer follows from the state of the store, for example `SubjectExists`.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from gaitid.errors import MessageError
 KEEP_S = 24 * 3600.0
 """How long an answer is kept, seconds."""
 MAX_ANSWERS = 10_000
-"""Answers kept at most; the oldest goes first. About 1 KB each."""
+"""Largest number of answers kept, about 1 KB each; the oldest is dropped first."""
 MAX_ID = 64
-"""Longest `request_id`, letters."""
+"""Longest `request_id`, characters."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,27 +34,31 @@ class _Entry:
 
 
 class Replay:
-    """Answers of recent mutations by their `request_id`; safe to use from several threads."""
+    """Answers of recent changes by their `request_id`; safe to use from several threads."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._lock = threading.Lock()
         self._entries: OrderedDict[str, _Entry] = OrderedDict()
 
-    def __call__(self, request_id: str, request: Message, work: Callable[[], Message]) -> Message:
-        """Do the work, or give the answer it had; a second caller waits for the first.
+    def __call__(self, request_id: str, digest: bytes, work: Callable[[], Message]) -> Message:
+        """Do the work, or return the answer it had; a second caller waits for the first.
 
-        Only success is kept, and a request that failed may be tried again: it changed nothing, or its error
-        says what it did. An erasure that got no receipt then goes on where it failed.
+        Only successes are kept. A failed request may be sent again: it changed nothing, or its error says
+        what it did. An erasure without a receipt then continues where it failed.
+
+        Args:
+            request_id: Id of the request; empty = the work is always done.
+            digest: Digest of the request; see `Digest`.
+            work: Makes the answer.
 
         Raises:
             MessageError: The id is too long, or was used with another request.
         """
         if not request_id:
             return work()
-        if len(request_id) > MAX_ID:
-            raise MessageError(f"request_id has {len(request_id)} letters", f"at most {MAX_ID}", "use a UUID")
-        entry, is_new = self._enter(request_id, _digest(request))
+        check_id(request_id)
+        entry, is_new = self._enter(request_id, digest)
         if not is_new:
             return entry.answer.result()
         try:
@@ -76,9 +80,9 @@ class Replay:
                 return entry, True
         if entry.digest != digest:
             raise MessageError(
-                f"request_id {request_id!r} was used with another request",
-                "one id for one request",
-                "make a new UUID for each change",
+                f"Field request_id {request_id!r} was used with another request",
+                "one id per request",
+                "Make a new UUID for each change",
             )
         return entry, False
 
@@ -91,6 +95,27 @@ class Replay:
             self._entries.popitem(last=False)
 
 
-def _digest(request: Message) -> bytes:
-    name = request.DESCRIPTOR.full_name.encode()
-    return hashlib.sha256(name + b"\0" + request.SerializeToString(deterministic=True)).digest()
+class Digest:
+    """SHA-256 over the messages of one request, in order."""
+
+    def __init__(self, *messages: Message) -> None:
+        self._hash = hashlib.sha256()
+        for message in messages:
+            self.add(message)
+
+    def add(self, message: Message) -> None:
+        """Include another message."""
+        data = message.SerializeToString(deterministic=True)
+        self._hash.update(f"{message.DESCRIPTOR.full_name} {len(data)}\n".encode() + data)
+
+    def value(self) -> bytes:
+        """Digest of the messages so far, 32 bytes."""
+        return self._hash.digest()
+
+
+def check_id(request_id: str) -> None:
+    """Raise `MessageError` if a `request_id` is too long."""
+    if len(request_id) > MAX_ID:
+        raise MessageError(
+            f"Field request_id has {len(request_id)} characters", f"at most {MAX_ID}", "Use a UUID"
+        )

@@ -1,6 +1,7 @@
-"""The rpcs of `gaitid.v1` over any `Matcher`: unwrap the request, call, wrap the answer.
+"""The rpcs of `gaitid.v1` over any `Matcher`: unpack the request, call, pack the answer.
 
 All methods block and are safe to call from several threads if the matcher is; `calls` runs them.
+Streamed requests are in `uploads`.
 """
 
 from __future__ import annotations
@@ -8,27 +9,29 @@ from __future__ import annotations
 import base64
 import binascii
 from bisect import bisect_right
+from collections.abc import Callable
+from typing import Any
 
 from google.protobuf.message import Message
 
 from gaitid import wire
 from gaitid.errors import MessageError
-from gaitid.matcher import FPIR, MAX_CANDIDATES, Matcher
-from gaitid.records import OperatingPoint
-from gaitid.server.replay import Replay
+from gaitid.matcher import FPIR, MAX_AUDIT, MAX_CANDIDATES, MAX_PAGE, Matcher
+from gaitid.records import Embedding, OperatingPoint
+from gaitid.selection import check_fpir
+from gaitid.server.replay import Digest, Replay
+from gaitid.server.uploads import Upload
 from gaitid.v1 import admin_service_pb2 as admin
 from gaitid.v1 import gallery_service_pb2 as gallery
 from gaitid.v1 import match_service_pb2 as match
 from gaitid.v1 import subject_service_pb2 as subject
 
 SERVICES = (match, gallery, subject, admin)
-"""Generated modules whose services are served."""
-MAX_PAGE = 1000
-"""Subjects or entries of a page at most."""
+"""Generated modules of the services."""
 
 
 class Service:
-    """One method for each rpc, named as the rpc is.
+    """One method per rpc, with the name of the rpc; a streamed request gets an `Upload`.
 
     Args:
         matcher: Does the work.
@@ -38,12 +41,12 @@ class Service:
         self._matcher = matcher
         self._replay = Replay()
 
-    def ExtractTemplate(self, request: match.ExtractTemplateRequest) -> Message:  # noqa: N802
+    def Embed(self, request: match.EmbedRequest) -> Message:  # noqa: N802
         """Embed a sequence."""
         if not request.HasField("sequence"):
-            raise MessageError("request has no sequence", "a sequence", "set it")
-        embedding, quality = self._matcher.extract(wire.unpack_sequence(request.sequence))
-        return match.ExtractTemplateResponse(
+            raise MessageError("The request has no sequence", "a sequence", "Set field sequence")
+        embedding, quality = self._matcher.embed(wire.unpack_sequence(request.sequence))
+        return match.EmbedResponse(
             embedding=wire.pack_embedding(embedding), quality=wire.pack_quality(quality)
         )
 
@@ -69,17 +72,17 @@ class Service:
         return match.IdentifyResponse(decision=wire.pack_decision(decision))
 
     def ReviewDecision(self, request: match.ReviewDecisionRequest) -> Message:  # noqa: N802
-        """Record what a human says of a decision."""
+        """Record a human verdict on a decision."""
 
         def work() -> Message:
             verdict = wire.unpack_verdict(request.verdict)
             number = self._matcher.review(request.gallery, request.audit_id, verdict)
             return match.ReviewDecisionResponse(number=number)
 
-        return self._replay(request.request_id, request, work)
+        return self._once(request, work)
 
     def CreateGallery(self, request: gallery.CreateGalleryRequest) -> Message:  # noqa: N802
-        """Make a gallery."""
+        """Create a gallery."""
 
         def work() -> Message:
             info = self._matcher.create_gallery(
@@ -89,57 +92,56 @@ class Service:
             )
             return gallery.CreateGalleryResponse(gallery=wire.pack_gallery(info))
 
-        return self._replay(request.request_id, request, work)
+        return self._once(request, work)
 
-    def CalibrateGallery(self, request: gallery.CalibrateGalleryRequest) -> Message:  # noqa: N802
-        """Learn what scores mean in a gallery."""
+    def CalibrateGallery(self) -> Upload:  # noqa: N802
+        """Calibrate a gallery."""
 
-        def work() -> Message:
-            impostors = wire.unpack_samples(request.strangers)
-            calibration = self._matcher.calibrate(request.gallery, impostors)
+        def act(first: gallery.CalibrateGalleryRequest, impostors: list[Embedding]) -> Message:
+            calibration = self._matcher.calibrate(first.gallery, impostors)
             return gallery.CalibrateGalleryResponse(calibration=wire.pack_calibration(calibration))
 
-        return self._replay(request.request_id, request, work)
+        return Upload(self._matcher, self._replay, "impostors", act)
 
     def SetOperatingPoint(self, request: gallery.SetOperatingPointRequest) -> Message:  # noqa: N802
-        """Decide by another rule."""
+        """Replace the operating point."""
 
         def work() -> Message:
-            operating_point = _operating_point(request)
-            if operating_point is None:
-                raise MessageError("request has no operating_point", "one", "set it")
-            info = self._matcher.set_operating_point(request.gallery, operating_point)
+            point = _operating_point(request)
+            if point is None:
+                raise MessageError(
+                    "The request has no operating_point", "an operating point", "Set field operating_point"
+                )
+            info = self._matcher.set_operating_point(request.gallery, point)
             return gallery.SetOperatingPointResponse(gallery=wire.pack_gallery(info))
 
-        return self._replay(request.request_id, request, work)
+        return self._once(request, work)
 
-    def NormaliseGallery(self, request: gallery.NormaliseGalleryRequest) -> Message:  # noqa: N802
-        """Correct scores by a cohort."""
+    def NormaliseGallery(self) -> Upload:  # noqa: N802
+        """Normalise scores by a cohort."""
 
-        def work() -> Message:
-            cohort = wire.unpack_samples(request.cohort)
-            fpir = request.fpir if request.HasField("fpir") else FPIR
-            info = self._matcher.normalise(request.gallery, cohort, fpir=fpir)
+        def act(first: gallery.NormaliseGalleryRequest, cohort: list[Embedding]) -> Message:
+            info = self._matcher.normalise(first.gallery, cohort, fpir=_fpir(first))
             return gallery.NormaliseGalleryResponse(normalisation=wire.pack_normalisation(info))
 
-        return self._replay(request.request_id, request, work)
+        return Upload(self._matcher, self._replay, "cohort", act, lambda first: check_fpir(_fpir(first)))
 
     def StopNormalising(self, request: gallery.StopNormalisingRequest) -> Message:  # noqa: N802
-        """Erase the cohort."""
+        """Erase the cohort and stop normalising."""
 
         def work() -> Message:
             info = self._matcher.stop_normalising(request.gallery)
             return gallery.StopNormalisingResponse(gallery=wire.pack_gallery(info))
 
-        return self._replay(request.request_id, request, work)
+        return self._once(request, work)
 
     def GetGallery(self, request: gallery.GetGalleryRequest) -> Message:  # noqa: N802
-        """Show a gallery."""
+        """Describe a gallery."""
         info = self._matcher.describe(request.gallery)
         return gallery.GetGalleryResponse(gallery=wire.pack_gallery(info))
 
     def ListGalleries(self, request: gallery.ListGalleriesRequest) -> Message:  # noqa: N802
-        """Show all galleries."""
+        """Describe all galleries."""
         infos = self._matcher.list_galleries()
         return gallery.ListGalleriesResponse(galleries=[wire.pack_gallery(info) for info in infos])
 
@@ -150,10 +152,10 @@ class Service:
             self._matcher.delete_gallery(request.gallery)
             return gallery.DeleteGalleryResponse()
 
-        return self._replay(request.request_id, request, work)
+        return self._once(request, work)
 
     def Enrol(self, request: subject.EnrolRequest) -> Message:  # noqa: N802
-        """Add a subject."""
+        """Enrol a subject."""
 
         def work() -> Message:
             samples = wire.unpack_samples(request.samples)
@@ -161,10 +163,10 @@ class Service:
             enrolment = self._matcher.enrol(request.gallery, request.subject, samples, check=check)
             return subject.EnrolResponse(enrolment=wire.pack_enrolment(enrolment))
 
-        return self._replay(request.request_id, request, work)
+        return self._once(request, work)
 
     def AddSamples(self, request: subject.AddSamplesRequest) -> Message:  # noqa: N802
-        """Add templates to a subject."""
+        """Add templates to an enrolled subject."""
 
         def work() -> Message:
             samples = wire.unpack_samples(request.samples)
@@ -172,12 +174,14 @@ class Service:
             enrolment = self._matcher.add_samples(request.gallery, request.subject, samples, check=check)
             return subject.AddSamplesResponse(enrolment=wire.pack_enrolment(enrolment))
 
-        return self._replay(request.request_id, request, work)
+        return self._once(request, work)
 
     def ListSubjects(self, request: subject.ListSubjectsRequest) -> Message:  # noqa: N802
-        """Show a page of subjects."""
+        """List a page of subjects."""
         if request.page_size < 0:
-            raise MessageError(f"page_size is {request.page_size}", "0 or more", "leave it out")
+            raise MessageError(
+                f"Field page_size is {request.page_size}", "0 or more", "Leave it out for 1000"
+            )
         after = _subject_of(request.page_token, request.gallery)
         subjects = self._matcher.list_subjects(request.gallery)
         first = bisect_right(subjects, after, key=lambda info: info.id)
@@ -195,72 +199,80 @@ class Service:
             revision = self._matcher.delete_subject(request.gallery, request.subject)
             return subject.DeleteSubjectResponse(revision=revision)
 
-        return self._replay(request.request_id, request, work)
+        return self._once(request, work)
 
     def SetTerms(self, request: subject.SetTermsRequest) -> Message:  # noqa: N802
-        """Record on what terms a subject is held."""
+        """Replace the terms of a subject."""
 
         def work() -> Message:
             terms = wire.unpack_terms(request.terms)
             revision = self._matcher.set_terms(request.gallery, request.subject, terms)
             return subject.SetTermsResponse(revision=revision)
 
-        return self._replay(request.request_id, request, work)
+        return self._once(request, work)
 
     def EraseSubject(self, request: subject.EraseSubjectRequest) -> Message:  # noqa: N802
-        """Delete a subject, with a receipt."""
+        """Delete a subject and return a receipt."""
 
         def work() -> Message:
             receipt = self._matcher.erase_subject(request.gallery, request.subject)
             return subject.EraseSubjectResponse(receipt=wire.pack_receipt(receipt))
 
-        return self._replay(request.request_id, request, work)
+        return self._once(request, work)
 
     def ExportSubject(self, request: subject.ExportSubjectRequest) -> Message:  # noqa: N802
-        """Show all that is held of a subject."""
+        """Export everything that is stored about a subject."""
         return wire.pack_export(self._matcher.export_subject(request.gallery, request.subject))
 
     def CreateBackup(self, request: admin.CreateBackupRequest) -> Message:  # noqa: N802
-        """Write a backup into the server's folder for them."""
+        """Write a backup into the server's backup folder."""
 
         def work() -> Message:
             return admin.CreateBackupResponse(backup=wire.pack_backup(self._matcher.back_up()))
 
-        return self._replay(request.request_id, request, work)
+        return self._once(request, work)
 
     def RotateKeys(self, request: admin.RotateKeysRequest) -> Message:  # noqa: N802
-        """Bring every subject under the key in use."""
+        """Re-encrypt every subject with the active key."""
 
         def work() -> Message:
             return admin.RotateKeysResponse(subjects=self._matcher.rotate_keys())
 
-        return self._replay(request.request_id, request, work)
+        return self._once(request, work)
 
     def ListAudit(self, request: admin.ListAuditRequest) -> Message:  # noqa: N802
-        """Show entries of the audit trail."""
+        """List entries of the audit trail."""
         entries = self._matcher.list_audit(
             request.after,
-            count=request.count if request.HasField("count") else MAX_PAGE,
+            count=request.count if request.HasField("count") else MAX_AUDIT,
             gallery=request.gallery,
             subject=request.subject,
         )
         return admin.ListAuditResponse(entries=[wire.pack_audit_entry(entry) for entry in entries])
 
     def VerifyAudit(self, request: admin.VerifyAuditRequest) -> Message:  # noqa: N802
-        """Follow the audit trail."""
+        """Verify the audit trail."""
         return admin.VerifyAuditResponse(head=wire.pack_audit_head(self._matcher.verify_audit()))
 
     def RenewTemplates(self, request: admin.RenewTemplatesRequest) -> Message:  # noqa: N802
-        """Bring all templates of a gallery under a new projection."""
+        """Move all templates of a gallery to a new projection."""
 
         def work() -> Message:
             return admin.RenewTemplatesResponse(templates=self._matcher.renew_templates(request.gallery))
 
-        return self._replay(request.request_id, request, work)
+        return self._once(request, work)
 
     def GetServerInfo(self, request: admin.GetServerInfoRequest) -> Message:  # noqa: N802
-        """Show version, encoder and wanted input."""
+        """Return version, encoder and required input."""
         return wire.pack_info(self._matcher.info())
+
+    def _once(self, request: Any, work: Callable[[], Message]) -> Message:
+        """Do the work of a change, or return its answer if its `request_id` was used before."""
+        return self._replay(request.request_id, Digest(request).value(), work)
+
+
+def _fpir(request: gallery.NormaliseGalleryRequest) -> float:
+    return request.fpir if request.HasField("fpir") else FPIR
 
 
 def _operating_point(
@@ -286,6 +298,8 @@ def _subject_of(token: str, gallery_name: str) -> str:
         name, last = "", ""
     if name != gallery_name or not last:
         raise MessageError(
-            "page_token is none of this gallery", "next_page_token of the page before", "begin again"
+            "Field page_token is not from this gallery",
+            "next_page_token of the previous page",
+            "Start again without page_token",
         )
     return last

@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class AdminServiceStub(object):
-    """Shows what the server is, backs it up, keeps its keys, and shows its audit trail.
+    """Describes the server, backs it up, rotates its keys and reads its audit trail.
     """
 
     def __init__(self, channel):
@@ -68,50 +68,51 @@ class AdminServiceStub(object):
 
 
 class AdminServiceServicer(object):
-    """Shows what the server is, backs it up, keeps its keys, and shows its audit trail.
+    """Describes the server, backs it up, rotates its keys and reads its audit trail.
     """
 
     def GetServerInfo(self, request, context):
-        """Version, encoder and wanted input.
+        """Returns the version, the encoder and the required input.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def CreateBackup(self, request, context):
-        """Writes a backup of all galleries into the folder that the server's owner has chosen for them; other
-        calls go on meanwhile. It is what the galleries are when it is done.
+        """Writes a backup of all galleries into the backup folder of the server's settings. Other calls
+        continue meanwhile. The backup has the state of the galleries at its end.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def RotateKeys(self, request, context):
-        """Reads the keys of the galleries again and brings every subject under the one in use; other calls go
-        on meanwhile. Cut short, it goes on when it is called again or the server starts.
+        """Reloads the encryption keys and re-encrypts every subject with the active key. Other calls continue
+        meanwhile. An interrupted rotation continues at the next call or the next start of the server.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListAudit(self, request, context):
-        """Shows entries of the audit trail, by number, those included that this call found waiting.
+        """Lists entries of the audit trail, ordered by number, including those that were still waiting to be
+        written.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def VerifyAudit(self, request, context):
-        """Follows the whole audit trail and signs how far it has come; takes 6 s a million entries. Error
-        AUDIT_BROKEN: something was changed, taken out or cut off.
+        """Verifies the hash chain of the whole audit trail and signs its head; takes 6 s per million entries.
+        Error AUDIT_BROKEN: an entry was changed, removed or cut off.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def RenewTemplates(self, request, context):
-        """Brings all templates of a gallery under a new secret projection; other calls go on meanwhile, and no
-        score changes. Cut short, it is finished by the next call.
+        """Moves all templates of a gallery to a new secret projection. No score changes, and other calls
+        continue meanwhile. An interrupted renewal is finished by the next call.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -159,7 +160,7 @@ def add_AdminServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class AdminService(object):
-    """Shows what the server is, backs it up, keeps its keys, and shows its audit trail.
+    """Describes the server, backs it up, rotates its keys and reads its audit trail.
     """
 
     @staticmethod

@@ -23,7 +23,7 @@ class CalibrationSource(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     CALIBRATION_SOURCE_UNSPECIFIED: _ClassVar[CalibrationSource]
     CALIBRATION_SOURCE_GALLERY: _ClassVar[CalibrationSource]
-    CALIBRATION_SOURCE_COHORT: _ClassVar[CalibrationSource]
+    CALIBRATION_SOURCE_IMPOSTORS: _ClassVar[CalibrationSource]
     CALIBRATION_SOURCE_CARD: _ClassVar[CalibrationSource]
 FUSION_UNSPECIFIED: Fusion
 FUSION_MAX: Fusion
@@ -31,7 +31,7 @@ FUSION_MEAN: Fusion
 FUSION_CENTROID: Fusion
 CALIBRATION_SOURCE_UNSPECIFIED: CalibrationSource
 CALIBRATION_SOURCE_GALLERY: CalibrationSource
-CALIBRATION_SOURCE_COHORT: CalibrationSource
+CALIBRATION_SOURCE_IMPOSTORS: CalibrationSource
 CALIBRATION_SOURCE_CARD: CalibrationSource
 
 class Calibration(_message.Message):
@@ -141,14 +141,16 @@ class ListGalleriesResponse(_message.Message):
     def __init__(self, galleries: _Optional[_Iterable[_Union[Gallery, _Mapping]]] = ...) -> None: ...
 
 class CalibrateGalleryRequest(_message.Message):
-    __slots__ = ("gallery", "strangers", "request_id")
+    __slots__ = ("gallery", "impostors", "request_id", "last")
     GALLERY_FIELD_NUMBER: _ClassVar[int]
-    STRANGERS_FIELD_NUMBER: _ClassVar[int]
+    IMPOSTORS_FIELD_NUMBER: _ClassVar[int]
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    LAST_FIELD_NUMBER: _ClassVar[int]
     gallery: str
-    strangers: _containers.RepeatedCompositeFieldContainer[_sequence_pb2.Probe]
+    impostors: _containers.RepeatedCompositeFieldContainer[_sequence_pb2.Probe]
     request_id: str
-    def __init__(self, gallery: _Optional[str] = ..., strangers: _Optional[_Iterable[_Union[_sequence_pb2.Probe, _Mapping]]] = ..., request_id: _Optional[str] = ...) -> None: ...
+    last: bool
+    def __init__(self, gallery: _Optional[str] = ..., impostors: _Optional[_Iterable[_Union[_sequence_pb2.Probe, _Mapping]]] = ..., request_id: _Optional[str] = ..., last: bool = ...) -> None: ...
 
 class CalibrateGalleryResponse(_message.Message):
     __slots__ = ("calibration",)
@@ -173,16 +175,18 @@ class SetOperatingPointResponse(_message.Message):
     def __init__(self, gallery: _Optional[_Union[Gallery, _Mapping]] = ...) -> None: ...
 
 class NormaliseGalleryRequest(_message.Message):
-    __slots__ = ("gallery", "cohort", "fpir", "request_id")
+    __slots__ = ("gallery", "cohort", "fpir", "request_id", "last")
     GALLERY_FIELD_NUMBER: _ClassVar[int]
     COHORT_FIELD_NUMBER: _ClassVar[int]
     FPIR_FIELD_NUMBER: _ClassVar[int]
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    LAST_FIELD_NUMBER: _ClassVar[int]
     gallery: str
     cohort: _containers.RepeatedCompositeFieldContainer[_sequence_pb2.Probe]
     fpir: float
     request_id: str
-    def __init__(self, gallery: _Optional[str] = ..., cohort: _Optional[_Iterable[_Union[_sequence_pb2.Probe, _Mapping]]] = ..., fpir: _Optional[float] = ..., request_id: _Optional[str] = ...) -> None: ...
+    last: bool
+    def __init__(self, gallery: _Optional[str] = ..., cohort: _Optional[_Iterable[_Union[_sequence_pb2.Probe, _Mapping]]] = ..., fpir: _Optional[float] = ..., request_id: _Optional[str] = ..., last: bool = ...) -> None: ...
 
 class NormaliseGalleryResponse(_message.Message):
     __slots__ = ("normalisation",)

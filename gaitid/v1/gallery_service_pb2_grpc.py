@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class GalleryServiceStub(object):
-    """Creates, shows, tunes and deletes galleries.
+    """Creates, describes, calibrates and deletes galleries.
     """
 
     def __init__(self, channel):
@@ -50,7 +50,7 @@ class GalleryServiceStub(object):
                 request_serializer=gaitid_dot_v1_dot_gallery__service__pb2.ListGalleriesRequest.SerializeToString,
                 response_deserializer=gaitid_dot_v1_dot_gallery__service__pb2.ListGalleriesResponse.FromString,
                 _registered_method=True)
-        self.CalibrateGallery = channel.unary_unary(
+        self.CalibrateGallery = channel.stream_unary(
                 '/gaitid.v1.GalleryService/CalibrateGallery',
                 request_serializer=gaitid_dot_v1_dot_gallery__service__pb2.CalibrateGalleryRequest.SerializeToString,
                 response_deserializer=gaitid_dot_v1_dot_gallery__service__pb2.CalibrateGalleryResponse.FromString,
@@ -60,7 +60,7 @@ class GalleryServiceStub(object):
                 request_serializer=gaitid_dot_v1_dot_gallery__service__pb2.SetOperatingPointRequest.SerializeToString,
                 response_deserializer=gaitid_dot_v1_dot_gallery__service__pb2.SetOperatingPointResponse.FromString,
                 _registered_method=True)
-        self.NormaliseGallery = channel.unary_unary(
+        self.NormaliseGallery = channel.stream_unary(
                 '/gaitid.v1.GalleryService/NormaliseGallery',
                 request_serializer=gaitid_dot_v1_dot_gallery__service__pb2.NormaliseGalleryRequest.SerializeToString,
                 response_deserializer=gaitid_dot_v1_dot_gallery__service__pb2.NormaliseGalleryResponse.FromString,
@@ -78,53 +78,56 @@ class GalleryServiceStub(object):
 
 
 class GalleryServiceServicer(object):
-    """Creates, shows, tunes and deletes galleries.
+    """Creates, describes, calibrates and deletes galleries.
     """
 
     def CreateGallery(self, request, context):
-        """Makes an empty gallery for the server's encoder.
+        """Creates an empty gallery for the server's encoder.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetGallery(self, request, context):
-        """Shows one gallery.
+        """Describes one gallery.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListGalleries(self, request, context):
-        """Shows all galleries, by name.
+        """Describes all galleries, ordered by name.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
-    def CalibrateGallery(self, request, context):
-        """Learns what scores mean in a gallery, from strangers or from its own subjects.
+    def CalibrateGallery(self, request_iterator, context):
+        """Measures how impostors score in a gallery, from probes of people who are not enrolled or from the
+        gallery's own subjects. See protos/README.md for streamed requests; an interrupted stream changes
+        nothing.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def SetOperatingPoint(self, request, context):
-        """Decides by another rule from now on.
+        """Replaces the operating point.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
-    def NormaliseGallery(self, request, context):
-        """Corrects scores by a cohort of strangers (AS-norm), if a check finds that this does no harm.
+    def NormaliseGallery(self, request_iterator, context):
+        """Normalises scores by a cohort (AS-norm) if a check finds that this does no harm. See
+        protos/README.md for streamed requests; an interrupted stream changes nothing.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def StopNormalising(self, request, context):
-        """Erases the cohort of a gallery: its scores are plain again.
+        """Erases the cohort of a gallery and stops normalising its scores.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -155,7 +158,7 @@ def add_GalleryServiceServicer_to_server(servicer, server):
                     request_deserializer=gaitid_dot_v1_dot_gallery__service__pb2.ListGalleriesRequest.FromString,
                     response_serializer=gaitid_dot_v1_dot_gallery__service__pb2.ListGalleriesResponse.SerializeToString,
             ),
-            'CalibrateGallery': grpc.unary_unary_rpc_method_handler(
+            'CalibrateGallery': grpc.stream_unary_rpc_method_handler(
                     servicer.CalibrateGallery,
                     request_deserializer=gaitid_dot_v1_dot_gallery__service__pb2.CalibrateGalleryRequest.FromString,
                     response_serializer=gaitid_dot_v1_dot_gallery__service__pb2.CalibrateGalleryResponse.SerializeToString,
@@ -165,7 +168,7 @@ def add_GalleryServiceServicer_to_server(servicer, server):
                     request_deserializer=gaitid_dot_v1_dot_gallery__service__pb2.SetOperatingPointRequest.FromString,
                     response_serializer=gaitid_dot_v1_dot_gallery__service__pb2.SetOperatingPointResponse.SerializeToString,
             ),
-            'NormaliseGallery': grpc.unary_unary_rpc_method_handler(
+            'NormaliseGallery': grpc.stream_unary_rpc_method_handler(
                     servicer.NormaliseGallery,
                     request_deserializer=gaitid_dot_v1_dot_gallery__service__pb2.NormaliseGalleryRequest.FromString,
                     response_serializer=gaitid_dot_v1_dot_gallery__service__pb2.NormaliseGalleryResponse.SerializeToString,
@@ -189,7 +192,7 @@ def add_GalleryServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class GalleryService(object):
-    """Creates, shows, tunes and deletes galleries.
+    """Creates, describes, calibrates and deletes galleries.
     """
 
     @staticmethod
@@ -274,7 +277,7 @@ class GalleryService(object):
             _registered_method=True)
 
     @staticmethod
-    def CalibrateGallery(request,
+    def CalibrateGallery(request_iterator,
             target,
             options=(),
             channel_credentials=None,
@@ -284,8 +287,8 @@ class GalleryService(object):
             wait_for_ready=None,
             timeout=None,
             metadata=None):
-        return grpc.experimental.unary_unary(
-            request,
+        return grpc.experimental.stream_unary(
+            request_iterator,
             target,
             '/gaitid.v1.GalleryService/CalibrateGallery',
             gaitid_dot_v1_dot_gallery__service__pb2.CalibrateGalleryRequest.SerializeToString,
@@ -328,7 +331,7 @@ class GalleryService(object):
             _registered_method=True)
 
     @staticmethod
-    def NormaliseGallery(request,
+    def NormaliseGallery(request_iterator,
             target,
             options=(),
             channel_credentials=None,
@@ -338,8 +341,8 @@ class GalleryService(object):
             wait_for_ready=None,
             timeout=None,
             metadata=None):
-        return grpc.experimental.unary_unary(
-            request,
+        return grpc.experimental.stream_unary(
+            request_iterator,
             target,
             '/gaitid.v1.GalleryService/NormaliseGallery',
             gaitid_dot_v1_dot_gallery__service__pb2.NormaliseGalleryRequest.SerializeToString,

@@ -26,31 +26,31 @@ from gaitid.v1 import decision_pb2 as gaitid_dot_v1_dot_decision__pb2
 from gaitid.v1 import sequence_pb2 as gaitid_dot_v1_dot_sequence__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dgaitid/v1/match_service.proto\x12\tgaitid.v1\x1a\x18gaitid/v1/decision.proto\x1a\x18gaitid/v1/sequence.proto\"C\n\x16\x45xtractTemplateRequest\x12)\n\x08sequence\x18\x01 \x01(\x0b\x32\x17.gaitid.v1.GaitSequence\"g\n\x17\x45xtractTemplateResponse\x12\'\n\tembedding\x18\x01 \x01(\x0b\x32\x14.gaitid.v1.Embedding\x12#\n\x07quality\x18\x02 \x01(\x0b\x32\x12.gaitid.v1.Quality\"\x86\x01\n\rVerifyRequest\x12\x0f\n\x07gallery\x18\x01 \x01(\t\x12\x0f\n\x07subject\x18\x02 \x01(\t\x12\x1f\n\x05probe\x18\x03 \x01(\x0b\x32\x10.gaitid.v1.Probe\x12\x32\n\x0foperating_point\x18\x04 \x01(\x0b\x32\x19.gaitid.v1.OperatingPoint\"7\n\x0eVerifyResponse\x12%\n\x08\x64\x65\x63ision\x18\x01 \x01(\x0b\x32\x13.gaitid.v1.Decision\"\xa7\x01\n\x0fIdentifyRequest\x12\x0f\n\x07gallery\x18\x01 \x01(\t\x12\x1f\n\x05probe\x18\x02 \x01(\x0b\x32\x10.gaitid.v1.Probe\x12\x1b\n\x0emax_candidates\x18\x03 \x01(\x05H\x00\x88\x01\x01\x12\x32\n\x0foperating_point\x18\x04 \x01(\x0b\x32\x19.gaitid.v1.OperatingPointB\x11\n\x0f_max_candidates\"9\n\x10IdentifyResponse\x12%\n\x08\x64\x65\x63ision\x18\x01 \x01(\x0b\x32\x13.gaitid.v1.Decision\"s\n\x15ReviewDecisionRequest\x12\x0f\n\x07gallery\x18\x01 \x01(\t\x12\x10\n\x08\x61udit_id\x18\x02 \x01(\t\x12#\n\x07verdict\x18\x03 \x01(\x0e\x32\x12.gaitid.v1.Verdict\x12\x12\n\nrequest_id\x18\x04 \x01(\t\"(\n\x16ReviewDecisionResponse\x12\x0e\n\x06number\x18\x01 \x01(\x03*O\n\x07Verdict\x12\x17\n\x13VERDICT_UNSPECIFIED\x10\x00\x12\x15\n\x11VERDICT_CONFIRMED\x10\x01\x12\x14\n\x10VERDICT_REJECTED\x10\x02\x32\xc3\x02\n\x0cMatchService\x12X\n\x0f\x45xtractTemplate\x12!.gaitid.v1.ExtractTemplateRequest\x1a\".gaitid.v1.ExtractTemplateResponse\x12=\n\x06Verify\x12\x18.gaitid.v1.VerifyRequest\x1a\x19.gaitid.v1.VerifyResponse\x12\x43\n\x08Identify\x12\x1a.gaitid.v1.IdentifyRequest\x1a\x1b.gaitid.v1.IdentifyResponse\x12U\n\x0eReviewDecision\x12 .gaitid.v1.ReviewDecisionRequest\x1a!.gaitid.v1.ReviewDecisionResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dgaitid/v1/match_service.proto\x12\tgaitid.v1\x1a\x18gaitid/v1/decision.proto\x1a\x18gaitid/v1/sequence.proto\"9\n\x0c\x45mbedRequest\x12)\n\x08sequence\x18\x01 \x01(\x0b\x32\x17.gaitid.v1.GaitSequence\"]\n\rEmbedResponse\x12\'\n\tembedding\x18\x01 \x01(\x0b\x32\x14.gaitid.v1.Embedding\x12#\n\x07quality\x18\x02 \x01(\x0b\x32\x12.gaitid.v1.Quality\"\x86\x01\n\rVerifyRequest\x12\x0f\n\x07gallery\x18\x01 \x01(\t\x12\x0f\n\x07subject\x18\x02 \x01(\t\x12\x1f\n\x05probe\x18\x03 \x01(\x0b\x32\x10.gaitid.v1.Probe\x12\x32\n\x0foperating_point\x18\x04 \x01(\x0b\x32\x19.gaitid.v1.OperatingPoint\"7\n\x0eVerifyResponse\x12%\n\x08\x64\x65\x63ision\x18\x01 \x01(\x0b\x32\x13.gaitid.v1.Decision\"\xa7\x01\n\x0fIdentifyRequest\x12\x0f\n\x07gallery\x18\x01 \x01(\t\x12\x1f\n\x05probe\x18\x02 \x01(\x0b\x32\x10.gaitid.v1.Probe\x12\x1b\n\x0emax_candidates\x18\x03 \x01(\x05H\x00\x88\x01\x01\x12\x32\n\x0foperating_point\x18\x04 \x01(\x0b\x32\x19.gaitid.v1.OperatingPointB\x11\n\x0f_max_candidates\"9\n\x10IdentifyResponse\x12%\n\x08\x64\x65\x63ision\x18\x01 \x01(\x0b\x32\x13.gaitid.v1.Decision\"s\n\x15ReviewDecisionRequest\x12\x0f\n\x07gallery\x18\x01 \x01(\t\x12\x10\n\x08\x61udit_id\x18\x02 \x01(\t\x12#\n\x07verdict\x18\x03 \x01(\x0e\x32\x12.gaitid.v1.Verdict\x12\x12\n\nrequest_id\x18\x04 \x01(\t\"(\n\x16ReviewDecisionResponse\x12\x0e\n\x06number\x18\x01 \x01(\x03*O\n\x07Verdict\x12\x17\n\x13VERDICT_UNSPECIFIED\x10\x00\x12\x15\n\x11VERDICT_CONFIRMED\x10\x01\x12\x14\n\x10VERDICT_REJECTED\x10\x02\x32\xa5\x02\n\x0cMatchService\x12:\n\x05\x45mbed\x12\x17.gaitid.v1.EmbedRequest\x1a\x18.gaitid.v1.EmbedResponse\x12=\n\x06Verify\x12\x18.gaitid.v1.VerifyRequest\x1a\x19.gaitid.v1.VerifyResponse\x12\x43\n\x08Identify\x12\x1a.gaitid.v1.IdentifyRequest\x1a\x1b.gaitid.v1.IdentifyResponse\x12U\n\x0eReviewDecision\x12 .gaitid.v1.ReviewDecisionRequest\x1a!.gaitid.v1.ReviewDecisionResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'gaitid.v1.match_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_VERDICT']._serialized_start=852
-  _globals['_VERDICT']._serialized_end=931
-  _globals['_EXTRACTTEMPLATEREQUEST']._serialized_start=96
-  _globals['_EXTRACTTEMPLATEREQUEST']._serialized_end=163
-  _globals['_EXTRACTTEMPLATERESPONSE']._serialized_start=165
-  _globals['_EXTRACTTEMPLATERESPONSE']._serialized_end=268
-  _globals['_VERIFYREQUEST']._serialized_start=271
-  _globals['_VERIFYREQUEST']._serialized_end=405
-  _globals['_VERIFYRESPONSE']._serialized_start=407
-  _globals['_VERIFYRESPONSE']._serialized_end=462
-  _globals['_IDENTIFYREQUEST']._serialized_start=465
-  _globals['_IDENTIFYREQUEST']._serialized_end=632
-  _globals['_IDENTIFYRESPONSE']._serialized_start=634
-  _globals['_IDENTIFYRESPONSE']._serialized_end=691
-  _globals['_REVIEWDECISIONREQUEST']._serialized_start=693
-  _globals['_REVIEWDECISIONREQUEST']._serialized_end=808
-  _globals['_REVIEWDECISIONRESPONSE']._serialized_start=810
-  _globals['_REVIEWDECISIONRESPONSE']._serialized_end=850
-  _globals['_MATCHSERVICE']._serialized_start=934
-  _globals['_MATCHSERVICE']._serialized_end=1257
+  _globals['_VERDICT']._serialized_start=832
+  _globals['_VERDICT']._serialized_end=911
+  _globals['_EMBEDREQUEST']._serialized_start=96
+  _globals['_EMBEDREQUEST']._serialized_end=153
+  _globals['_EMBEDRESPONSE']._serialized_start=155
+  _globals['_EMBEDRESPONSE']._serialized_end=248
+  _globals['_VERIFYREQUEST']._serialized_start=251
+  _globals['_VERIFYREQUEST']._serialized_end=385
+  _globals['_VERIFYRESPONSE']._serialized_start=387
+  _globals['_VERIFYRESPONSE']._serialized_end=442
+  _globals['_IDENTIFYREQUEST']._serialized_start=445
+  _globals['_IDENTIFYREQUEST']._serialized_end=612
+  _globals['_IDENTIFYRESPONSE']._serialized_start=614
+  _globals['_IDENTIFYRESPONSE']._serialized_end=671
+  _globals['_REVIEWDECISIONREQUEST']._serialized_start=673
+  _globals['_REVIEWDECISIONREQUEST']._serialized_end=788
+  _globals['_REVIEWDECISIONRESPONSE']._serialized_start=790
+  _globals['_REVIEWDECISIONRESPONSE']._serialized_end=830
+  _globals['_MATCHSERVICE']._serialized_start=914
+  _globals['_MATCHSERVICE']._serialized_end=1207
 # @@protoc_insertion_point(module_scope)

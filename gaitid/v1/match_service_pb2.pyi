@@ -17,13 +17,13 @@ VERDICT_UNSPECIFIED: Verdict
 VERDICT_CONFIRMED: Verdict
 VERDICT_REJECTED: Verdict
 
-class ExtractTemplateRequest(_message.Message):
+class EmbedRequest(_message.Message):
     __slots__ = ("sequence",)
     SEQUENCE_FIELD_NUMBER: _ClassVar[int]
     sequence: _sequence_pb2.GaitSequence
     def __init__(self, sequence: _Optional[_Union[_sequence_pb2.GaitSequence, _Mapping]] = ...) -> None: ...
 
-class ExtractTemplateResponse(_message.Message):
+class EmbedResponse(_message.Message):
     __slots__ = ("embedding", "quality")
     EMBEDDING_FIELD_NUMBER: _ClassVar[int]
     QUALITY_FIELD_NUMBER: _ClassVar[int]

@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class MatchServiceStub(object):
-    """Embeds, verifies and identifies, and records what humans say of the answers.
+    """Embeds, verifies and identifies, and records human reviews of decisions.
     """
 
     def __init__(self, channel):
@@ -35,10 +35,10 @@ class MatchServiceStub(object):
         Args:
             channel: A grpc.Channel.
         """
-        self.ExtractTemplate = channel.unary_unary(
-                '/gaitid.v1.MatchService/ExtractTemplate',
-                request_serializer=gaitid_dot_v1_dot_match__service__pb2.ExtractTemplateRequest.SerializeToString,
-                response_deserializer=gaitid_dot_v1_dot_match__service__pb2.ExtractTemplateResponse.FromString,
+        self.Embed = channel.unary_unary(
+                '/gaitid.v1.MatchService/Embed',
+                request_serializer=gaitid_dot_v1_dot_match__service__pb2.EmbedRequest.SerializeToString,
+                response_deserializer=gaitid_dot_v1_dot_match__service__pb2.EmbedResponse.FromString,
                 _registered_method=True)
         self.Verify = channel.unary_unary(
                 '/gaitid.v1.MatchService/Verify',
@@ -58,10 +58,10 @@ class MatchServiceStub(object):
 
 
 class MatchServiceServicer(object):
-    """Embeds, verifies and identifies, and records what humans say of the answers.
+    """Embeds, verifies and identifies, and records human reviews of decisions.
     """
 
-    def ExtractTemplate(self, request, context):
+    def Embed(self, request, context):
         """Embeds a sequence without storing or searching it.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -83,7 +83,7 @@ class MatchServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def ReviewDecision(self, request, context):
-        """Records what a human says of a decision; each verdict stays on record, and there may be several.
+        """Records a human verdict on a decision. A decision may have several verdicts; all are kept.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -92,10 +92,10 @@ class MatchServiceServicer(object):
 
 def add_MatchServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
-            'ExtractTemplate': grpc.unary_unary_rpc_method_handler(
-                    servicer.ExtractTemplate,
-                    request_deserializer=gaitid_dot_v1_dot_match__service__pb2.ExtractTemplateRequest.FromString,
-                    response_serializer=gaitid_dot_v1_dot_match__service__pb2.ExtractTemplateResponse.SerializeToString,
+            'Embed': grpc.unary_unary_rpc_method_handler(
+                    servicer.Embed,
+                    request_deserializer=gaitid_dot_v1_dot_match__service__pb2.EmbedRequest.FromString,
+                    response_serializer=gaitid_dot_v1_dot_match__service__pb2.EmbedResponse.SerializeToString,
             ),
             'Verify': grpc.unary_unary_rpc_method_handler(
                     servicer.Verify,
@@ -121,11 +121,11 @@ def add_MatchServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class MatchService(object):
-    """Embeds, verifies and identifies, and records what humans say of the answers.
+    """Embeds, verifies and identifies, and records human reviews of decisions.
     """
 
     @staticmethod
-    def ExtractTemplate(request,
+    def Embed(request,
             target,
             options=(),
             channel_credentials=None,
@@ -138,9 +138,9 @@ class MatchService(object):
         return grpc.experimental.unary_unary(
             request,
             target,
-            '/gaitid.v1.MatchService/ExtractTemplate',
-            gaitid_dot_v1_dot_match__service__pb2.ExtractTemplateRequest.SerializeToString,
-            gaitid_dot_v1_dot_match__service__pb2.ExtractTemplateResponse.FromString,
+            '/gaitid.v1.MatchService/Embed',
+            gaitid_dot_v1_dot_match__service__pb2.EmbedRequest.SerializeToString,
+            gaitid_dot_v1_dot_match__service__pb2.EmbedResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class SubjectServiceStub(object):
-    """Enrols, shows, exports and deletes subjects.
+    """Enrols, lists, exports and deletes subjects.
     """
 
     def __init__(self, channel):
@@ -73,11 +73,11 @@ class SubjectServiceStub(object):
 
 
 class SubjectServiceServicer(object):
-    """Enrols, shows, exports and deletes subjects.
+    """Enrols, lists, exports and deletes subjects.
     """
 
     def Enrol(self, request, context):
-        """Adds a new subject with one template for each good sample.
+        """Enrols a new subject with one template per good sample.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -91,36 +91,36 @@ class SubjectServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def ListSubjects(self, request, context):
-        """Shows the subjects of a gallery, by id, page by page.
+        """Lists the subjects of a gallery, ordered by id, in pages.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def DeleteSubject(self, request, context):
-        """Deletes a subject with its templates at once.
+        """Deletes a subject and its templates.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def SetTerms(self, request, context):
-        """Records on what terms a subject is held, in place of those before.
+        """Replaces the terms under which a subject's templates are stored.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def EraseSubject(self, request, context):
-        """Deletes a subject, looks for traces of it in all files of the galleries, and signs a receipt. Reads
-        every file, so it takes seconds where the galleries have gigabytes.
+        """Deletes a subject, scans all files of the galleries for traces of it, and signs a receipt. Takes
+        seconds if the galleries have gigabytes, because it reads every file.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ExportSubject(self, request, context):
-        """Shows all that a gallery holds of a subject.
+        """Exports everything a gallery stores about a subject (for subject access requests).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -173,7 +173,7 @@ def add_SubjectServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class SubjectService(object):
-    """Enrols, shows, exports and deletes subjects.
+    """Enrols, lists, exports and deletes subjects.
     """
 
     @staticmethod

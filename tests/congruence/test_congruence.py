@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import inspect
-from dataclasses import fields, is_dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import pytest
+from congruent import check, outcome, vector, walk
 
 from gaitid import errors
 from gaitid.caller import calling
@@ -16,92 +17,21 @@ from gaitid.gallery.store.keys import append_key
 from gaitid.local import LocalMatcher
 from gaitid.matcher import Matcher
 from gaitid.records import (
-    AuditEntry,
     Embedding,
     EnrolmentCheck,
     Fusion,
     GaitSequence,
     OperatingPoint,
-    Origin,
     Outcome,
-    Quality,
-    Reason,
     Terms,
     Verdict,
 )
 from gaitid.remote import RemoteMatcher
 from gaitid.server.app import ServerSettings, running
 
-
-def assess(sequence):
-    """Three answers of different kinds: good, poor for one reason, poor for two."""
-    reasons = {0: (), 1: (Reason.MERGED,), 2: (Reason.STANDING, Reason.CUT_OFF)}[sequence.origin.track % 3]
-    return Quality(77.125, len(sequence), 2.5, 110.0, 200.0, 25.0, 0.5, 0.25, reasons)
-
-
-@pytest.fixture
-def pair(tmp_path):
-    """A local matcher, and a remote one on a server of another directory."""
-    local = LocalMatcher(GEI(), tmp_path / "local", index="exact", assess=assess)
-    far = LocalMatcher(GEI(), tmp_path / "remote", index="exact", assess=assess)
-    with (
-        contextlib.closing(local),
-        running(ServerSettings("127.0.0.1:0", shutdown_grace_s=1.0), far) as address,
-        contextlib.closing(RemoteMatcher(address, timeout_s=10.0)) as remote,
-    ):
-        yield local, remote
-
-
-def walk(seed, *, frames=20, track=0, size=(64, 44)):
-    body = np.random.default_rng(seed % 100).random((1, *size)) < 0.5
-    flips = np.random.default_rng(seed).random((frames, *size)) < 0.05
-    streams = {
-        "silhouette": (body ^ flips).astype(np.uint8),
-        "skeleton": np.random.default_rng(seed).random((frames, 17, 3), np.float32),
-    }
-    return GaitSequence(streams, 1e9 + np.arange(frames) / 25.0, origin=Origin("gate", track))
-
-
-def vector(seed, *, dimension=GEI.dimension, contract=GEI.contract):
-    numbers = np.random.default_rng(seed).standard_normal(dimension)
-    return Embedding((numbers / np.linalg.norm(numbers)).astype(np.float32), contract)
-
-
 SKELETONS = GaitSequence({"skeleton": np.zeros((20, 17, 3), np.float32)}, np.arange(20.0))
 TERMS = [Terms("consent", "door", "form 7", 4e9), Terms(legal_hold=True), Terms(expires_at=1.0), Terms()]
 POINT = OperatingPoint(0.5, 0.2)
-
-
-def outcome(matcher, name, *arguments, **options):
-    """Answer or error of a call, in comparable form."""
-    try:
-        return _plain(getattr(matcher, name)(*arguments, **options))
-    except errors.GaitIdError as error:
-        return type(error), str(error), error.got, error.remedy, getattr(error, "reasons", None)
-
-
-def _plain(value):
-    """Arrays as bytes and moments left out: the two matchers have clocks of their own."""
-    if isinstance(value, np.ndarray):
-        return value.dtype.name, value.shape, value.tobytes()
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    if is_dataclass(value):
-        moments = {"created_at", "enrolled_at", "made_at", "erased_at"}
-        moments |= {"scanned_bytes", "public_key", "signature"}  # of another directory
-        moments |= {"at", "signed_at", "hash", "audit_id", "reference", "actor"}
-        if isinstance(value, AuditEntry) and value.subject:
-            value = replace(value, subject="a pseudonym")  # random
-        return type(value), [
-            (f.name, _plain(getattr(value, f.name))) for f in fields(value) if f.name not in moments
-        ]
-    return value
-
-
-def check(pair, name, *arguments, **options):
-    local, remote = (outcome(matcher, name, *arguments, **options) for matcher in pair)
-    assert local == remote, (name, arguments)
-    return local
 
 
 def test_both_are_matchers():
@@ -171,7 +101,7 @@ def test_random_histories_agree(pair, seed):
             "erase_subject": ((gallery, subject), {}),
             "export_subject": ((gallery, subject), {}),
             "delete_gallery": ((gallery,), {}),
-            "extract": ((walk(int(rng.integers(0, 600))),), {}),
+            "embed": ((walk(int(rng.integers(0, 600))),), {}),
             "normalise": ((gallery, [vector(n) for n in range(int(rng.integers(0, 3)) * 60)]), {"fpir": 0.5}),
             "stop_normalising": ((gallery,), {}),
             "renew_templates": ((gallery,), {}),
@@ -255,8 +185,8 @@ ERRORS = {
     "review of a long id": ("review", ("home", "0" * 999, Verdict.REJECTED), errors.InputError),
     "review without a verdict": ("review", ("home", "0" * 16, "perhaps"), errors.InputError),
     "audit before the first": ("list_audit", (-1,), errors.InputError),
-    "extract short": ("extract", (walk(1, frames=3),), errors.SequenceTooShort),
-    "extract skeletons": ("extract", (SKELETONS,), errors.SequenceError),
+    "embed short": ("embed", (walk(1, frames=3),), errors.SequenceTooShort),
+    "embed skeletons": ("embed", (SKELETONS,), errors.SequenceError),
 }
 
 
@@ -297,7 +227,7 @@ UNSENDABLE = {
     "operating point is None": ("set_operating_point", ("home", None)),
     "terms are a text": ("set_terms", ("home", "ada", "consent")),
     "sample is a string": ("enrol", ("home", "eve", ["walk"])),
-    "sequence is an embedding": ("extract", (vector(0),)),
+    "sequence is an embedding": ("embed", (vector(0),)),
 }
 
 

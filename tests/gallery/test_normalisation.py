@@ -273,7 +273,7 @@ def test_asked_rates_hold_for_normalised_scores(tmp_path):
     assert info.normalisation == done
     assert (done.cohort, done.fpir, done.probes) == (900, 0.05, 300)
     assert done.after > done.before
-    assert (info.calibration.source, info.calibration.normalised) == (CalibrationSource.COHORT, True)
+    assert (info.calibration.source, info.calibration.normalised) == (CalibrationSource.IMPOSTORS, True)
     operating_point = matcher.set_operating_point("town", OperatingPoint(fpir=0.05)).operating_point
     impostors = embeddings(people(1_500, 1, seed=21))
     passed = sum(matcher.identify("town", probe).outcome is Outcome.MATCH for probe in impostors)

@@ -24,11 +24,11 @@ def best_scores(probes: np.ndarray, gallery: np.ndarray, walks: int, fusion: Fus
 
 
 @pytest.mark.parametrize("fusion", list(Fusion))
-@pytest.mark.parametrize("source", [CalibrationSource.GALLERY, CalibrationSource.COHORT])
+@pytest.mark.parametrize("source", [CalibrationSource.GALLERY, CalibrationSource.IMPOSTORS])
 @pytest.mark.parametrize("walks", [1, 3])
 def test_the_asked_fpir_is_the_measured_one(fusion, source, walks):
     gallery = people(400, walks, seed=1)
-    cohort = people(500, 1, seed=2) if source is CalibrationSource.COHORT else None
+    cohort = people(500, 1, seed=2) if source is CalibrationSource.IMPOSTORS else None
     calibration = learn(gallery, names(400, walks), fusion, cohort)
     best = best_scores(people(4_000, 1, seed=3), gallery, walks, fusion)
     for fpir in (0.1, 0.01):

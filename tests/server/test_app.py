@@ -221,7 +221,7 @@ def test_a_signal_lets_calls_finish_and_takes_no_new_ones(number, tmp_path, walk
         first, second = RemoteMatcher(address), RemoteMatcher(address, timeout_s=1.0)
         assert second.info().encoder == "gei"
         answers = []
-        thread = threading.Thread(target=lambda: answers.append(first.extract(walk())))
+        thread = threading.Thread(target=lambda: answers.append(first.embed(walk())))
         thread.start()
         assert process.stdout.readline() == "embedding\n"
         process.send_signal(number)
@@ -294,7 +294,7 @@ def test_nobody_at_the_address_is_said_at_once():
         port = free.getsockname()[1]
     client = RemoteMatcher(f"127.0.0.1:{port}")
     begun = time.monotonic()
-    with pytest.raises(ServerUnreachable, match=f"nobody answers at 127.0.0.1:{port}") as caught:
+    with pytest.raises(ServerUnreachable, match=f"No server answers at 127.0.0.1:{port}") as caught:
         client.info()
     assert time.monotonic() - begun < 2
     assert "gaitid serve" in caught.value.remedy

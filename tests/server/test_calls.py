@@ -72,7 +72,7 @@ def test_a_full_server_says_when_to_come_back(slow):
         assert any(detail.Unpack(retry) for detail in details)
         assert retry.retry_delay.ToMilliseconds() == wire.RETRY_AFTER_S * 1000
         client = RemoteMatcher(address)
-        with pytest.raises(Overloaded, match="2 calls in work"):
+        with pytest.raises(Overloaded, match="2 calls in progress"):
             client.describe("home")
         client.close()
         slow.go.set()
@@ -124,7 +124,7 @@ def test_an_unforeseen_fault_has_an_incident_and_no_secret(slow, caplog):
 def test_an_oversize_message_names_the_limit(slow):
     with serving(slow, max_message_bytes=10_000) as address:
         client = RemoteMatcher(address)
-        with pytest.raises(MessageError, match=r"message of 2\d{4} bytes, at most 10000"):
+        with pytest.raises(MessageError, match=r"message has 2\d{4} bytes; expected at most 10000"):
             client.describe("x" * 20_000)
         client.close()
         small = RemoteMatcher(address, max_message_bytes=5000)

@@ -11,7 +11,7 @@ from gaitid import wire
 from gaitid.server.service import SERVICES
 
 METHODS = [
-    (f"/{service.full_name}/{method.name}", getattr(module, method.input_type.name))
+    (f"/{service.full_name}/{method.name}", getattr(module, method.input_type.name), method.client_streaming)
     for module in SERVICES
     for service in module.DESCRIPTOR.services_by_name.values()
     for method in service.methods
@@ -25,17 +25,20 @@ def channel(address):
         yield channel
 
 
-def send(channel, path, data):
-    """Name of the status of a call."""
+def send(channel, path, data, is_streamed):
+    """Name of the status of a call; a streamed request gets the data twice."""
     try:
-        channel.unary_unary(path)(data, timeout=5)
+        if is_streamed:
+            channel.stream_unary(path)(iter([data, data]), timeout=5)
+        else:
+            channel.unary_unary(path)(data, timeout=5)
     except grpc.RpcError as error:
         return error.code().name
     return "OK"
 
 
-@pytest.mark.parametrize(("path", "kind"), METHODS, ids=[path for path, _ in METHODS])
-def test_noise_is_refused_or_answered(path, kind, channel, remote, vector, walk):
+@pytest.mark.parametrize(("path", "kind", "is_streamed"), METHODS, ids=[path for path, *_ in METHODS])
+def test_noise_is_refused_or_answered(path, kind, is_streamed, channel, remote, vector, walk):
     remote.create_gallery("home")
     remote.enrol("home", "ada", [vector(0)])
     seeds = [_filled(kind, wire.pack_probe(probe)).SerializeToString() for probe in (vector(0), walk())]
@@ -50,7 +53,7 @@ def test_noise_is_refused_or_answered(path, kind, channel, remote, vector, walk)
         )
     )
     def check(data):
-        assert send(channel, path, data) in {"OK", *ALLOWED}
+        assert send(channel, path, data, is_streamed) in {"OK", *ALLOWED}
 
     check()
     assert remote.info().encoder == "gei"
@@ -59,7 +62,14 @@ def test_noise_is_refused_or_answered(path, kind, channel, remote, vector, walk)
 def _filled(kind, probe):
     """A valid request of a kind."""
     names = {field.name for field in kind.DESCRIPTOR.fields}
-    values = {"gallery": "home", "subject": "ada", "probe": probe, "samples": [probe]}
+    values = {
+        "gallery": "home",
+        "subject": "ada",
+        "probe": probe,
+        "samples": [probe],
+        "impostors": [probe],
+        "cohort": [probe],
+    }
     request = kind(**{name: value for name, value in values.items() if name in names})
     if "sequence" in names and probe.HasField("sequence"):
         request.sequence.CopyFrom(probe.sequence)

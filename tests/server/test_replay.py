@@ -9,10 +9,10 @@ import pytest
 
 from gaitid.errors import MessageError
 from gaitid.server import replay as module
-from gaitid.server.replay import Replay
+from gaitid.server.replay import Digest, Replay
 from gaitid.v1.gallery_service_pb2 import DeleteGalleryRequest, GetGalleryResponse
 
-REQUEST = DeleteGalleryRequest(gallery="home")
+REQUEST = Digest(DeleteGalleryRequest(gallery="home")).value()
 
 
 class Work:

@@ -23,7 +23,11 @@ from gaitid.v1 import match_service_pb2 as match
 from gaitid.v1 import subject_service_pb2 as subject
 
 RPCS = {
-    method.name: (f"/{service.full_name}/{method.name}", getattr(module, method.output_type.name))
+    method.name: (
+        f"/{service.full_name}/{method.name}",
+        getattr(module, method.output_type.name),
+        method.client_streaming,
+    )
     for module in SERVICES
     for service in module.DESCRIPTOR.services_by_name.values()
     for method in service.methods
@@ -32,13 +36,16 @@ RPCS = {
 
 @pytest.fixture
 def call(address):
-    """Calls an rpc by its name with a message or bytes."""
+    """Calls an rpc by its name with a message or bytes, or with several for a streamed request."""
     with grpc.insecure_channel(address) as channel:
 
-        def make(name, request):
-            path, answer = RPCS[name]
-            data = request if isinstance(request, bytes) else request.SerializeToString()
-            return channel.unary_unary(path, response_deserializer=answer.FromString)(data, timeout=5)
+        def make(name, *requests):
+            path, answer, is_streamed = RPCS[name]
+            data = [one if isinstance(one, bytes) else one.SerializeToString() for one in requests]
+            options = {"response_deserializer": answer.FromString}
+            if is_streamed:
+                return channel.stream_unary(path, **options)(iter(data), timeout=5)
+            return channel.unary_unary(path, **options)(*data, timeout=5)
 
         yield make
 
@@ -105,9 +112,9 @@ def test_a_gallery_is_calibrated_and_ruled_by_a_target(call, vector):
     for seed in range(3):
         samples = [wire.pack_probe(vector(seed))]
         call("Enrol", subject.EnrolRequest(gallery="home", subject=f"s{seed}", samples=samples))
-    strangers = [wire.pack_probe(vector(100 + seed)) for seed in range(400)]
+    impostors = [wire.pack_probe(vector(100 + seed)) for seed in range(400)]
     request = gallery.CalibrateGalleryRequest(
-        gallery="home", strangers=strangers, request_id=str(uuid.uuid4())
+        gallery="home", impostors=impostors, request_id=str(uuid.uuid4()), last=True
     )
     learnt = call("CalibrateGallery", request).calibration
     assert (learnt.source, learnt.comparisons) == (2, 1200)
@@ -119,7 +126,7 @@ def test_a_gallery_is_calibrated_and_ruled_by_a_target(call, vector):
     assert (ruled.calibration, ruled.fusion, ruled.revision) == (learnt, 2, 5)
     assert ruled.operating_point.fpir == 0.01
     assert 0 < ruled.operating_point.threshold < 0.5
-    found = call("Identify", match.IdentifyRequest(gallery="home", probe=strangers[0])).decision
+    found = call("Identify", match.IdentifyRequest(gallery="home", probe=impostors[0])).decision
     assert found.operating_point == ruled.operating_point
     rates = [candidate.fpir_at_score for candidate in found.candidates]
     assert rates == sorted(rates)
@@ -128,9 +135,9 @@ def test_a_gallery_is_calibrated_and_ruled_by_a_target(call, vector):
 
 def test_a_sequence_is_embedded(call, walk, local):
     sequence = walk()
-    request = match.ExtractTemplateRequest(sequence=wire.pack_sequence(sequence))
-    answer = call("ExtractTemplate", request)
-    embedding, quality = local.extract(sequence)
+    request = match.EmbedRequest(sequence=wire.pack_sequence(sequence))
+    answer = call("Embed", request)
+    embedding, quality = local.embed(sequence)
     assert wire.unpack_embedding(answer.embedding).vector.tobytes() == embedding.vector.tobytes()
     assert wire.unpack_quality(answer.quality) == quality
 
@@ -192,7 +199,7 @@ def test_a_server_without_keys_renews_nothing(call):
 def test_a_gallery_is_normalised_only_by_enough(call, vector):
     call("CreateGallery", gallery.CreateGalleryRequest(gallery="home"))
     cohort = [wire.pack_probe(vector(seed)) for seed in range(100)]
-    request = gallery.NormaliseGalleryRequest(gallery="home", cohort=cohort)
+    request = gallery.NormaliseGalleryRequest(gallery="home", cohort=cohort, last=True)
     assert refused(call, "NormaliseGallery", request) == ("FAILED_PRECONDITION", "NOT_CALIBRATED")
     request = gallery.NormaliseGalleryRequest(gallery="home", cohort=cohort, fpir=0.0)
     assert refused(call, "NormaliseGallery", request) == ("INVALID_ARGUMENT", "INPUT_ERROR")
@@ -238,7 +245,7 @@ def test_max_candidates_is_five_unless_given(call, vector):
 
 
 BAD = {
-    "no sequence": ("ExtractTemplate", match.ExtractTemplateRequest(), "INVALID_ARGUMENT", "MESSAGE_ERROR"),
+    "no sequence": ("Embed", match.EmbedRequest(), "INVALID_ARGUMENT", "MESSAGE_ERROR"),
     "no probe": ("Identify", match.IdentifyRequest(gallery="home"), "INVALID_ARGUMENT", "MESSAGE_ERROR"),
     "no claimed probe": (
         "Verify",

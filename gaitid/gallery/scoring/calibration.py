@@ -162,7 +162,7 @@ def learn(
         tail = fit_tail(scores[counted], bootstraps=0)  # comparisons that share a probe have no p-value
     except InputError as error:
         raise NotCalibrated(error.got, error.expected, "enrol more people, or pass more strangers") from error
-    source = CalibrationSource.GALLERY if impostors is None else CalibrationSource.COHORT
+    source = CalibrationSource.GALLERY if impostors is None else CalibrationSource.IMPOSTORS
     info = Calibration(
         source,
         count,

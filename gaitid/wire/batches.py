@@ -1,0 +1,35 @@
+"""Probes of a streamed request, packed into batches of bounded size."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from gaitid.records import GaitSequence, Probe
+from gaitid.v1 import sequence_pb2
+from gaitid.wire.sequence import pack_probe
+
+BATCH_BYTES = 2**18
+"""A batch is sent when it has this many bytes: about 100 walks of 30 frames, or 46 embeddings of gei."""
+BATCH_FRAMES = 2000
+"""A batch is sent when it has this many frames, which bounds the work per message."""
+
+
+def batched(probes: Iterable[Probe]) -> Iterator[list[sequence_pb2.Probe]]:
+    """Pack probes into batches; only the current batch is in memory.
+
+    Raises:
+        InputError: A probe is neither a sequence nor an embedding.
+    """
+    batch: list[sequence_pb2.Probe] = []
+    size = frames = 0
+    for probe in probes:
+        message = pack_probe(probe)
+        length = len(probe) if isinstance(probe, GaitSequence) else 0
+        if batch and (size + message.ByteSize() > BATCH_BYTES or frames + length > BATCH_FRAMES):
+            yield batch
+            batch, size, frames = [], 0, 0
+        batch.append(message)
+        size += message.ByteSize()
+        frames += length
+    if batch:
+        yield batch
