@@ -420,7 +420,7 @@ PURPOSES = {
 
 @pytest.mark.parametrize(("metadata", "purpose"), PURPOSES.values(), ids=PURPOSES)
 def test_a_purpose_is_taken_from_the_metadata(address, local, metadata, purpose):
-    path, answer = RPCS["CreateGallery"]
+    path, answer, _ = RPCS["CreateGallery"]
     with grpc.insecure_channel(address) as channel:
         rpc = channel.unary_unary(path, response_deserializer=answer.FromString)
         data = gallery.CreateGalleryRequest(gallery="home").SerializeToString()
