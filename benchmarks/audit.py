@@ -9,7 +9,6 @@ four templates per subject.
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -62,7 +61,7 @@ def per_call_us(act: Callable[[], object], count: int) -> float:
 def identify_cost(subjects: int, searches: int, rounds: int) -> dict[str, object]:
     """CPU of one identification: not recorded, recorded within a second, recorded before the answer."""
     probes = embeddings(searches, seed=1)
-    with tempfile.TemporaryDirectory(dir=".") as folder:
+    with harness.scratch() as folder:
         matchers = {
             "without": opened(Path(folder) / "a", recorded=False),
             "within_1_s": opened(Path(folder) / "b"),
@@ -89,7 +88,7 @@ def identify_cost(subjects: int, searches: int, rounds: int) -> dict[str, object
 def enrol_cost(count: int, rounds: int) -> dict[str, object]:
     """CPU of one enrolment, one commit each, with and without an audit entry."""
     samples = embeddings(count, seed=2)
-    with tempfile.TemporaryDirectory(dir=".") as folder:
+    with harness.scratch() as folder:
         matchers = {
             name: opened(Path(folder) / name, recorded=name == "recorded") for name in ("without", "recorded")
         }
@@ -112,7 +111,7 @@ def enrol_cost(count: int, rounds: int) -> dict[str, object]:
 
 def size_and_verification(count: int) -> dict[str, object]:
     """Database bytes per audit entry of a search, and CPU seconds to verify a trail of them."""
-    with tempfile.TemporaryDirectory(dir=".") as folder:
+    with harness.scratch() as folder:
         matcher = opened(Path(folder))
         fill(matcher, 100)
         probes = embeddings(100, seed=3)

@@ -75,7 +75,7 @@ def ours(folder: str, vectors: NDArray[np.float32], check: EnrolmentCheck) -> Ca
     return lambda n: matcher.enrol("g", f"s{n}", [probes[n]], check=check)
 
 
-def enrol_rates(count: int, rounds: int, base: str) -> dict[str, object]:
+def enrol_rates(count: int, rounds: int, base: Path) -> dict[str, object]:
     """Enrolments per second and CPU microseconds of one, in turns; ratios within a turn."""
     vectors = unit_vectors(count * rounds)
     with tempfile.TemporaryDirectory(dir=base) as folder:
@@ -108,7 +108,7 @@ def enrol_rates(count: int, rounds: int, base: str) -> dict[str, object]:
     }
 
 
-def bulk(templates: int, base: str, *, seals: bool) -> dict[str, object]:
+def bulk(templates: int, base: Path, *, seals: bool) -> dict[str, object]:
     """Import templates in one change; then open, back up, verify, restore and examine them."""
     vectors = unit_vectors(templates)
     keys = KeyRing(lambda: {"a": bytes(32)}) if seals else None
@@ -155,8 +155,9 @@ def main() -> None:
     parser.add_argument("--enrolments", type=int, default=100)
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--templates", type=int, default=100_000)
-    parser.add_argument("--folder", default=".", help="on the disk to measure")
+    parser.add_argument("--folder", type=Path, default=Path("out"), help="on the disk to measure")
     options = parser.parse_args()
+    options.folder.mkdir(parents=True, exist_ok=True)
     report = {
         **harness.facts(__file__),
         "sqlite": sqlite3.sqlite_version,

@@ -10,7 +10,6 @@ Vectors are random unit vectors of 256 dimensions, four templates per subject.
 from __future__ import annotations
 
 import sqlite3
-import tempfile
 import threading
 import time
 from collections.abc import Callable
@@ -62,7 +61,7 @@ def enrol_rates(count: int, rounds: int) -> dict[str, object]:
     }
     vectors = unit_vectors(count)
     probes = [Embedding(vector, "b") for vector in vectors]
-    with tempfile.TemporaryDirectory(dir=".") as bare, tempfile.TemporaryDirectory(dir=".") as ours:
+    with harness.scratch() as bare, harness.scratch() as ours:
         db = sqlite3.connect(Path(bare) / "bare.db", isolation_level=None)
         db.execute("PRAGMA journal_mode = WAL")
         db.execute("PRAGMA synchronous = FULL")
@@ -116,7 +115,7 @@ def identify_cost(templates: int, repeats: int, rounds: int) -> dict[str, object
     vectors, probes = unit_vectors(templates), unit_vectors(repeats, seed=1)
     questions = [Embedding(probe, "b") for probe in probes]
     times: dict[str, list[float]] = {"gallery": [], "bare_faiss": [], "numpy": []}
-    with tempfile.TemporaryDirectory(dir=".") as directory:
+    with harness.scratch() as directory:
         fill(directory, vectors)
         restarts = []
         for _ in range(3):

@@ -15,6 +15,7 @@ import logging
 import os
 import statistics
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -71,6 +72,12 @@ def save(report: Mapping[str, Any], path: Path, *, show: bool = True) -> None:
         print(text)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text + "\n", encoding="utf-8")
+
+
+def scratch() -> tempfile.TemporaryDirectory[str]:
+    """A temporary directory on the disk of the repository, for figures that depend on the disk."""
+    (ROOT / "out").mkdir(exist_ok=True)
+    return tempfile.TemporaryDirectory(dir=ROOT / "out")
 
 
 def cpu_s(act: Callable[[], object]) -> float:

@@ -397,9 +397,10 @@ def main() -> None:
     parser.add_argument("--impostors", type=int, default=2000)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--graphs", type=int, default=100_000, help="build graphs up to so many templates")
-    parser.add_argument("--scratch", type=Path, default=Path())
+    parser.add_argument("--scratch", type=Path, default=Path("out"), help="folder for galleries")
     parser.add_argument("--inside", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
+    options.scratch.mkdir(parents=True, exist_ok=True)
     if options.inside:
         crowd = people(options.templates[0] // TEMPLATES, options.probes, options.impostors)
         print(json.dumps(figures(options.inside, crowd, options)))

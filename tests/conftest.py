@@ -12,17 +12,17 @@ ROOT = Path(__file__).resolve().parents[1]
 
 @pytest.fixture(scope="session")
 def real_data() -> Path:
-    """Directory of the real inputs; skips when absent, fails when absent in CI."""
+    """Directory of the real inputs; skips the test if it is missing, fails in CI."""
     path = Path(os.environ.get("GAITID_TEST_DATA", ROOT.parent / "shared" / "data"))
     if path.is_dir():
         return path
-    reason = f"real inputs are not at {path}: set GAITID_TEST_DATA to their directory"
+    reason = f"real inputs are missing at {path}: set GAITID_TEST_DATA to their directory"
     if os.environ.get("CI"):
         pytest.fail(reason)
     pytest.skip(reason)
 
 
-# Rooms and files whose tests train, film or render: `make test` runs them, `make test-fast` does not.
+# Tests in these directories and files train, film or render; `make test-fast` leaves them out.
 _SLOW = (
     "training/",
     "encoders/test_shipped",
@@ -43,7 +43,7 @@ _SLOW = (
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the slow rooms."""
+    """Mark slow tests."""
     for item in items:
         if item.path.relative_to(ROOT / "tests").as_posix().startswith(_SLOW):
             item.add_marker(pytest.mark.slow)

