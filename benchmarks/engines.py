@@ -31,8 +31,8 @@ from numpy.typing import NDArray
 from benchmarks import harness
 from benchmarks.gallery import unit_vectors
 from gaitid.gallery.index.engine import EngineIndex, EngineSettings, connect
-from gaitid.gallery.index.exact import Index
 from gaitid.gallery.index.faiss_index import FaissIndex
+from gaitid.gallery.index.protocol import Index
 from tests import engines
 
 D, K = 256, 20

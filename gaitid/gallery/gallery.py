@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from gaitid.caller import calling
 from gaitid.errors import EngineError, SubjectHeld, SubjectNotFound
-from gaitid.gallery.index.exact import Fetch, Index, VectorsGone, best
+from gaitid.gallery.index.protocol import Fetch, Index, VectorsGone
+from gaitid.gallery.index.ranking import best
 from gaitid.gallery.index.reconciliation import fetch_from, reconcile
 from gaitid.gallery.lock import ReadersWriterLock
 from gaitid.gallery.scoring.calibration import MOST_SUBJECTS, ScoreCalibration, learn

@@ -11,8 +11,9 @@ import pytest
 
 from gaitid import registry
 from gaitid.gallery.index.engine import Engine, EngineIndex, connect
-from gaitid.gallery.index.exact import Index, best, exact_scores
 from gaitid.gallery.index.faiss_index import FaissIndex
+from gaitid.gallery.index.protocol import Index
+from gaitid.gallery.index.ranking import best, exact_scores
 from tests import engines
 
 _MARKS = {"milvus-lite": pytest.mark.slow, "pgvector": pytest.mark.slow, "milvus-server": pytest.mark.long}

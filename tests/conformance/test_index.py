@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from gaitid import registry
 from gaitid.errors import InputError
-from gaitid.gallery.index.exact import ExactIndex, Index
+from gaitid.gallery.index.exact import ExactIndex
+from gaitid.gallery.index.protocol import Index
 from gaitid.gallery.index.reconciliation import differing, fetch_from, reconcile
 from tests import engines
 from tests.conformance.conftest import INDEXES

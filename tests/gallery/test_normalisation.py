@@ -8,7 +8,8 @@ import pytest
 from gaitid import registry
 from gaitid.errors import InputError, NormalisationRefused, NotCalibrated
 from gaitid.gallery.gallery import Gallery
-from gaitid.gallery.index.exact import SHORTLIST_TOLERANCE, ExactIndex
+from gaitid.gallery.index.exact import ExactIndex
+from gaitid.gallery.index.ranking import SHORTLIST_TOLERANCE
 from gaitid.gallery.scoring.normalisation import FEWEST, Normaliser, gain
 from gaitid.gallery.store.database import Store
 from gaitid.gallery.store.rows import Sample

@@ -224,13 +224,13 @@ def wait_until_it_writes(engine, prefix: str, data: Path, process: subprocess.Po
         ("milvus", "", "https://host:19530"),
         ("milvus", "ftp://h:1", "https://host:19530"),
         ("milvus", "http://gate.example:19530", "without TLS"),
-        ("milvus", "https://user:secret@gate.example:19530", "a password in it"),
-        ("milvus", "/no/such/directory/a.db", "in no directory"),
+        ("milvus", "https://user:secret@gate.example:19530", "address contains a password"),
+        ("milvus", "/no/such/directory/a.db", "does not exist"),
         ("pgvector", "", "postgresql://"),
         ("pgvector", "nonsense", "postgresql://"),
         ("pgvector", "postgresql://gate.example/x", "without TLS"),
         ("pgvector", "postgresql://gate.example/x?sslmode=require", "without TLS"),
-        ("pgvector", "postgresql://u:secret@localhost/x", "has a password"),
+        ("pgvector", "postgresql://u:secret@localhost/x", "address contains a password"),
     ],
 )
 def test_an_address_that_cannot_be_used_is_told(backend, address, says):

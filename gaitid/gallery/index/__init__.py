@@ -1,1 +1,1 @@
-"""Indexes: the searchable copies of what the store holds, in this process or in an engine."""
+"""Indexes: searchable projections of the store, in this process or in an engine."""

@@ -1,9 +1,9 @@
-"""Searches that wait for a core are done together.
+"""Searches that wait for a core run as one batch.
 
 A scan of all rows costs about as much for eight probes as for three (see `faiss_index._BLAS_FROM`). When
-as many threads search as there are cores, those that come then wait, and the next free core takes them all
-at once. Who comes while a core is free waits for nobody. Measured on 2 shared cores, 100,000 x 256 scanned
-as they are: 16 threads had twice as many answers a second, and 99 % of them within 36 ms instead of 130.
+every core runs a search, later ones wait, and the next free core takes them all at once. A search that
+finds a free core starts immediately. Measured on 2 shared cores with an uncompressed scan of 100,000 x 256:
+16 threads got twice as many answers a second, 99 % of them within 36 ms instead of 130.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ Answer = tuple[NDArray[np.int64], NDArray[np.float64]]
 Search = Callable[[NDArray[np.float32], int], Answer]
 
 _FEWEST, _MOST = 4, 32
-"""Probes of a joint search: fewer are no cheaper together, and the first of more would wait for the last."""
+"""Probes of a batch: fewer are no cheaper together, and in more the first would wait for the last."""
 
 
 @dataclass(slots=True, eq=False)
@@ -34,11 +34,11 @@ class _Call:
 
 
 class Batcher:
-    """Lets at most so many searches run at once, and joins those that wait.
+    """Limits the searches that run at once, and joins those that wait into batches.
 
     Args:
-        search: Gives ids and scores (N, K), best first, for probes (N, D) and a count.
-        at_once: Searches at once; None = one for each core of this process.
+        search: Returns ids and scores (N, K), best first, for probes (N, D) and a count.
+        at_once: Concurrent searches; None = one for each core of this process.
     """
 
     def __init__(self, search: Search, at_once: int | None = None) -> None:
@@ -48,7 +48,7 @@ class Batcher:
         self._waiting: deque[_Call] = deque()
 
     def __call__(self, probe: NDArray[np.float32], k: int) -> Answer:
-        """Ids and scores (1, K) of one probe (1, D)."""
+        """Find the ids and scores (1, K) of one probe (1, D)."""
         call = _Call(probe, k)
         with self._lock:
             begins = self._free > 0
@@ -70,7 +70,7 @@ class Batcher:
             return [self._waiting.popleft() for _ in range(min(len(self._waiting), _MOST - 1))]
 
     def _run(self, calls: list[_Call]) -> Answer:
-        """Search for all of `calls`; gives the answer of the first, and wakes the others with theirs."""
+        """Search for all of `calls`; return the first one's answer and wake the others with theirs."""
         try:
             ids, scores = self._search(
                 np.concatenate([call.probe for call in calls]), max(call.k for call in calls)
@@ -88,7 +88,7 @@ class Batcher:
             self._pass_on()
 
     def _pass_on(self) -> None:
-        """The core is free: who waited longest goes on."""
+        """Hand the free core to the call that has waited longest."""
         with self._lock:
             if self._waiting:
                 self._waiting.popleft().woken.set()

@@ -1,11 +1,11 @@
-"""Indexes that are kept by an engine outside of this process: Milvus, PostgreSQL with pgvector.
+"""Indexes held by an engine outside this process: Milvus, or PostgreSQL with pgvector.
 
-The store stays the truth, and what an engine holds of a gallery is its projection, in a table of its
-own (`table_name`): rows of an id and a vector, no name, no score. A search of one gallery asks one
-table, so it cannot see another's rows. An engine cannot seal: it holds vectors as they are.
+The store remains the source of truth. An engine holds a projection of each gallery in a table of its own:
+rows of an id and a vector, without names or scores. A search of one gallery queries one table, so it
+cannot see another's rows. An engine cannot encrypt: it holds vectors as they are.
 
-An engine makes a short list. The best of it are scored here as by any other index, and ids that this
-process does not know are left out, so that an engine that lags never brings back what was removed.
+An engine supplies a shortlist. Its rows are scored here like those of any other index, and ids unknown to
+this process are dropped, so an engine that lags never returns a removed row.
 """
 
 from __future__ import annotations
@@ -20,36 +20,38 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gaitid import registry
-from gaitid.errors import ConfigError, EngineError, InputError
-from gaitid.gallery.index.exact import SHORTLIST_TOLERANCE, best, exact_scores
+from gaitid.errors import ConfigError, EngineError
+from gaitid.gallery.index.protocol import already_in_index, check_vectors, not_in_index, unequal_counts
+from gaitid.gallery.index.ranking import SHORTLIST_TOLERANCE, among, best, exact_scores
 from gaitid.settings import is_loopback
 
 TOKEN = "GAITID_ENGINE_TOKEN"  # noqa: S105
-"""Environment variable of the password or token that an engine asks for."""
+"""Environment variable with the engine's password or token."""
 
 SEARCHES = ("exact", "hnsw")
 CONSISTENCIES = ("strong", "session")
 
 _SPARE = 8
 _BLOCK_BYTES = 4 << 20
-"""Vectors written at once, bytes: 4,096 rows of 256 dimensions."""
+"""Bytes of vectors per request: 4,096 rows of 256 dimensions."""
 
 
 @dataclass(frozen=True, slots=True)
 class EngineSettings:
-    """The table ``[engine]`` of ``server.toml``; without an engine as index nothing of it is used.
+    """The table ``[engine]`` of ``server.toml``; ignored unless the index is an engine.
 
     Attributes:
         address: Milvus: ``https://host:19530``, or a file ``name.db`` for milvus-lite. PostgreSQL: a
             connection string without a password, such as ``postgresql://gaitid@host/gaitid``. The
-            password or token is that of the environment variable GAITID_ENGINE_TOKEN.
-        search: ``exact`` looks at all rows; ``hnsw`` at a graph, and may miss some.
-        consistency: Of Milvus. ``strong`` waits for all that anybody wrote before, ``session`` for all
-            that this process wrote, which is the same while it alone writes; PostgreSQL is always strong.
-        timeout_s: How long one request may take, seconds.
-        tls_ca: PEM file of the authority of the certificate of Milvus; None = those of the system.
+            password or token comes from the environment variable GAITID_ENGINE_TOKEN.
+        search: ``exact`` scans all rows; ``hnsw`` searches a graph, which may miss some.
+        consistency: Milvus only. ``strong`` waits for all earlier writes of every client, ``session`` for
+            those of this process; the two are equal while this process is the only writer. PostgreSQL is
+            always strong.
+        timeout_s: Limit for one request, seconds.
+        tls_ca: PEM file of the certificate authority for Milvus; None = those of the system.
         insecure: Allow an engine on another host without TLS.
-        unsealed: Allow an engine although templates are sealed here: it holds them unsealed.
+        unsealed: Allow an engine although templates are encrypted here: the engine stores them in clear.
     """
 
     address: str = ""
@@ -64,71 +66,75 @@ class EngineSettings:
         for key, allowed in (("search", SEARCHES), ("consistency", CONSISTENCIES)):
             if getattr(self, key) not in allowed:
                 raise ConfigError(
-                    f"{key} is {getattr(self, key)!r}", f"one of {', '.join(allowed)}", "correct it"
+                    f"Setting [engine] {key} is {getattr(self, key)!r}",
+                    f"one of {', '.join(allowed)}",
+                    f"Set {key} = {allowed[0]!r}",
                 )
         if not 0 < self.timeout_s < float("inf"):
-            raise ConfigError(f"timeout_s is {self.timeout_s}", "above 0", "correct it")
+            raise ConfigError(
+                f"Setting [engine] timeout_s is {self.timeout_s}", "a number above 0", "Set 5.0 for 5 seconds"
+            )
 
     def check_tls(self, host: str, *, encrypted: bool) -> None:
-        """Raise `ConfigError` when vectors would travel to another host in the open."""
+        """Raise `ConfigError` when vectors would travel unencrypted to another host."""
         if not (encrypted or self.insecure or is_loopback(host)):
             raise ConfigError(
-                f"the engine at {host} is another host, without TLS",
+                f"The engine at {host} is on another host, without TLS",
                 "TLS: https, or sslmode=verify-full",
-                "use it, or set insecure = true",
+                "Use TLS, or set insecure = true",
             )
 
 
 class Table(Protocol):
     """The rows of one gallery in an engine; any number of threads may use it.
 
-    All methods raise `EngineUnreachable` when the engine does not answer in time, and `EngineError`
-    when it refuses. After `put` and `delete` all later calls see what they did.
+    All methods raise `EngineUnreachable` when the engine does not answer in time, and `EngineError` when
+    it refuses. Every call after `put` or `delete` sees their effect.
     """
 
     most: int
-    """Rows that `nearest` gives at most."""
+    """Largest count that `nearest` accepts."""
 
     def put(self, ids: NDArray[np.int64], vectors: NDArray[np.float32]) -> None:
-        """Write rows: `ids` (M,), not negative, and `vectors` (M, D); what has such an id is replaced."""
+        """Write rows: `ids` (M,), not negative, and `vectors` (M, D); rows with these ids are replaced."""
         ...
 
     def delete(self, ids: NDArray[np.int64]) -> None:
-        """Delete the rows of `ids` (M,); those that are not there are no matter."""
+        """Delete the rows of `ids` (M,); missing rows are ignored."""
         ...
 
     def ids(self, among: NDArray[np.int64] | None = None) -> NDArray[np.int64]:
-        """Ids of all rows, or of those `among` these, ascending, as of now."""
+        """Return the ids of all rows, or of those `among` the given ones, ascending, as of now."""
         ...
 
     def rows(self, ids: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """Those of the rows of `ids` that are there, in any order."""
+        """Return which rows of `ids` exist, in any order."""
         ...
 
     def nearest(
         self, vectors: NDArray[np.float32], count: int
     ) -> Sequence[tuple[NDArray[np.int64], NDArray[np.float32]]]:
-        """For each of `vectors` (N, D) the rows of the `count` largest inner products, in any order."""
+        """For each of `vectors` (N, D), find the rows of the `count` largest inner products, unordered."""
         ...
 
 
 class Engine(Protocol):
-    """A connection to an engine; made by ``Engine(settings, token)``."""
+    """A connection to an engine; constructed as ``Engine(settings, token)``."""
 
     def table(self, name: str, dimension: int) -> Table:
-        """The table of that name, made when there is none."""
+        """Open the table of that name; create it if necessary."""
         ...
 
     def drop(self, name: str) -> None:
-        """Delete a table with its rows; none of that name is no matter."""
+        """Delete a table with its rows; a missing table is ignored."""
         ...
 
     def names(self, prefix: str) -> list[str]:
-        """Names of the tables that begin so."""
+        """List the tables whose names begin with `prefix`."""
         ...
 
     def close(self) -> None:
-        """Release connections."""
+        """Close all connections."""
         ...
 
 
@@ -136,8 +142,8 @@ def connect(name: str, settings: EngineSettings) -> Engine:
     """Connect to the engine of that name in `registry.ENGINES`.
 
     Raises:
-        ConfigError: The address is none.
-        EngineUnreachable: Nobody answers there.
+        ConfigError: The address is invalid.
+        EngineUnreachable: The engine does not answer.
         MissingDependency: Its client package is not installed.
     """
     engine: Engine = registry.resolve("engines", name)(settings, os.environ.get(TOKEN, ""))
@@ -148,10 +154,10 @@ _Scored = tuple[NDArray[np.int64], NDArray[np.float64]]
 
 
 class EngineIndex:
-    """The index of one gallery in an engine; see `index.Index`.
+    """The index of one gallery in an engine; see `protocol.Index`.
 
-    It knows its ids (8 bytes a row in this process), so that a repeated or unknown one is an error
-    without a request. All else is asked of the engine.
+    It keeps its ids in this process (8 bytes a row), so a repeated or unknown id fails without a request.
+    Everything else is asked of the engine.
     """
 
     def __init__(self, dimension: int, table: Table) -> None:
@@ -163,31 +169,33 @@ class EngineIndex:
         return len(self._ids)
 
     def add(self, ids: NDArray[np.int64], vectors: NDArray[np.float32]) -> None:
-        """See `Index.add`; many rows are written in blocks, each on its own."""
-        self._check(vectors)
+        """See `Index.add`; many rows are written in blocks, one request each."""
+        check_vectors(vectors, self.dimension)
         if len(ids) != len(vectors):
-            raise InputError(f"{len(ids)} ids, {len(vectors)} vectors", "equal counts", "pass one id each")
+            raise unequal_counts(ids, vectors)
         ordered = np.sort(ids)
-        if _among(self._ids, ids).any() or (ordered[1:] == ordered[:-1]).any():
-            raise InputError("an id is repeated or present already", "new, distinct ids", "remove it first")
+        if among(self._ids, ids).any() or (ordered[1:] == ordered[:-1]).any():
+            raise already_in_index()
         for part in blocks(len(ids), self.dimension):
             self._table.put(ids[part], np.ascontiguousarray(vectors[part]))
         self._ids = np.insert(self._ids, np.searchsorted(self._ids, ordered), ordered)
 
     def remove(self, ids: NDArray[np.int64]) -> None:
-        """See `Index.remove`; the engine is asked whether they are gone.
+        """See `Index.remove`; the engine must confirm that the rows are gone.
 
         Raises:
-            EngineError: It still holds one.
+            EngineError: The engine still holds a row.
         """
         self._require(ids)
         if not len(ids):
             return
-        self._ids = np.delete(self._ids, np.searchsorted(self._ids, ids))  # before they are not found
+        self._ids = np.delete(self._ids, np.searchsorted(self._ids, ids))  # first: searches drop them now
         self._table.delete(ids)
         left = len(self._table.ids(ids))
         if left:
-            raise EngineError(f"the engine holds {left} rows", "none of those deleted", "look at its log")
+            raise EngineError(
+                f"The engine still holds {left} deleted rows", "none of them", "Read the engine's log"
+            )
 
     def ids(self, among: NDArray[np.int64] | None = None) -> NDArray[np.int64]:
         """See `Index.ids`."""
@@ -197,7 +205,7 @@ class EngineIndex:
         """See `Index.vectors`.
 
         Raises:
-            EngineError: The engine has lost one.
+            EngineError: The engine has lost a row.
         """
         self._require(ids)
         wanted, back = np.unique(ids, return_inverse=True)
@@ -207,13 +215,15 @@ class EngineIndex:
         order = np.argsort(found)
         if not np.array_equal(found[order], wanted):
             raise EngineError(
-                f"the engine has {len(found)} of {len(wanted)} rows", "all", "restart, and it is repaired"
+                f"The engine has {len(found)} of {len(wanted)} rows",
+                "all of them",
+                "Restart gaitid, which repairs the engine",
             )
         return rows[order][back]
 
     def search(self, vectors: NDArray[np.float32], k: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-        """See `Index.search`; as exact as the engine's own, and an approximate one may find fewer."""
-        self._check(vectors)
+        """See `Index.search`; as exact as the engine's search, and an approximate one may find fewer."""
+        check_vectors(vectors, self.dimension)
         known = self._ids
         k = min(k, len(known))
         if k == 0 or not len(vectors):
@@ -224,12 +234,12 @@ class EngineIndex:
         return np.array([ids for ids, _ in found], np.int64), np.array([scores for _, scores in found])
 
     def _near(self, known: NDArray[np.int64], vectors: NDArray[np.float32], k: int) -> list[_Scored]:
-        """Ids and exact scores that surely hold the best k of each probe; see `faiss_index._shortlist`."""
+        """Ids and exact scores that certainly include the best k of each probe; see `faiss_index._near`."""
         fetch = k + _SPARE
         while fetch <= self._table.most:
             near = []
             for probe, (ids, rows) in zip(vectors, self._table.nearest(vectors, fetch), strict=True):
-                scores, is_known = exact_scores(rows, probe), _among(known, ids)
+                scores, is_known = exact_scores(rows, probe), among(known, ids)
                 near.append((ids[is_known], scores[is_known]))
                 if len(ids) == fetch and not _is_clear(near[-1][1], scores.min(), k):
                     break
@@ -239,7 +249,7 @@ class EngineIndex:
         return [self._best_of_all(known, probe, k) for probe in vectors]
 
     def _best_of_all(self, known: NDArray[np.int64], probe: NDArray[np.float32], k: int) -> _Scored:
-        """Reads all rows: slow, for when more are wanted than one search of the engine gives."""
+        """Read all rows: slow, for counts beyond what one search of the engine returns."""
         ids, scores = np.empty(0, np.int64), np.empty(0)
         for part in blocks(len(known), self.dimension):
             found, rows = self._table.rows(known[part])
@@ -248,36 +258,20 @@ class EngineIndex:
             ids, scores = best(ids, scores, min(k, len(ids)))
         return ids, scores
 
-    def _check(self, vectors: NDArray[np.float32]) -> None:
-        if vectors.ndim != 2 or vectors.shape[1] != self.dimension or vectors.dtype != np.float32:
-            raise InputError(
-                f"vectors are {vectors.shape} {vectors.dtype.name}",
-                f"(any, {self.dimension}) float32",
-                "use embeddings of the index's dimension",
-            )
-
     def _require(self, ids: NDArray[np.int64]) -> None:
-        if not _among(self._ids, ids).all():
-            raise InputError("an id is not in the index", "ids that were added", "reload the index")
+        if not among(self._ids, ids).all():
+            raise not_in_index()
 
 
 def blocks(count: int, dimension: int) -> Iterator[slice]:
-    """Slices of 0..count, of as many vectors each as one request should carry."""
+    """Split 0..count into slices of as many vectors as one request should carry."""
     size = max(1, _BLOCK_BYTES // (4 * dimension))
     for start in range(0, count, size):
         yield slice(start, start + size)
 
 
-def _among(known: NDArray[np.int64], ids: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Whether each of `ids` is one of `known`, which ascend."""
-    at = np.searchsorted(known, ids)
-    found = at < len(known)
-    found[found] = known[at[found]] == ids[found]
-    return found
-
-
 def _is_clear(scores: NDArray[np.float64], lowest: float, k: int) -> bool:
-    """Whether no row that was not fetched can be among the best k, however the engine rounds."""
+    """Whether no unfetched row can be among the best k, however the engine rounds."""
     if len(scores) < k:
         return False
     return bool(np.partition(scores, len(scores) - k)[len(scores) - k] - lowest > 2 * SHORTLIST_TOLERANCE)

@@ -1,13 +1,12 @@
-"""The index of choice: exact up to a size, and above it nearly so at a thirtieth of the time.
+"""The default index: exact up to a size, and above it nearly exact in a thirtieth of the time.
 
-Up to `EXACT_UP_TO` rows FAISS scans all of them as they are and the best are scored exactly: nothing is
-missed. Above, most rows are in compressed segments (see `segments`) and the newest in a tail that is
-scanned as before. A thread of its own seals the tail when it has grown, merges small segments and drops
-what was removed.
+Up to `EXACT_UP_TO` rows FAISS scans all full vectors and the best are scored exactly: nothing is missed.
+Above, most rows are in compressed segments (see `segments`) and the newest in a tail that is scanned in
+full. A background thread compresses a tail that has grown, merges small segments and drops removed rows.
 
-All that a search looks at is one `_State`, which is replaced as a whole and never changed: a search takes
-no lock. FAISS is used through `faiss.knn`, its exhaustive search over arrays that we own (the same kernels
-as `IndexFlatIP`); a shared `IndexFlatIP` crashed in 10 of 12 runs that searched while adding.
+A search reads one `_State`, which is replaced as a whole and never modified, so it takes no lock. FAISS is
+used through `faiss.knn`, its exhaustive search over arrays that we own (the kernels of `IndexFlatIP`); a
+shared `IndexFlatIP` crashed in 10 of 12 runs that searched while adding.
 
 Source: Douze et al. 2024, "The Faiss library", arXiv 2401.08281, sec. 4 (flat indexes).
 """
@@ -26,41 +25,32 @@ import faiss
 import numpy as np
 from numpy.typing import NDArray
 
-from gaitid.errors import InputError
 from gaitid.gallery.index.batching import Batcher
-from gaitid.gallery.index.exact import (
-    SHORTLIST_TOLERANCE,
-    Fetch,
-    FlatIndex,
-    Rows,
-    VectorsGone,
-    among,
-    best,
-    check_vectors,
-    exact_scores,
-)
+from gaitid.gallery.index.exact import FlatIndex, Rows
+from gaitid.gallery.index.protocol import Fetch, VectorsGone, already_in_index, check_vectors, not_in_index
+from gaitid.gallery.index.ranking import SHORTLIST_TOLERANCE, among, best, exact_scores
 from gaitid.gallery.index.segments import Codes, Segment
 
 _LOG = logging.getLogger(__name__)
 
 EXACT_UP_TO = 200_000
-"""Rows up to which all are scanned as they are: 8 CPU ms a search at 256 dimensions."""
+"""Largest number of rows scanned uncompressed: 8 CPU ms a search at 256 dimensions."""
 _TAIL = 8_192
-"""Rows after which a tail is sealed: scanning them takes as long as 250,000 compressed ones, 0.3 CPU ms."""
+"""Rows after which a tail is compressed: it scans as long as 250,000 compressed rows, 0.3 CPU ms."""
 _SEGMENT = 131_072
-"""Rows up to which segments are merged: 1 M in 16 segments cost 0.6 CPU ms more a search than in one."""
+"""Largest size of a merged segment: 1 M in 16 segments cost 0.6 CPU ms more a search than in one."""
 _MOST = 262_144
-"""Rows of a tail that is being sealed, above which an adder waits."""
+"""Rows of a tail under compression above which `add` waits."""
 _FEWEST = 16
 """Rows that a segment needs."""
 _FEW_DEAD = 64
-"""Removed rows that a tail may keep besides an eighth of its own."""
+"""Removed rows that a tail may keep, plus an eighth of its size."""
 
 _SPARE = 8
-"""Rows fetched beyond k, so that rounding at the border seldom asks for a second search."""
+"""Rows fetched beyond k, so that rounding at the limit rarely needs a second search."""
 _BLAS_FROM = 1024
-"""Probes x dimension from which FAISS 1.15 uses a matrix product. With its own 128,000 a batch of 4 at
-100,000 x 256 took 3.6 CPU ms a probe and with this 1.8; below, a product is no faster."""
+"""Probes x dimension from which FAISS 1.15 uses a matrix product. With its default of 128,000 a batch of 4
+at 100,000 x 256 took 3.6 CPU ms a probe, with this 1.8; below, a product is no faster."""
 
 _Scored = tuple[NDArray[np.int64], NDArray[np.float64]]
 
@@ -71,8 +61,8 @@ class _State:
 
     Attributes:
         segments: Compressed rows.
-        tail: Rows as they are.
-        dead: Ids of rows of the tail that were removed, ascending.
+        tail: Uncompressed rows.
+        dead: Ids of removed rows of the tail, ascending.
     """
 
     segments: tuple[Segment, ...]
@@ -85,7 +75,7 @@ class _State:
 
     @property
     def living(self) -> Rows:
-        """The tail without the dead."""
+        """The tail without its removed rows."""
         if not len(self.dead):
             return self.tail
         alive = ~among(self.dead, self.tail.ids)
@@ -102,31 +92,31 @@ class _State:
 
 
 class _Work(NamedTuple):
-    """What is to be rebuilt.
+    """What to rebuild.
 
     Attributes:
-        merged: Numbers of the segments that become one.
-        seals: The tail goes into it.
-        buries: The dead leave the tail.
+        merged: Positions of the segments that become one.
+        compresses: Whether the tail joins them.
+        cleans: Whether the tail drops its removed rows.
     """
 
     merged: list[int]
-    seals: bool
-    buries: bool
+    compresses: bool
+    cleans: bool
 
 
 class FaissIndex:
-    """Inner-product search by FAISS; see `Index` and the head of this file.
+    """Inner-product search by FAISS; see `Index` and the module docstring.
 
-    Making one sets FAISS's process-wide `distance_compute_blas_threshold` to 1,024. A search runs on
-    the caller's thread alone (a pool of threads serves more probes than OpenMP, which spins), leaves
-    that thread's OpenMP setting as it was, and is joined with others when no core is free.
+    Constructing one sets FAISS's process-wide `distance_compute_blas_threshold` to 1,024. A search runs on
+    the caller's thread alone (a thread pool serves more probes than OpenMP, which spins), leaves that
+    thread's OpenMP setting unchanged, and joins a batch when no core is free.
 
     Args:
         dimension: Length of the vectors.
-        fetch: Gives vectors that are kept elsewhere; None = all stay here, and are searched exactly.
-        exact_up_to: Rows up to which nothing is compressed.
-        tail: Rows after which a tail is sealed, once something is compressed.
+        fetch: Returns vectors stored elsewhere; None = all stay here, and are searched exactly.
+        exact_up_to: Largest number of rows without compression.
+        tail: Rows after which a tail is compressed, once there are segments.
     """
 
     def __init__(
@@ -141,7 +131,7 @@ class FaissIndex:
         self._state = _State((), self._tail.rows, np.empty(0, np.int64))
         self._batcher = Batcher(self._search)
         self._worker: Thread | None = None
-        self._removed: list[NDArray[np.int64]] = []  # since the worker looked
+        self._removed: list[NDArray[np.int64]] = []  # since the worker took its state
 
     def __len__(self) -> int:
         return self._state.count
@@ -152,15 +142,15 @@ class FaissIndex:
         return not self._state.segments
 
     def add(self, ids: NDArray[np.int64], vectors: NDArray[np.float32]) -> None:
-        """See `Index.add`; who adds faster than can be compressed waits."""
+        """See `Index.add`; a caller that adds faster than the worker compresses waits."""
         check_vectors(vectors, self.dimension)
         if (worker := self._worker) is not None and len(self._state.tail.ids) > _MOST:
             worker.join()
         with self._writing:
             state = self._state
             if state.holds(ids).any():
-                raise InputError("an id is present already", "new, distinct ids", "remove it first")
-            if among(state.dead, ids).any():  # one comes back: its old row has to go now
+                raise already_in_index()
+            if among(state.dead, ids).any():  # a removed id returns: its old row must go now
                 self._tail.remove(state.dead)
                 state = replace(state, dead=state.dead[:0])
             self._tail.add(ids, vectors)
@@ -171,21 +161,21 @@ class FaissIndex:
         with self._writing:
             state = self._state
             if not state.holds(ids).all():
-                raise InputError("an id is not in the index", "ids that were added", "reload the index")
+                raise not_in_index()
             if self._worker is not None:
                 self._removed.append(ids)
             dead = np.union1d(state.dead, ids[state.in_tail(ids)])
             self._swap(_State(tuple(part.without(ids) for part in state.segments), state.tail, dead))
 
     def vectors(self, ids: NDArray[np.int64]) -> NDArray[np.float32]:
-        """See `Index.vectors`; those that are compressed here are fetched.
+        """See `Index.vectors`; compressed ones are fetched.
 
         Raises:
-            VectorsGone: One was erased where it is kept.
+            VectorsGone: A vector was erased from the store.
         """
         state = self._state
         if not state.holds(ids).all():
-            raise InputError("an id is not in the index", "ids that were added", "reload the index")
+            raise not_in_index()
         here = state.in_tail(ids)
         found = np.empty((len(ids), self.dimension), np.float32)
         found[here] = state.tail.vectors[np.searchsorted(state.tail.ids, ids[here])]
@@ -205,7 +195,7 @@ class FaissIndex:
         return np.sort(np.concatenate(parts))
 
     def search(self, vectors: NDArray[np.float32], k: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-        """See `Index.search`; scores of compressed rows are those of 8-bit codes (off by some 0.001)."""
+        """See `Index.search`; compressed rows are scored by 8-bit codes (error about 0.001)."""
         check_vectors(vectors, self.dimension)
         return self._batcher(vectors, k) if len(vectors) == 1 else self._search(vectors, k)
 
@@ -225,7 +215,7 @@ class FaissIndex:
         return ids, scores
 
     def settle(self) -> None:
-        """Wait until nothing is left to be rebuilt."""
+        """Wait until nothing is left to rebuild."""
         while worker := self._worker:
             worker.join()
 
@@ -239,20 +229,22 @@ class FaissIndex:
             self._worker = worker
 
     def _work(self, state: _State) -> _Work | None:
-        """What is to be done now; None = nothing."""
+        """Decide what to rebuild now; None = nothing."""
         rows = len(state.tail.ids) - len(state.dead)
-        seals = self._fetch is not None and rows > (self._tail_rows if state.segments else self._exact_up_to)
-        buries = len(state.dead) > _FEW_DEAD + len(state.tail.ids) // 8
+        compresses = self._fetch is not None and rows > (
+            self._tail_rows if state.segments else self._exact_up_to
+        )
+        cleans = len(state.dead) > _FEW_DEAD + len(state.tail.ids) // 8
         merged = [n for n, part in enumerate(state.segments) if 2 * part.count < len(part.alive)]
-        size = sum(state.segments[n].count for n in merged) + rows * seals
-        if seals:
+        size = sum(state.segments[n].count for n in merged) + rows * compresses
+        if compresses:
             for n, part in sorted(enumerate(state.segments), key=lambda one: one[1].count):
                 if n not in merged and part.count <= size <= _SEGMENT - part.count:
                     merged.append(n)
                     size += part.count
         if 0 < size < _FEWEST:
-            seals, merged = False, []
-        return _Work(merged, seals, buries) if seals or buries or merged else None
+            compresses, merged = False, []
+        return _Work(merged, compresses, cleans) if compresses or cleans or merged else None
 
     def _rebuild(self) -> None:
         try:
@@ -261,7 +253,7 @@ class FaissIndex:
                     pass
             _give_back()
         except Exception:
-            _LOG.exception("the index stays as it is until the next change")
+            _LOG.exception("Rebuilding the index failed; it stays unchanged until the next add or remove")
             self._worker = None
 
     def _rebuild_once(self) -> bool:
@@ -273,23 +265,23 @@ class FaissIndex:
                 return False
         living = state.living
         parts = [state.segments[n].living for n in work.merged if state.segments[n].count]
-        if work.seals:
+        if work.compresses:
             parts.append(Codes.of(living.ids, living.vectors))
         made = [Segment.of(parts)] if parts else []
         tail = FlatIndex(self.dimension)
-        if not work.seals and work.buries:
+        if not work.compresses and work.cleans:
             tail.add(living.ids, living.vectors)
         with self._writing:
             self._state = self._joined(work, living, made, tail)
         return True
 
     def _joined(self, work: _Work, seen: Rows, made: list[Segment], tail: FlatIndex) -> _State:
-        """What was rebuilt, brought up to date with the changes since; `seen` was the tail then."""
+        """Apply the changes since the rebuild began, when the tail was `seen`, to what was rebuilt."""
         now = self._state
         removed = np.unique(np.concatenate([now.dead[:0], *self._removed]))
         segments = [part for n, part in enumerate(now.segments) if n not in work.merged]
         segments += [part.without(removed) for part in made]
-        if not (work.seals or work.buries):
+        if not (work.compresses or work.cleans):
             return replace(now, segments=tuple(segments))
         tail.remove(removed[among(tail.rows.ids, removed)])
         ids = now.tail.ids
@@ -300,10 +292,10 @@ class FaissIndex:
 
 
 def _near(state: _State, vectors: NDArray[np.float32], k: int) -> list[_Scored]:
-    """Ids and exact scores that surely hold the best `k` rows of the tail for each probe.
+    """Ids and exact scores that certainly include the best `k` rows of the tail for each probe.
 
-    A row left out scores at most the last one fetched, by FAISS's arithmetic; when that is more
-    than twice the tolerance below the k-th, no rounding can bring it back.
+    In FAISS's arithmetic an unfetched row scores at most the last fetched one. When that is more than twice
+    the tolerance below the k-th, no rounding can bring it back.
     """
     rows, dead = state.tail, state.dead
     k = min(k, len(rows.ids) - len(dead))
@@ -327,7 +319,7 @@ def _is_clear(scores: NDArray[np.float32], alive: NDArray[np.bool_], k: int) -> 
 
 
 def _give_back() -> None:
-    """Return free memory to the system: glibc keeps 50 bytes a row of 1 M otherwise."""
+    """Return free memory to the system: glibc otherwise keeps 50 bytes a row at 1 M rows."""
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
     if trim is not None:
         trim(0)

@@ -1,10 +1,9 @@
-"""Galleries in Milvus: one collection each. The only file that knows pymilvus.
+"""Galleries in Milvus: one collection each. The only file that imports pymilvus.
 
-A server, a cluster and the file of milvus-lite answer to the same calls. Milvus applies writes after
-it has acknowledged them; what a read waits for is its consistency level. With ``strong`` it waits for
-all that anybody wrote until now, which costs up to a few tenths of a second a read; with ``session``
-for the last write of this client, which is the same while one process writes a collection. Ids are
-always read with ``strong``.
+A server, a cluster and a milvus-lite file accept the same calls. Milvus applies a write after it has
+acknowledged it; the consistency level sets what a read waits for. ``strong`` waits for all earlier writes,
+which costs up to a few tenths of a second a read. ``session`` waits for the last write of this client,
+which is the same while one process writes a collection. Ids are always read with ``strong``.
 
 Source: Wang et al. 2021, "Milvus: A purpose-built vector data management system", SIGMOD.
 """
@@ -30,15 +29,15 @@ _INDEXES: dict[str, tuple[str, dict[str, int]]] = {
     "hnsw": ("HNSW", {"M": 16, "efConstruction": 200}),
 }
 _MOST = 16_384
-"""Rows that one search or query gives at most; Milvus's own limit."""
+"""Largest result of one search or query; Milvus's own limit."""
 _AT_ONCE = 1_000
-"""Ids named in one request."""
+"""Ids in one request."""
 _MIN_EF = 128
 _BUILD_S = 3600.0
-"""How long making a collection searchable may take: loading and building its graph."""
+"""Seconds that loading a collection and building its graph may take."""
 _UNREACHABLE = (
     *("UNAVAILABLE", "DEADLINE_EXCEEDED", "Fail connecting", "Retry timeout"),
-    *("failed to connect", "not ready", "not healthy"),  # a part of it, while it starts
+    *("failed to connect", "not ready", "not healthy"),  # some of its services are still starting
 )
 
 
@@ -56,7 +55,7 @@ class MilvusEngine:
             )
 
     def table(self, name: str, dimension: int) -> MilvusTable:
-        """See `engine.Engine.table`; a collection of another kind of search is indexed anew."""
+        """See `engine.Engine.table`; a collection built for another kind of search is indexed again."""
         kind, build = _INDEXES[self._settings.search]
         client = self._client
         parameters = client.prepare_index_params()
@@ -71,7 +70,7 @@ class MilvusEngine:
                 )
             else:
                 found = client.describe_index(name, "vector", timeout=self._settings.timeout_s)
-                if found is None or found["index_type"] != kind:  # None: whoever made it was killed meanwhile
+                if found is None or found["index_type"] != kind:  # None: its creator was killed
                     client.release_collection(name, timeout=_BUILD_S)
                     client.drop_index(name, "vector", timeout=self._settings.timeout_s)
                     client.create_index(name, parameters, timeout=_BUILD_S)
@@ -83,7 +82,9 @@ class MilvusEngine:
         with _typed(self._settings.address):
             self._client.drop_collection(name, timeout=self._settings.timeout_s)
         if name in self.names(name):
-            raise EngineError(f"Milvus still lists collection {name}", "none", "look at its log")
+            raise EngineError(
+                f"Milvus still lists the dropped collection {name}", "no such collection", "Read Milvus's log"
+            )
 
     def names(self, prefix: str) -> list[str]:
         """See `engine.Engine.names`."""
@@ -122,12 +123,12 @@ class MilvusTable:
         """See `engine.Table.ids`.
 
         Raises:
-            EngineError: Milvus counts other than it gives.
+            EngineError: Milvus returns another number of rows than it counts.
         """
         if among is not None:
             return np.sort(_ids([row for part in _parts(among) for row in self._named(part, "id", "Strong")]))
         pages, last = [np.empty(0, np.int64)], -1
-        while True:  # a query gives the lowest ids first
+        while True:  # a query returns the lowest ids first
             page = _ids(self._query(f"id > {last}", "id", "Strong", limit=_MOST))
             if not len(page):
                 break
@@ -136,7 +137,9 @@ class MilvusTable:
         found = np.unique(np.concatenate(pages))
         ((count,),) = (row.values() for row in self._query("", "count(*)", "Strong"))
         if count != len(found):
-            raise EngineError(f"Milvus counts {count} rows", f"the {len(found)} that it gives", "restart it")
+            raise EngineError(
+                f"Milvus counts {count} rows", f"the {len(found)} that it returns", "Restart Milvus"
+            )
         return found
 
     def rows(self, ids: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
@@ -179,18 +182,24 @@ class MilvusTable:
 
 
 def _checked(settings: EngineSettings) -> str:
-    """The address, when it is one and may be used."""
+    """Return the address if it is valid and allowed."""
     parts = urlsplit(settings.address)
     if parts.scheme in ("http", "https") and parts.hostname and not parts.password:
         settings.check_tls(parts.hostname, encrypted=parts.scheme == "https")
     elif parts.scheme or not settings.address.endswith(".db"):
         raise ConfigError(
-            f"the engine's address is {settings.address!r}" if not parts.password else "a password in it",
+            "Setting [engine] address contains a password"
+            if parts.password
+            else f"Setting [engine] address is {settings.address!r}",
             "https://host:19530, or a file name.db",
-            f"set address in [engine], and the token in the environment variable {TOKEN}",
+            f"Set address in [engine], and the token in the environment variable {TOKEN}",
         )
     elif not Path(settings.address).absolute().parent.is_dir():
-        raise ConfigError(f"{settings.address} is in no directory", "a file to be made", "make its directory")
+        raise ConfigError(
+            f"The directory of {settings.address} does not exist",
+            "a file in an existing directory",
+            "Create the directory",
+        )
     return settings.address
 
 
@@ -211,6 +220,10 @@ def _typed(address: str) -> Iterator[None]:
         text = f"{error.code} {error.message}"
         if any(sign in text for sign in _UNREACHABLE):
             raise EngineUnreachable(
-                f"Milvus at {address} does not answer", "an answer in time", "start it, or raise timeout_s"
+                f"Milvus at {address} does not answer",
+                "an answer in time",
+                "Start Milvus, or raise timeout_s",
             ) from error
-        raise EngineError(f"Milvus at {address}: {text}", "no failure", "look at its log") from error
+        raise EngineError(
+            f"Milvus at {address} failed with {text}", "no failure", "Read Milvus's log"
+        ) from error

@@ -1,7 +1,7 @@
-"""Galleries in PostgreSQL with the extension pgvector: one table each. The only file that knows psycopg.
+"""Galleries in PostgreSQL with the extension pgvector: one table each. The only file that imports psycopg.
 
-``exact`` reads the whole table, by several processes of the server; ``hnsw`` keeps a graph beside it,
-of up to 2,000 dimensions. Every change is on the server's disk before it is acknowledged.
+``exact`` reads the whole table with several server processes; ``hnsw`` keeps a graph beside it, of up to
+2,000 dimensions. Every change is on the server's disk before it is acknowledged.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ _HNSW_MOST, _HNSW_DIMENSIONS = 1_000, 2_000
 _EXACT_MOST = 100_000
 _MIN_EF = 128
 _INLINE_DIMENSIONS = 1_950
-"""Vectors up to here fit into a page beside their id; kept there they are scanned without a detour."""
+"""Vectors up to here fit into a page beside their id, where a scan reads them without a second access."""
 _BUILD_S = 3600
-"""How long building the graph may take, seconds."""
+"""Seconds that building the graph may take."""
 
 
 class _Vector(Dumper):
-    """float32 (D,) in the wire form of pgvector: dimension, 0, big-endian numbers."""
+    """float32 (D,) in pgvector's wire format: dimension, 0, big-endian floats."""
 
     format = Format.BINARY
 
@@ -45,7 +45,7 @@ class _Vector(Dumper):
 
 
 class PgvectorEngine:
-    """Connections to a database; see `engine.Engine`. They are made as threads need them, and kept."""
+    """Connections to a database, opened on demand and kept; see `engine.Engine`."""
 
     def __init__(self, settings: EngineSettings, token: str) -> None:
         self._settings = settings
@@ -55,17 +55,17 @@ class PgvectorEngine:
         self.run(lambda db: None)
 
     def table(self, name: str, dimension: int) -> PgvectorTable:
-        """See `engine.Engine.table`; the graph is built or dropped as the settings say.
+        """See `engine.Engine.table`; builds or drops the graph according to the settings.
 
         Raises:
-            ConfigError: A graph of so many dimensions is not possible.
+            ConfigError: A graph cannot have so many dimensions.
         """
         graph = self._settings.search == "hnsw"
         if graph and dimension > _HNSW_DIMENSIONS:
             raise ConfigError(
-                f"vectors have {dimension} dimensions",
+                f"Vectors have {dimension} dimensions",
                 f"{_HNSW_DIMENSIONS} or fewer for search = 'hnsw'",
-                "use 'exact', or Milvus",
+                "Set search = 'exact', or use Milvus",
             )
         table, index = sql.Identifier(name), sql.Identifier(name + "_hnsw")
         storage = sql.SQL("PLAIN" if dimension <= _INLINE_DIMENSIONS else "EXTERNAL")
@@ -112,7 +112,7 @@ class PgvectorEngine:
             self._idle.pop().close()
 
     def run(self, act: Callable[[_Connection], T]) -> T:
-        """Run `act`, which may be repeated, in a transaction; anew when a connection kept was dead."""
+        """Run `act`, which may be repeated, in a transaction; retry when a kept connection was dead."""
         try:
             db = self._idle.pop()
         except IndexError:
@@ -120,9 +120,9 @@ class PgvectorEngine:
         try:
             return self._run(db, act)
         except EngineUnreachable:
-            if not db.broken:  # alive, and too slow
+            if not db.broken:  # alive, but too slow
                 raise
-            self.close()  # the others are as dead
+            self.close()  # the other connections are dead too
             return self._run(self._connect(), act)
 
     def _run(self, db: _Connection, act: Callable[[_Connection], T]) -> T:
@@ -166,14 +166,16 @@ class PgvectorEngine:
             return EngineUnreachable(
                 f"PostgreSQL at {self._where} does not answer ({error.sqlstate or 'no connection'})",
                 "an answer in time",
-                f"start it, raise timeout_s, or correct {TOKEN}",
+                f"Start PostgreSQL, raise timeout_s, or set {TOKEN}",
             )
         what = error.diag.message_primary or type(error).__name__  # not its context, which quotes values
-        return EngineError(f"PostgreSQL at {self._where}: {what}", "no failure", "look at its log")
+        return EngineError(
+            f"PostgreSQL at {self._where} failed with {what!r}", "no failure", "Read PostgreSQL's log"
+        )
 
 
 class PgvectorTable:
-    """One table; see `engine.Table`."""
+    """One table of PostgreSQL; see `engine.Table`."""
 
     def __init__(self, engine: PgvectorEngine, name: sql.Identifier, dimension: int, *, graph: bool) -> None:
         self.most = _HNSW_MOST if graph else _EXACT_MOST
@@ -241,16 +243,16 @@ class PgvectorTable:
 
 
 def _checked(settings: EngineSettings) -> str:
-    """Where the database is, when the address may be used; never with a password."""
+    """Return where the database is, without a password, if the address is valid and allowed."""
     try:
         parts = conninfo_to_dict(settings.address)
     except psycopg.Error:
         parts = {}
     if not parts or "password" in parts:
         raise ConfigError(
-            "the engine's address has a password" if parts else "the engine's address is none",
+            f"Setting [engine] address {'contains a password' if parts else 'is no connection string'}",
             "postgresql://user@host/database",
-            f"set address in [engine], and the password in the environment variable {TOKEN}",
+            f"Set address in [engine], and the password in the environment variable {TOKEN}",
         )
     host = str(parts.get("host", ""))
     if host and not host.startswith("/"):

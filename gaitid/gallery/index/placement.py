@@ -1,4 +1,4 @@
-"""Where the indexes of a store's galleries are: in this process, or in an engine."""
+"""Where the indexes of a store's galleries are: in this process or in an engine."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from pathlib import Path
 from gaitid import registry
 from gaitid.errors import ConfigError, EngineError, UnknownName
 from gaitid.gallery.index.engine import Engine, EngineIndex, EngineSettings, connect
-from gaitid.gallery.index.exact import Fetch, Index
+from gaitid.gallery.index.protocol import Fetch, Index
 from gaitid.gallery.store.database import Store
 from gaitid.gallery.store.rows import GalleryRow
 from gaitid.gallery.store.schema import force
 from gaitid.settings import load
 
 RECORD = "gaitid.engine"
-"""File of a data directory that says which engine holds its galleries, in the words of ``server.toml``."""
+"""File of a data directory that names the engine of its galleries, with the keys of ``server.toml``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,20 +29,21 @@ class _Record:
 
 
 class Indexes:
-    """Makes the indexes of a store's galleries, and forgets them.
+    """Creates and drops the indexes of a store's galleries.
 
     Args:
-        name: Of `registry.INDEXES` or `registry.ENGINES`.
-        settings: Of the engine.
-        store: Its galleries.
-        sealed: Its templates are sealed on disk.
+        name: A name of `registry.INDEXES` or `registry.ENGINES`.
+        settings: Settings of the engine.
+        store: The store of the galleries.
+        sealed: Whether its templates are encrypted on disk.
 
     Attributes:
-        compare: Ids are not enough: under those of this store an engine may hold vectors of another past.
+        compare: Whether vectors must be compared, not ids alone: the engine may hold other vectors under
+            the same ids, from another history of this store.
 
     Raises:
         UnknownName: No such index or engine.
-        ConfigError: Templates are sealed, and an engine does not seal; or see `engine.connect`.
+        ConfigError: Templates are encrypted, and an engine does not encrypt; or see `engine.connect`.
         EngineError: See `engine.connect`.
     """
 
@@ -55,16 +56,16 @@ class Indexes:
             return
         if sealed and not settings.unsealed:
             raise ConfigError(
-                "templates are sealed, and an engine holds them unsealed",
+                "Templates are encrypted here, and an engine stores them in clear",
                 "galleries in this process",
-                "set unsealed = true in [engine] if the engine's disks are protected otherwise",
+                "Set unsealed = true in [engine] if the engine's disks are protected otherwise",
             )
         self._engine = connect(name, settings)
 
     def of(self, row: GalleryRow) -> Callable[[int, Fetch], Index]:
-        """Gives the index of a gallery for the length of its rows, and for where they are kept.
+        """Return the factory of a gallery's index: it takes the row length and a `Fetch`.
 
-        It raises `ConfigError` where an engine would have to hold rows of normalised scores.
+        The factory raises `ConfigError` where an engine would have to hold rows of normalised scores.
         """
         engine = self._engine
         if engine is None:
@@ -73,16 +74,16 @@ class Indexes:
         def make(length: int, _: Fetch) -> Index:
             if length != row.dimension:
                 raise ConfigError(
-                    f"gallery {row.name!r} normalises its scores, and an engine holds plain rows",
+                    f"Gallery {row.name!r} normalises its scores, and an engine holds plain rows",
                     "a gallery in this process, or plain scores",
-                    "choose one of the two",
+                    "Stop normalising, or use an index in this process",
                 )
             return EngineIndex(length, engine.table(self._table(row), length))
 
         return make
 
     def drop(self, row: GalleryRow) -> None:
-        """Forget the index of a gallery that was deleted.
+        """Drop the index of a deleted gallery.
 
         Raises:
             EngineError: The engine still holds it.
@@ -93,19 +94,19 @@ class Indexes:
             self._engine.drop(self._table(row))
         except EngineError as error:
             raise type(error)(
-                f"gallery {row.name!r} is deleted, but the engine may still hold its rows ({error.got})",
-                "none",
-                "remove the cause; the next start drops them",
+                f"Gallery {row.name!r} is deleted, but the engine may still hold its rows ({error.got})",
+                "no rows",
+                "Remove the cause and restart, which drops them",
             ) from error
 
     def drop_others(self, rows: Iterable[GalleryRow]) -> None:
-        """Forget the indexes of all galleries of this store but those of `rows`."""
+        """Drop the indexes of all galleries of this store except those of `rows`."""
         if self._engine is not None:
             for name in set(self._engine.names(self._prefix)) - {self._table(row) for row in rows}:
                 self._engine.drop(name)
 
     def close(self) -> None:
-        """Release the connection to the engine."""
+        """Close the connection to the engine."""
         if self._engine is not None:
             self._engine.close()
 
@@ -114,28 +115,29 @@ class Indexes:
         return f"gaitid_{self._store.name}_"
 
     def _table(self, row: GalleryRow) -> str:
-        """Never that of another gallery: keys are not used again, and the name of a store is random."""
+        """Name of a gallery's table, unique because keys are never reused and store names are random."""
         return f"{self._prefix}{row.key}"
 
 
 def open_indexes(name: str, settings: EngineSettings, store: Store, *, sealed: bool) -> Indexes:
-    """The indexes of a store; from now on the directory says which engine holds them, if one does.
+    """Open the indexes of a store, and record its engine in the data directory if it has one.
 
-    A directory that says so is opened with that engine only: otherwise a subject could be erased here
-    and remain there. One that did not, or was restored, has given its ids anew to others than an engine
-    knows by them: `Indexes.compare` is true until `record` says that its rows were compared.
+    A directory with a recorded engine opens with that engine only: otherwise a subject could be erased
+    here and remain there. In a directory without one, or after a restore, ids may have been reused, so the
+    engine's rows may be out of date: `Indexes.compare` is true until `record` states that the rows were
+    compared.
 
     Raises:
-        ConfigError: The galleries are in another engine; or see `Indexes`.
+        ConfigError: Another engine holds the galleries; or see `Indexes`.
         GaitIdError: See `Indexes`.
     """
     known = _recorded(store.directory)
     held_by, held = known.index, known.engine
     if is_engine(held_by) and (held_by, held.address) != (name, settings.address):
         raise ConfigError(
-            f"the galleries are held by {held_by} at {held.address}",
-            f"that, not {name} {settings.address}".rstrip(),
-            "correct the settings, or move them with 'gaitid gallery migrate'",
+            f"The engine {held_by} at {held.address} holds the galleries",
+            f"that engine, not {name} {settings.address}".rstrip(),
+            "Restore the settings, or move the galleries with 'gaitid gallery migrate'",
         )
     indexes = Indexes(name, settings, store, sealed=sealed)
     if is_engine(name):
@@ -145,7 +147,7 @@ def open_indexes(name: str, settings: EngineSettings, store: Store, *, sealed: b
 
 
 def is_engine(name: str) -> bool:
-    """Whether a name is that of an engine, and not of an index in this process.
+    """Whether a name is an engine's, and not that of an index in this process.
 
     Raises:
         UnknownName: It is neither.
@@ -153,13 +155,13 @@ def is_engine(name: str) -> bool:
     known = (*registry.names("indexes"), *registry.names("engines"))
     if name not in known:
         raise UnknownName(
-            f"unknown index {name!r}", f"known are {', '.join(known)}", registry.nearest(name, known)
+            f"Index {name!r} is unknown", f"one of {', '.join(known)}", registry.nearest(name, known)
         )
     return name in registry.names("engines")
 
 
 def recall(directory: Path) -> tuple[str, EngineSettings]:
-    """Index and engine that a data directory was opened with last; ``faiss`` when it was no engine.
+    """Return the index and engine that a data directory was last opened with; ``faiss`` without an engine.
 
     Raises:
         ConfigError: The record is damaged.
@@ -174,13 +176,13 @@ def _recorded(directory: Path) -> _Record:
 
 
 def record(directory: Path, name: str, engine: EngineSettings, *, compare: bool = False) -> None:
-    """Say which engine holds the galleries; this is on the disk before the engine gets a row.
+    """Record which engine holds the galleries; this reaches the disk before the engine gets a row.
 
     Args:
         directory: The data directory.
-        name: Of the engine.
+        name: Name of the engine.
         engine: Its settings.
-        compare: The next start is to compare all of its vectors, not the ids alone.
+        compare: Whether the next start must compare all vectors, not the ids alone.
     """
     lines = [f"index = {json.dumps(name)}", *["compare = true"] * compare, "[engine]"]
     for key, value in asdict(engine).items():

@@ -1,7 +1,7 @@
-"""Brings an index to what the store holds, and tells whether it is there.
+"""Make an index hold exactly what the store holds, or find where it differs.
 
-An index in memory is empty at first and is filled; one in an engine has nearly everything, and what
-was lost or left over by a crash is repaired.
+An index in memory starts empty and is filled. An index in an engine has nearly everything: only rows that
+a crash lost or left over are repaired.
 """
 
 from __future__ import annotations
@@ -11,30 +11,30 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from gaitid.gallery.index.exact import Fetch, Index
+from gaitid.gallery.index.protocol import Fetch, Index
 
 _BLOCK = 16_384
-"""Rows fetched at once: 16 MiB of 256 dimensions."""
+"""Rows fetched at once: 16 MiB at 256 dimensions."""
 
 
 class Repair(NamedTuple):
-    """How many rows were added to an index, and removed from it."""
+    """Numbers of rows added to an index and removed from it."""
 
     added: int
     removed: int
 
 
 def reconcile(index: Index, ids: NDArray[np.int64], fetch: Fetch, *, by_vector: bool = False) -> Repair:
-    """Make `index` hold exactly `ids` (N,), ascending, with the vectors that `fetch` gives.
+    """Make `index` hold exactly `ids` (N,), ascending, with the vectors that `fetch` returns.
 
-    Cut short it can be repeated, and goes on with what is missing.
+    An interrupted call can be repeated; it continues with the missing rows.
 
     Args:
-        index: Is changed.
-        ids: What it is to hold.
-        fetch: An id that it does not give any more is left out.
-        by_vector: Read all vectors of the index and replace those that differ; without, an id that is
-            there counts as right. Needed where the vector of an id may change.
+        index: The index to change.
+        ids: What it must hold.
+        fetch: Returns the vectors; ids that no longer exist are skipped.
+        by_vector: Read all vectors of the index and replace those that differ. Otherwise an id that is
+            present counts as correct. Required where the vector of an id may change.
     """
     held = index.ids()
     stale = np.setdiff1d(held, ids)
@@ -48,9 +48,9 @@ def reconcile(index: Index, ids: NDArray[np.int64], fetch: Fetch, *, by_vector: 
 
 
 def differing(index: Index, ids: NDArray[np.int64], fetch: Fetch) -> NDArray[np.int64]:
-    """Those of `ids` (N,) whose vector in the index is, by one bit or more, not the one fetched.
+    """Return which of `ids` (N,) have a vector in the index that differs, by one bit or more, from `fetch`.
 
-    Ids that the index does not hold are left out.
+    Ids that the index does not hold are skipped.
     """
     held = np.intersect1d(ids, index.ids())
     found = [np.empty(0, np.int64)]
@@ -61,7 +61,7 @@ def differing(index: Index, ids: NDArray[np.int64], fetch: Fetch) -> NDArray[np.
 
 
 def fetch_from(ids: NDArray[np.int64], vectors: NDArray[np.float32]) -> Fetch:
-    """Gives rows of arrays in memory: `ids` (N,), ascending, and `vectors` (N, D)."""
+    """Build a `Fetch` over arrays in memory: `ids` (N,), ascending, and `vectors` (N, D)."""
 
     def fetch(wanted: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         at = np.flatnonzero(np.isin(ids, wanted))

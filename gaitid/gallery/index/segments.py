@@ -1,13 +1,12 @@
-"""Many vectors in a third of their memory, searched in a thirtieth of the time of a scan of them all.
+"""Compressed segments: a third of the memory, and a thirtieth of the time of a scan of full vectors.
 
-A segment keeps each vector twice: in 8 bits a number, and in 4 bits for every 4 numbers. The small
-codes of all rows are scanned with SIMD table look-ups, and the best of that are scored by the 8-bit
-codes. Nothing is skipped, as graphs and inverted lists do, which lose just the probes that are hard.
+A segment stores each vector twice: with 8 bits per dimension, and with 4 bits for every 4 dimensions. A
+search scans the small codes of all rows with SIMD table look-ups and scores the best by their 8-bit codes.
+It skips no row. Graphs and inverted lists do, and lose precisely the hard probes.
 
-What differs from `faiss.IndexRefine`, which combines the two as well: FastScan looks at all rows and
-ignores a selector of ids, so removed rows are dropped between the two steps, and more are asked for when
-too few remain; the 8-bit codes have a scale for each row, so that they need no training and stay the same
-when segments are merged.
+Differences from `faiss.IndexRefine`, which also combines the two steps. FastScan scans all rows and ignores
+a selector of ids, so removed rows are dropped between the steps, and more are fetched when too few remain.
+The 8-bit codes have a scale per row, so they need no training and do not change when segments merge.
 
 Source: Jegou et al. 2011, "Product quantization for nearest neighbor search"; Andre et al. 2017, "Quicker
 ADC", for the scan in registers.
@@ -22,23 +21,23 @@ import faiss
 import numpy as np
 from numpy.typing import NDArray
 
-from gaitid.gallery.index.exact import among
+from gaitid.gallery.index.ranking import among
 
-_NUMBERS_A_CODE = 4
+_DIMENSIONS_PER_CODE = 4
 _BITS = 4
 _SHORTLIST = 128
-"""Rows taken from the scan of a segment at least; of all of 1 M x 256 in one, 100 gave the DIR of 400."""
+"""Fewest rows taken from the scan of a segment; on one segment of 1 M x 256, 100 gave the DIR of 400."""
 _OVER = 2
-"""Rows taken from the scan for each wanted one."""
+"""Rows taken from the scan for each requested one."""
 _SAMPLE = 65_536
 """Vectors that the small codes are trained on; all of 1 M gave the same recall."""
 _BLOCK = 1024
-"""Rows handled at once: a megabyte, which goes back to the system when it is free, as larger ones do not."""
+"""Rows handled at once: a megabyte, which is returned to the system when freed; larger blocks are not."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Codes:
-    """Vectors in 8 bits a number: ``vector = scale * code``, off by half a scale in each number.
+    """Vectors with 8 bits per dimension: ``vector = scale * code``, with an error of up to scale / 2 in each.
 
     Attributes:
         ids: (N,) int64.
@@ -52,7 +51,7 @@ class Codes:
 
     @classmethod
     def of(cls, ids: NDArray[np.int64], vectors: NDArray[np.float32]) -> Codes:
-        """The codes of `vectors` (N, D) float32."""
+        """Encode `vectors` (N, D) float32."""
         codes = np.empty(vectors.shape, np.int8)
         scales = np.empty(len(vectors), np.float32)
         for start in range(0, len(vectors), _BLOCK):
@@ -63,11 +62,11 @@ class Codes:
         return cls(ids, codes, scales)
 
     def take(self, at: NDArray[np.intp] | NDArray[np.bool_]) -> Codes:
-        """Those at these places."""
+        """Select the codes at positions `at`."""
         return Codes(self.ids[at], self.codes[at], self.scales[at])
 
     def vectors(self, at: NDArray[np.intp] | slice) -> NDArray[np.float32]:
-        """What they stand for, (M, D) float32."""
+        """Decode the vectors (M, D) float32 at positions `at`."""
         return self.codes[at] * self.scales[at, None]
 
     def scores(self, at: NDArray[np.intp], probe: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -81,13 +80,13 @@ class Codes:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Segment:
-    """Rows that never change; removing makes a new segment that shares them.
+    """Immutable rows; a removal makes a new segment that shares them.
 
     Attributes:
-        rows: Their codes, by ascending id.
-        scan: Their small codes, in the same order.
-        alive: (N,) whether each was not removed.
-        count: How many were not.
+        rows: 8-bit codes, by ascending id.
+        scan: Small codes, in the same order.
+        alive: (N,) False for removed rows.
+        count: Number of rows that were not removed.
     """
 
     rows: Codes
@@ -97,7 +96,7 @@ class Segment:
 
     @classmethod
     def of(cls, parts: Sequence[Codes]) -> Segment:
-        """One segment of all rows of `parts`, at least 16."""
+        """Merge all rows of `parts`, at least 16, into one segment."""
         rows = Codes(
             np.concatenate([part.ids for part in parts]),
             np.concatenate([part.codes for part in parts]),
@@ -113,13 +112,13 @@ class Segment:
         return self.rows if self.count == len(self.alive) else self.rows.take(self.alive)
 
     def holds(self, ids: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """Whether each of `ids` (M,) is a row that was not removed."""
+        """Mark which of `ids` (M,) are rows that were not removed."""
         found = among(self.rows.ids, ids)
         found[found] = self.alive[np.searchsorted(self.rows.ids, ids[found])]
         return found
 
     def without(self, ids: NDArray[np.int64]) -> Segment:
-        """The segment without the rows of `ids` (M,); what it does not have is no matter."""
+        """Return the segment without the rows of `ids` (M,); unknown ids are ignored."""
         at = np.searchsorted(self.rows.ids, ids[among(self.rows.ids, ids)])
         if not self.alive[at].any():
             return self
@@ -130,7 +129,7 @@ class Segment:
     def near(
         self, probes: NDArray[np.float32], k: int
     ) -> list[tuple[NDArray[np.int64], NDArray[np.float64]]]:
-        """For each of `probes` (N, D) ids that are near, ``min(k, count)`` or more, with 8-bit scores."""
+        """For each of `probes` (N, D), find ``min(k, count)`` or more near ids, with 8-bit scores."""
         fetch = max(_SHORTLIST, _OVER * k) + min(len(self.alive) - self.count, k)
         while True:
             if 2 * fetch >= len(self.alive):
@@ -148,8 +147,8 @@ class Segment:
 
 def _scan(rows: Codes) -> faiss.IndexPQFastScan:
     count, width = len(rows.ids), _width(rows.codes.shape[1])
-    index = faiss.IndexPQFastScan(width, width // _NUMBERS_A_CODE, _BITS, faiss.METRIC_INNER_PRODUCT)
-    index.pq.cp.min_points_per_centroid = 1  # a small segment is no reason for a warning on stderr
+    index = faiss.IndexPQFastScan(width, width // _DIMENSIONS_PER_CODE, _BITS, faiss.METRIC_INNER_PRODUCT)
+    index.pq.cp.min_points_per_centroid = 1  # no warning on stderr for small segments
     at = np.arange(count)
     if count > _SAMPLE:
         at = np.random.default_rng(0).choice(count, _SAMPLE, replace=False)
@@ -160,10 +159,10 @@ def _scan(rows: Codes) -> faiss.IndexPQFastScan:
 
 
 def _width(dimension: int) -> int:
-    return -(-dimension // _NUMBERS_A_CODE) * _NUMBERS_A_CODE
+    return -(-dimension // _DIMENSIONS_PER_CODE) * _DIMENSIONS_PER_CODE
 
 
 def _padded(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-    """With zeros behind, which change no product."""
+    """Append zeros, which change no product."""
     beyond = _width(vectors.shape[1]) - vectors.shape[1]
     return np.pad(vectors, ((0, 0), (0, beyond))) if beyond else np.ascontiguousarray(vectors)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from gaitid.gallery.index.exact import exact_scores
+from gaitid.gallery.index.ranking import exact_scores
 from gaitid.gallery.scoring.normalisation import Normaliser
 from gaitid.gallery.scoring.projection import Projection
 
