@@ -71,7 +71,7 @@ def embedded(folder: Path, split: str, encoder: Encoder) -> Embedded:
 def _vectors(folder: Path, split: str, part: str, encoder: Encoder) -> Vectors:
     kept = folder / f"{encoder.name}-{encoder.contract[:12]}.npz"
     if not kept.exists():
-        found = _embed(encoder, _walks(folder, split, part))
+        found = embed_corpus(encoder, _walks(folder, split, part))
         np.savez(kept, vectors=found)
     with np.load(kept) as file:
         vectors: Vectors = file["vectors"]
@@ -120,10 +120,13 @@ def _entries(population: Population, items: Sequence[Item]) -> Iterator[Entry]:
         yield Entry(label, walk.sequence(modalities=(SILHOUETTE,)))
 
 
-def _embed(encoder: Encoder, corpus: Corpus) -> Vectors:
+def embed_corpus(encoder: Encoder, corpus: Corpus) -> Vectors:
+    """(N, D) embeddings of all walks of a corpus."""
     found = []
     for start in range(0, len(corpus), BATCH):
-        numbers = range(start, min(start + BATCH, len(corpus)))
-        walks = [GaitSequence({SILHOUETTE: corpus.silhouettes(i)}, corpus.times(i)) for i in numbers]
+        walks = [
+            GaitSequence({name: corpus.reader(name)(i) for name in encoder.modalities}, corpus.times(i))
+            for i in range(start, min(start + BATCH, len(corpus)))
+        ]
         found += [one.vector for one in encoder.batch(walks)]
     return np.stack(found)

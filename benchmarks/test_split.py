@@ -25,12 +25,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks import harness
+from benchmarks.embeddings import embed_corpus
 from gaitid import registry
 from gaitid.datasets.protocol import Group, Labels, Pick, Protocol
 from gaitid.encoders.base import Encoder, load_encoder
 from gaitid.evaluation.experiment import ExperimentPlan, evaluate, plain
 from gaitid.evaluation.openset import Split
-from gaitid.records import GaitSequence
 from gaitid.synthetic import CONDITIONS, VIEWS, Item, Population, plan_grid
 from gaitid.training.corpus import Corpus
 from gaitid.training.shards import fill, laboratory
@@ -38,7 +38,6 @@ from gaitid.training.shards import fill, laboratory
 SEED, FRAMES = 1, 50
 LABORATORY, GATE, ENROLLED = 60, 1500, 1000
 ENROL_VIEWS = (0.0, 54.0, 90.0, 126.0)
-BATCH = 32
 
 
 def gate(people: range) -> list[Item]:
@@ -53,18 +52,6 @@ def gate(people: range) -> list[Item]:
         for condition, view in zip(CONDITIONS, views[i], strict=True)
     ]
     return gallery + probes
-
-
-def vectors(encoder: Encoder, corpus: Corpus) -> NDArray[np.float32]:
-    """(N, D) embeddings of all walks."""
-    found = []
-    for start in range(0, len(corpus), BATCH):
-        walks = [
-            GaitSequence({name: corpus.reader(name)(i) for name in encoder.modalities}, corpus.times(i))
-            for i in range(start, min(start + BATCH, len(corpus)))
-        ]
-        found += [one.vector for one in encoder.batch(walks)]
-    return np.stack(found)
 
 
 def labels_of(corpus: Corpus) -> Labels:
@@ -111,7 +98,7 @@ def row(encoder: Encoder, corpora: dict[str, Corpus]) -> dict[str, Any]:
     """Every figure of one encoder."""
     embedded: dict[str, NDArray[np.float32]] = {}
     seconds = harness.cpu_s(
-        lambda: embedded.update((name, vectors(encoder, corpus)) for name, corpus in corpora.items())
+        lambda: embedded.update((name, embed_corpus(encoder, corpus)) for name, corpus in corpora.items())
     )
     walks = sum(len(corpus) for corpus in corpora.values())
     found: dict[str, Any] = {"CPU-ms a walk": round(1e3 * seconds / walks, 2)}

@@ -27,7 +27,7 @@ from gaitid.gallery.scoring.calibration import ScoreCalibration, of_card
 from gaitid.gallery.scoring.policy import Policy, decide, described
 from gaitid.gallery.store.audit import Note
 from gaitid.gallery.store.database import Store, gallery_not_found
-from gaitid.gallery.store.rows import GalleryRow, Sample
+from gaitid.gallery.store.rows import Change, GalleryRow, Sample
 from gaitid.matcher import FPIR, MAX_AUDIT, MAX_CANDIDATES
 from gaitid.quality import assess
 from gaitid.records import (
@@ -230,10 +230,7 @@ class LocalMatcher:
         check_name(subject, "subject")
         held = self._find(gallery)
         held.require_new(subject)
-        accepted, refused = self._select(held, samples)
-        warnings = _inspect(held, subject, accepted, check)
-        change = held.add_subject(subject, [sample for _, sample in accepted])
-        return Enrolment(subject, tuple(map(str, change.ids)), refused, change.revision, warnings)
+        return self._add(held, subject, samples, check, held.add_subject)
 
     def add_samples(
         self,
@@ -247,10 +244,7 @@ class LocalMatcher:
         check_name(subject, "subject")
         held = self._find(gallery)
         held.require(subject)
-        accepted, refused = self._select(held, samples)
-        warnings = _inspect(held, subject, accepted, check)
-        change = held.add_templates(subject, [sample for _, sample in accepted])
-        return Enrolment(subject, tuple(map(str, change.ids)), refused, change.revision, warnings)
+        return self._add(held, subject, samples, check, held.add_templates)
 
     def enrol_many(self, gallery: str, people: Mapping[str, Sequence[Embedding]]) -> int:
         """Add many new subjects with their templates in one change, all or nothing, without any check.
@@ -471,6 +465,20 @@ class LocalMatcher:
             reasons = dict.fromkeys((Reason.TOO_SHORT, *quality.reasons))
             return replace(quality, reasons=tuple(reasons))
         return quality
+
+    def _add(
+        self,
+        held: Gallery,
+        subject: str,
+        samples: Sequence[Probe],
+        check: EnrolmentCheck,
+        store: Callable[[str, Sequence[Sample]], Change],
+    ) -> Enrolment:
+        """Select and inspect samples, and store the accepted ones."""
+        accepted, refused = self._select(held, samples)
+        warnings = _inspect(held, subject, accepted, check)
+        change = store(subject, [sample for _, sample in accepted])
+        return Enrolment(subject, tuple(map(str, change.ids)), refused, change.revision, warnings)
 
     def _select(
         self, held: Gallery, samples: Sequence[Probe]
