@@ -1,4 +1,4 @@
-"""What depth cameras tell: true joints when exact, and of the size and kind that `Sensor` says."""
+"""Depth sensors: true joints without errors, and errors of the stated size and kind."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ def limbs(joints: np.ndarray) -> np.ndarray:
 
 
 def test_an_exact_sensor_keeps_the_body_and_turns_it(walk):
-    told = walk.measured(Sensor.exact())
-    assert told.shape == (60, 17, 4)
-    assert (told[..., 3] == 1).all()
-    np.testing.assert_allclose(limbs(told) / limbs(walk.joints), 1, atol=0.04)  # its metre is 1 % off
-    np.testing.assert_allclose(told[..., 2].mean(0), walk.joints[..., 2].mean(0), atol=0.07)
+    found = walk.measured(Sensor.exact())
+    assert found.shape == (60, 17, 4)
+    assert (found[..., 3] == 1).all()
+    np.testing.assert_allclose(limbs(found) / limbs(walk.joints), 1, atol=0.04)  # the scale is 1 % off
+    np.testing.assert_allclose(found[..., 2].mean(0), walk.joints[..., 2].mean(0), atol=0.07)
 
 
-def test_the_same_draw_is_the_same_and_another_is_not(walk):
+def test_equal_draws_are_equal_and_others_differ(walk):
     np.testing.assert_array_equal(walk.measured(), walk.measured())
     assert (walk.measured(draw=1) != walk.measured()).any()
 
 
-def test_a_usual_sensor_is_a_few_centimetres_off_and_has_no_face(walk):
-    told = walk.measured()
-    assert not told[:, 1:5].any()
-    seen = told[..., 3] > 0
-    lengths = limbs(told)[seen[:, [11, 13, 15, 5, 7, 9, 12, 6]].all(1)]
+def test_the_usual_sensor_errs_by_centimetres_and_lacks_the_face(walk):
+    found = walk.measured()
+    assert not found[:, 1:5].any()
+    seen = found[..., 3] > 0
+    lengths = limbs(found)[seen[:, [11, 13, 15, 5, 7, 9, 12, 6]].all(1)]
     assert 0.005 < lengths.std(0).mean() < 0.06
 
 
@@ -44,38 +44,38 @@ def test_a_usual_sensor_is_a_few_centimetres_off_and_has_no_face(walk):
 @pytest.mark.parametrize("draw", [Sensor.draw, Sensor.poor])
 def test_any_sensor_gives_a_sequence(walk, draw, seed):
     rng = np.random.default_rng(seed)
-    told = draw(rng).measure(walk.joints, rng)
-    assert told.dtype == np.float32
-    assert np.isfinite(told).all()
-    assert not told[told[..., 3] == 0].any()
+    found = draw(rng).measure(walk.joints, rng)
+    assert found.dtype == np.float32
+    assert np.isfinite(found).all()
+    assert not found[found[..., 3] == 0].any()
 
 
-def test_a_sensor_that_is_not_level_leans_the_body_and_keeps_it(walk):
+def test_a_tilted_sensor_tilts_the_body_and_keeps_its_shape(walk):
     level, leaning = (
         Sensor(np.zeros((17, 3)), tilt=tilt).measure(walk.joints, np.random.default_rng(1))
         for tilt in ((0.0, 0.0), (0.06, 0.08))
     )
     np.testing.assert_allclose(limbs(leaning), limbs(level), atol=1e-5)
-    bodies = [told[:, 5:7, :3].mean(1) - told[:, 15:17, :3].mean(1) for told in (level, leaning)]
+    bodies = [found[:, 5:7, :3].mean(1) - found[:, 15:17, :3].mean(1) for found in (level, leaning)]
     cosine = (bodies[0] * bodies[1]).sum(1) / np.prod([np.linalg.norm(b, axis=1) for b in bodies], axis=0)
     np.testing.assert_allclose(np.arccos(cosine).max(), 0.1, atol=0.02)
 
 
-def test_a_biased_sensor_tells_limbs_wrong_all_through_a_walk(walk):
+def test_a_biased_sensor_measures_limbs_wrongly_for_a_whole_walk(walk):
     rng = np.random.default_rng(2)
-    told = [limbs(Sensor(np.zeros((17, 3)), bias=0.02).measure(walk.joints, rng)) for _ in range(20)]
-    means = np.stack([lengths.mean(0) for lengths in told])
-    assert 0.01 < means.std(0).mean() < 0.06  # from walk to walk
-    turned = np.stack([lengths - limbs(walk.joints) for lengths in told]).std(1).mean()
-    assert turned < 0.5 * means.std(0).mean()  # within one
+    found = [limbs(Sensor(np.zeros((17, 3)), bias=0.02).measure(walk.joints, rng)) for _ in range(20)]
+    means = np.stack([lengths.mean(0) for lengths in found])
+    assert 0.01 < means.std(0).mean() < 0.06  # between walks
+    turned = np.stack([lengths - limbs(walk.joints) for lengths in found]).std(1).mean()
+    assert turned < 0.5 * means.std(0).mean()  # within a walk
 
 
-def test_the_far_side_may_be_told_worse(walk):
+def test_the_far_side_can_have_more_noise(walk):
     def uneven(far: float) -> float:
         rng, ratios = np.random.default_rng(3), []
         for _ in range(20):
-            told = Sensor(np.zeros((17, 3)), white=0.01, far=far).measure(walk.joints, rng)
-            noise = np.diff(told[:, :, 2], n=2, axis=0).std(0)
+            found = Sensor(np.zeros((17, 3)), white=0.01, far=far).measure(walk.joints, rng)
+            noise = np.diff(found[:, :, 2], n=2, axis=0).std(0)
             ratios.append(abs(np.log(noise[5:17:2].mean() / noise[6:17:2].mean())))
         return float(np.mean(ratios))
 

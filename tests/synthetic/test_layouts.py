@@ -54,7 +54,7 @@ def files(root):
     return {str(path.relative_to(root)) for path in root.rglob("*") if path.is_file()}
 
 
-def test_every_layout_has_its_case():
+def test_every_layout_has_a_case():
     assert set(TREES) == set(LAYOUTS)
 
 
@@ -70,7 +70,7 @@ def test_names(layout, tmp_path):
 
 
 @pytest.mark.parametrize("layout", TREES)
-def test_no_walk_is_no_file_but_a_partition(layout, tmp_path):
+def test_without_walks_only_a_partition_is_written(layout, tmp_path):
     assert {name.rpartition(".")[2] for name in files(write_layout(layout, tmp_path, []))} <= {"json"}
 
 
@@ -101,7 +101,7 @@ def test_pickles_are_plain_arrays(layout, name, tmp_path):
     assert array.max() == 255
 
 
-def test_ready_silhouettes_come_back_as_they_were(tmp_path):
+def test_aligned_silhouettes_are_written_unchanged(tmp_path):
     silhouettes = np.zeros((2, 64, 44), np.uint8)
     silhouettes[:, :, 12:30] = 1
     walk = LayoutWalk(1, "nm", 1, 0, GaitSequence({"silhouette": silhouettes}, np.array([0.0, 0.1])))

@@ -1,4 +1,4 @@
-"""Scenes: same seed, same frames; truth that agrees with the pixels; perception on them."""
+"""Scenes: equal seeds give equal frames, ground truth agrees with pixels, perception follows walkers."""
 
 import hashlib
 import subprocess
@@ -44,7 +44,7 @@ def digest(scene):
     return whole.hexdigest()
 
 
-def test_an_empty_scene_has_frames_and_nobody():
+def test_an_empty_scene_has_frames_without_walkers():
     frames = list(short(walkers=(), seconds=0.2))
     assert [(frame.index, truth.sightings) for frame, truth in frames] == [(k, ()) for k in range(5)]
     assert frames[0][0].image.shape == (180, 320, 3)
@@ -64,7 +64,7 @@ def test_same_scene_same_bytes_in_another_process():
 
 
 def test_masks_cover_what_walkers_change():
-    """Without noise and shadow, a pixel differs from the empty place where somebody covers it."""
+    """Without noise and shadow, a pixel differs from the empty place only where a walker covers it."""
     clean = short(noise=0.0, quality=100, light=Light(drift=0.0))
     clean = replace(clean, place=replace(clean.place, shadow=0.0))
     empty = next(iter(replace(clean, walkers=())))[0].image.astype(int)
@@ -76,10 +76,10 @@ def test_masks_cover_what_walkers_change():
             covered[y:bottom, x:right] |= sighting.mask
         near = cv2.dilate(covered, np.ones((5, 5), np.uint8)) > 0
         assert not (changed & ~near).any()
-        assert changed[covered > 0].mean() > 0.6  # dark clothes before dark things do not differ
+        assert changed[covered > 0].mean() > 0.6  # dark clothes in front of dark things do not differ
 
 
-def test_who_is_nearer_hides_the_other():
+def test_the_nearer_walker_hides_the_other():
     shares = {1: [], 2: []}
     for _, truth in short(seconds=2.4, begin=5.5):
         for sighting in truth.sightings:
@@ -89,7 +89,7 @@ def test_who_is_nearer_hides_the_other():
     assert min(shares[2]) < 0.8
 
 
-def test_posts_hide_and_truth_knows():
+def test_posts_hide_walkers_in_the_ground_truth_too():
     whole, hidden = [], 0
     for _, truth in short("posts", seconds=2.0, begin=4.6):
         for s in truth.sightings:
@@ -100,7 +100,7 @@ def test_posts_hide_and_truth_knows():
     assert hidden > 0
 
 
-def test_shadow_darkens_the_ground_only_and_is_no_body():
+def test_a_shadow_darkens_the_ground_and_is_not_part_of_the_body():
     dark = short("shadows", seconds=0.2, noise=0.0)
     plain = replace(dark, place=replace(dark.place, shadow=0.0))
     for (one, truth), (two, _) in zip(dark, plain, strict=True):
@@ -113,14 +113,14 @@ def test_shadow_darkens_the_ground_only_and_is_no_body():
         assert empty.shape == one.image.shape
 
 
-def test_light_jumps_when_told():
+def test_light_jumps_at_its_time():
     scene = short(walkers=(), light=Light(0.0, 5.0, jump_s=0.5, jump=0.7), seconds=0.8)
     means = np.array([frame.image.mean() for frame, _ in scene])
     assert means[13:].mean() / means[:12].mean() == pytest.approx(0.7, abs=0.02)
     assert means[:12].std() < 1
 
 
-def test_keypoints_of_a_seen_walker_lie_in_the_mask():
+def test_keypoints_of_a_visible_walker_lie_in_the_mask():
     for _, truth in short("single", begin=5.0, seconds=0.6):
         for s in truth.sightings:
             points = s.keypoints[s.keypoints[:, 2] == 1, :2]
@@ -129,7 +129,7 @@ def test_keypoints_of_a_seen_walker_lie_in_the_mask():
             assert (points <= s.box[2:] + 2).all()
 
 
-def test_written_and_read_again(tmp_path):
+def test_a_written_scene_is_read_back(tmp_path):
     scene = short(seconds=0.4)
     write_scene(scene, tmp_path / "scene.avi")
     truths = read_truth(tmp_path / "scene.npz")
@@ -160,21 +160,21 @@ def test_a_scene_is_a_source():
 
 
 @pytest.mark.parametrize("name", SCENES)
-def test_every_named_scene_can_be_begun(name):
+def test_every_named_scene_starts(name):
     scene = named_scene(name, 5, size=SMALL)
     frame, truth = next(iter(scene))
     assert frame.image.shape == (180, 320, 3)
-    assert truth.sightings == ()  # an extractor sees the place empty first
+    assert truth.sightings == ()  # an extractor sees the empty place first
     assert min(walker.start_s for walker in scene.walkers) >= 2
 
 
-def test_a_place_without_something_in_view_is_drawn():
+def test_a_place_is_drawn_without_some_of_its_surfaces_in_view():
     camera = Camera.looking_at((0, -1, 2.6), (0, 5, 1), 800, (160, 90))  # no road, no kerb, no sky
     assert trace(draw_place("street"), camera, SMALL).image.std() > 1
 
 
 @pytest.mark.parametrize("name", PLACES)
-def test_places_have_texture_and_something_that_hides(name):
+def test_places_have_texture_and_things_that_hide_walkers(name):
     camera = Camera.looking_at((0, -7, 2.6), (0, 1, 1), 260, (160, 90))
     backdrop = trace(draw_place(name, 2), camera, SMALL)
     gray = backdrop.image.mean(2)

@@ -1,4 +1,4 @@
-"""The body asset: small, closed, and of believable adults."""
+"""The body model: small, closed, with the height and weight of real adults."""
 
 from importlib import resources
 
@@ -42,7 +42,7 @@ def test_the_asset_is_small_and_closed():
     # NCD-RisC 2016 for adults of about 1980 in high-income countries, and its pooled body-mass index
     [(MALE, 1.745, 0.071, 25.2), (FEMALE, 1.615, 0.065, 24.8)],
 )
-def test_stature_and_weight_are_those_of_adults(sex, height, spread, bmi):
+def test_height_and_weight_are_those_of_adults(sex, height, spread, bmi):
     found = people(sex, 35.0)
     assert found[:, 0].mean() == pytest.approx(height, abs=0.025)
     assert found[:, 0].std() == pytest.approx(spread, rel=0.25)

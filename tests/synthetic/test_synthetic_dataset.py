@@ -74,7 +74,7 @@ def test_a_cache_of_another_generator_is_not_read(tmp_path, monkeypatch):
     assert len(list(tmp_path.iterdir())) == 2
 
 
-def test_an_epoch_brings_new_noise_on_the_same_walk():
+def test_an_epoch_adds_new_noise_to_the_same_walk():
     dataset = PopulationDataset(POPULATION, [Item(0, frames=10)])
     first = dataset[0]
     dataset.epoch = 1

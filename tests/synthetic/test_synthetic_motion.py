@@ -1,4 +1,4 @@
-"""Walking: feet that stay put, pace, bends, standing, and spreads like those measured on people."""
+"""Motion: feet that do not slide, pace, bends, standing, and spreads like those of real people."""
 
 import numpy as np
 import pytest
@@ -53,7 +53,7 @@ def test_standing_feet_do_not_slide(case, seed):
     motion = walk(BODY, figure, style, rng, **case)
     sole = soles(figure, motion)
     assert np.isfinite(motion.positions).all()
-    assert sole[..., 2].min() > -0.004  # the ground is not entered
+    assert sole[..., 2].min() > -0.004  # no sole is below the ground
     for foot in range(2):
         stands = motion.planted[:, foot]
         ball = sole[:, foot, 1, :2]
@@ -69,8 +69,8 @@ def test_one_foot_is_on_the_ground_at_any_time():
     assert 0.05 < motion.planted.all(1).mean() < 0.45  # double support: walking, not running
 
 
-def test_who_stands_on_one_foot_stands_on_it():
-    """While one foot swings the other carries the body, also of those whose swinging foot would drag."""
+def test_the_standing_foot_bears_the_body():
+    """While one foot swings the other bears the body, even if the swinging foot would drag."""
     floats = []
     for seed in range(12):
         figure, style, rng = somebody(seed)
@@ -80,7 +80,7 @@ def test_who_stands_on_one_foot_stands_on_it():
         floats.append(lowest[(cycle > 0.2) & (cycle < 0.3)].max())
     assert (
         max(floats) < 0.015
-    )  # metres of heel and ball, the toes are lower; 0.03 if a swinging foot may carry
+    )  # metres of heel and ball, the toes are lower; 0.03 if a swinging foot could bear the body
 
 
 def test_pace_changes_speed_and_cadence_together():
@@ -95,7 +95,7 @@ def test_pace_changes_speed_and_cadence_together():
     assert cadences[2] > 1.3 * cadences[0]
 
 
-def test_standing_stands_and_then_walks():
+def test_a_standing_start_stands_and_then_walks():
     figure, style, rng = somebody(6)
     motion = walk(BODY, figure, style, rng, frames=140, pace=start_and_stop(1.0, 2.0))
     root = motion.positions[:, 0]
@@ -141,7 +141,7 @@ BAD = {
 
 
 @pytest.mark.parametrize("case", BAD.values(), ids=BAD)
-def test_nonsense_is_refused(case):
+def test_bad_arguments_are_refused(case):
     figure, style, rng = somebody(1)
     with pytest.raises(InputError):
         walk(BODY, figure, style, rng, **case)
@@ -163,7 +163,7 @@ def test_bad_paths_and_paces_are_refused(make):
         make()
 
 
-REAL = {  # mean, between people, day to day; docs/synthetic.md
+REAL = {  # mean, between subjects, day to day; docs/synthetic.md
     "cadence": (105.0, 10.1, 5.6),
     "thigh range": (36.5, 3.6, 1.0),
     "speed": (0.97, 0.11, 0.08),
@@ -181,18 +181,18 @@ def gait(actor) -> tuple[float, float, float]:
     return cadence, ranges.mean(), travelled / actor.times[-1]
 
 
-def test_people_differ_as_much_as_measured():
+def test_subjects_differ_as_much_as_measured():
     """A small sample of the table in docs/synthetic.md; a standard deviation of 45 is known to 11 %."""
     population = Population(0, "train")
     values = np.array([[gait(population.actor(i, day, frames=60)) for day in range(3)] for i in range(45)])
     for k, (name, (mean, people, days)) in enumerate(REAL.items()):
         assert values[..., k].mean() == pytest.approx(mean, rel=0.08), name
         assert values[..., k].mean(1).std(ddof=1) == pytest.approx(people, rel=0.4), name
-        # one walk a day: what differs between walks adds to what differs between days
+        # one walk per day: differences between walks add to those between days
         assert 0.7 * days < np.sqrt(values[..., k].var(1, ddof=1).mean()) < 1.5 * days, name
 
 
-def test_without_differences_everybody_walks_alike():
+def test_without_differences_all_subjects_walk_alike():
     def style(identity):
         return Population(0, "test", motion=0.0).identity(identity).style
 

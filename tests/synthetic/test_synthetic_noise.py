@@ -52,7 +52,7 @@ def width(masks: np.ndarray) -> float:
 
 
 @pytest.mark.parametrize(("changes", "holds"), EFFECTS.values(), ids=EFFECTS)
-def test_each_fault_does_what_it_says(changes, holds):
+def test_each_error_has_its_effect(changes, holds):
     assert holds(noise(**changes))
 
 
@@ -100,7 +100,7 @@ def test_alignment_of_any_blobs_is_that_of_its_frames(seed):
 
 
 @pytest.mark.parametrize("hide", [hide_behind_object, cut_at_border])
-def test_occlusion_takes_away_and_never_adds(hide):
+def test_occlusion_removes_pixels_and_never_adds_any(hide):
     lost = []
     for seed in range(12):
         found = hide(WALK.clean, WALK.corners, np.random.default_rng(seed))
@@ -110,7 +110,7 @@ def test_occlusion_takes_away_and_never_adds(hide):
     assert min(lost) < 0.7
 
 
-def test_another_walker_merges_or_covers():
+def test_another_walker_merges_or_hides():
     other = np.roll(WALK.clean, 8, axis=2)
     results = [join_walker(WALK.clean, other, np.random.default_rng(seed)).sum() for seed in range(10)]
     assert min(results) < WALK.clean.sum() < max(results)
@@ -147,7 +147,7 @@ def test_hidden_joints_are_worse_and_less_trusted():
     assert 0 <= confidence.min() <= confidence.max() <= 1
 
 
-def test_sides_are_swapped_now_and_then():
+def test_sides_are_swapped_sometimes():
     swapped = 0
     for seed in range(40):
         found = keypoints(1.0, 1.0, seed)[:, 15:17, :2]

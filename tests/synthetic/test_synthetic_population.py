@@ -1,4 +1,4 @@
-"""Identities, days and walks: reproducible, disjoint, and what the record promises."""
+"""Identities, days and walks: reproducible, disjoint, and valid as sequences."""
 
 import hashlib
 
@@ -46,7 +46,7 @@ def test_a_sequence_does_not_depend_on_what_was_made_before():
     [Population(0, "train"), Population(0, "validation"), Population(1, "test")],
     ids=["train", "val", "seed"],
 )
-def test_cohorts_share_nobody(other):
+def test_populations_share_no_subject(other):
     mine, theirs = ([population.identity(i) for i in range(20)] for population in (POPULATION, other))
     assert not {p.subject for p in mine} & {p.subject for p in theirs}
     bodies = np.array([[p.figure.vertices.ravel() for p in group] for group in (mine, theirs)])
@@ -54,7 +54,7 @@ def test_cohorts_share_nobody(other):
     assert gaps.min() > 1e-3
 
 
-def test_clothes_last_a_day_and_bodies_last():
+def test_clothes_last_a_day_and_bodies_do_not_change():
     first, second = (POPULATION.day(4, session) for session in (0, 1))
     assert POPULATION.day(4, 0).wardrobe == first.wardrobe != second.wardrobe
     assert first.wardrobe.wear("bg").torso == first.wardrobe.wear("nm").torso
@@ -64,7 +64,7 @@ def test_clothes_last_a_day_and_bodies_last():
     days = [[POPULATION.day(i, s).style.values for s in range(2)] for i in range(30)]
     between = np.std(people, axis=0)
     within = np.std(days, axis=1).mean(0)
-    assert (between / within).mean() > 2.5  # the way of walking is the person's more than the day's
+    assert (between / within).mean() > 2.5  # style varies more between subjects than between days
 
 
 def test_cameras_see_the_same_walk():
@@ -83,7 +83,7 @@ def test_conditions_look_different():
     assert np.mean(area["nm"]) * 1.05 < np.mean(area["cl"])
 
 
-def test_a_walk_becomes_a_record():
+def test_a_walk_becomes_a_sequence():
     walk = POPULATION.sequence(0, view=72, frames=20, fps=10, height_px=100)
     sequence = walk.sequence()
     assert set(sequence.streams) == {SILHOUETTE, SKELETON}
@@ -111,7 +111,7 @@ def test_occlusion_changes_the_true_masks(occlusion):
     assert (plain.clean != hidden.clean).sum() > 50
 
 
-def test_paths_paces_and_cameras_of_ones_own():
+def test_custom_paths_paces_and_cameras():
     walk = POPULATION.sequence(
         0,
         frames=40,
@@ -141,7 +141,7 @@ def test_bad_numbers_are_refused(make):
         make()
 
 
-def test_restless_people_move_trunk_head_and_arms_and_walk_on():
+def test_restless_subjects_move_trunk_head_and_arms_and_keep_walking():
     still, restless = (
         Population(0, "test", restless=r).actor(3, frames=150, fps=25).keypoints[:, :17] for r in (0.0, 1.5)
     )

@@ -109,7 +109,7 @@ def test_views_look_from_the_side_they_name(view):
 
 
 @pytest.mark.parametrize("aside", [-25, 0, 25])
-def test_a_camera_that_looks_down_and_past_sees_people_lean(aside):
+def test_walkers_lean_for_a_camera_that_looks_down_and_past_them(aside):
     camera = Camera.beside(90, distance=7.0, height=4.0, aside=aside)
     feet, head = camera.project(np.array([[0, 0, 0.0], [0, 0, 1.8]]))[0]
     offset = camera.focal * np.tan(np.deg2rad(aside))
