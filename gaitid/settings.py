@@ -151,7 +151,7 @@ def _value(kind: Any, value: Any, where: str) -> Any:
             return tuple(_value(inner, item, where) for item in value)
         if option is float and type(value) in (int, float):
             return float(value)
-        if isinstance(option, type) and type(value) is option:
+        if type(value) is (typing.get_origin(option) or option):  # dict of dict[str, Any]
             return value
         if option is Path and isinstance(value, str):
             return Path(value)

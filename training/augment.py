@@ -1,12 +1,10 @@
-"""Changes that make synthetic silhouettes as various as what real cameras and segmenters give.
+"""Augmentation that gives synthetic silhouettes the variety of real cameras and segmenters.
 
-Each takes a random generator and a (T, 64, 44) uint8 0/1 clip and gives another; probabilities and
-strengths stand in `Augmentation`, so that a recipe can change each.
+Each change takes a random generator and a (T, 64, 44) uint8 clip of 0 and 1 and returns a new clip. A
+recipe sets the probabilities and strengths; see `recipe.Augmentation`.
 """
 
 from __future__ import annotations
-
-from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -15,61 +13,25 @@ from numpy.typing import NDArray
 from gaitid.encoders.clips import resample
 from gaitid.synthetic.frames import align_all
 
+from .recipe import Augmentation
+
 Clip = NDArray[np.uint8]
-
-
-@dataclass(frozen=True)
-class Augmentation:
-    """How often and how strongly clips are changed.
-
-    Attributes:
-        speed: Largest factor on the time scale, up or down.
-        drop: Largest share of source frames that are lost.
-        flip: Probability of a mirrored clip.
-        shift_px: Largest shift.
-        scale: Largest relative change of height and width, drawn apart.
-        widen: Largest further relative widening, as soft masks of real extractors have it.
-        shear: Largest lean, columns a row.
-        morphology: Probability of a thinner or fatter body.
-        coarse: Probability of a low resolution.
-        rough: Probability of rough edges.
-        erase: Probability of a rectangle hidden in all frames.
-        blink: Probability of rectangles hidden in some frames.
-        cut: Probability of lost feet or a lost head, with the rest stretched, as alignment does.
-        distort: Largest strength of smooth distortions of the outline; each clip draws its own.
-        drift: Largest strength of such distortions that grow in the course of a clip.
-        lean: Largest angle in degrees by which the body leans, as people do who cross the picture of a camera
-            that looks down.
-    """
-
-    speed: float = 1.2
-    drop: float = 0.3
-    flip: float = 0.5
-    shift_px: float = 2.0
-    scale: float = 0.07
-    widen: float = 0.0
-    shear: float = 0.04
-    morphology: float = 0.3
-    coarse: float = 0.25
-    rough: float = 0.25
-    erase: float = 0.3
-    blink: float = 0.15
-    cut: float = 0.15
-    distort: float = 0.0
-    drift: float = 0.0
-    lean: float = 0.0
 
 
 def choose_frames(
     rng: np.random.Generator, times: NDArray[np.float64], frames: int, how: Augmentation
 ) -> NDArray[np.intp]:
-    """(frames,) indices of a random stretch at the networks' rate, after a change of speed and losses."""
+    """Choose a random stretch at the network's frame rate, after a change of speed and lost frames.
+
+    Returns:
+        (frames,) indices into `times`.
+    """
     kept = np.flatnonzero(rng.random(len(times)) >= rng.uniform(0, how.drop))
     if len(kept) < 2:
         kept = np.arange(len(times))
     pace = float(np.exp(rng.uniform(-1, 1) * np.log(how.speed)))
     places = kept[resample(times[kept] * pace)]
-    if len(places) < frames:  # a short walk goes round again
+    if len(places) < frames:  # repeat a short walk
         places = np.resize(places, frames)
     start = int(rng.integers(0, len(places) - frames + 1))
     return places[start : start + frames]
@@ -78,7 +40,7 @@ def choose_frames(
 def ordered(
     rng: np.random.Generator, times: NDArray[np.float64], frames: int, how: Augmentation
 ) -> NDArray[np.intp]:
-    """(frames,) indices of a stretch of the frames as they are; a short walk goes round again."""
+    """(frames,) indices of a stretch of consecutive frames; a short walk is repeated."""
     start = int(rng.integers(0, max(1, len(times) - frames + 1)))
     return np.resize(np.arange(len(times)), start + frames)[start:]
 
@@ -86,16 +48,16 @@ def ordered(
 def unordered(
     rng: np.random.Generator, times: NDArray[np.float64], frames: int, how: Augmentation
 ) -> NDArray[np.intp]:
-    """(frames,) indices of any frames, none twice where there are enough."""
+    """(frames,) indices of any frames, without repetition if the walk has enough frames."""
     return rng.choice(len(times), frames, replace=len(times) < frames)
 
 
 CHOICES = {"resampled": choose_frames, "ordered": ordered, "unordered": unordered}
-"""How a clip's frames are chosen, by `recipe.Batch.order`."""
+"""Functions that choose the frames of a clip, by `recipe.Batch.order`."""
 
 
 def silhouettes(rng: np.random.Generator, clip: Clip, how: Augmentation) -> Clip:
-    """A changed clip of the same shape."""
+    """Augment a clip; the shape stays the same."""
     if how.lean:
         clip = lean(clip, *rng.uniform(-how.lean, how.lean, 2) * rng.random())
     clip = _warp(rng, clip, how)
@@ -115,7 +77,7 @@ def silhouettes(rng: np.random.Generator, clip: Clip, how: Augmentation) -> Clip
 
 
 def _warp(rng: np.random.Generator, clip: Clip, how: Augmentation) -> Clip:
-    """Mirror, cut, shift, stretch and lean, as one affine map."""
+    """Mirror, cut, shift, stretch and shear a clip with one affine map."""
     _, height, width = clip.shape
     stretch_x, stretch_y = 1 + rng.uniform(-how.scale, how.scale, 2)
     if how.widen:
@@ -125,7 +87,9 @@ def _warp(rng: np.random.Generator, clip: Clip, how: Augmentation) -> Clip:
         lost = rng.uniform(0.02, 0.12)
         stretch_y /= 1 - lost
         stretch_x /= 1 - lost
-        middle_y += height * lost / 2 * rng.choice([-1, 1], p=[0.7, 0.3])  # feet more often than head
+        middle_y += (
+            height * lost / 2 * rng.choice([-1, 1], p=[0.7, 0.3])
+        )  # feet are lost more often than the head
     if rng.random() < how.flip:
         stretch_x = -stretch_x
     lean = rng.uniform(-how.shear, how.shear)
@@ -143,13 +107,18 @@ def _warp(rng: np.random.Generator, clip: Clip, how: Augmentation) -> Clip:
 
 
 def lean(clip: Clip, first: float, last: float) -> Clip:
-    """The body turned by `first` degrees in the first frame to `last` in the last, and aligned anew.
+    """Rotate the body and align it again.
 
-    A camera that looks past somebody sees what it would see of him in the middle of its picture, mapped by a
-    homography; near one body that is a turn, and little else.
+    A subject away from the image centre appears as at the centre, mapped by a homography. Near a single body
+    this homography is little more than a rotation.
+
+    Args:
+        clip: (T, H, W) uint8, 0 or 1.
+        first: Angle in the first frame, degrees.
+        last: Angle in the last frame, degrees; frames between are interpolated.
     """
     _, height, width = clip.shape
-    wide = 2 * height  # nothing is cut off
+    wide = 2 * height  # room for the rotated body
     turned = np.zeros((len(clip), wide, wide), np.uint8)
     for frame, angle, target in zip(clip, np.linspace(first, last, len(clip)), turned, strict=True):
         matrix = cv2.getRotationMatrix2D((width / 2, height / 2), float(angle), 1.0)
@@ -159,11 +128,15 @@ def lean(clip: Clip, first: float, last: float) -> Clip:
 
 
 def distort(rng: np.random.Generator, clip: Clip, strength: float, drift: float = 0.0) -> Clip:
-    """Wider or narrower by height, leaning, trunk against legs, thicker or thinner, all smoothly.
+    """Distort outlines smoothly: width by height, lean, trunk against legs, and thickness.
 
-    Strength 1 gives the halves of a walk what those of real walks differ by: the head moves by a pixel
-    against the middle, shoulders and chest widen by a twelfth. `drift` is the strength of another
-    distortion, from half of its contrary at the first frame to half of it at the last.
+    Args:
+        rng: Source of randomness.
+        clip: (T, H, W) uint8, 0 or 1.
+        strength: At 1, the two halves of a walk differ as much as those of real walks: the head moves one
+            pixel against the middle, and shoulders and chest widen by a twelfth.
+        drift: Strength of a second distortion that changes linearly from minus half of it in the first frame
+            to plus half of it in the last.
     """
     bends = _bend(rng, clip, strength)[None]
     level = 255 * (0.5 + strength * float(rng.uniform(-0.15, 0.15)))
@@ -176,7 +149,7 @@ def distort(rng: np.random.Generator, clip: Clip, strength: float, drift: float 
 
 
 def _bend(rng: np.random.Generator, clip: Clip, strength: float) -> NDArray[np.float64]:
-    """(3, H): pixels up, logarithm of the widening and pixels aside of each row."""
+    """(3, H) pixels up, logarithm of the widening, and pixels sideways, for each row."""
     height = clip.shape[1]
     v = (np.arange(height) + 0.5) / height
     lifts = np.stack([np.sin(k * np.pi * v) / k for k in (1, 2, 3)])
@@ -188,7 +161,7 @@ def _bend(rng: np.random.Generator, clip: Clip, strength: float) -> NDArray[np.f
 
 
 def _maps(bends: NDArray[np.float64], width: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """(N, H, W) column and row from which each pixel comes, of (N, 3, H) bends."""
+    """(N, H, W) source column and row of each pixel, from (N, 3, H) bends."""
     lift, widening, aside = bends[:, :, :, None].transpose(1, 0, 2, 3)
     middle = (width - 1) / 2
     x = middle + (np.arange(width) - middle) * np.exp(widening) + aside
@@ -197,6 +170,7 @@ def _maps(bends: NDArray[np.float64], width: int) -> tuple[NDArray[np.float32], 
 
 
 def _tall(clip: Clip) -> Clip:
+    """(T * H, W) frames stacked into one image, so that OpenCV is called once."""
     return clip.reshape(-1, clip.shape[2])
 
 

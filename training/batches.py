@@ -1,9 +1,10 @@
-"""Batches of a run, made ahead by a worker process; a batch depends on the seed and the step only."""
+"""Batches of a run, prepared by worker processes. A batch depends only on the seed and the step."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
+from typing import Any
 
 import cv2
 import numpy as np
@@ -16,58 +17,61 @@ from gaitid.synthetic.depth import Sensor
 from gaitid.workers import pool
 
 from . import augment, poses
-from .corpus import Corpus, Recorded, Sampler, recorded
+from .corpus import Corpus, DatasetCorpus, Sampler, corpora
 from .recipe import Recipe
 
 _AHEAD = 3
+"""Batches that each worker prepares in advance."""
 
-Arrays = tuple[NDArray[np.generic], NDArray[np.int64]]
+Clips = list[NDArray[Any]]
+LabelledClips = tuple[NDArray[Any], NDArray[np.int64]]
+"""(N, T, ...) clips and (N,) classes."""
 
 
 class BatchMaker:
-    """Clips and classes of any step.
+    """Make the batch of any step.
 
     Args:
-        recipe: The run.
+        recipe: Settings of the run.
     """
 
     def __init__(self, recipe: Recipe) -> None:
         cv2.setNumThreads(1)
         self._recipe = recipe
         self._modality = find(recipe.network.name).modality
-        data = recipe.data
-        self.corpus = recorded(data)[0] if data.dataset else Corpus(data.train, data.identities)
+        self.corpus = corpora(recipe)[0]
         self._sampler = Sampler(self.corpus, recipe.batch.subjects, recipe.batch.each, recipe.seed)
 
-    def __call__(self, step: int, subjects: Sequence[int] = ()) -> Arrays:
-        """(N, T, ...) clips, uint8 silhouettes or float32 skeleton features, and (N,) classes.
+    def __call__(self, step: int, subjects: Sequence[int] = ()) -> LabelledClips:
+        """Make a batch.
 
         Args:
             step: The step.
-            subjects: Classes to take instead of the step's own.
+            subjects: Classes to use; by default those of the step.
+
+        Returns:
+            (N, T, ...) clips, uint8 silhouettes or float32 skeleton features, and (N,) classes.
         """
         rng = np.random.Generator(np.random.Philox(np.random.SeedSequence((self._recipe.seed, step, 1))))
         frames = int(rng.choice(self._recipe.batch.frames))
         numbers, classes = self._sampler.batch(step, subjects)
-        if self._modality == SKELETON_3D:
-            poor = self._recipe.poses.poor
-            sensor = Sensor.poor(rng) if poor and rng.random() < poor else Sensor.draw(rng)
-            clips = [self._told(rng, sensor, number, frames) for number in numbers]
-        elif self._modality == SKELETON:
-            clips = self._film(rng, numbers, frames)
-        else:
-            clips = [self._clip(rng, number, frames) for number in numbers]
-        return np.stack(clips), np.array(classes, np.int64)
+        make = {SKELETON: self._skeletons, SKELETON_3D: self._skeletons_3d}.get(
+            self._modality, self._silhouettes
+        )
+        return np.stack(make(rng, numbers, frames)), np.array(classes, np.int64)
 
-    def _clip(self, rng: np.random.Generator, number: int, frames: int) -> NDArray[np.generic]:
+    def _silhouettes(self, rng: np.random.Generator, numbers: list[int], frames: int) -> Clips:
         how = self._recipe.augmentation
         choose = augment.CHOICES[self._recipe.batch.order]
-        places = choose(rng, self.corpus.times(number), frames, how)
-        return augment.silhouettes(rng, self.corpus.silhouettes(number)[places], how)
+        clips: Clips = []
+        for number in numbers:
+            places = choose(rng, self.corpus.times(number), frames, how)
+            clips.append(augment.silhouettes(rng, self.corpus.silhouettes(number)[places], how))
+        return clips
 
-    def _film(self, rng: np.random.Generator, numbers: list[int], frames: int) -> list[NDArray[np.generic]]:
+    def _skeletons(self, rng: np.random.Generator, numbers: list[int], frames: int) -> Clips:
         how = self._recipe.poses
-        if isinstance(self.corpus, Recorded):
+        if isinstance(self.corpus, DatasetCorpus):
             return [poses.recorded_clip(rng, self.corpus, number, frames, how) for number in numbers]
         spread = float(rng.choice(how.spread_deg))
         views = rng.uniform(0, 360) + spread * rng.standard_normal(len(numbers))
@@ -76,26 +80,36 @@ class BatchMaker:
             for number, view in zip(numbers, views, strict=True)
         ]
 
-    def _told(
-        self, rng: np.random.Generator, sensor: Sensor, number: int, frames: int
-    ) -> NDArray[np.generic]:
-        if isinstance(self.corpus, Recorded):
+    def _skeletons_3d(self, rng: np.random.Generator, numbers: list[int], frames: int) -> Clips:
+        how = self._recipe.poses
+        sensor = Sensor.poor(rng) if how.poor and rng.random() < how.poor else Sensor.draw(rng)
+        corpus = self._synthetic()
+        return [poses.clip_in_space(rng, corpus, number, frames, sensor, how) for number in numbers]
+
+    def _synthetic(self) -> Corpus:
+        if isinstance(self.corpus, DatasetCorpus):
             raise InputError(
-                "a data set of recorded walks",
-                "synthetic shards",
-                "skeletons in space are trained on walkers",
+                f"Setting data.dataset is {self._recipe.data.dataset!r}, a set of recorded walks",
+                "synthetic shards, which 3D skeletons are simulated from",
+                "Set data.train to a folder of shards and remove data.dataset",
             )
-        return poses.clip_in_space(rng, self.corpus, number, frames, sensor, self._recipe.poses)
+        return self.corpus
 
 
-def stream(recipe: Recipe, steps: range, workers: int) -> Iterator[Arrays]:
-    """The batches of those steps, in order; `workers` 0 makes them here."""
+def stream(recipe: Recipe, steps: range, workers: int) -> Iterator[LabelledClips]:
+    """Generate the batches of `steps` in order.
+
+    Args:
+        recipe: Settings of the run.
+        steps: Steps of the batches.
+        workers: Processes that make batches; 0 makes them in this process.
+    """
     if workers == 0:
         maker = BatchMaker(recipe)
         yield from (maker(step) for step in steps)
         return
     with pool(workers, _start, recipe) as processes:
-        waiting: list[Future[Arrays]] = []
+        waiting: list[Future[LabelledClips]] = []
         for step in steps:
             waiting.append(processes.submit(_work, step))
             if len(waiting) >= _AHEAD * workers:
@@ -112,7 +126,7 @@ def _start(recipe: Recipe) -> None:
     _maker = BatchMaker(recipe)
 
 
-def _work(step: int) -> Arrays:
+def _work(step: int) -> LabelledClips:
     if _maker is None:
-        raise InputError("worker has no batches", "a started worker", "use stream")
+        raise InputError("The worker has no batch maker", "a worker started by stream", "Call stream instead")
     return _maker(step)

@@ -1,13 +1,13 @@
-"""The training sequences of many shards as one list, and which of them go into a batch."""
+"""Training sequences by number, and the choice of sequences for each batch."""
 
 from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,15 +18,16 @@ from gaitid.errors import DatasetError
 from gaitid.records import SILHOUETTE, SKELETON, SKELETON_3D, GaitSequence
 from gaitid.synthetic.depth import Sensor
 
-from .shards import HEIGHT, WIDTH, Label
+from .recipe import Data, Recipe
+from .shards import HEIGHT, WIDTH, WalkLabel
 
-if TYPE_CHECKING:
-    from .recipe import Data
+_SENSOR_SEED = 77
+"""Seed of the simulated depth sensor, so that a stored walk always gives the same 3D skeletons."""
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """Where a sequence lies: shard number, first frame, number of frames."""
+class ShardSlice:
+    """Position of a sequence: shard number, first frame, number of frames."""
 
     shard: int
     start: int
@@ -34,79 +35,89 @@ class Place:
 
 
 class Corpus:
-    """Read-only sequences by number; frames stay on disk until they are asked for.
+    """Sequences of a folder of shards, by number. Frames stay on disk until they are read.
 
     Args:
         folder: Folder of shards; see `shards`.
-        identities: Use the first so many subjects, by name; 0 uses all.
+        identities: Use only this many subjects, in order of name; 0 uses all.
 
     Raises:
-        DatasetError: No shards, or fewer subjects than asked for.
+        DatasetError: The folder has no shards, or fewer subjects than `identities`.
     """
 
     def __init__(self, folder: Path | str, identities: int = 0) -> None:
         self.folders = sorted(p.parent for p in Path(folder).glob("*/index.json") if ".part" not in str(p))
         if not self.folders:
             raise DatasetError(
-                f"no shards in {folder}", "one or more", "python -m gaitid.training.shards FOLDER"
+                f"Folder {folder} has no shards",
+                "at least one",
+                f"Make some with python -m gaitid.training.shards {folder}",
             )
-        self.labels: list[Label] = []
-        self._places: list[Place] = []
+        self.labels: list[WalkLabel] = []
+        self._slices: list[ShardSlice] = []
         for number, shard in enumerate(self.folders):
             for row in json.loads((shard / "index.json").read_text()):
-                self._places.append(Place(number, row.pop("start"), row.pop("frames")))
-                self.labels.append(Label(**row))
+                self._slices.append(ShardSlice(number, row.pop("start"), row.pop("frames")))
+                self.labels.append(WalkLabel(**row))
         subjects = sorted({label.subject for label in self.labels})
         if identities > len(subjects):
             raise DatasetError(
-                f"{folder} has {len(subjects)} subjects", f"{identities} were asked for", "make more shards"
+                f"Folder {folder} has {len(subjects)} subjects",
+                f"{identities} as requested",
+                "Make more shards or lower data.identities",
             )
         self.subjects = tuple(subjects[: identities or None])
-        self._arrays: dict[tuple[int, str], NDArray[np.generic]] = {}
+        self._arrays: dict[tuple[int, str], NDArray[Any]] = {}
 
     def __len__(self) -> int:
         return len(self.labels)
 
     def silhouettes(self, number: int) -> NDArray[np.uint8]:
-        """(T, 64, 44) uint8 0/1."""
+        """(T, 64, 44) uint8, 0 or 1."""
         bits = self._rows(number, "silhouettes")
         return np.unpackbits(bits, axis=1).reshape(-1, HEIGHT, WIDTH)
 
     def skeletons(self, number: int) -> NDArray[np.float32]:
-        """(T, 17, 3) float32 pixels and confidence."""
+        """(T, 17, 3) float32, pixels and confidence."""
         return np.asarray(self._rows(number, "skeletons"), np.float32)
 
     def joints(self, number: int) -> NDArray[np.float32]:
-        """(T, 17, 3) true metres, z up; synthetic walks only."""
+        """(T, 17, 3) float32, true positions in metres, z up; synthetic walks only."""
         return np.asarray(self._rows(number, "joints"), np.float32)
 
-    def told(self, number: int) -> NDArray[np.float32]:
-        """(T, 17, 4) metres and confidence, as a usual sensor tells the walk; always the same."""
-        rng = np.random.Generator(np.random.Philox(np.random.SeedSequence((77, number))))
+    def skeletons_3d(self, number: int) -> NDArray[np.float32]:
+        """(T, 17, 4) float32, metres and confidence, as measured by a usual sensor; always the same."""
+        rng = np.random.Generator(np.random.Philox(np.random.SeedSequence((_SENSOR_SEED, number))))
         return Sensor.usual().measure(self.joints(number), rng)
 
-    def reader(self, modality: str) -> Callable[[int], NDArray[Any]]:
-        """What gives the stream of a walk."""
-        return {SILHOUETTE: self.silhouettes, SKELETON: self.skeletons, SKELETON_3D: self.told}[modality]
+    def stream(self, number: int, modality: str) -> NDArray[Any]:
+        """Frames of a sequence in one modality."""
+        read = {
+            SILHOUETTE: self.silhouettes,
+            SKELETON: self.skeletons,
+            SKELETON_3D: self.skeletons_3d,
+        }[modality]
+        frames: NDArray[Any] = read(number)
+        return frames
 
     def times(self, number: int) -> NDArray[np.float64]:
-        """(T,) seconds."""
+        """(T,) float64, seconds."""
         return np.asarray(self._rows(number, "times"), np.float64)
 
-    def _rows(self, number: int, name: str) -> NDArray[np.generic]:
-        place = self._places[number]
+    def _rows(self, number: int, name: str) -> NDArray[Any]:
+        place = self._slices[number]
         key = (place.shard, name)
         if key not in self._arrays:
             self._arrays[key] = np.load(self.folders[place.shard] / f"{name}.npy", mmap_mode="r")
         return self._arrays[key][place.start : place.start + place.frames]
 
 
-class Recorded:
-    """Walks of a data set, with the interface of `Corpus`; each is read when asked for.
+class DatasetCorpus:
+    """Sequences of a data set, by number. Each is read from disk on access.
 
     Args:
-        dataset: Original or prepared; prepared is a hundred times faster.
-        subjects: Of its training part.
+        dataset: Original or prepared; a prepared one is a hundred times faster.
+        subjects: Subjects of its training part to use.
     """
 
     def __init__(self, dataset: Dataset, subjects: Sequence[str]) -> None:
@@ -115,7 +126,7 @@ class Recorded:
         self._entries = [entry for entry in dataset.entries(TRAIN) if entry.subject in chosen]
         self.subjects = tuple(sorted(chosen))
         self.labels = [
-            Label(entry.subject, entry.sequence, number, entry.condition, _degrees(entry.view))
+            WalkLabel(entry.subject, entry.sequence, number, entry.condition, _degrees(entry.view))
             for number, entry in enumerate(self._entries)
         ]
         self._last: tuple[int, GaitSequence] | None = None
@@ -124,34 +135,31 @@ class Recorded:
         return len(self.labels)
 
     def silhouettes(self, number: int) -> NDArray[np.uint8]:
-        """(T, 64, 44) uint8 0/1."""
-        return self._stream(number, SILHOUETTE)
+        """(T, 64, 44) uint8, 0 or 1."""
+        return self.stream(number, SILHOUETTE)
 
     def skeletons(self, number: int) -> NDArray[np.float32]:
-        """(T, 17, 3) float32 pixels and confidence."""
-        return self._stream(number, SKELETON)
+        """(T, 17, 3) float32, pixels and confidence."""
+        return self.stream(number, SKELETON)
 
-    def told(self, number: int) -> NDArray[np.float32]:
-        """(T, 17, 4) metres and confidence."""
-        return self._stream(number, SKELETON_3D)
+    def stream(self, number: int, modality: str) -> NDArray[Any]:
+        """Frames of a sequence in one modality.
+
+        Raises:
+            DatasetError: The sequence does not have this modality.
+        """
+        walk = self._walk(number)
+        if modality not in walk.streams:
+            raise DatasetError(
+                f"File {self._entries[number].path} has {', '.join(walk.streams)}",
+                f"a {modality} stream",
+                "Choose a network that reads what the data set holds",
+            )
+        return walk.streams[modality]
 
     def times(self, number: int) -> NDArray[np.float64]:
-        """(T,) seconds."""
+        """(T,) float64, seconds."""
         return self._walk(number).times
-
-    def reader(self, modality: str) -> Callable[[int], NDArray[Any]]:
-        """What gives the stream of a walk."""
-        return {SILHOUETTE: self.silhouettes, SKELETON: self.skeletons, SKELETON_3D: self.told}[modality]
-
-    def _stream(self, number: int, name: str) -> NDArray[Any]:
-        walk = self._walk(number)
-        if name not in walk.streams:
-            raise DatasetError(
-                f"{self._entries[number].path} has {', '.join(walk.streams)}",
-                f"a {name} stream",
-                "choose an encoder of what the data set holds",
-            )
-        return walk.streams[name]
 
     def _walk(self, number: int) -> GaitSequence:
         if self._last is None or self._last[0] != number:
@@ -159,36 +167,55 @@ class Recorded:
         return self._last[1]
 
 
+AnyCorpus = Corpus | DatasetCorpus
+
+
 def _degrees(view: str) -> float:
     return float(view) if view.isdigit() else -1.0
 
 
-def recorded(data: Data) -> tuple[Recorded, Recorded]:
-    """The training part of a recipe's data set: who is trained on, and who is kept out and watched.
+def split_dataset(data: Data) -> tuple[DatasetCorpus, DatasetCorpus]:
+    """Split the training part of a recipe's data set into training and validation subjects.
 
     Raises:
-        DatasetError: The data set has fewer training subjects than the recipe asks for.
+        DatasetError: The data set has fewer training subjects than the recipe requests.
     """
     dataset = open_dataset(data.dataset, data.train)
     subjects = sorted({entry.subject for entry in dataset.entries(TRAIN)})
-    used = subjects[: data.identities + data.watched if data.identities else None]
-    if len(used) - data.watched < 2 or data.identities > len(used) - data.watched:
+    used = subjects[: data.identities + data.validation_subjects if data.identities else None]
+    split = len(used) - data.validation_subjects
+    if split < 2 or data.identities > split:
         raise DatasetError(
-            f"{data.dataset} has {len(subjects)} training subjects",
-            f"{max(2, data.identities)} and {data.watched} more to watch",
-            "lower data.identities or data.watched, or check the root",
+            f"Data set {data.dataset} has {len(subjects)} training subjects",
+            f"{max(2, data.identities)} for training and {data.validation_subjects} for validation",
+            "Lower data.identities or data.validation_subjects, or check the root",
         )
-    split = len(used) - data.watched
-    return Recorded(dataset, used[:split]), Recorded(dataset, used[split:])
+    return DatasetCorpus(dataset, used[:split]), DatasetCorpus(dataset, used[split:])
+
+
+def corpora(recipe: Recipe) -> tuple[AnyCorpus, AnyCorpus]:
+    """Training and validation sequences of a recipe."""
+    if recipe.data.dataset:
+        return split_dataset(recipe.data)
+    return Corpus(recipe.data.train, recipe.data.identities), Corpus(recipe.data.validation)
 
 
 class Sampler:
-    """P subjects, K sequences each: of different days first, and of different walks.
+    """Choose P subjects and K sequences of each: of different days first, then of different walks.
 
-    The batch of a step depends on the seed and the step only, so a resumed run goes on exactly.
+    The batch of a step depends only on the seed and the step, so a resumed run continues exactly.
+
+    Args:
+        corpus: Sequences to choose from.
+        subjects: P.
+        each: K.
+        seed: Seed of the choice.
+
+    Raises:
+        DatasetError: The corpus has fewer than P subjects.
     """
 
-    def __init__(self, corpus: Corpus | Recorded, subjects: int, each: int, seed: int) -> None:
+    def __init__(self, corpus: AnyCorpus, subjects: int, each: int, seed: int) -> None:
         self._each, self._seed, self._count = each, seed, subjects
         chosen = {name: number for number, name in enumerate(corpus.subjects)}
         days: list[dict[str, dict[int, list[int]]]] = [
@@ -200,11 +227,18 @@ class Sampler:
         self._days = [{day: dict(walks) for day, walks in subject.items()} for subject in days]
         if subjects > len(self._days):
             raise DatasetError(
-                f"{len(self._days)} subjects", f"at least {subjects} for a batch", "lower batch.subjects"
+                f"The training data have {len(self._days)} subjects",
+                f"at least {subjects} for a batch",
+                "Lower batch.subjects or add subjects",
             )
 
     def batch(self, step: int, subjects: Sequence[int] = ()) -> tuple[list[int], list[int]]:
-        """Numbers of the sequences of a step, and the class of each; of those subjects, or of random ones."""
+        """Sequence numbers and classes of a step.
+
+        Args:
+            step: The step.
+            subjects: Classes to use; random ones by default.
+        """
         rng = np.random.Generator(np.random.Philox(np.random.SeedSequence((self._seed, step))))
         numbers, classes = [], []
         for subject in subjects or rng.choice(len(self._days), self._count, replace=False).tolist():
@@ -217,7 +251,7 @@ class Sampler:
         queues = [list(rng.permutation(sorted(day))) for day in days]
         picked: list[int] = []
         while len(picked) < self._each:
-            if not any(queues):  # fewer walks than K: go round again
+            if not any(queues):  # fewer walks than K: start over
                 queues = [list(rng.permutation(sorted(day))) for day in days]
             for place in rng.permutation(len(days)).tolist():
                 if queues[place] and len(picked) < self._each:

@@ -1,4 +1,4 @@
-"""The curves of a run as a picture, drawn anew at every look at the held-out people."""
+"""Picture of a run's loss and validation results, updated after every validation."""
 
 from __future__ import annotations
 
@@ -7,15 +7,18 @@ from pathlib import Path
 
 import numpy as np
 
-_WATCHED = ("cross_nm", "cross_bg", "cross_cl", "rank_1")
+_MEASURES = ("cross_nm", "cross_bg", "cross_cl", "rank_1")
 
 
 def plot(metrics: Path, picture: Path) -> bool:
-    """Loss, and rank-1 of the held-out people, over steps; False without matplotlib.
+    """Plot the loss and the rank-1 of the validation subjects over steps.
 
     Args:
         metrics: ``metrics.csv`` of the run.
-        picture: PNG to write.
+        picture: PNG file to write.
+
+    Returns:
+        Whether it was written; False if matplotlib is not installed.
     """
     try:
         from matplotlib.figure import Figure
@@ -30,12 +33,12 @@ def plot(metrics: Path, picture: Path) -> bool:
     width = max(1, len(loss) // 200)
     smooth = np.convolve(loss, np.ones(width) / width, "valid")
     left.plot(steps[len(steps) - len(smooth) :], smooth)
-    left.set(xlabel="step", ylabel=f"loss, mean of {width}")
-    for name in _WATCHED:
+    left.set(xlabel="step", ylabel=f"loss, mean of {width} steps")
+    for name in _MEASURES:
         seen = [(int(row["step"]), float(row[name])) for row in rows if row.get(name)]
         if seen:
             right.plot(*zip(*seen, strict=True), marker="o", label=name)
-    right.set(xlabel="step", ylabel="rank-1, held-out people", ylim=(0, 1))
+    right.set(xlabel="step", ylabel="rank-1, validation subjects", ylim=(0, 1))
     if right.lines:
         right.legend()
     figure.savefig(picture, dpi=110)

@@ -1,17 +1,16 @@
-"""The fused encoder: heads that bring two encoders into one space, and the weights of each stream.
+"""Training of the fused encoder: heads that map two encoders into one space, and gates for each stream.
 
-    python -m gaitid.training.fuse DATA VALIDATION TEST TARGET [--silhouette strider] [--skeleton stickman]
+    python -m gaitid.training.fuse DATA VALIDATION TEST TARGET --training-data "..."
 
-DATA must hold people whom the experts did not see in training: of people they know they are too sure.
-VALIDATION sets the threshold, TEST gives the figures of the card. Minutes on one core.
+DATA must hold subjects whom the experts did not see in training, because experts are too confident about
+those they know. VALIDATION sets the threshold, TEST gives the figures of the card. Takes minutes on one
+core.
 """
 
 from __future__ import annotations
 
 import argparse
-import datetime
 import logging
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,36 +24,48 @@ from torch.nn import functional as F  # noqa: N812 - the usual name
 from gaitid import __version__
 from gaitid.encoders import weights
 from gaitid.encoders.base import PREPROCESSING, Encoder, load_encoder
-from gaitid.encoders.fused import STREAMS, TRAITS, each, fuse, traits
+from gaitid.encoders.fused import FUSED, STREAMS, TRAITS, each, fuse, traits
 from gaitid.errors import InputError, SequenceError
 from gaitid.evaluation import provenance
 from gaitid.records import GaitSequence
 from gaitid.synthetic import VIEWS
 
 from .corpus import Corpus
-from .heldout import measure
 from .losses import supervised_contrastive
-from .pack import FMR, PROTOCOL
+from .pack import PROTOCOL, THRESHOLD_RULE, figures_of, non_mated_scores, show, threshold, today
+from .validation import measure
 
 log = logging.getLogger("training")
 
+Tensors = dict[str, NDArray[np.float32]]
+
 SUBJECTS, EACH = 64, 8
+"""Subjects in a batch, and walks of each."""
 BOTH = 0.5
-"""Share of training walks that keep both streams; the others lose one at random."""
+"""Share of training walks that keep both streams; the others lose a random one."""
 _BATCH = 32
+"""Walks that are embedded at a time."""
+_RATE, _DECAY = 3e-3, 1e-3
+"""Peak learning rate and weight decay."""
 
 
 @dataclass(frozen=True, eq=False)
-class Known:
-    """What the experts make of N walks: (N, 2, E) embeddings, (N, 2, TRAITS) traits, (N,) subjects."""
+class ExpertOutputs:
+    """What the experts give for N walks.
+
+    Attributes:
+        vectors: (N, 2, E) float32, embeddings by stream.
+        traits: (N, 2, TRAITS) float32, quality of the streams.
+        subjects: (N,) names.
+    """
 
     vectors: NDArray[np.float32]
     traits: NDArray[np.float32]
     subjects: NDArray[np.str_]
 
     @classmethod
-    def of(cls, corpus: Corpus, experts: Sequence[Encoder]) -> Known:
-        """Embed all walks of a corpus that are good enough for both."""
+    def of(cls, corpus: Corpus, experts: Sequence[Encoder]) -> ExpertOutputs:
+        """Embed all walks of a corpus that are good enough for both experts."""
         shortest = max(expert.min_frames for expert in experts)
         numbers = [i for i in range(len(corpus)) if len(corpus.times(i)) >= shortest]
         vectors, qualities, names = [], [], []
@@ -72,16 +83,15 @@ class Known:
 
 
 def _walk(corpus: Corpus, number: int) -> GaitSequence:
-    streams = {stream: corpus.reader(stream)(number) for stream in STREAMS}
-    return GaitSequence(streams, corpus.times(number))
+    return GaitSequence({name: corpus.stream(number, name) for name in STREAMS}, corpus.times(number))
 
 
 class Heads(nn.Module):
     """A linear head and a gate for each stream.
 
     Args:
-        expert: Length of the experts' embeddings.
-        dimension: Length of the fused one.
+        expert: E, dimension of the experts' embeddings.
+        dimension: D, dimension of the fused embedding.
     """
 
     def __init__(self, expert: int, dimension: int) -> None:
@@ -90,13 +100,19 @@ class Heads(nn.Module):
         self.gates = nn.Parameter(torch.zeros(len(STREAMS), TRAITS))
 
     def forward(self, vectors: Tensor, quality: Tensor, present: Tensor) -> Tensor:
-        """(N, D) unit vectors of (N, 2, E), (N, 2, TRAITS) and (N, 2) 0 or 1."""
+        """(N, D) unit vectors.
+
+        Args:
+            vectors: (N, 2, E) embeddings.
+            quality: (N, 2, TRAITS) quality of the streams.
+            present: (N, 2) 1 for streams to use, 0 for others.
+        """
         mapped = F.normalize(torch.einsum("sde,nse->nsd", self.heads, vectors), dim=2)
         weight = F.softplus(torch.einsum("st,nst->ns", self.gates, quality)) * present
         return F.normalize((weight[..., None] * mapped).sum(1), dim=1)
 
-    def tensors(self) -> dict[str, NDArray[np.float32]]:
-        """As the weight file holds them."""
+    def tensors(self) -> Tensors:
+        """Tensors as the weight file holds them."""
         rows = zip(STREAMS, self.heads.detach().numpy(), self.gates.detach().numpy(), strict=True)
         return {
             name: value
@@ -105,118 +121,147 @@ class Heads(nn.Module):
         }
 
 
-def train(known: Known, dimension: int, steps: int, seed: int = 1) -> Heads:
-    """Fit heads and gates by supervised contrastive loss, streams dropped at random."""
+def train(data: ExpertOutputs, dimension: int, steps: int, seed: int = 1) -> Heads:
+    """Fit heads and gates by supervised contrastive loss, with streams dropped at random.
+
+    Args:
+        data: Outputs of the experts for the training subjects.
+        dimension: Dimension of the fused embedding.
+        steps: Optimiser steps.
+        seed: Seed of the batches.
+
+    Raises:
+        InputError: There are fewer than `SUBJECTS` subjects.
+    """
     torch.manual_seed(seed)
     rng = np.random.default_rng(seed)
-    heads = Heads(known.vectors.shape[2], dimension)
-    optimiser = torch.optim.AdamW(heads.parameters(), lr=3e-3, weight_decay=1e-3)
+    heads = Heads(data.vectors.shape[2], dimension)
+    optimiser = torch.optim.AdamW(heads.parameters(), lr=_RATE, weight_decay=_DECAY)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
-    names, codes = np.unique(known.subjects, return_inverse=True)
+    names, codes = np.unique(data.subjects, return_inverse=True)
     rows = [np.flatnonzero(codes == k) for k in range(len(names))]
     if len(names) < SUBJECTS:
-        raise InputError(f"{len(names)} people", f"at least {SUBJECTS}", "make more shards")
+        raise InputError(
+            f"The training data have {len(names)} subjects", f"at least {SUBJECTS}", "Make more shards"
+        )
     for step in range(steps):
         people = rng.choice(len(names), SUBJECTS, replace=False)
         chosen = np.concatenate([rng.choice(rows[k], EACH, replace=len(rows[k]) < EACH) for k in people])
-        loss = supervised_contrastive(
-            heads(*(torch.from_numpy(a) for a in (known.vectors[chosen], known.traits[chosen])), _kept(rng)),
-            torch.from_numpy(codes[chosen]),
-        )
+        vectors, quality = torch.from_numpy(data.vectors[chosen]), torch.from_numpy(data.traits[chosen])
+        fused = heads(vectors, quality, _present(rng))
+        loss = supervised_contrastive(fused, torch.from_numpy(codes[chosen]))
         optimiser.zero_grad()
-        loss.backward()
+        torch.autograd.backward(loss)
         optimiser.step()
         schedule.step()
         if (step + 1) % 200 == 0:
-            log.info("step %d/%d loss %.3f", step + 1, steps, float(loss))
+            log.info("step %d/%d loss %.3f", step + 1, steps, float(loss.detach()))
     return heads
 
 
-def _kept(rng: np.random.Generator) -> Tensor:
-    """(N, 2) which streams a walk keeps."""
+def _present(rng: np.random.Generator) -> Tensor:
+    """(N, 2) 1 for streams that a walk keeps, 0 for others."""
     kept = np.ones((SUBJECTS * EACH, len(STREAMS)), np.float32)
     loses = rng.random(len(kept)) >= BOTH
     kept[loses, rng.integers(0, len(STREAMS), int(loses.sum()))] = 0
     return torch.from_numpy(kept)
 
 
-def embedded(
-    tensors: dict[str, NDArray[np.float32]], known: Known, streams: Sequence[str]
-) -> NDArray[np.float32]:
-    """(N, D) embeddings from those streams only."""
+def embedded(tensors: Tensors, data: ExpertOutputs, streams: Sequence[str]) -> NDArray[np.float32]:
+    """(N, D) fused embeddings from these streams only."""
     chosen = [STREAMS.index(stream) for stream in streams]
     return np.stack(
         [
             fuse(tensors, {STREAMS[k]: (row[k], quality[k]) for k in chosen})
-            for row, quality in zip(known.vectors, known.traits, strict=True)
+            for row, quality in zip(data.vectors, data.traits, strict=True)
         ]
     )
 
 
-def figures(tensors: dict[str, NDArray[np.float32]], corpus: Corpus, known: Known) -> list[weights.Figure]:
-    """Rank-1 of both streams and of each alone."""
+def figures(tensors: Tensors, corpus: Corpus, data: ExpertOutputs) -> list[weights.Figure]:
+    """Rank-1 with both streams and with each alone."""
+    protocol = PROTOCOL.format(len(corpus.subjects))
     found = []
     for name, streams in (("both streams", STREAMS), *((f"{s} only", (s,)) for s in STREAMS)):
-        vectors = embedded(tensors, known, streams)
-        for measured, value in measure(corpus, lambda numbers: vectors[numbers], VIEWS).items():  # noqa: B023
-            view, condition = measured.split("_")
-            words = f"rank-1, {condition.upper()}, {view} view: fused, {name}"
-            found.append(weights.Figure(words, value, PROTOCOL.format(len(corpus.subjects))))
+        vectors = embedded(tensors, data, streams)
+        found += figures_of(f"fused, {name}", measure(corpus, vectors.__getitem__, VIEWS), protocol)
     return found
 
 
-def threshold(tensors: dict[str, NDArray[np.float32]], corpus: Corpus, known: Known) -> NDArray[np.float32]:
-    """Scores of different people of different sessions, from both streams."""
-    vectors = embedded(tensors, known, STREAMS)
-    gallery = np.array([label.session == "0" for label in corpus.labels])
-    scores = vectors[~gallery] @ vectors[gallery].T
-    return scores[known.subjects[~gallery][:, None] != known.subjects[gallery][None, :]]
+def card_of(
+    experts: Sequence[Encoder],
+    dimension: int,
+    scores: NDArray[np.float32],
+    measured: Sequence[weights.Figure],
+    *,
+    training_data: str,
+    people: int,
+) -> weights.Card:
+    """The card of a fused encoder.
 
-
-def main() -> None:
-    """Embed, train, measure, write."""
-    parser = argparse.ArgumentParser(prog="python -m gaitid.training.fuse")
-    for name in ("data", "validation", "test", "target"):
-        parser.add_argument(name, type=Path)
-    parser.add_argument("--silhouette", default="strider")
-    parser.add_argument("--skeleton", default="stickman")
-    parser.add_argument("--dimension", type=int, default=256)
-    parser.add_argument("--steps", type=int, default=2000)
-    parser.add_argument("--training-data", required=True, help="one sentence for the card")
-    options = parser.parse_args()
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    torch.set_num_threads(1)
-    experts = [load_encoder(options.silhouette), load_encoder(options.skeleton)]
-    corpora = [Corpus(folder) for folder in (options.data, options.validation, options.test)]
-    data, validation, test = (Known.of(corpus, experts) for corpus in corpora)
-    tensors = train(data, options.dimension, options.steps).tensors()
-    scores = threshold(tensors, corpora[1], validation)
-    card = weights.Card(
-        name="fused",
-        architecture="fused",
+    Args:
+        experts: The two encoders.
+        dimension: Dimension of the fused embedding.
+        scores: (N,) non-mated scores of the validation subjects.
+        measured: Figures of the test subjects.
+        training_data: Training data, in one sentence.
+        people: Number of validation subjects.
+    """
+    return weights.Card(
+        name=FUSED,
+        architecture=FUSED,
         arguments={"experts": {s: [e.name, e.contract] for s, e in zip(STREAMS, experts, strict=True)}},
         modalities=STREAMS,
         min_frames=max(expert.min_frames for expert in experts),
         rate_hz=0.0,
-        dimension=options.dimension,
+        dimension=dimension,
         preprocessing=PREPROCESSING,
-        threshold=round(float(np.quantile(scores, 1 - FMR)), 4),
-        threshold_rule=f"FMR {FMR:g} of the scores of different people below",
+        threshold=threshold(scores),
+        threshold_rule=THRESHOLD_RULE,
         licence="Apache-2.0",
-        training_data=options.training_data,
-        date=datetime.datetime.now(datetime.timezone.utc).date().isoformat(),
+        training_data=training_data,
+        date=today(),
         commit=provenance.commit() or f"gaitid {__version__}",
         command="python -m gaitid.training.fuse DATA VALIDATION TEST TARGET",
-        metrics=tuple(figures(tensors, corpora[2], test)),
-        impostors=weights.Impostors.of(
-            scores, f"synthetic, split validation, {len(corpora[1].subjects)} people, both streams"
-        ),
+        metrics=tuple(measured),
+        impostors=weights.Impostors.of(scores, f"synthetic, split validation, {people} people, both streams"),
+    )
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m gaitid.training.fuse")
+    parser.add_argument("data", type=Path, help="shards of training subjects whom the experts never saw")
+    parser.add_argument("validation", type=Path, help="shards of validation subjects, laboratory plan")
+    parser.add_argument("test", type=Path, help="shards of test subjects, laboratory plan")
+    parser.add_argument("target", type=Path, help="weight file to write, NAME.safetensors")
+    parser.add_argument("--silhouette", default="strider", help="silhouette encoder (default: strider)")
+    parser.add_argument("--skeleton", default="stickman", help="skeleton encoder (default: stickman)")
+    parser.add_argument("--dimension", type=int, default=256, help="of the embedding (default: 256)")
+    parser.add_argument("--steps", type=int, default=2000, help="optimiser steps (default: 2000)")
+    parser.add_argument("--training-data", required=True, help="training data for the card, in one sentence")
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Embed, train, measure and write the weight file."""
+    options = _arguments()
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    torch.set_num_threads(1)
+    experts = [load_encoder(options.silhouette), load_encoder(options.skeleton)]
+    corpora = [Corpus(folder) for folder in (options.data, options.validation, options.test)]
+    data, validation, test = (ExpertOutputs.of(corpus, experts) for corpus in corpora)
+    tensors = train(data, options.dimension, options.steps).tensors()
+    card = card_of(
+        experts,
+        options.dimension,
+        non_mated_scores(corpora[1], embedded(tensors, validation, STREAMS), validation.subjects),
+        figures(tensors, corpora[2], test),
+        training_data=options.training_data,
+        people=len(corpora[1].subjects),
     )
     clip = np.concatenate([test.vectors[0], test.traits[0]], 1)
     golden = weights.Golden(clip, corpora[2].times(0), embedded(tensors, test, STREAMS)[0])
-    made = weights.save(options.target, card, tensors, golden)
-    for figure in made.card.metrics:
-        sys.stdout.write(f"{figure.value:8.4f}  {figure.measure}\n")
+    show(weights.save(options.target, card, tensors, golden).card.metrics)
 
 
 if __name__ == "__main__":

@@ -1,16 +1,19 @@
-"""Losses over unit embeddings; each takes (N, D) embeddings and (N,) classes and gives a scalar."""
+"""Losses on unit embeddings. Each takes (N, D) embeddings and (N,) classes and returns a scalar."""
 
 from __future__ import annotations
+
+import abc
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - the usual name
 
 _FAR = 1e4
+"""Score or distance beyond any real one; masks entries."""
 
 
 def supervised_contrastive(embeddings: Tensor, classes: Tensor, temperature: float = 0.1) -> Tensor:
-    """Every other sequence of the same subject is a positive, all else negatives.
+    """Supervised contrastive loss: other sequences of the same subject are positives, all others negatives.
 
     Source: Khosla et al. 2020, "Supervised Contrastive Learning", equation 2 (L_out).
     """
@@ -24,7 +27,7 @@ def supervised_contrastive(embeddings: Tensor, classes: Tensor, temperature: flo
 
 
 def batch_all_triplet(embeddings: Tensor, classes: Tensor, margin: float = 0.2) -> Tensor:
-    """The mean hinge of all triplets that violate the margin, over Euclidean distances.
+    """Mean hinge loss of all triplets that violate the margin, with Euclidean distances.
 
     Source: Hermans et al. 2017, "In Defense of the Triplet Loss", section 2, batch all, non-zero mean.
     """
@@ -37,7 +40,10 @@ def batch_all_triplet(embeddings: Tensor, classes: Tensor, margin: float = 0.2) 
 
 
 def batch_hard_triplet(embeddings: Tensor, classes: Tensor, margin: float = 0.2) -> Tensor:
-    """The hinge of each anchor's farthest positive and nearest negative; source as above, equation 5."""
+    """Mean hinge loss of each anchor's farthest positive and nearest negative.
+
+    Source: Hermans et al. 2017, equation 5.
+    """
     distances = _distances(embeddings)
     same = classes[:, None] == classes[None, :]
     farthest = distances.masked_fill(~same, 0).amax(1)
@@ -46,33 +52,48 @@ def batch_hard_triplet(embeddings: Tensor, classes: Tensor, margin: float = 0.2)
 
 
 def open_set(embeddings: Tensor, classes: Tensor, temperature: float = 0.05) -> Tensor:
-    """Every probe's best stranger should score below every probe's own subject.
+    """Push the best non-mated score of every probe below the mated scores of every probe.
 
-    What decides an alarm at a set FPIR is the largest score of a stranger, so the soft maximum over
-    strangers of each anchor is compared with the soft minimum over its own subject, not only within the
-    anchor but across the batch, as one threshold has to do. Our own; the idea of training at the operating
-    threshold is in Su et al. 2024, "Open-set biometrics beyond good closed-set models" (arXiv 2407.16133).
+    At a given FPIR, the highest non-mated score decides whether an alarm is raised. The loss therefore
+    compares the soft maximum of each anchor's non-mated scores with the soft minimum of the mated scores, not
+    only of the same anchor but across the batch, because one threshold serves all probes. The loss is our
+    own; the idea of training at the operating threshold is in Su et al. 2024, "Open-set biometrics beyond
+    good closed-set models" (arXiv 2407.16133).
     """
     scores = embeddings @ embeddings.T
     same = classes[:, None] == classes[None, :]
     own = torch.eye(len(scores), dtype=torch.bool, device=scores.device)
-    strangers = temperature * (scores / temperature).masked_fill(same, -_FAR).logsumexp(1)
-    mates = -temperature * (-scores / temperature).masked_fill(~same | own, -_FAR).logsumexp(1)
-    gap = (strangers[None, :] - mates[:, None]) / (4 * temperature)
+    non_mated = temperature * (scores / temperature).masked_fill(same, -_FAR).logsumexp(1)
+    mated = -temperature * (-scores / temperature).masked_fill(~same | own, -_FAR).logsumexp(1)
+    gap = (non_mated[None, :] - mated[:, None]) / (4 * temperature)
     return F.softplus(gap).mean()
 
 
-class PartClassifier(nn.Module):
-    """Cross-entropy of each horizontal part, on its batch-normalised, normalised numbers.
+class Classifier(nn.Module, abc.ABC):
+    """A loss with a learned direction per subject.
 
-    Source: BNNeck of Luo et al. 2019, "Bag of Tricks", section 3.6, for each part as in Fan et al. 2023.
+    Attributes:
+        weight: The directions.
+    """
+
+    weight: nn.Parameter
+
+    @abc.abstractmethod
+    def forward(self, features: Tensor, classes: Tensor) -> Tensor:
+        """Mean cross-entropy of N features with (N,) classes."""
+
+
+class PartClassifier(Classifier):
+    """Cross-entropy of each horizontal part, on its batch-normalised unit vector.
+
+    Source: BNNeck of Luo et al. 2019, "Bag of Tricks", section 3.6; per part as in Fan et al. 2023.
 
     Args:
-        parts: P.
-        dimension: Numbers a part.
+        parts: P, number of parts.
+        dimension: D', dimension of a part.
         classes: Number of subjects.
-        scale: Of the cosines.
-        smoothing: Of the labels.
+        scale: Scale of the cosines.
+        smoothing: Label smoothing.
     """
 
     def __init__(self, parts: int, dimension: int, classes: int, *, scale: float, smoothing: float) -> None:
@@ -82,17 +103,23 @@ class PartClassifier(nn.Module):
         self.scale, self.smoothing = scale, smoothing
 
     def forward(self, parts: Tensor, classes: Tensor) -> Tensor:
-        """The mean cross-entropy of (N, P, D') parts."""
+        """Mean cross-entropy of (N, P, D') parts with (N,) classes."""
         necks = F.normalize(self.norm(parts.flatten(1)).reshape(parts.shape), dim=2)
         logits = self.scale * torch.einsum("npd,pdc->ncp", necks, F.normalize(self.weight, dim=1))
         targets = classes[:, None].expand(-1, parts.shape[1])
         return F.cross_entropy(logits, targets, label_smoothing=self.smoothing)
 
 
-class CosineClassifier(nn.Module):
-    """Cross-entropy over scaled cosines to one learned direction a subject.
+class CosineClassifier(Classifier):
+    """Cross-entropy of scaled cosines to one learned direction per subject.
 
     Source: Wang et al. 2017, "NormFace", section 3.3; label smoothing of Szegedy et al. 2016.
+
+    Args:
+        dimension: D, dimension of an embedding.
+        classes: Number of subjects.
+        scale: Scale of the cosines.
+        smoothing: Label smoothing.
     """
 
     def __init__(self, dimension: int, classes: int, *, scale: float = 24.0, smoothing: float = 0.05) -> None:
@@ -101,31 +128,35 @@ class CosineClassifier(nn.Module):
         self.scale, self.smoothing = scale, smoothing
 
     def forward(self, embeddings: Tensor, classes: Tensor) -> Tensor:
-        """The mean cross-entropy."""
+        """Mean cross-entropy of (N, D) unit embeddings with (N,) classes."""
         logits = self.scale * embeddings @ F.normalize(self.weight, dim=1).T
         return F.cross_entropy(logits, classes, label_smoothing=self.smoothing)
 
 
-class TraitReader(nn.Module):
-    """Mean square error of linear guesses of people's traits; see `traits.trait_table`.
+class TraitRegressor(nn.Module):
+    """Mean squared error of a linear prediction of subjects' traits; see `traits.trait_table`.
 
     Args:
-        dimension: Numbers of an embedding.
-        traits: (C, K) of each class.
-        weights: (K,) of each trait.
+        dimension: Dimension of an embedding.
+        traits: (C, K) traits of each class.
+        weights: (K,) weight of each trait.
     """
+
+    traits: Tensor
+    weights: Tensor
 
     def __init__(self, dimension: int, traits: Tensor, weights: Tensor) -> None:
         super().__init__()
         self.guess = nn.Linear(dimension, traits.shape[1])
-        self.scale = dimension**0.5  # a unit vector's numbers are small
+        self.scale = dimension**0.5  # the components of a unit vector are small
         self.register_buffer("traits", traits, persistent=False)
         self.register_buffer("weights", weights, persistent=False)
 
     def forward(self, embeddings: Tensor, classes: Tensor) -> Tensor:
-        """The weighted mean square error; 1 for guesses that know nothing."""
+        """Weighted mean squared error; 1 for a constant prediction of zero."""
         errors = self.guess(self.scale * embeddings) - self.traits[classes]
-        return (errors.square() * self.weights).mean()
+        weighted: Tensor = errors.square() * self.weights
+        return weighted.mean()
 
 
 def _distances(embeddings: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""MODEL_CARD.md, written from the cards inside the weight files; never by hand.
+"""Generate MODEL_CARD.md from the cards inside the shipped weight files.
 
 python -m gaitid.training.model_card > MODEL_CARD.md
 """
@@ -10,7 +10,8 @@ from pathlib import Path
 
 from gaitid.encoders import weights
 
-FOLDER = Path(__file__).resolve().parents[1] / "gaitid" / "encoders" / "weights"
+FOLDER = Path(weights.__file__).with_name("weights")
+"""The shipped weight files."""
 
 
 def model_card(folder: Path = FOLDER) -> str:
@@ -18,43 +19,50 @@ def model_card(folder: Path = FOLDER) -> str:
     files = sorted(folder.glob("*.safetensors"))
     parts = [
         "**These weights are trained on synthetic walkers, not on people.** Their figures on synthetic "
-        "walkers say how one encoder compares with another, and nothing about accuracy on real people: "
-        "measure that on your own cameras before you rely on a decision.\n",
+        "walkers compare the encoders with each other and say nothing about accuracy on real people. Measure "
+        "that on your own cameras before you rely on a decision.\n",
         "# Model card\n",
-        "Written from the cards inside the weight files (`python -m gaitid.training.model_card`). What the "
-        "encoders are is in [docs/encoders.md](docs/encoders.md), how they are made in "
-        "[docs/training.md](docs/training.md).\n",
-        "**Use**: comparing walks of people who agreed to it, in front of a fixed camera. **Not for**: "
-        "identifying anybody without consent, or deciding anything of weight by gait alone. No real "
-        "person's data went into the weights; the walkers' bodies and gaits are drawn from published "
+        "This page is generated from the cards inside the weight files by "
+        "`python -m gaitid.training.model_card`. [docs/encoders.md](docs/encoders.md) describes the "
+        "encoders, [docs/training.md](docs/training.md) their training.\n",
+        "**Intended use**: comparing walks of consenting people in front of a fixed camera. "
+        "**Not intended**: identifying anybody without consent, or basing a decision of consequence on gait "
+        "alone.\n",
+        "**Limits**: the weights contain no data of real people. Bodies and gaits are drawn from published "
         "statistics of adults, so children, walking aids and disabled gaits are not represented.\n",
     ]
     return "\n".join(parts + [_section(weights.load(file), file) for file in files])
 
 
-def _section(held: weights.Weights, file: Path) -> str:
-    card = held.card
-    parameters = sum(array.size for array in held.tensors.values())
+def _section(content: weights.Weights, file: Path) -> str:
+    card = content.card
+    parameters = sum(array.size for array in content.tensors.values())
     facts = {
-        "file": f"`{file.name}`, {file.stat().st_size / 1e6:.2f} MB, {parameters / 1e6:.2f} M numbers",
-        "sha256 of the tensors": f"`{held.sha256}`",
+        "file": f"`{file.name}`, {file.stat().st_size / 1e6:.2f} MB, {parameters / 1e6:.2f} M parameters",
+        "sha256 of the tensors": f"`{content.sha256}`",
         "architecture": f"`{card.architecture}` {card.arguments}",
-        "reads": f"{', '.join(card.modalities)} at {card.rate_hz:g} Hz, {card.min_frames} frames or more",
-        "gives": f"{card.dimension} numbers, unit length",
-        "threshold of a new gallery": f"{card.threshold} ({card.threshold_rule})",
+        "input": f"{_rate(card)}, {card.min_frames} frames or more",
+        "output": f"{card.dimension} dimensions, unit length",
+        "initial threshold of a gallery": f"{card.threshold} ({card.threshold_rule})",
         "training data": card.training_data,
-        "made": f"{card.date}, commit `{card.commit[:12]}`, `{card.command}`",
+        "trained": f"{card.date}, commit `{card.commit[:12]}`, `{card.command}`",
         "licence": card.licence,
     }
     if card.impostors is not None:
-        who = card.impostors
-        facts["scores of different people"] = (
-            f"mean {who.mean}, deviation {who.deviation}, {who.pairs} pairs ({who.protocol})"
+        scores = card.impostors
+        facts["non-mated scores"] = (
+            f"mean {scores.mean}, standard deviation {scores.deviation}, {scores.pairs} pairs "
+            f"({scores.protocol})"
         )
     lines = [f"## {card.name}\n", "| | |", "|---|---|"]
     lines += [f"| {name} | {value} |" for name, value in facts.items()]
     lines += ["", *_figures(card)]
     return "\n".join(lines)
+
+
+def _rate(card: weights.Card) -> str:
+    streams = " and ".join(card.modalities)
+    return f"{streams} at {card.rate_hz:g} Hz" if card.rate_hz else f"{streams} at any frame rate"
 
 
 def _figures(card: weights.Card) -> list[str]:

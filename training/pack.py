@@ -1,10 +1,11 @@
-"""A trained run as a weight file: the averaged weights, and what they are worth.
+"""Weight files from trained runs: the averaged weights with a card of their measured accuracy.
 
-`finish` ends every run, with the people it watched. What ships is measured on people it never saw:
+`finish` ends every run and measures on the run's validation subjects. Shipped weights are measured on
+subjects that the run never saw:
 
     python -m gaitid.training.pack RECIPE RUN TEST TARGET --name strider --training-data "..." --command "..."
 
-TEST is a folder of shards by the laboratory plan, of people in neither training nor validation.
+TEST is a folder of shards made with the laboratory plan, of subjects in neither training nor validation.
 """
 
 from __future__ import annotations
@@ -31,48 +32,116 @@ from gaitid.evaluation import provenance
 from gaitid.records import SILHOUETTE
 from gaitid.synthetic import VIEWS, Population
 
-from .corpus import Corpus, Recorded
-from .heldout import Embed, embedder, in_batches, measure
+from .checkpoint import CHECKPOINT, read_state
+from .corpus import AnyCorpus, Corpus, DatasetCorpus, corpora
 from .recipe import Recipe
-from .train import Run, corpora, judge, state_of
+from .run import Run
+from .validation import Embed, embedder, in_batches, measure, validate
 
 FMR = 1e-3
+"""False match rate of the threshold on a card."""
 PROTOCOL = (
     "synthetic, split test, {} people, gallery session 0 nm, probes session 1, "
     f"{len(VIEWS)} views, one walk each, noise level 1; mean over pairs of views"
 )
+_MIN_FRAMES = 8
+"""Fewest frames of a sequence that the trained networks accept."""
+_SETTLING_WALKS, _SETTLING_BATCH = 320, 32
+"""Walks that settle the normalisation of an untrained network, and how many at a time."""
 
 
-def gei_embedder(corpus: Corpus) -> Embed:
-    """The same for the gait energy image."""
-    return lambda numbers: np.stack([gei_embed(corpus.silhouettes(i)) for i in numbers])
+@dataclass(frozen=True)
+class WeightOrigin:
+    """What a card states about the origin of its weights.
+
+    Attributes:
+        name: Name of the encoder.
+        training_data: Training data, in one sentence.
+        command: Command that trained it.
+        licence: Licence of the weights.
+    """
+
+    name: str
+    training_data: str
+    command: str
+    licence: str = "Apache-2.0"
 
 
-def impostor_scores(corpus: Corpus | Recorded, embed_walks: Embed) -> NDArray[np.float32]:
-    """Scores of different people, any view and condition; of synthetic ones on different days."""
-    vectors = in_batches(embed_walks, range(len(corpus)))
-    subjects = np.array([label.subject for label in corpus.labels])
-    if isinstance(corpus, Recorded):
-        return (vectors @ vectors.T)[np.triu(subjects[:, None] != subjects)]
-    gallery = np.array([label.session == "0" for label in corpus.labels])
-    scores = vectors[~gallery] @ vectors[gallery].T
-    return scores[subjects[~gallery][:, None] != subjects[gallery][None, :]]
+def pack(
+    recipe: Recipe, run: Path, test: Corpus, target: Path, origin: WeightOrigin, share: float = 1.0
+) -> weights.Weights:
+    """Measure the averaged network of a run and write its weight file.
+
+    Args:
+        recipe: Settings of the run.
+        run: Folder of the run.
+        test: Walks of the test subjects.
+        target: File to write.
+        origin: What the card states about the origin.
+        share: See `load_average`.
+    """
+    network, step = load_average(recipe, run, share)
+    tensors = halved(network)
+    validation = Corpus(recipe.data.validation)
+    scores = impostor_scores(validation, embedder(network, validation))
+    figures = (
+        weights.Figure(
+            "optimiser steps", float(step), f"{recipe.schedule.steps} in the recipe of the last part"
+        ),
+        *_figures(test, rivals(recipe, network, origin.name, validation, test)),
+    )
+    pairs = (
+        f"synthetic, split validation, {len(validation.subjects)} people, "
+        "across sessions, views and conditions"
+    )
+    card = _card(recipe, network, origin, figures, scores, pairs)
+    golden = _golden(network, test.stream(0, network.architecture.modality), test.times(0))
+    return weights.save(target, card, tensors, golden)
+
+
+def finish(run: Run, folder: Path) -> Path:
+    """Write the averaged network of a run into its folder as a weight file.
+
+    The card has the results of the validation subjects. The file holds no recorded data.
+
+    Returns:
+        ``FOLDER/FOLDER.safetensors``.
+    """
+    recipe, network = run.recipe, run.average
+    modality = network.architecture.modality
+    learned, validation = corpora(recipe)
+    name = folder.resolve().name
+    people = f"the {len(validation.subjects)} validation subjects of the run"
+    figures = [weights.Figure("optimiser steps", float(run.step), f"{recipe.schedule.steps} in the recipe")]
+    scores = np.empty(0, np.float32)
+    if len(validation):
+        vectors = in_batches(embedder(network, validation), range(len(validation)))
+        results = validate(validation, vectors.__getitem__)
+        figures += [weights.Figure(f"rank-1 ({n})", v, people) for n, v in results.items()]
+        scores = impostor_scores(validation, vectors.__getitem__)
+    card = _card(recipe, network, _origin(recipe, name, len(learned.subjects)), figures, scores, people)
+    walk = Population(1, "test").sequence(0, frames=50).sequence(modalities=(modality,))
+    golden = _golden(network, walk.streams[modality], walk.times)
+    tensors = {key: value.cpu().numpy() for key, value in network.state_dict().items()}
+    target = folder / f"{name}.safetensors"
+    weights.save(target, card, tensors, golden)
+    return target
 
 
 def load_average(recipe: Recipe, folder: Path, share: float = 1.0) -> tuple[Network, int]:
-    """The averaged network of a run, and its step.
+    """Load the averaged network of a run and its step.
 
     Args:
-        recipe: Of the run.
-        folder: Of the run.
-        share: Of the run in each weight; the rest is of the network that it started with. What was learned
-            last serves best where it was learned, and a mean of both elsewhere, too (Wortsman et al. 2022,
-            "Robust fine-tuning of zero-shot models", section 3).
+        recipe: Settings of the run.
+        folder: Folder of the run.
+        share: Share of the run in each weight; the rest is of the network that it started with. The result of
+            the last training is best on its own data, and a mean of both is better elsewhere (Wortsman et al.
+            2022, "Robust fine-tuning of zero-shot models", section 3).
 
     Raises:
         ConfigError: `share` is not 0 to 1, or the run did not start with the same network.
     """
-    state = state_of(folder / "checkpoint.pt")
+    state = read_state(folder / CHECKPOINT)
     tensors = state["average"]
     if share != 1:
         tensors = _shared(recipe, tensors, share)
@@ -82,21 +151,26 @@ def load_average(recipe: Recipe, folder: Path, share: float = 1.0) -> tuple[Netw
 
 
 def _shared(recipe: Recipe, last: Mapping[str, torch.Tensor], share: float) -> dict[str, torch.Tensor]:
-    """That share of a run's last tensors, and the rest of those it started with."""
+    """Interpolate between the tensors that a run started with and its last ones."""
     if not 0 <= share <= 1:
-        raise ConfigError(f"share {share}", "0 to 1", "correct --share")
+        raise ConfigError(f"Argument share is {share}", "a number from 0 to 1", "Pass --share 0.7, say")
     if not recipe.start:
-        raise ConfigError("the recipe has no start", "one whose weights can be shared", "leave out --share")
-    first = state_of(Path(recipe.start))["average"]
+        raise ConfigError(
+            "The recipe has no start", "a network whose weights can be shared", "Leave out --share"
+        )
+    first = read_state(Path(recipe.start))["average"]
     if {n: t.shape for n, t in first.items()} != {n: t.shape for n, t in last.items()}:
-        raise ConfigError(f"{recipe.start} is another network", "that of the run", "leave out --share")
+        raise ConfigError(
+            f"File {recipe.start} holds another network", "the network of the run", "Leave out --share"
+        )
     return {n: torch.lerp(first[n].to(t), t, share) if t.is_floating_point() else t for n, t in last.items()}
 
 
 def halved(network: Network) -> dict[str, NDArray[Any]]:
-    """The tensors that ship, matrices in half precision; the network gets the rounded numbers.
+    """Tensors of a weight file, with matrices in half precision.
 
-    Half the size, and everything that is measured afterwards is measured with what ships.
+    This halves the size of the file. The network gets the rounded values too, so all measurements are of the
+    weights that ship.
     """
     tensors = {
         name: value.half() if value.dim() > 1 else value for name, value in network.state_dict().items()
@@ -105,168 +179,175 @@ def halved(network: Network) -> dict[str, NDArray[Any]]:
     return {name: value.numpy() for name, value in tensors.items()}
 
 
-@dataclass(frozen=True)
-class Story:
-    """What a card says that cannot be measured; the training data in a sentence."""
-
-    name: str
-    training_data: str
-    command: str
-    licence: str = "Apache-2.0"
-
-
-def pack(
-    recipe: Recipe, run: Path, test: Corpus, target: Path, story: Story, share: float = 1.0
-) -> weights.Weights:
-    """Measure the averaged network of a run, and write its weight file; `share` as in `load_average`."""
-    network, step = load_average(recipe, run, share)
-    tensors = halved(network)
-    validation = Corpus(recipe.data.validation)
-    scores = impostor_scores(validation, embedder(network, validation))
-    people = f"synthetic, split validation, {len(validation.subjects)} people"
-    strangers = f"{people}, across sessions, views and conditions"
-    figures = (
-        weights.Figure(
-            "optimiser steps", float(step), f"{recipe.schedule.steps} in the recipe of the last part"
-        ),
-        *_figures(test, rivals(recipe, network, story.name, validation, test)),
-    )
-    card = _card(recipe, network, story, figures, scores, strangers)
-    golden = _golden(network, test.reader(network.architecture.modality)(0), test.times(0))
-    return weights.save(target, card, tensors, golden)
+def impostor_scores(corpus: AnyCorpus, embed_walks: Embed) -> NDArray[np.float32]:
+    """(N,) scores of different subjects, any view and condition; of synthetic subjects on different days."""
+    vectors = in_batches(embed_walks, range(len(corpus)))
+    subjects = np.array([label.subject for label in corpus.labels])
+    if isinstance(corpus, DatasetCorpus):
+        among: NDArray[np.float32] = (vectors @ vectors.T)[np.triu(subjects[:, None] != subjects)]
+        return among
+    return non_mated_scores(corpus, vectors, subjects)
 
 
-def finish(run: Run, folder: Path) -> Path:
-    """Write a run's averaged network into its folder, so that all that takes an encoder takes it.
+def non_mated_scores(
+    corpus: Corpus, vectors: NDArray[np.float32], subjects: NDArray[np.str_]
+) -> NDArray[np.float32]:
+    """(N,) scores of the walks of later sessions with those of session 0 of other subjects.
 
-    The card says what the watched people tell; nothing recorded of anybody is in the file.
-
-    Returns:
-        ``FOLDER/FOLDER.safetensors``.
+    Args:
+        corpus: Walks recorded by the laboratory plan.
+        vectors: (W, D) their embeddings.
+        subjects: (W,) their subjects.
     """
-    recipe, network = run.recipe, run.average
-    modality = network.architecture.modality
-    learned, watched = corpora(recipe)
-    name = folder.resolve().name
-    people = f"the {len(watched.subjects)} people whom the training watched"
-    figures = [weights.Figure("optimiser steps", float(run.step), f"{recipe.schedule.steps} in the recipe")]
-    scores = np.empty(0, np.float32)
-    if len(watched):
-        vectors = in_batches(embedder(network, watched), range(len(watched)))
-        known = vectors.__getitem__
-        figures += [weights.Figure(f"rank-1 ({n})", v, people) for n, v in judge(watched, known).items()]
-        scores = impostor_scores(watched, known)
-    card = _card(recipe, network, _story(recipe, name, len(learned.subjects)), figures, scores, people)
-    walk = Population(1, "test").sequence(0, frames=50).sequence(modalities=(modality,))
-    golden = _golden(network, walk.streams[modality], walk.times)
-    tensors = {key: value.cpu().numpy() for key, value in network.state_dict().items()}
-    target = folder / f"{name}.safetensors"
-    weights.save(target, card, tensors, golden)
-    return target
+    gallery = np.array([label.session == "0" for label in corpus.labels])
+    scores = vectors[~gallery] @ vectors[gallery].T
+    non_mated: NDArray[np.float32] = scores[subjects[~gallery][:, None] != subjects[gallery][None, :]]
+    return non_mated
 
 
-def _golden(network: Network, clip: NDArray[Any], times: NDArray[np.float64]) -> weights.Golden:
-    return weights.Golden(clip, times, embed(network, [clip], [times])[0])
-
-
-def _story(recipe: Recipe, name: str, people: int) -> Story:
-    """Of a run whose people and beginning the recipe names."""
-    dataset, began = recipe.data.dataset, Path(recipe.start).name
-    return Story(
-        name,
-        f"{people} {f'people of {dataset}' if dataset else 'synthetic walkers'}"
-        + (f"; begun with {began}" if began else ""),
-        "gaitid train",
-        (f"the terms of {dataset} apply" if dataset else "Apache-2.0")
-        + (f", and those of {began}" if began else ""),
-    )
-
-
-def _card(
-    recipe: Recipe,
-    network: Network,
-    story: Story,
-    figures: Sequence[weights.Figure],
-    scores: NDArray[np.floating],
-    strangers: str,
-) -> weights.Card:
-    """The card of a network, with the scores (N,) of different people, `strangers`, where there are any."""
-    kind, known = network.architecture, len(scores) > 0
-    rule = f"FMR {FMR:g} of the scores of different people below"
-    return weights.Card(
-        name=story.name,
-        architecture=recipe.network.name,
-        arguments=recipe.network.arguments,
-        modalities=(kind.modality,),
-        min_frames=8,
-        rate_hz=kind.clips.rate_hz,
-        dimension=network.dimension,
-        preprocessing=PREPROCESSING,
-        threshold=round(float(np.quantile(scores, 1 - FMR)), 4) if known else weights.GUESS,
-        threshold_rule=rule if known else weights.GUESSED,
-        licence=story.licence,
-        training_data=story.training_data,
-        date=datetime.datetime.now(datetime.timezone.utc).date().isoformat(),
-        commit=provenance.commit() or f"gaitid {__version__}",
-        command=story.command,
-        metrics=tuple(figures),
-        impostors=weights.Impostors.of(scores, strangers) if known else None,
-    )
+def gei_embedder(corpus: Corpus) -> Embed:
+    """Bind the gait energy image to a corpus; see `validation.embedder`."""
+    return lambda numbers: np.stack([gei_embed(corpus.silhouettes(i)) for i in numbers])
 
 
 def rivals(recipe: Recipe, network: Network, name: str, validation: Corpus, test: Corpus) -> dict[str, Embed]:
-    """The network, the same one untrained, and for silhouettes the gait energy image."""
+    """The network, the same network untrained, and for silhouettes the gait energy image, by name."""
     found = {
         name: embedder(network, test),
-        f"{name}, untrained": embedder(_settled(recipe, validation), test),
+        f"{name}, untrained": embedder(_untrained(recipe, validation), test),
     }
     if network.architecture.modality == SILHOUETTE:
         found["gei"] = gei_embedder(test)
     return found
 
 
-def _figures(test: Corpus, found: dict[str, Embed]) -> list[weights.Figure]:
-    protocol = PROTOCOL.format(len(test.subjects))
-    figures = []
-    for name, embed_walks in found.items():
-        for measure_name, value in measure(test, embed_walks, VIEWS).items():
-            view, condition = measure_name.split("_")
-            words = f"rank-1, {condition.upper()}, {view} view: {name}"
-            figures.append(weights.Figure(words, value, protocol))
-    return figures
-
-
-def main() -> None:
-    """Measure a run and write its weight file."""
-    parser = argparse.ArgumentParser(prog="python -m gaitid.training.pack")
-    for name in ("recipe", "run", "test", "target"):
-        parser.add_argument(name, type=Path)
-    parser.add_argument("--name", required=True)
-    parser.add_argument("--training-data", required=True, help="one sentence for the card")
-    parser.add_argument("--command", required=True, help="that trained it, for the card")
-    parser.add_argument(
-        "--share", type=float, default=1.0, help="of the run in each weight; the rest is of start"
-    )
-    options = parser.parse_args()
-    torch.set_num_threads(1)
-    story = Story(options.name, options.training_data, options.command)
-    recipe = settings.load(options.recipe, Recipe)
-    made = pack(recipe, options.run, Corpus(options.test), options.target, story, options.share)
-    for figure in made.card.metrics:
-        sys.stdout.write(f"{figure.value:8.4f}  {figure.measure}\n")
-
-
-def _settled(recipe: Recipe, corpus: Corpus) -> Network:
-    """An untrained network whose normalisation layers have seen some walks: the fairer rival."""
+def _untrained(recipe: Recipe, corpus: Corpus) -> Network:
+    """An untrained network whose normalisation layers have seen some walks, which is the fairer rival."""
     torch.manual_seed(recipe.seed)
     network = build(recipe.network.name, recipe.network.arguments)
     for module in network.modules():
         if isinstance(module, torch.nn.BatchNorm1d | torch.nn.BatchNorm2d):
             module.momentum = None  # the plain mean over batches
-    walks = embedder(network.train(), corpus)
-    for start in range(0, min(320, len(corpus) - 31), 32):
-        walks(list(range(start, start + 32)))
+    embed_walks = embedder(network.train(), corpus)
+    for start in range(0, min(_SETTLING_WALKS, len(corpus) - _SETTLING_BATCH + 1), _SETTLING_BATCH):
+        embed_walks(list(range(start, start + _SETTLING_BATCH)))
     return network.eval()
+
+
+def _figures(test: Corpus, found: Mapping[str, Embed]) -> list[weights.Figure]:
+    protocol = PROTOCOL.format(len(test.subjects))
+    return [
+        figure
+        for name, embed_walks in found.items()
+        for figure in figures_of(name, measure(test, embed_walks, VIEWS), protocol)
+    ]
+
+
+def figures_of(name: str, results: Mapping[str, float], protocol: str) -> list[weights.Figure]:
+    """Figures of a card from results of `validation.measure`.
+
+    Args:
+        name: What was measured.
+        results: Rank-1, 0..1, by names such as ``cross_nm``.
+        protocol: How it was measured.
+    """
+    figures = []
+    for measured, value in results.items():
+        view, condition = measured.split("_")
+        figures.append(weights.Figure(f"rank-1, {condition.upper()}, {view} view: {name}", value, protocol))
+    return figures
+
+
+def _golden(network: Network, clip: NDArray[Any], times: NDArray[np.float64]) -> weights.Golden:
+    return weights.Golden(clip, times, embed(network, [clip], [times])[0])
+
+
+def _origin(recipe: Recipe, name: str, people: int) -> WeightOrigin:
+    """The origin of a run's weights, as far as the recipe states it."""
+    dataset, start = recipe.data.dataset, Path(recipe.start).name
+    return WeightOrigin(
+        name,
+        f"{people} {f'subjects of {dataset}' if dataset else 'synthetic walkers'}"
+        + (f"; started from {start}" if start else ""),
+        "gaitid train",
+        (f"the terms of {dataset} apply" if dataset else "Apache-2.0")
+        + (f", and those of {start}" if start else ""),
+    )
+
+
+def _card(
+    recipe: Recipe,
+    network: Network,
+    origin: WeightOrigin,
+    figures: Sequence[weights.Figure],
+    scores: NDArray[np.floating],
+    pairs: str,
+) -> weights.Card:
+    """The card of a network; `scores` (N,) are of different subjects and may be empty, `pairs` says which."""
+    measured = len(scores) > 0
+    return weights.Card(
+        name=origin.name,
+        architecture=recipe.network.name,
+        arguments=recipe.network.arguments,
+        modalities=(network.architecture.modality,),
+        min_frames=_MIN_FRAMES,
+        rate_hz=network.architecture.clips.rate_hz,
+        dimension=network.dimension,
+        preprocessing=PREPROCESSING,
+        threshold=threshold(scores) if measured else weights.GUESS,
+        threshold_rule=THRESHOLD_RULE if measured else weights.GUESSED,
+        licence=origin.licence,
+        training_data=origin.training_data,
+        date=today(),
+        commit=provenance.commit() or f"gaitid {__version__}",
+        command=origin.command,
+        metrics=tuple(figures),
+        impostors=weights.Impostors.of(scores, pairs) if measured else None,
+    )
+
+
+THRESHOLD_RULE = f"FMR {FMR:g} of the scores of different people below"
+"""How `threshold` is set, for the card."""
+
+
+def threshold(scores: NDArray[np.floating]) -> float:
+    """Score that a share `FMR` of non-mated `scores` (N,) exceeds."""
+    return round(float(np.quantile(scores, 1 - FMR)), 4)
+
+
+def today() -> str:
+    """Date of today in UTC, ISO 8601."""
+    return datetime.datetime.now(datetime.timezone.utc).date().isoformat()
+
+
+def show(figures: Sequence[weights.Figure]) -> None:
+    """Print figures, one per line."""
+    for figure in figures:
+        sys.stdout.write(f"{figure.value:8.4f}  {figure.measure}\n")
+
+
+def main() -> None:
+    """Measure a run and write its weight file."""
+    parser = argparse.ArgumentParser(prog="python -m gaitid.training.pack")
+    parser.add_argument("recipe", type=Path, help="recipe of the run")
+    parser.add_argument("run", type=Path, help="folder of the run")
+    parser.add_argument("test", type=Path, help="folder of shards of test subjects")
+    parser.add_argument("target", type=Path, help="weight file to write, NAME.safetensors")
+    parser.add_argument("--name", required=True, help="name of the encoder")
+    parser.add_argument("--training-data", required=True, help="training data for the card, in one sentence")
+    parser.add_argument("--command", required=True, help="training command for the card")
+    parser.add_argument(
+        "--share",
+        type=float,
+        default=1.0,
+        help="share of the run in each weight; the rest is of the recipe's start (default: 1)",
+    )
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    origin = WeightOrigin(options.name, options.training_data, options.command)
+    recipe = settings.load(options.recipe, Recipe)
+    made = pack(recipe, options.run, Corpus(options.test), options.target, origin, options.share)
+    show(made.card.metrics)
 
 
 if __name__ == "__main__":

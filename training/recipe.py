@@ -1,56 +1,62 @@
-"""What a training run is: one TOML file, read into these dataclasses."""
+"""Settings of a training run: one TOML file, read into these dataclasses.
+
+This module imports nothing from the trainer, so every other module of it can import this one.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import hashlib
+import json
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-
-from .augment import Augmentation
-from .poses import PoseAugmentation
+from typing import Any
 
 
 @dataclass(frozen=True)
 class Data:
-    """Which sequences.
+    """Sequences to train on.
 
     Attributes:
-        train: Folder of shards; with `dataset`, the root of that data set, original or prepared.
-        validation: Folder of shards of other people, walked by the laboratory plan; not with `dataset`.
-        identities: Subjects used for training; 0 for all.
-        dataset: Name of a public data set; its training part is used. Empty for synthetic shards.
-        watched: Training subjects of the data set that are kept out of training and looked at instead.
+        train: Folder of shards. With `dataset`: root of that data set, original or prepared.
+        validation: Folder of shards of other subjects, recorded by the laboratory plan. Not used with
+            `dataset`.
+        identities: Number of training subjects; 0 for all.
+        dataset: Name of a public data set, whose training part is used; empty for synthetic shards.
+        validation_subjects: Number of training subjects of `dataset` that are kept out of training for
+            validation.
     """
 
     train: Path
     validation: Path = Path()
     identities: int = 0
     dataset: str = ""
-    watched: int = 0
+    validation_subjects: int = 0
 
 
 @dataclass(frozen=True)
 class Network:
-    """Which network; `arguments` go to its constructor.
+    """Network to train.
 
     Attributes:
         name: Name in `gaitid.encoders.architectures.ARCHITECTURES`.
-        arguments: Keyword arguments.
+        arguments: Keyword arguments of its constructor.
     """
 
     name: str = "strider"
-    arguments: dict = field(default_factory=dict)  # type: ignore[type-arg]
+    arguments: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Batch:
-    """What a step sees.
+    """Composition of a batch.
 
     Attributes:
-        subjects: P, subjects a batch.
-        each: K, sequences of each.
-        frames: Lengths of clips, at the networks' rate; one is drawn for each step.
-        order: ``resampled``: a stretch brought to the network's rate; ``ordered``: a stretch of the frames
-            as they are; ``unordered``: any frames, as set networks are trained.
+        subjects: P, subjects in a batch.
+        each: K, sequences of each subject.
+        frames: Clip lengths at the network's frame rate; one is drawn for each step.
+        order: How the frames of a clip are chosen. ``resampled``: a stretch brought to the network's frame
+            rate; ``ordered``: a stretch of consecutive frames; ``unordered``: any frames, as set networks
+            are trained.
     """
 
     subjects: int = 16
@@ -61,24 +67,24 @@ class Batch:
 
 @dataclass(frozen=True)
 class Loss:
-    """Weights of the losses; 0 leaves one out.
+    """Weights and parameters of the losses. A weight of 0 switches a loss off.
 
     Attributes:
-        contrastive: Of supervised contrastive.
-        cross_entropy: Of normalised cross-entropy.
-        triplet: Of batch-all triplet.
-        hard_triplet: Of batch-hard triplet.
-        projected: Of supervised contrastive on the projected embedding.
-        temperature: Of the contrastive losses.
-        scale: Of the cross-entropy.
-        smoothing: Of its labels.
-        margin: Of the triplets.
-        open_set: Of the open-set loss; see `losses.open_set`.
-        traits: Of the error of guesses at what makes a synthetic person; see `traits`.
-        per_part: Triplets for each horizontal part apart, and cross-entropy on its BNNeck, as published
-            recipes have it; for networks with parts, without the contrastive losses.
-        neck: The losses see the embedding batch-normalised; for networks that normalise nothing, such as
-            GaitSet, whose embeddings of different subjects begin at cosines of 0.98.
+        contrastive: Weight of the supervised contrastive loss.
+        cross_entropy: Weight of the normalised cross-entropy.
+        triplet: Weight of the batch-all triplet loss.
+        hard_triplet: Weight of the batch-hard triplet loss.
+        projected: Weight of the supervised contrastive loss on the projected embedding.
+        temperature: Temperature of the contrastive losses.
+        scale: Scale of the cosines in the cross-entropy.
+        smoothing: Label smoothing of the cross-entropy.
+        margin: Margin of the triplet losses.
+        open_set: Weight of the open-set loss; see `losses.open_set`.
+        traits: Weight of the error in predicting the traits of synthetic subjects; see `traits`.
+        per_part: Compute triplets for each horizontal part separately and cross-entropy on its BNNeck, as
+            published recipes do. For networks with parts, without the contrastive losses.
+        neck: Batch-normalise embeddings before the losses. For networks without normalisation, such as
+            GaitSet, whose embeddings of different subjects start at cosines of 0.98.
     """
 
     contrastive: float = 1.0
@@ -98,24 +104,25 @@ class Loss:
 
 @dataclass(frozen=True)
 class Schedule:
-    """How long and how fast.
+    """Length and speed of a run.
 
     Attributes:
         steps: Optimiser steps.
-        warmup: Steps of linear warm-up; a cosine to zero follows.
+        warmup: Steps of linear warm-up, followed by a cosine to zero.
         rate: Peak learning rate.
         optimiser: ``adamw``, ``adam`` or ``sgd`` (momentum 0.9).
-        milestones: Steps after which the rate falls to a tenth, instead of the cosine.
-        amp: Half precision: float16 on a GPU, bfloat16 on a CPU with instructions for it,
-            such as AVX512-BF16; on any other CPU nothing.
-        compiled: Let torch compile the network; needs a C++ compiler, a minute at the start, and saves a
-            quarter of each step on a CPU.
-        chunks: Parts in which a batch goes through the network, to save memory. Losses still see the whole
-            batch: embeddings come first, then gradients part by part (Gao et al. 2021, GradCache).
-        decay: Weight decay, on weights of two and more dimensions.
+        milestones: Steps after which the learning rate drops to a tenth, instead of the cosine.
+        amp: Half precision: float16 on a GPU, bfloat16 on a CPU with instructions for it, such as
+            AVX512-BF16. Ignored on any other CPU.
+        compiled: Compile the network with torch. Needs a C++ compiler and a minute at the start, and saves
+            a quarter of each step on a CPU.
+        chunks: Number of parts in which a batch passes through the network, to save memory. Losses still
+            see the whole batch: embeddings come first, then gradients part by part (Gao et al. 2021,
+            GradCache).
+        decay: Weight decay of parameters with two or more dimensions.
         clip: Largest norm of the gradient.
-        ema: Decay of the average of the weights that is evaluated and shipped.
-        check_every: Steps between looks at the held-out people.
+        ema: Decay of the moving average of the weights; the average is validated and shipped.
+        check_every: Steps between validations.
         save_every: Steps between checkpoints.
     """
 
@@ -135,8 +142,79 @@ class Schedule:
 
 
 @dataclass(frozen=True)
+class Augmentation:
+    """Frequency and strength of changes to silhouette clips; see `augment`.
+
+    Attributes:
+        speed: Largest factor on the time scale, faster or slower.
+        drop: Largest share of source frames that are lost.
+        flip: Probability of mirroring the clip.
+        shift_px: Largest shift, pixels.
+        scale: Largest relative change of height and of width, drawn separately.
+        widen: Largest additional relative widening; soft masks of real extractors are wider.
+        shear: Largest shear, columns per row.
+        morphology: Probability of a thinner or thicker body.
+        coarse: Probability of a low resolution.
+        rough: Probability of rough edges.
+        erase: Probability of a rectangle hidden in all frames.
+        blink: Probability of rectangles hidden in some frames.
+        cut: Probability of missing feet or a missing head, with the rest stretched as alignment does.
+        distort: Largest strength of smooth distortions of the outline; each clip draws its own.
+        drift: Largest strength of distortions that grow over the clip.
+        lean: Largest lean of the body, degrees. People lean in the image of a camera that looks down when
+            they are away from the image centre.
+    """
+
+    speed: float = 1.2
+    drop: float = 0.3
+    flip: float = 0.5
+    shift_px: float = 2.0
+    scale: float = 0.07
+    widen: float = 0.0
+    shear: float = 0.04
+    morphology: float = 0.3
+    coarse: float = 0.25
+    rough: float = 0.25
+    erase: float = 0.3
+    blink: float = 0.15
+    cut: float = 0.15
+    distort: float = 0.0
+    drift: float = 0.0
+    lean: float = 0.0
+
+
+@dataclass(frozen=True)
+class PoseAugmentation:
+    """Frequency and strength of changes to skeleton clips; see `poses`.
+
+    Attributes:
+        spread_deg: Standard deviations of the views within a batch, degrees; one is drawn for each step.
+            When all clips of a batch have nearly one view, identity is the largest difference left; at 180
+            the views are arbitrary.
+        noise: Lowest and highest strength of the keypoint noise; 1 is a light estimator on real video.
+        speed: Largest factor on the time scale, faster or slower.
+        drop: Largest share of source frames that are lost.
+        hide: Probability that a body part is missing in all frames.
+        blink: Largest share of joints that are missing in single frames.
+        stretch: Largest relative change of height against width.
+        flip: Probability of a mirrored walker.
+        poor: Probability that a batch of 3D skeletons comes from a poor sensor; see `Sensor.poor`.
+    """
+
+    spread_deg: tuple[float, ...] = (10.0, 40.0, 180.0)
+    noise: tuple[float, ...] = (0.0, 1.5)
+    speed: float = 1.1
+    drop: float = 0.3
+    hide: float = 0.25
+    blink: float = 0.1
+    stretch: float = 0.05
+    flip: float = 0.0
+    poor: float = 0.0
+
+
+@dataclass(frozen=True)
 class Recipe:
-    """All of a run.
+    """All settings of a run.
 
     Attributes:
         data: See `Data`.
@@ -144,10 +222,10 @@ class Recipe:
         batch: See `Batch`.
         loss: See `Loss`.
         schedule: See `Schedule`.
-        augmentation: Of silhouettes.
-        poses: Of skeletons.
-        start: Checkpoint or weight file whose network a new run starts with; empty for none.
-        seed: Of the weights, the batches and the augmentation.
+        augmentation: Changes to silhouettes.
+        poses: Changes to skeletons.
+        start: Checkpoint or weight file that provides the initial network of a new run; empty for none.
+        seed: Seed of the weights, the batches and the augmentation.
     """
 
     data: Data
@@ -159,3 +237,34 @@ class Recipe:
     poses: PoseAugmentation = field(default_factory=PoseAugmentation)
     start: str = ""
     seed: int = 1
+
+
+_LATER = (
+    ("batch", "order", "resampled"),
+    ("loss", "open_set", 0.0),
+    ("loss", "per_part", False),
+    ("loss", "traits", 0.0),
+    ("loss", "neck", False),
+    ("schedule", "optimiser", "adamw"),
+    ("schedule", "milestones", ()),
+    ("augmentation", "widen", 0.0),
+)
+"""Fields added after the first runs, with their defaults."""
+
+
+def fingerprint(recipe: Recipe) -> str:
+    """Digest of the settings that affect the weights after a step; folders and intervals do not.
+
+    Fields added after the first runs are left out while they have their default, so that earlier runs can
+    still be resumed.
+    """
+    table = asdict(recipe)
+    table["data"] = {"identities": recipe.data.identities}
+    if recipe.data.dataset:  # "watched" is the name that the first checkpoints were made with
+        table["data"] |= {"dataset": recipe.data.dataset, "watched": recipe.data.validation_subjects}
+    for name in ("check_every", "save_every", "amp", "compiled", "chunks"):
+        table["schedule"].pop(name)
+    for group, name, default in _LATER:
+        if table[group][name] == default:
+            table[group].pop(name)
+    return hashlib.sha256(json.dumps(table, sort_keys=True).encode()).hexdigest()

@@ -1,9 +1,9 @@
-"""Training sequences on disk: frames of many walks end to end, read through a memory map.
+"""Training sequences on disk: the frames of many walks in a row, read through a memory map.
 
 A shard is a folder with ``silhouettes.npy`` (F, 352) uint8 bits, ``skeletons.npy`` (F, 17, 3) float32,
 ``times.npy`` (F,) float64, for synthetic walks also ``joints.npy`` (F, 17, 3) float16 metres, and
-``index.json``: where each walk begins and whose it is. Segmentation noise costs five times what a
-training step may wait for, so a few noisy versions of every walk are drawn once and kept.
+``index.json`` with the position and label of each walk. Drawing segmentation noise takes five times as long
+as a training step may wait, so a few noisy versions of every walk are drawn once and stored.
 
     python -m gaitid.training.shards FOLDER --split train --identities 1200
 """
@@ -35,12 +35,12 @@ _BYTES = HEIGHT * WIDTH // 8
 
 
 @dataclass(frozen=True, slots=True)
-class Label:
-    """Whose walk it is, and how it was recorded.
+class WalkLabel:
+    """Subject and recording conditions of a walk.
 
     Attributes:
-        subject: Name of the person.
-        session: Day, or whatever keeps clothes and place together.
+        subject: Name of the subject.
+        session: Day, or any other unit with the same clothes and place.
         walk: Number of the recording; noisy versions of one recording share it.
         condition: ``nm``, ``bg`` or ``cl``.
         view: Degrees.
@@ -54,27 +54,35 @@ class Label:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Entry:
-    """A labelled sequence, with its true joints when it is synthetic.
+class ShardEntry:
+    """A labelled sequence to be stored in a shard.
 
     Attributes:
-        label: Whose it is.
-        sequence: Both streams.
-        joints: (T, 17, 3) metres, z up, or None.
+        label: Subject and recording conditions.
+        sequence: Silhouettes, skeletons, or both.
+        joints: (T, 17, 3) true joints of a synthetic walk in metres, z up; None for a real one.
     """
 
-    label: Label
+    label: WalkLabel
     sequence: GaitSequence
     joints: NDArray[np.floating] | None = None
 
 
 def synthetic_entries(
     population: Population, items: Sequence[Item], draws: int, levels: tuple[float, float], seed: int = 0
-) -> Iterator[Entry]:
-    """Each walk of a plan, `draws` times, with noise levels drawn between `levels`."""
+) -> Iterator[ShardEntry]:
+    """Generate the walks of a plan.
+
+    Args:
+        population: Synthetic subjects.
+        items: Plan of the walks.
+        draws: Noisy versions of each walk.
+        levels: Lowest and highest noise level; one is drawn for each version.
+        seed: Seed of the noise levels.
+    """
     for item in items:
         walk = item.make(population)
-        label = Label(
+        label = WalkLabel(
             walk.subject, str(item.session), item.session * 1000 + item.number, item.condition, item.view
         )
         words = (seed, item.identity, item.session, item.number, int(item.view * 64) % 23040)
@@ -83,17 +91,23 @@ def synthetic_entries(
             level = float(rng.uniform(*levels))
             try:
                 sequence = walk.sequence(level, draw)
-            except InputError:  # occluded in every frame
+            except InputError:  # the subject is occluded in every frame
                 continue
             good = np.isin(walk.times, sequence.times)
             centred = walk.joints - np.append(walk.root.mean(0), 0.0)
-            yield Entry(label, sequence, centred[good])
+            yield ShardEntry(label, sequence, centred[good])
 
 
-def write_shard(folder: Path, entries: Iterable[Entry]) -> int:
-    """Write one shard under its final name at once; gives the number of sequences.
+def write_shard(folder: Path, entries: Iterable[ShardEntry]) -> int:
+    """Write one shard; it appears under its final name only when complete.
 
-    A stream is written when all entries have it.
+    A stream is written if all entries have it.
+
+    Returns:
+        Number of sequences.
+
+    Raises:
+        DatasetError: There are no entries.
     """
     index: list[dict[str, object]] = []
     silhouettes, skeletons, times, joints = [], [], [], []
@@ -111,7 +125,7 @@ def write_shard(folder: Path, entries: Iterable[Entry]) -> int:
         index.append({**asdict(entry.label), "start": start, "frames": length})
         start += length
     if not index:
-        raise DatasetError(f"shard {folder.name} has no sequences", "one or more", "check the plan")
+        raise DatasetError(f"Shard {folder.name} has no sequences", "at least one", "Check the plan")
     partial = folder.with_name(folder.name + ".part")
     partial.mkdir(parents=True, exist_ok=True)
     if len(silhouettes) == len(index):
@@ -126,8 +140,11 @@ def write_shard(folder: Path, entries: Iterable[Entry]) -> int:
     return len(index)
 
 
-def laboratory(people: Iterable[int], frames: int = 50) -> list[Item]:
-    """Gallery: day 0 in normal clothes. Probes: day 1 in every condition. Eleven views, a walk of each."""
+def laboratory(people: Sequence[int], frames: int = 50) -> list[Item]:
+    """Plan of the laboratory protocol: eleven views, one walk each.
+
+    Gallery: day 0 in normal clothes. Probes: day 1 in every condition.
+    """
     gallery = plan_grid(people, sessions=(0,), numbers=(0,), conditions=("nm",), frames=frames)
     return gallery + plan_grid(people, sessions=(1,), numbers=(0,), frames=frames)
 
@@ -142,16 +159,16 @@ def fill(
     draws: int = 1,
     per_shard: int = 25,
 ) -> None:
-    """Write the shards of those people that are not there yet.
+    """Write the missing shards of some synthetic subjects.
 
     Args:
-        folder: Where shards lie; several processes may fill it with different people.
-        population: Whom they belong to.
-        people: Numbers of identities.
-        plan: The walks of some of them.
-        levels: Strength of the noise of each walk, drawn between them.
-        draws: Versions of each walk.
-        per_shard: Identities in one shard.
+        folder: Folder of the shards; several processes may fill it with different subjects.
+        population: Synthetic subjects.
+        people: Numbers of the subjects.
+        plan: Gives the walks of some subjects.
+        levels: Lowest and highest noise level of a walk.
+        draws: Noisy versions of each walk.
+        per_shard: Subjects in one shard.
     """
     cv2.setNumThreads(1)
     for first in people[::per_shard]:
@@ -171,17 +188,27 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--split", choices=("train", "validation", "test"), default="train")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--first", type=int, default=0, help="number of the first identity")
-    parser.add_argument("--identities", type=int, default=1200)
-    parser.add_argument("--per-identity", type=int, default=12)
-    parser.add_argument("--sessions", type=int, default=4)
-    parser.add_argument("--frames", type=int, default=50)
-    parser.add_argument("--draws", type=int, default=2)
-    parser.add_argument("--levels", type=float, nargs=2, default=(0.3, 1.7))
+    parser.add_argument("--first", type=int, default=0, help="number of the first subject (default: 0)")
+    parser.add_argument("--identities", type=int, default=1200, help="number of subjects (default: 1200)")
+    parser.add_argument("--per-identity", type=int, default=12, help="walks of a subject (default: 12)")
+    parser.add_argument("--sessions", type=int, default=4, help="days of a subject (default: 4)")
+    parser.add_argument("--frames", type=int, default=50, help="frames of a walk (default: 50)")
+    parser.add_argument("--draws", type=int, default=2, help="noisy versions of a walk (default: 2)")
     parser.add_argument(
-        "--restless", type=float, default=0.0, help="see Population; 1 is as people usually are"
+        "--levels",
+        type=float,
+        nargs=2,
+        default=(0.3, 1.7),
+        metavar=("LOWEST", "HIGHEST"),
+        help="noise level of a walk (default: 0.3 1.7)",
     )
-    parser.add_argument("--per-shard", type=int, default=25, help="identities in one shard")
+    parser.add_argument(
+        "--restless",
+        type=float,
+        default=0.0,
+        help="how much subjects turn, look aside and gesture; 1 is usual (default: 0)",
+    )
+    parser.add_argument("--per-shard", type=int, default=25, help="subjects in one shard (default: 25)")
     parser.add_argument(
         "--grid",
         action="store_true",
@@ -191,7 +218,7 @@ def _arguments() -> argparse.Namespace:
 
 
 def main() -> None:
-    """Write the shards that are not there yet."""
+    """Write the missing shards."""
     options = _arguments()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     varied = partial(

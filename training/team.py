@@ -1,10 +1,10 @@
-"""The processes of one training run: one, or several under ``torchrun``, each with its device.
+"""Processes of a training run: one, or several under ``torchrun``, each with its own device.
 
     torchrun --nproc-per-node 4 -m gaitid.training.train RECIPE RUN --device cuda
 
-Every process makes the same batch and takes its share of it through the network; embeddings are gathered,
-so the losses see the whole batch, and gradients are averaged. Batch normalisation uses each process's own
-share of the batch.
+Every process makes the same batch and passes its share of it through the network. Embeddings are gathered,
+so the losses see the whole batch, and gradients are averaged. Batch normalisation uses only the share of
+its own process.
 """
 
 from __future__ import annotations
@@ -23,7 +23,13 @@ from gaitid.errors import ConfigError
 
 @dataclass(frozen=True)
 class Team:
-    """Rank of this process, number of processes, and its device."""
+    """The processes that train together.
+
+    Attributes:
+        rank: Number of this process, from 0.
+        size: Number of processes.
+        device: Device of this process.
+    """
 
     rank: int = 0
     size: int = 1
@@ -32,10 +38,13 @@ class Team:
     @classmethod
     @contextmanager
     def join(cls, device: str) -> Iterator[Team]:
-        """The team that ``torchrun`` started, or this process alone.
+        """Join the processes that ``torchrun`` started, or train alone.
+
+        Args:
+            device: ``cpu``, ``cuda`` or ``cuda:N``.
 
         Raises:
-            ConfigError: There is no such device.
+            ConfigError: The device does not exist.
         """
         size = int(os.environ.get("WORLD_SIZE", "1"))
         if size == 1:
@@ -56,25 +65,32 @@ class Team:
         return self.rank == 0
 
     def share(self, count: int) -> slice:
-        """Which of `count` clips go through this process's network."""
+        """Select the clips of a batch of `count` that pass through the network of this process.
+
+        Raises:
+            ConfigError: `count` cannot be divided equally.
+        """
         if count % self.size:
             raise ConfigError(
-                f"{count} clips a batch for {self.size} processes", "equal shares", "change batch.subjects"
+                f"A batch has {count} clips",
+                f"a multiple of {self.size}, the number of processes",
+                "Change batch.subjects or batch.each",
             )
         each = count // self.size
         return slice(self.rank * each, (self.rank + 1) * each)
 
     def gather(self, mine: Tensor) -> Tensor:
-        """All processes' rows, in order; gradients flow back to their owners."""
+        """Concatenate the rows of all processes in order; gradients flow back to their process."""
         if self.size == 1:
             return mine
-        return torch.cat(torch.distributed.nn.all_gather(mine))
+        rows: tuple[Tensor, ...] = torch.distributed.nn.all_gather(mine)  # type: ignore[no-untyped-call]
+        return torch.cat(rows)
 
     def average_gradients(self, network: nn.Module) -> None:
-        """Replace gradients by their mean over processes.
+        """Replace gradients by their mean over the processes.
 
-        Each computes the loss of the whole batch, and gathering sums what all send back, so the mean is the
-        gradient of that loss.
+        Each process computes the loss of the whole batch, and gathering sums the gradients of all of them, so
+        the mean is the gradient of that loss.
         """
         if self.size == 1:
             return
@@ -87,12 +103,14 @@ class Team:
 def _device(name: str) -> torch.device:
     kind, _, number = name.partition(":")
     if kind not in ("cpu", "cuda") or (number and not number.isdecimal()):
-        raise ConfigError(f"device {name!r}", "cpu, cuda or cuda:N", "correct --device")
+        raise ConfigError(
+            f"Argument device is {name!r}", "cpu, cuda or cuda:N", "Pass one of these as --device"
+        )
     there = torch.cuda.device_count()
     if kind == "cuda" and int(number or 0) >= there:
         raise ConfigError(
-            f"device {name}, where torch sees {there} GPUs",
-            "one that is there",
-            "check the driver, or take cpu",
+            f"Argument device is {name!r}, but torch finds {there} GPUs",
+            "an existing device",
+            "Check the driver, or pass --device cpu",
         )
     return torch.device(name)

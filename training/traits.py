@@ -1,9 +1,9 @@
-"""What makes the synthetic people who they are, as numbers a network can be asked to tell.
+"""Traits of synthetic subjects: the parameters they are made of, as targets for a network to predict.
 
-A class label says only that two people differ; these numbers say how, so a network learns from each walk
-what distinguishes a long trunk or a stiff knee, and needs fewer people and steps for it. Only the trainer
-knows them: nothing of this is in a shipped network. The idea is learning with privileged information
-(Vapnik and Vashist 2009); the choice of numbers is ours.
+A class label only says that two subjects differ; traits say how. A network therefore learns from each walk
+what distinguishes a long trunk or a stiff knee, and needs fewer subjects and steps. Only the trainer knows
+the traits; a shipped network contains none of them. The idea is learning using privileged information
+(Vapnik and Vashist 2009); the choice of traits is our own.
 """
 
 from __future__ import annotations
@@ -16,51 +16,54 @@ from numpy.typing import NDArray
 from gaitid.synthetic.population import SyntheticSubject, subject_of
 
 BODY = 12
-"""Principal components of the body at rest, as shares of its height: alignment hides size."""
+"""Principal components of the body at rest, relative to its height, because alignment hides size."""
 HARMONICS = 2
-"""Free-form harmonics of each joint curve; higher ones drown in the outline's noise."""
+"""Free-form harmonics of each joint curve; higher ones are below the noise of outlines."""
 _WEIGHTS = (1.0, 0.3, 3.0)
-"""Of a style parameter, a harmonic, a body component: parts that say most of what can be seen."""
+"""Weights of a style parameter, a harmonic and a body component; they say how visible each is."""
 _FITTED_ON = 1000
+"""Subjects from which the principal components are computed."""
+_CLIP = 3
+"""Largest standardised trait, in standard deviations."""
 
 Traits = tuple[NDArray[np.float32], NDArray[np.float32]]
-"""What `trait_table` gives."""
+"""Traits and their weights; see `trait_table`."""
 
 
 def trait_table(subjects: Sequence[str]) -> Traits:
-    """Numbers of synthetic people.
+    """Standardised traits of synthetic subjects.
 
     Args:
-        subjects: Names that a `Population` gave; at least two.
+        subjects: Names from a `Population`; at least two.
 
     Returns:
-        traits: (C, K) float32, each column of mean 0 and deviation 1 over the people.
-        weights: (K,) float32, how much each should count; their mean is 1.
+        traits: (C, K) float32, each column with mean 0 and standard deviation 1 over the subjects.
+        weights: (K,) float32, weight of each trait, with mean 1.
 
     Raises:
-        InputError: A name is not of a synthetic person.
+        InputError: A name is not that of a synthetic subject.
     """
     people = [subject_of(subject) for subject in subjects]
     groups = [
         np.stack([one.style.values for one in people]),
         np.stack([_harmonics(one) for one in people]),
-        _components(np.stack([_outline(one) for one in people])),
+        _components(np.stack([_shape(one) for one in people])),
     ]
     weights = np.concatenate([np.full(g.shape[1], w) for g, w in zip(groups, _WEIGHTS, strict=True)])
     traits = np.concatenate(groups, axis=1)
     spread = np.maximum(traits.std(axis=0), 1e-9)
-    standard = ((traits - traits.mean(axis=0)) / spread).clip(-3, 3)
+    standard = ((traits - traits.mean(axis=0)) / spread).clip(-_CLIP, _CLIP)
     return standard.astype(np.float32), (weights / weights.mean()).astype(np.float32)
 
 
-def _harmonics(person: SyntheticSubject) -> NDArray[np.float64]:
-    curves = person.style.common[:, :HARMONICS].ravel()
+def _harmonics(subject: SyntheticSubject) -> NDArray[np.float64]:
+    curves = subject.style.common[:, :HARMONICS].ravel()
     return np.concatenate([curves.real, curves.imag])
 
 
-def _outline(person: SyntheticSubject) -> NDArray[np.float64]:
-    """(3 V,) vertices at rest in body heights, feet at 0."""
-    vertices = person.figure.vertices / person.figure.height
+def _shape(subject: SyntheticSubject) -> NDArray[np.float64]:
+    """(3 V,) vertices at rest in body heights, with the feet at 0."""
+    vertices = subject.figure.vertices / subject.figure.height
     return np.asarray((vertices - [0, 0, vertices[:, 2].min()]).ravel())
 
 
