@@ -32,11 +32,10 @@ from gaitid import settings
 from gaitid.encoders.strider import network as strider
 from gaitid.synthetic import VIEWS, Population, plan_varied
 from gaitid.training import train as trainer
-from gaitid.training.augment import Augmentation
 from gaitid.training.corpus import Corpus
-from gaitid.training.heldout import embedder, measure
-from gaitid.training.recipe import Data, Network, Recipe
+from gaitid.training.recipe import Augmentation, Data, Network, Recipe
 from gaitid.training.shards import fill, laboratory
+from gaitid.training.validation import embedder, measure
 
 PEOPLE, MANY, FEW, JUDGED = 2000, 8000, 500, 50
 Change = Callable[[Recipe], Recipe]

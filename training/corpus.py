@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -92,13 +92,12 @@ class Corpus:
 
     def stream(self, number: int, modality: str) -> NDArray[Any]:
         """Frames of a sequence in one modality."""
-        read = {
+        read: dict[str, Callable[[int], NDArray[Any]]] = {
             SILHOUETTE: self.silhouettes,
             SKELETON: self.skeletons,
             SKELETON_3D: self.skeletons_3d,
-        }[modality]
-        frames: NDArray[Any] = read(number)
-        return frames
+        }
+        return read[modality](number)
 
     def times(self, number: int) -> NDArray[np.float64]:
         """(T,) float64, seconds."""

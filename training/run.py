@@ -139,7 +139,7 @@ class Run:
         features.requires_grad_()
         whole, terms = self._backward_terms(features, targets)
         assert features.grad is not None  # noqa: S101 - backward has just computed it
-        slopes = features.grad.split([len(chunk) for chunk in chunks])
+        slopes = torch.split(features.grad, [len(chunk) for chunk in chunks])
         for chunk, slope in zip(chunks, slopes, strict=True):
             torch.autograd.backward(self._features(chunk), slope)
         return whole, terms
@@ -243,8 +243,9 @@ def _optimiser(parameters: list[nn.Parameter], schedule: Schedule) -> torch.opti
 
 def _feature_method(recipe: Recipe, network: Network) -> Callable[..., Tensor]:
     """The method that gives what the losses work on, compiled if the recipe says so."""
-    per_part = recipe.loss.per_part and isinstance(network, PartNetwork)
-    method: Callable[..., Tensor] = network.parts if per_part else network.wide
+    method: Callable[..., Tensor] = network.wide
+    if recipe.loss.per_part and isinstance(network, PartNetwork):
+        method = network.parts
     if not recipe.schedule.compiled:
         return method
     if not network.compiles:
@@ -253,7 +254,8 @@ def _feature_method(recipe: Recipe, network: Network) -> Callable[..., Tensor]:
             "a network that works without the lengths of clips, such as strider or stickman",
             "Set schedule.compiled to false",
         )
-    return torch.compile(method, dynamic=False)
+    compiled: Callable[..., Tensor] = torch.compile(method, dynamic=False)
+    return compiled
 
 
 def _half_pays(device: torch.device) -> bool:

@@ -1,4 +1,4 @@
-"""A small corpus of synthetic walks, made once a session."""
+"""A small corpus of synthetic walks, made once per session."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ FRAMES = 24
 
 @pytest.fixture(scope="session")
 def shards(tmp_path_factory) -> Path:
-    """Four people, two days, one walk a day, two noisy versions of each."""
+    """Four subjects, two days, one walk a day, two noisy versions of each."""
     folder = tmp_path_factory.mktemp("shards")
     population = Population(5)
     items = [Item(i, day, 0, "nm", 60.0 + 60 * day, FRAMES) for i in range(4) for day in range(2)]
@@ -24,9 +24,9 @@ def shards(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def heldout(tmp_path_factory) -> Path:
-    """Three other people by the laboratory plan, at the watched views."""
-    folder = tmp_path_factory.mktemp("heldout")
+def validation(tmp_path_factory) -> Path:
+    """Three other subjects by the laboratory plan, at the views of the validation."""
+    folder = tmp_path_factory.mktemp("validation")
     population = Population(5, "validation")
     views = (0.0, 36.0, 90.0, 126.0)
     plan = [(0, "nm"), (1, "nm"), (1, "bg"), (1, "cl")]

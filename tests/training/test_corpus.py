@@ -1,4 +1,4 @@
-"""Shards hold what the walks were; batches are P x K, session by session, and repeatable."""
+"""Shards store walks exactly; batches are P x K, balanced over sessions and repeatable."""
 
 from __future__ import annotations
 
@@ -77,14 +77,14 @@ def test_chosen_frames_follow_the_clock_of_any_camera(fps):
     assert gaps.mean() == pytest.approx(0.08, abs=1 / fps / 15 + 1e-6)
 
 
-def test_a_short_walk_goes_round_again():
+def test_a_short_walk_is_repeated():
     places = augment.choose_frames(
         np.random.default_rng(0), np.arange(4) / 12.5, 12, augment.Augmentation(speed=1.0, drop=0.0)
     )
     assert places.tolist() == [0, 1, 2, 3] * 3
 
 
-def test_augmentation_keeps_form_and_changes_content(shards):
+def test_augmentation_keeps_the_shape_and_changes_the_content(shards):
     corpus = Corpus(shards)
     clip = corpus.silhouettes(0)[:12]
     changed = [augment.silhouettes(np.random.default_rng(i), clip, augment.Augmentation()) for i in range(30)]
@@ -104,7 +104,7 @@ def test_no_augmentation_changes_nothing(shards):
     np.testing.assert_array_equal(augment.silhouettes(np.random.default_rng(0), clip, off), clip)
 
 
-def test_a_drifting_distortion_grows_in_the_course_of_a_clip(shards):
+def test_a_drifting_distortion_grows_over_a_clip(shards):
     frame = Corpus(shards).silhouettes(0)[0]
     clip = augment.distort(np.random.default_rng(0), np.repeat(frame[None], 21, 0), 0.0, drift=2.0)
     away = (clip != clip[10]).mean((1, 2))
@@ -113,7 +113,7 @@ def test_a_drifting_distortion_grows_in_the_course_of_a_clip(shards):
     assert away[[9, 11]].max() < 0.5 * away[[0, 20]].min()
 
 
-def test_distortion_moves_outlines_by_pixels_and_to_no_side(shards):
+def test_distortion_moves_outlines_by_pixels_without_bias(shards):
     clip = Corpus(shards).silhouettes(0)[:8]
     rng = np.random.default_rng(0)
     changed = np.stack([augment.distort(rng, clip, 1.0) for _ in range(300)])
@@ -131,7 +131,7 @@ def test_distortion_moves_outlines_by_pixels_and_to_no_side(shards):
     assert 0.05 < chests.std() / chests.mean() < 0.2
 
 
-def test_leaning_is_what_a_camera_sees_that_looks_down_and_past():
+def test_leaning_resembles_a_subject_beside_the_centre_of_a_camera_that_looks_down():
     population = Population(3, "test")
     straight, aside = (
         align_all(
@@ -150,7 +150,7 @@ def test_leaning_is_what_a_camera_sees_that_looks_down_and_past():
     assert alike(augment.lean(straight, 0.0, 0.0)) == pytest.approx(alike(straight), abs=0.01)
 
 
-def test_leaning_grows_in_the_course_of_a_clip_and_keeps_the_body_whole(shards):
+def test_leaning_grows_over_a_clip_and_cuts_nothing_off(shards):
     frame = Corpus(shards).silhouettes(1)[3]
     clip = augment.lean(np.repeat(frame[None], 11, 0), 0.0, 14.0)
     changed = (clip != frame).mean((1, 2))

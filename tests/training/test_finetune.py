@@ -1,4 +1,4 @@
-"""Fine-tuning: own people are learned from all but their last walks, and nothing is written blindly."""
+"""Fine-tuning trains on all but the last walks of each subject and validates on those."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from gaitid.encoders.base import load_encoder  # noqa: E402
 from gaitid.errors import InputError, UnknownName, WeightsError  # noqa: E402
 from gaitid.modalities import npz  # noqa: E402
 from gaitid.synthetic import Population  # noqa: E402
-from gaitid.training.finetune import Plan, _divide, finetune, save  # noqa: E402
+from gaitid.training.finetune import FinetunePlan, finetune, save, split_walks  # noqa: E402
 
-QUICK = Plan(steps=3, company=3, strangers=3)
+QUICK = FinetunePlan(steps=3, company=3, impostors=3)
 
 
 @pytest.fixture(scope="module")
 def own(tmp_path_factory):
-    """Three people, two walks on each of two days, filmed by one camera."""
+    """Three subjects with two walks on each of two days, recorded by one camera."""
     root = tmp_path_factory.mktemp("own")
     population = Population(31, "test")
     for person in range(3):
@@ -32,16 +32,16 @@ def own(tmp_path_factory):
     return root
 
 
-def test_own_people_become_a_weight_file(own, tmp_path):
+def test_own_subjects_become_a_weight_file(own, tmp_path):
     encoder = load_encoder("strider")
     phases = []
-    outcome = finetune(
+    result = finetune(
         encoder, open_dataset("folder", own), tmp_path / "shards", QUICK, lambda *at: phases.append(at)
     )
-    assert (outcome.people, outcome.walks) == (3, 9)
+    assert (result.people, result.walks) == (3, 9)
     assert phases[-1] == ("training", 3, 3)
-    assert 0 <= outcome.after.rank_one <= 1
-    save(encoder, outcome, tmp_path / "mine.safetensors", "own")
+    assert 0 <= result.after.rank_one <= 1
+    save(encoder, result, tmp_path / "mine.safetensors", "own")
     mine = load_encoder(str(tmp_path / "mine.safetensors"))
     assert (mine.name, mine.dimension) == ("mine", encoder.dimension)
     assert mine.contract != encoder.contract
@@ -50,25 +50,25 @@ def test_own_people_become_a_weight_file(own, tmp_path):
     assert not np.allclose(mine(walk).vector, load_encoder("strider")(walk).vector)
 
 
-def test_the_last_quarter_of_each_persons_walks_is_kept_out(own):
-    kept, rest = _divide(open_dataset("folder", own).entries("test"))
+def test_the_last_quarter_of_each_subjects_walks_is_for_validation(own):
+    kept, rest = split_walks(open_dataset("folder", own).entries("test"))
     assert {entry.sequence for entry in kept} == {"nm-11"}
     assert len(rest) == 9
 
 
 def test_too_few_walks_are_refused(tmp_path):
     with pytest.raises(InputError, match="two walks or more"):
-        _divide([])
+        split_walks([])
 
 
 def test_skeleton_encoders_are_refused(own, tmp_path):
-    with pytest.raises(InputError, match="silhouettes"):
+    with pytest.raises(InputError, match="a silhouette encoder"):
         finetune(load_encoder("stickman"), open_dataset("folder", own), tmp_path, QUICK, lambda *at: None)
 
 
 @pytest.mark.parametrize(
     ("name", "error"), [("strideer", UnknownName), ("nowhere/mine.safetensors", WeightsError)]
 )
-def test_an_encoder_that_is_not_there_is_named(name, error):
+def test_an_unknown_encoder_is_named_in_the_error(name, error):
     with pytest.raises(error, match=name.partition("/")[0][:5]):
         load_encoder(name)

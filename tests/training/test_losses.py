@@ -1,4 +1,4 @@
-"""Losses against numbers worked by hand and plain loops."""
+"""Losses against manual calculations and plain loops."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ def _unit(rows) -> torch.Tensor:
     return torch.nn.functional.normalize(torch.tensor(rows, dtype=torch.float64), dim=1)
 
 
-def test_contrastive_of_two_pairs_is_what_a_hand_computes():
+def test_contrastive_of_two_pairs_equals_the_manual_result():
     vectors = _unit([[1, 0], [1, 0], [0, 1], [0, 1]])
     classes = torch.tensor([0, 0, 1, 1])
     expected = -math.log(math.exp(10) / (math.exp(10) + 2))
     assert float(losses.supervised_contrastive(vectors, classes, 0.1)) == pytest.approx(expected)
 
 
-def test_contrastive_leaves_out_anchors_without_a_mate():
+def test_contrastive_ignores_anchors_without_a_positive():
     vectors = _unit([[1, 0], [1, 0], [0, 1]])
     classes = torch.tensor([0, 0, 1])
     expected = -math.log(math.exp(10) / (math.exp(10) + 1))
@@ -51,7 +51,7 @@ def test_triplets_agree_with_plain_loops():
     assert float(losses.batch_hard_triplet(vectors, classes, 0.2)) == pytest.approx(np.mean(hardest))
 
 
-def test_no_violated_triplet_costs_nothing_and_has_finite_gradients():
+def test_triplets_without_violation_cost_nothing_and_have_finite_gradients():
     vectors = _unit([[1, 0], [1, 0], [-1, 0], [-1, 0]]).requires_grad_()
     loss = losses.batch_all_triplet(vectors, torch.tensor([0, 0, 1, 1]), 0.2)
     loss.backward()

@@ -1,4 +1,4 @@
-"""A run becomes an encoder: the card says what was measured, and the encoder gives the same vectors."""
+"""A run becomes an encoder: its card has the measurements, and the encoder gives the same vectors."""
 
 from __future__ import annotations
 
@@ -28,16 +28,18 @@ STICKMAN = {"width": 8, "dilations": [1], "hidden": 16, "projection": 8}
     [(Network("strider", STRIDER), SILHOUETTE), (Network("stickman", STICKMAN), SKELETON)],
     ids=["strider", "stickman"],
 )
-def test_a_run_becomes_an_encoder(tmp_path: Path, shards, heldout, network, stream, monkeypatch):
+def test_a_run_becomes_an_encoder(tmp_path: Path, shards, validation, network, stream, monkeypatch):
     monkeypatch.chdir(tmp_path)  # no checkout
     schedule = Schedule(steps=2, warmup=1, check_every=5)
-    recipe = Recipe(Data(shards, heldout), network, Batch(3, 2, (8,)), schedule=schedule)
+    recipe = Recipe(Data(shards, validation), network, Batch(3, 2, (8,)), schedule=schedule)
     train(recipe, tmp_path / "run", workers=0)
-    test, target = Corpus(heldout), tmp_path / "out" / "mine.safetensors"
+    test, target = Corpus(validation), tmp_path / "out" / "mine.safetensors"
     views = sorted({label.view for label in test.labels})
     pack.VIEWS, kept = views, pack.VIEWS
     try:
-        made = pack.pack(recipe, tmp_path / "run", test, target, pack.Story("mine", "synthetic", "none"))
+        made = pack.pack(
+            recipe, tmp_path / "run", test, target, pack.WeightOrigin("mine", "synthetic", "none")
+        )
     finally:
         pack.VIEWS = kept
     encoder = LearnedEncoder(target)
@@ -45,10 +47,10 @@ def test_a_run_becomes_an_encoder(tmp_path: Path, shards, heldout, network, stre
     assert encoder.modalities == (stream,)
     assert encoder.card == made.card
     assert made.card.commit
-    told = made.card.impostors
-    assert told is not None
-    assert 0 < len(told.fmr) == len(told.scores)
-    assert list(told.scores) == sorted(told.scores)
+    impostors = made.card.impostors
+    assert impostors is not None
+    assert 0 < len(impostors.fmr) == len(impostors.scores)
+    assert list(impostors.scores) == sorted(impostors.scores)
     average, step = pack.load_average(recipe, tmp_path / "run")
     assert step == 2
     pack.halved(average)
@@ -62,9 +64,9 @@ def test_a_run_becomes_an_encoder(tmp_path: Path, shards, heldout, network, stre
     assert all(0 <= f.value <= 1 for f in made.card.metrics[1:])
 
 
-def test_a_finished_run_tells_what_its_watched_people_tell(tmp_path: Path, shards, heldout):
+def test_the_card_of_a_finished_run_has_its_validation_results(tmp_path: Path, shards, validation):
     recipe = Recipe(
-        Data(shards, heldout),
+        Data(shards, validation),
         Network("strider", STRIDER),
         Batch(3, 2, (8,)),
         schedule=Schedule(steps=2, warmup=1),
@@ -76,11 +78,11 @@ def test_a_finished_run_tells_what_its_watched_people_tell(tmp_path: Path, shard
     assert card.training_data == "4 synthetic walkers"
     assert {"rank-1 (cross_nm)", "rank-1 (same_cl)"} < {figure.measure for figure in card.metrics}
     assert card.impostors is not None
-    assert card.impostors.pairs == 2 * 4 * 12 * 3  # nm walks of day 0 by others' 12 walks of day 1
+    assert card.impostors.pairs == 2 * 4 * 12 * 3  # nm walks of day 0 with 12 walks of day 1 of the others
 
 
-def test_a_share_of_the_network_it_started_with(tmp_path: Path, shards, heldout):
-    data, network, batch = Data(shards, heldout), Network("strider", STRIDER), Batch(3, 2, (8,))
+def test_a_run_can_be_mixed_with_the_network_it_started_with(tmp_path: Path, shards, validation):
+    data, network, batch = Data(shards, validation), Network("strider", STRIDER), Batch(3, 2, (8,))
     first = Recipe(data, network, batch, schedule=Schedule(steps=2, warmup=1, check_every=5))
     train(first, tmp_path / "first", workers=0)
     last = replace(first, start=str(tmp_path / "first" / "checkpoint.pt"), seed=2)
@@ -94,9 +96,9 @@ def test_a_share_of_the_network_it_started_with(tmp_path: Path, shards, heldout)
     torch.testing.assert_close(weight[0.0], before)
     assert not torch.equal(weight[1.0], before)
     torch.testing.assert_close(weight[0.25], 0.75 * before + 0.25 * weight[1.0])
-    with pytest.raises(ConfigError, match="no start"):
+    with pytest.raises(ConfigError, match="has no start"):
         pack.load_average(first, tmp_path / "first", 0.5)
-    with pytest.raises(ConfigError, match="share 2"):
+    with pytest.raises(ConfigError, match="share is 2"):
         pack.load_average(last, tmp_path / "last", 2.0)
     grown = replace(last, start=str(tmp_path / "grown.pt"))
     torch.save({"average": {name: before[:1]}}, grown.start)
@@ -104,8 +106,8 @@ def test_a_share_of_the_network_it_started_with(tmp_path: Path, shards, heldout)
         pack.load_average(grown, tmp_path / "last", 0.5)
 
 
-def test_the_threshold_lets_one_impostor_in_a_thousand_pass(tmp_path: Path, heldout):
-    corpus = Corpus(heldout)
+def test_impostor_scores_are_of_other_subjects_on_another_day(validation):
+    corpus = Corpus(validation)
     rng = np.random.default_rng(0)
     vectors = rng.normal(size=(len(corpus), 8)).astype(np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)

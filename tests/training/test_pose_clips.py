@@ -1,4 +1,4 @@
-"""Skeleton clips for training: of the right form, filmed from the view that was asked for."""
+"""Skeleton clips for training have the right shape and the requested view."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from gaitid.encoders.bodies import FEATURES_3D
 from gaitid.encoders.poses import FEATURES
 from gaitid.synthetic.depth import Sensor
 from gaitid.training.corpus import Corpus
-from gaitid.training.poses import PoseAugmentation, clip, clip_in_space, film, mirror
+from gaitid.training.poses import clip, clip_in_space, film, mirror
+from gaitid.training.recipe import PoseAugmentation
 
 CALM = PoseAugmentation(
     spread_deg=(0.0,), noise=(0.0,), speed=1.0, drop=0.0, hide=0.0, blink=0.0, stretch=0.0
@@ -19,14 +20,14 @@ CALM = PoseAugmentation(
 
 
 @pytest.mark.parametrize("frames", [10, 20, 60])
-def test_form_and_range(shards, frames):
+def test_shape_and_range(shards, frames):
     made = clip(np.random.default_rng(0), Corpus(shards), 3, frames, 45.0, PoseAugmentation())
     assert made.shape == (frames, 17, FEATURES)
     assert made.dtype == np.float32
     assert np.abs(made).max() <= 4
 
 
-def test_from_the_front_a_walker_is_wide_and_from_the_side_he_strides(shards):
+def test_shoulders_are_widest_from_the_front_and_strides_from_the_side(shards):
     joints = Corpus(shards).joints(0).astype(np.float64)
     front, side = (film(np.random.default_rng(0), joints, view, (0.0,)) for view in (0.0, 90.0))
 
@@ -41,7 +42,7 @@ def test_from_the_front_a_walker_is_wide_and_from_the_side_he_strides(shards):
     assert front[0, 5, 0] > front[0, 6, 0]  # seen from the front, the left shoulder is on the right
 
 
-def test_clips_in_space_have_their_form_and_one_sensor_a_batch(shards):
+def test_3d_clips_have_their_shape_and_the_joints_the_sensor_hides(shards):
     corpus, how = Corpus(shards), PoseAugmentation()
     sensor = replace(Sensor.exact(), hidden=(0, 1, 2, 3, 4))
     for number in range(3):
@@ -59,14 +60,14 @@ def test_hidden_parts_are_missing_in_all_frames(shards):
     assert not made[:, missing].any()
 
 
-def test_the_mirror_swaps_sides_and_twice_is_nothing():
+def test_mirroring_swaps_sides_and_is_its_own_inverse():
     poses = np.random.default_rng(0).normal(size=(3, 17, 3)).astype(np.float32)
     np.testing.assert_array_equal(mirror(mirror(poses)), poses)
     np.testing.assert_array_equal(mirror(poses)[:, 15, 0], -poses[:, 16, 0])
     np.testing.assert_array_equal(mirror(poses)[:, 0, 1:], poses[:, 0, 1:])
 
 
-def test_no_augmentation_gives_the_same_walk_twice(shards):
+def test_without_augmentation_a_walk_repeats_exactly(shards):
     corpus = Corpus(shards)
     one, two = (clip(np.random.default_rng(5), corpus, 0, 20, 90.0, CALM) for _ in range(2))
     np.testing.assert_array_equal(one, two)

@@ -1,4 +1,4 @@
-"""The loop: it learns, it resumes to the bit after kill -9, and it says when training fails."""
+"""The loop learns, resumes identically after kill -9, and reports when training fails."""
 
 from __future__ import annotations
 
@@ -18,13 +18,23 @@ import pytest
 torch = pytest.importorskip("torch", reason="torch is not installed: pip install 'gaitid[torch]'")
 
 from gaitid import settings  # noqa: E402
-from gaitid.encoders import architectures, networks  # noqa: E402
+from gaitid.encoders.architectures import find  # noqa: E402
+from gaitid.encoders.networks import build  # noqa: E402
 from gaitid.errors import ConfigError, UnknownName  # noqa: E402
-from gaitid.training import train as trainer  # noqa: E402
-from gaitid.training.augment import Augmentation  # noqa: E402
 from gaitid.training.batches import BatchMaker, stream  # noqa: E402
-from gaitid.training.poses import PoseAugmentation  # noqa: E402
-from gaitid.training.recipe import Batch, Data, Network, Recipe, Schedule  # noqa: E402
+from gaitid.training.checkpoint import grow, imprint, start_from  # noqa: E402
+from gaitid.training.recipe import (  # noqa: E402
+    Augmentation,
+    Batch,
+    Data,
+    Network,
+    PoseAugmentation,
+    Recipe,
+    Schedule,
+)
+from gaitid.training.run import Run, TrainingFailed, rate_at  # noqa: E402
+from gaitid.training.train import train  # noqa: E402
+from gaitid.training.validation import MEASURES  # noqa: E402
 from tests.small import STRIDER as SMALL  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -32,9 +42,9 @@ STEPS = 12
 
 
 @pytest.fixture
-def recipe(shards: Path, heldout: Path) -> Recipe:
+def recipe(shards: Path, validation: Path) -> Recipe:
     return Recipe(
-        Data(shards, heldout),
+        Data(shards, validation),
         Network("strider", SMALL),
         Batch(3, 2, (6, 8)),
         schedule=Schedule(steps=STEPS, warmup=3, check_every=6, save_every=2),
@@ -93,12 +103,12 @@ def test_every_recipe_in_the_repository_is_valid():
     assert files
     for file in files:
         recipe = settings.load(file, Recipe)
-        trainer.build(recipe.network.name, recipe.network.arguments)
+        build(recipe.network.name, recipe.network.arguments)
 
 
-def test_killed_and_resumed_is_the_same_to_the_bit(tmp_path: Path, recipe: Recipe):
+def test_a_killed_and_resumed_run_ends_with_identical_weights(tmp_path: Path, recipe: Recipe):
     torch.set_num_threads(1)
-    trainer.train(recipe, tmp_path / "whole", workers=0)
+    train(recipe, tmp_path / "whole", workers=0)
     file = tmp_path / "recipe.toml"
     file.write_text(_toml(recipe))
     run = tmp_path / "killed"
@@ -112,7 +122,7 @@ def test_killed_and_resumed_is_the_same_to_the_bit(tmp_path: Path, recipe: Recip
     process.wait(timeout=10)
     reached = torch.load(run / "checkpoint.pt", weights_only=True)["step"]
     assert 0 < reached < STEPS
-    trainer.train(recipe, run, workers=0)
+    train(recipe, run, workers=0)
     _assert_equal(_weights(run), _weights(tmp_path / "whole"))
     rows, whole = _rows(run), _rows(tmp_path / "whole")
     assert [row["step"] for row in rows] == [str(step) for step in range(1, STEPS + 1)]
@@ -130,71 +140,71 @@ def test_a_worker_makes_the_same_batches(recipe: Recipe):
 
 
 def test_a_checkpoint_of_another_recipe_is_refused(tmp_path: Path, recipe: Recipe):
-    trainer.train(replace(recipe, schedule=replace(recipe.schedule, steps=2)), tmp_path, workers=0)
+    train(replace(recipe, schedule=replace(recipe.schedule, steps=2)), tmp_path, workers=0)
     with pytest.raises(ConfigError, match="another recipe"):
-        trainer.train(replace(recipe, seed=2), tmp_path, workers=0)
+        train(replace(recipe, seed=2), tmp_path, workers=0)
 
 
 @pytest.mark.parametrize("content", [b"garbage", b"", "no run"])
-def test_a_damaged_checkpoint_is_told(tmp_path: Path, recipe: Recipe, content):
+def test_a_damaged_checkpoint_is_reported(tmp_path: Path, recipe: Recipe, content):
     checkpoint = tmp_path / "checkpoint.pt"
     if isinstance(content, bytes):
         checkpoint.write_bytes(content)
     else:
         torch.save({"step": 3}, checkpoint)
-    with pytest.raises(ConfigError, match=r"checkpoint\.pt is no checkpoint of a run"):
-        trainer.train(recipe, tmp_path, workers=0)
+    with pytest.raises(ConfigError, match=r"checkpoint\.pt is not a checkpoint of a run"):
+        train(recipe, tmp_path, workers=0)
 
 
 @pytest.mark.parametrize("device", ["banana", "cuda:x", "cuda:99", "mps"])
-def test_a_device_that_is_not_there_is_told(tmp_path: Path, recipe: Recipe, device):
+def test_a_missing_device_is_reported(tmp_path: Path, recipe: Recipe, device):
     with pytest.raises(ConfigError, match=f"device .*{device}"):
-        trainer.train(recipe, tmp_path, workers=0, device=device)
+        train(recipe, tmp_path, workers=0, device=device)
 
 
 def test_a_run_starts_from_another_and_refuses_a_foreign_one(tmp_path: Path, recipe: Recipe):
     first = replace(recipe, schedule=replace(recipe.schedule, steps=2))
-    old = trainer.train(first, tmp_path / "old", workers=0)
+    old = train(first, tmp_path / "old", workers=0)
     next_recipe = replace(first, start=str(tmp_path / "old" / "checkpoint.pt"), seed=9)
-    new = trainer.Run(next_recipe, 4)
-    trainer.start_from(new, Path(next_recipe.start))
+    new = Run(next_recipe, 4)
+    start_from(new, Path(next_recipe.start))
     _assert_equal(new.network.state_dict(), old.average.state_dict())
     _assert_equal(new.classifier.state_dict(), old.classifier.state_dict())
     for arguments in ({**SMALL, "parts": 8}, {**SMALL, "frame": 2}):
-        other = trainer.Run(replace(recipe, network=Network("strider", arguments)), 4)
+        other = Run(replace(recipe, network=Network("strider", arguments)), 4)
         with pytest.raises(ConfigError, match="another network"):
-            trainer.start_from(other, Path(next_recipe.start))
+            start_from(other, Path(next_recipe.start))
 
 
 def test_a_larger_network_starts_from_a_smaller_one(recipe: Recipe):
-    small = trainer.Run(recipe, 4).network
+    small = Run(recipe, 4).network
     wider = replace(recipe, network=Network("strider", {**SMALL, "trunk": [12, 8, 8], "later": 1}))
-    large = trainer.Run(wider, 4).network
+    large = Run(wider, 4).network
     own = large.enter[0].weight.detach().clone()
-    new = trainer.grow(large, small.state_dict())
+    new = grow(large, small.state_dict())
     assert {"enter.0.weight", "later.0.0.weight"} < set(new)
     assert "stem.1.weight" not in new
     torch.testing.assert_close(large.enter[0].weight[:8], small.enter[0].weight, rtol=0, atol=0)
     torch.testing.assert_close(large.enter[0].weight[8:], own[8:], rtol=0, atol=0)
-    longer = trainer.Run(replace(recipe, network=Network("strider", {**SMALL, "projection": 20})), 4).network
-    assert trainer.grow(longer, small.state_dict()) == ["projection.weight"]
+    longer = Run(replace(recipe, network=Network("strider", {**SMALL, "projection": 20})), 4).network
+    assert grow(longer, small.state_dict()) == ["projection.weight"]
     clips = torch.rand(2, 5, 64, 44)
     with torch.inference_mode():
         torch.testing.assert_close(longer.eval().wide(clips), small.eval().wide(clips))
 
 
-def test_mixing_parts_begins_as_nothing(recipe: Recipe):
-    small = trainer.Run(recipe, 4).network.eval()
-    mixed = trainer.Run(replace(recipe, network=Network("strider", {**SMALL, "mix": 6})), 4).network.eval()
-    assert all(name.startswith("mix.") for name in trainer.grow(mixed, small.state_dict()))
+def test_mixing_parts_initially_changes_nothing(recipe: Recipe):
+    small = Run(recipe, 4).network.eval()
+    mixed = Run(replace(recipe, network=Network("strider", {**SMALL, "mix": 6})), 4).network.eval()
+    assert all(name.startswith("mix.") for name in grow(mixed, small.state_dict()))
     clips = torch.rand(2, 5, 64, 44)
     with torch.inference_mode():
         torch.testing.assert_close(mixed(clips), small(clips))
 
 
-def test_a_classifier_begins_as_the_means_of_its_subjects(recipe: Recipe):
-    run, maker = trainer.Run(recipe, 4), BatchMaker(recipe)
-    trainer.imprint(run, maker)
+def test_a_classifier_starts_with_the_means_of_its_subjects(recipe: Recipe):
+    run, maker = Run(recipe, 4), BatchMaker(recipe)
+    imprint(run, maker)
     clips, classes = maker(0, range(3))
     assert classes.tolist() == [0, 0, 1, 1, 2, 2]
     with torch.inference_mode():
@@ -204,28 +214,28 @@ def test_a_classifier_begins_as_the_means_of_its_subjects(recipe: Recipe):
 
 
 @pytest.mark.parametrize("device", ["cpu", "meta"])
-def test_lengths_may_lie_beside_a_network_on_a_gpu(device):
-    """The device "meta" computes nothing, but it refuses to be mixed with others as a GPU does."""
-    network = networks.build("stickman", {"width": 8}).to("meta")
-    clips = torch.zeros(2, 9, *architectures.find("stickman").clips.frame_shape, device="meta")
+def test_lengths_may_be_on_the_cpu_when_the_network_is_on_a_gpu(device):
+    """The device "meta" computes nothing, but like a GPU it refuses tensors of other devices."""
+    network = build("stickman", {"width": 8}).to("meta")
+    clips = torch.zeros(2, 9, *find("stickman").clips.frame_shape, device="meta")
     assert network(clips, torch.full((2,), 9, device=device)).shape == (2, network.dimension)
 
 
-def test_the_held_out_people_are_watched(tmp_path: Path, recipe: Recipe):
-    trainer.train(recipe, tmp_path, workers=0)
+def test_the_validation_results_are_in_the_metrics(tmp_path: Path, recipe: Recipe):
+    train(recipe, tmp_path, workers=0)
     looks = [row for row in _rows(tmp_path) if row["cross_cl"]]
     assert [row["step"] for row in looks] == ["6", "12"]
     for row in looks:
-        assert all(0 <= float(row[name]) <= 1 for name in trainer.HELD_OUT[:-1])
+        assert all(0 <= float(row[name]) <= 1 for name in MEASURES[:-1])
 
 
-def test_it_learns_its_four_people(recipe: Recipe):
+def test_it_learns_its_four_subjects(recipe: Recipe):
     names = ("drop", "flip", "shift_px", "scale", "shear", "morphology", "coarse", "rough", "erase", "blink")
     plain = Augmentation(speed=1.0, cut=0.0, **dict.fromkeys(names, 0.0))
     wider = Network("strider", {**SMALL, "frame": 8, "trunk": [24, 24, 24], "part_dimension": 8})
     schedule = Schedule(steps=60, warmup=3, rate=3e-3)
     longer = replace(recipe, network=wider, schedule=schedule, augmentation=plain, batch=Batch(4, 3, (8,)))
-    run = trainer.Run(longer, 4)
+    run = Run(longer, 4)
     losses = [run.advance(*batch)["loss"] for batch in stream(longer, range(60), 0)]
     assert np.mean(losses[-10:]) < 0.5 * np.mean(losses[:10])
 
@@ -235,42 +245,40 @@ def test_it_learns_from_skeletons_too(recipe: Recipe):
     calm = PoseAugmentation(spread_deg=(10.0,), noise=(0.0, 0.5), hide=0.0, drop=0.0, blink=0.0)
     schedule = Schedule(steps=40, warmup=3, rate=3e-3)
     other = replace(recipe, network=network, schedule=schedule, poses=calm, batch=Batch(4, 2, (20,)))
-    run = trainer.Run(other, 4)
+    run = Run(other, 4)
     losses = [run.advance(*batch)["loss"] for batch in stream(other, range(40), 0)]
     assert np.mean(losses[-10:]) < 0.7 * np.mean(losses[:10])
 
 
 def test_nan_and_collapse_stop_the_run(recipe: Recipe):
-    run = trainer.Run(recipe, 4)
+    run = Run(recipe, 4)
     clips, classes = next(iter(stream(recipe, range(1), 0)))
     with torch.no_grad():
         run.classifier.weight[0, 0] = float("nan")
-    with pytest.raises(trainer.TrainingFailed, match="loss is nan"):
+    with pytest.raises(TrainingFailed, match="loss is nan"):
         run.advance(clips, classes)
-    run = trainer.Run(recipe, 4)
+    run = Run(recipe, 4)
     run.step = 51
     with torch.no_grad():
         run.network.norm.weight.zero_()
         run.network.norm.bias.fill_(1.0)
-    with pytest.raises(trainer.TrainingFailed, match="collapsed"):
+    with pytest.raises(TrainingFailed, match="collapsed"):
         run.advance(clips, classes)
 
 
-def test_a_neck_takes_away_what_all_embeddings_share(recipe: Recipe):
-    run = trainer.Run(replace(recipe, loss=replace(recipe.loss, neck=True)), 4)
+def test_a_neck_removes_what_all_embeddings_share(recipe: Recipe):
+    run = Run(replace(recipe, loss=replace(recipe.loss, neck=True)), 4)
     features = torch.randn(8, run.network.wide_dimension)
     classes = torch.arange(4).repeat(2)
     alone, together = (run._terms(x, classes)["contrastive"] for x in (features, features + 10))
     torch.testing.assert_close(alone, together, atol=1e-3, rtol=0)
-    bare = trainer.Run(recipe, 4)._terms(torch.nn.functional.normalize(features + 10, dim=1), classes)[
-        "contrastive"
-    ]
+    bare = Run(recipe, 4)._terms(torch.nn.functional.normalize(features + 10, dim=1), classes)["contrastive"]
     assert (bare - alone).abs() > 0.01
 
 
 def test_the_rate_warms_up_and_falls_to_zero():
     schedule = Schedule(steps=100, warmup=10, rate=1e-3)
-    rates = [trainer.rate_at(step, schedule) for step in range(101)]
+    rates = [rate_at(step, schedule) for step in range(101)]
     assert rates[0] == pytest.approx(1e-4)
     assert max(rates) == pytest.approx(1e-3)
     assert rates.index(max(rates)) in (9, 10)
@@ -280,4 +288,4 @@ def test_the_rate_warms_up_and_falls_to_zero():
 
 def test_an_unknown_network_names_the_nearest():
     with pytest.raises(UnknownName, match="strider"):
-        trainer.build("stridr", {})
+        build("stridr", {})

@@ -41,18 +41,18 @@ def run(options: argparse.Namespace) -> int:
             f"Pass --out {options.out.stem}.safetensors",
         )
     encoder = one_network(options.encoder)
-    plan = tuner.Plan(steps=options.steps, rate=options.rate)
+    plan = tuner.FinetunePlan(steps=options.steps, rate=options.rate)
     with tempfile.TemporaryDirectory() as folder:
         dataset = open_dataset("folder", options.root)
-        outcome = tuner.finetune(encoder, dataset, Path(folder), plan, _Progress())
-    print(tuner.words(outcome))
-    if not outcome.better and not options.force:
+        result = tuner.finetune(encoder, dataset, Path(folder), plan, _Progress())
+    print(tuner.summary(result))
+    if not result.better and not options.force:
         raise InputError(
             "The fine-tuned weights are no better on the validation walks",
             "better ones",
             "Record more walks, lower --rate or --steps, or write them anyway with --force",
         )
-    tuner.save(encoder, outcome, options.out, options.root.name)
+    tuner.save(encoder, result, options.out, options.root.name)
     print(f"{options.out}: use it with --encoder {options.out}; galleries of other encoders do not fit it")
     return 0
 
