@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,13 @@ from gaitid.synthetic import Item, Population
 from gaitid.training.shards import synthetic_entries, write_shard
 
 FRAMES = 24
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread() -> None:
+    """Sums depend on the number of threads; with one, results are the same on every machine."""
+    if find_spec("torch"):
+        import_module("torch").set_num_threads(1)
 
 
 @pytest.fixture(scope="session")

@@ -34,7 +34,7 @@ def test_a_person_is_found_by_name(split):
 
 @pytest.mark.parametrize("name", ["", "alice", "xx1-00001", "tr1-1", "tr-00001"])
 def test_other_names_are_refused(name):
-    with pytest.raises(InputError, match="names of synthetic people"):
+    with pytest.raises(InputError, match="such as 'tr1-00042'"):
         subject_of(name)
 
 
