@@ -426,7 +426,8 @@ def test_a_migration_that_was_cut_goes_on_where_it_was(filled, open_, tmp_path):
     with pytest.raises(EngineUnreachable):
         moved(tmp_path, "dict")
     FAULTS.clear()
-    with pytest.raises(ConfigError, match="The engine dict at here holds the galleries"):  # an erasure would not reach the engine
+    # Opened elsewhere, an erasure would not reach the engine.
+    with pytest.raises(ConfigError, match="The engine dict at here holds the galleries"):
         open_("faiss")
     assert [one.added for one in moved(tmp_path, "dict")] == [9, 5, 0]
     check_answers(open_(), filled)

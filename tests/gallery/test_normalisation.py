@@ -211,7 +211,7 @@ def test_the_check_measures_what_a_search_would_find():
     same = owners[:, None] == owners
     own = np.where(same & ~np.eye(300, dtype=bool), scores, -9).max(axis=1)
     others = np.where(same, -9, scores).max(axis=1)
-    bar = np.sort(others)[300 - 15]  # 5 % of 300 strangers pass
+    bar = np.sort(others)[300 - 15]  # 5 % of 300 impostors pass
     assert before == pytest.approx(((own >= bar) & (own > others)).mean(), abs=0.02)
     assert after > before + 0.05
 
@@ -228,19 +228,19 @@ def test_a_cohort_from_elsewhere_is_refused_with_figures(store):
 @pytest.mark.parametrize(
     ("cohort", "walks", "fpir", "match"),
     [
-        (COHORT[: FEWEST - 1], 2, 0.05, "a cohort of 99 walks"),
-        (COHORT, 1, 0.05, "0 templates of subjects that have others"),
+        (COHORT[: FEWEST - 1], 2, 0.05, "The cohort has 99 walks"),
+        (COHORT, 1, 0.05, "There are 0 templates of subjects with several"),
         (COHORT, 2, 0.001, "at least 2000 for a check at FPIR 0.001"),
     ],
 )
-def test_too_little_to_judge_by_is_refused(store, cohort, walks, fpir, match):
+def test_too_few_data_for_the_check_are_refused(store, cohort, walks, fpir, match):
     gallery = filled(store, walks=walks)
     with pytest.raises(NotCalibrated, match=match):
         gallery.normalise(list(cohort), fpir)
     assert gallery.describe().normalisation is None
 
 
-def test_an_empty_gallery_cannot_be_judged(store):
+def test_an_empty_gallery_cannot_check_a_cohort(store):
     row = store.create_gallery("g", "gei", "c0ffee", D, OperatingPoint(0.5))
     with pytest.raises(NotCalibrated, match="0 templates"):
         Gallery(store, row, ExactIndex).normalise(list(COHORT), 0.05)
@@ -307,12 +307,12 @@ def test_a_rate_that_only_the_cohort_gives_keeps_it(tmp_path):
 def test_a_rule_is_checked_against_what_the_store_holds(store):
     """Who asked for a rate while somebody else erased the cohort is told, too late for his own check."""
     gallery = filled(store)
-    with pytest.raises(NotCalibrated, match="calibrate"):
+    with pytest.raises(NotCalibrated, match="[Cc]alibrate"):
         store.set_operating_point(gallery.row, OperatingPoint(fpir=0.01), lambda _: None)
     assert gallery.describe().operating_point == OperatingPoint(0.5)
 
 
-def test_a_gallery_that_lost_its_law_is_described_and_can_be_mended(tmp_path):
+def test_a_gallery_that_lost_its_calibration_is_described_and_can_be_repaired(tmp_path):
     matcher = LocalMatcher(Ready(), tmp_path)
     for name in ("town", "village"):
         matcher.create_gallery(name)

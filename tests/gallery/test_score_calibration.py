@@ -1,4 +1,4 @@
-"""What a score is said to mean is what strangers do."""
+"""A calibrated gallery keeps the error rate that was asked for."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def test_each_pair_of_subjects_counts_once():
     assert (calibration.info.probes, calibration.info.subjects) == (60, 60)
 
 
-def test_a_law_survives_its_text():
+def test_a_calibration_survives_serialisation():
     calibration = learn(people(60, 1, seed=1), names(60, 1), Fusion.MAX)
     again = ScoreCalibration.loads(calibration.dumps())
     assert again.info == calibration.info

@@ -1,4 +1,4 @@
-"""The tail: known laws are found again, rates and thresholds are inverse, poor data are refused."""
+"""The tail: known distributions are recovered, rates and thresholds are inverse, poor data are refused."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from gaitid.errors import InputError
 from gaitid.gallery.scoring.tail import FEWEST, fit_tail
 
 
-def drawn(law: str, count: int, seed: int = 0) -> np.ndarray:
+def drawn(distribution: str, count: int, seed: int = 0) -> np.ndarray:
     random = np.random.default_rng(seed)
     return {
         "exponential": random.exponential(0.1, count),
         "uniform": random.random(count),
         "normal": random.normal(0.0, 0.2, count),
-    }[law]
+    }[distribution]
 
 
 @pytest.mark.parametrize(
-    ("law", "fmr", "true"),
+    ("distribution", "fmr", "true"),
     [
         ("exponential", 1e-3, 0.1 * np.log(1e3)),
         ("exponential", 1e-5, 0.1 * np.log(1e5)),
@@ -31,16 +31,16 @@ def drawn(law: str, count: int, seed: int = 0) -> np.ndarray:
         ("normal", 0.3, 0.2 * 0.5244),
     ],
 )
-def test_the_threshold_of_a_known_law_is_found(law, fmr, true):
-    tail = fit_tail(drawn(law, 40_000), bootstraps=9)
+def test_the_threshold_of_a_known_distribution_is_found(distribution, fmr, true):
+    tail = fit_tail(drawn(distribution, 40_000), bootstraps=9)
     assert tail.threshold(fmr) == pytest.approx(true, rel=0.06)
     assert tail.p_value > 0.05
 
 
 @settings(max_examples=20, deadline=None)
-@given(fmr=st.floats(1e-7, 0.9), law=st.sampled_from(["exponential", "normal"]))
-def test_fmr_and_threshold_are_inverse(fmr, law):
-    tail = fit_tail(drawn(law, 5_000), bootstraps=0)
+@given(fmr=st.floats(1e-7, 0.9), distribution=st.sampled_from(["exponential", "normal"]))
+def test_fmr_and_threshold_are_inverse(fmr, distribution):
+    tail = fit_tail(drawn(distribution, 5_000), bootstraps=0)
     assert tail.fmr(tail.threshold(fmr))[0] == pytest.approx(fmr, rel=0.02)
 
 
@@ -62,7 +62,7 @@ def test_the_prior_steadies_few_scores_and_bows_to_many():
     assert fit_tail(many, bootstraps=0).shape == pytest.approx(-1, abs=0.1)
 
 
-def test_a_law_that_does_not_fit_is_told():
+def test_a_poor_fit_is_reported():
     lumps = np.r_[drawn("normal", 20_000), np.repeat(np.linspace(1.5, 2.0, 3), 300)]
     assert fit_tail(lumps, bootstraps=19).p_value == pytest.approx(0.05)
 

@@ -1,1 +1,1 @@
-"""From the products of vectors to a decision: policy, calibration, normalisation, fusion."""
+"""Scoring: how inner products become scores, error rates and decisions."""

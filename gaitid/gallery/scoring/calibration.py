@@ -1,15 +1,15 @@
-"""What a score means in a gallery: from scores of strangers to rates of error.
+"""Calibration: from impostor scores to the error rates at a score.
 
-FMR is the share of comparisons of a stranger with one subject that reach a score; FPIR the share of
-strangers whose search of the whole gallery does. With N subjects and independent comparisons
-``FPIR = 1 - (1 - FMR)^N``. The comparisons of one probe are not quite independent (some people look
-like many), so false matches come in clusters and the formula is too strict; N is multiplied by the
-extremal index, the share of probes among false matches (Leadbetter 1983; Coles 2001, ch. 5), never
-to less than one comparison.
+FMR is the share of comparisons of an impostor with one subject that reach a score; FPIR is the share of
+impostors whose search of the whole gallery returns such a score. With N subjects and independent
+comparisons ``FPIR = 1 - (1 - FMR)^N``. The comparisons of one probe are not quite independent (some people
+resemble many), so false matches cluster and the formula is too strict. N is therefore multiplied by the
+extremal index, the share of probes among false matches (Leadbetter 1983; Coles 2001, ch. 5), with a lower
+limit of one comparison.
 
-A gallery without a calibration of its own has that of the encoder's card, if the card tells enough. It
-is of pairs of single walks, so every row of the gallery counts as a comparison, and it is of other
-people, cameras and clothes than the site's: provisional.
+A gallery without its own calibration uses that of the encoder's card, if the card has enough data. The card
+describes pairs of single walks, so every row of the gallery counts as a comparison. Its subjects, cameras and
+clothes are not those of the site, so this calibration is provisional.
 """
 
 from __future__ import annotations
@@ -32,35 +32,35 @@ if TYPE_CHECKING:
     from gaitid.gallery.scoring.normalisation import Normaliser
 
 MOST_SUBJECTS, MOST_PROBES = 10_000, 1_000
-"""Drawn at most: ten million comparisons take 40 MB and a second."""
+"""Largest sample: ten million comparisons take 40 MB and a second."""
 FEWEST_COMPARISONS = 20 * FEWEST
-"""A tail is 5 % of the comparisons."""
+"""The tail is 5 % of the comparisons."""
 
 _MOST_DRAWN = 500_000
-"""Scores drawn from a card's (50 CPU ms)."""
+"""Scores drawn from a card's distribution (50 CPU ms)."""
 _BLOCK = 64
 """Probes compared at once."""
 _CLUSTER_PROBES = 20
-"""Clustering is measured at the score that so many probes reach with somebody, at most one of ten: it
-fades as the score grows, and a lower score would make thresholds too lax."""
+"""Clustering is measured at the score that this many probes reach with some subject, at most a tenth of all.
+Clustering weakens as the score grows, so a lower score would make thresholds too lax."""
 _FEWEST_PROBES = 50
-"""With fewer probes clustering is not measured, and counts as none."""
+"""With fewer probes clustering is not measured, and comparisons count as independent."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ScoreCalibration:
-    """The calibration of a gallery: how likely strangers reach a score."""
+    """The function from scores to error rates; `info` is the record that describes it."""
 
     info: Calibration
     tail: Tail
 
     def fpir(self, scores: Sequence[float], subjects: int, rows: float = 1.0) -> Doubles:
-        """Expected FPIR (N,) of a threshold at each score (N,) in a gallery of `subjects`; FMR for 1.
+        """Expected FPIR (N,) of thresholds (N,) in a gallery of `subjects`; with one subject, the FMR.
 
         Args:
-            scores: (N,) scores.
-            subjects: How many the gallery has.
-            rows: Rows of the index that each of them has; of use to a card's law only.
+            scores: (N,) thresholds.
+            subjects: Number of subjects in the gallery.
+            rows: Index rows per subject; used by a card's calibration only.
         """
         fmr = self.tail.fmr(np.asarray(scores, np.float64))
         with np.errstate(divide="ignore"):  # FMR 1 at the lowest scores
@@ -68,7 +68,7 @@ class ScoreCalibration:
         return rates
 
     def resolve(self, operating_point: OperatingPoint, subjects: int, rows: float = 1.0) -> OperatingPoint:
-        """The rule with the threshold that its target asks of a gallery of `subjects`; see `fpir`."""
+        """Set the threshold that the target rate requires in a gallery of `subjects`; see `fpir`."""
         if operating_point.fmr is not None:
             rate, comparisons = operating_point.fmr, self._comparisons(1, rows)
         elif operating_point.fpir is not None:
@@ -79,14 +79,14 @@ class ScoreCalibration:
         return replace(operating_point, threshold=max(-1.0, min(1.0, self.tail.threshold(fmr))))
 
     def dumps(self) -> str:
-        """Its text, for the store."""
+        """Serialise as JSON for the store."""
         tail = asdict(self.tail)
         tail |= {name: tail[name].tolist() for name in ("grid", "grid_fmr")}
         return json.dumps({"info": asdict(self.info), "tail": tail})
 
     @classmethod
     def loads(cls, text: str) -> ScoreCalibration:
-        """The law of such a text."""
+        """Read the JSON of `dumps`."""
         parts = json.loads(text)
         info, tail = parts["info"], parts["tail"]
         info["source"] = CalibrationSource(info["source"])
@@ -99,12 +99,12 @@ class ScoreCalibration:
 
 
 def of_card(fmr: Sequence[float], scores: Sequence[float], pairs: int) -> ScoreCalibration | None:
-    """The law of an encoder's card; None when the card tells too little.
+    """Calibration of an encoder's card; None when the card has too few data.
 
     Args:
         fmr: False match rates between pairs of walks, falling.
-        scores: Score that each of those rates belongs to, rising.
-        pairs: Pairs that they are of.
+        scores: Score at each of those rates, rising.
+        pairs: Number of pairs behind them.
     """
     count = min(_MOST_DRAWN, int(1 / fmr[-1])) if fmr else 0
     if count < FEWEST_COMPARISONS:
@@ -113,7 +113,7 @@ def of_card(fmr: Sequence[float], scores: Sequence[float], pairs: int) -> ScoreC
     drawn = np.interp(np.log(ranks), np.log(fmr[::-1]), scores[::-1])
     try:
         tail = fit_tail(drawn, bootstraps=0)
-    except InputError:  # all alike
+    except InputError:  # the scores do not vary
         return None
     info = Calibration(CalibrationSource.CARD, 0, 0, pairs, 1.0, tail.distance, time.time())
     return ScoreCalibration(info, tail)
@@ -127,18 +127,18 @@ def learn(
     *,
     normaliser: Normaliser | None = None,
 ) -> ScoreCalibration:
-    """Learn what scores mean, from strangers or from the gallery's own subjects.
+    """Calibrate on impostors, or on the gallery's own subjects.
 
-    The subjects' own templates stand in for strangers when there are none: each is compared with all
-    other subjects. They are often better than probes of a camera, and a person enrolled under two
-    names counts as a stranger to herself (which makes thresholds stricter), so a cohort is better.
+    Without impostors, each template is compared with all other subjects. Impostors are better: templates
+    often have a higher quality than a camera's probes, and a subject enrolled under two names counts as her
+    own impostor, which makes thresholds stricter.
 
     Args:
         vectors: (M, D) float32 templates, unit norm.
-        subjects: Whose they are, M names.
-        fusion: How templates of a subject make a score.
+        subjects: Their M subject names.
+        fusion: How the templates of a subject make a score.
         impostors: (P, D) float32 probes of people who are not enrolled, unit norm.
-        normaliser: Normalises the scores; None = the law is of cosines.
+        normaliser: Normalises the scores; None = the calibration is of cosines.
 
     Raises:
         NotCalibrated: There are too few comparisons, or their scores do not vary.
@@ -155,13 +155,14 @@ def learn(
     counted = np.ones(scores.shape, np.bool_)
     if impostors is None:
         own, other = owners[drawn][:, None], np.arange(count)[None]
-        scores[own == other] = -np.inf  # herself
-        # Either direction of a pair has almost the same score: only one of them counts.
+        scores[own == other] = -np.inf
+        # Both directions of a pair have almost the same score: only one of them counts.
         counted = (own != other) & (((own + other) % 2 == 0) == (own < other))
     try:
-        tail = fit_tail(scores[counted], bootstraps=0)  # comparisons that share a probe have no p-value
+        tail = fit_tail(scores[counted], bootstraps=0)  # no p-value: comparisons share probes
     except InputError as error:
-        raise NotCalibrated(error.got, error.expected, "enrol more people, or pass more strangers") from error
+        remedy = "Enrol more subjects, or pass more impostors"
+        raise NotCalibrated(error.got, error.expected, remedy) from error
     source = CalibrationSource.GALLERY if impostors is None else CalibrationSource.IMPOSTORS
     info = Calibration(
         source,
@@ -179,7 +180,13 @@ def learn(
 def grouped(
     vectors: NDArray[np.float32], subjects: Sequence[str], fusion: Fusion
 ) -> tuple[NDArray[np.float32], NDArray[np.intp], NDArray[np.intp]]:
-    """Rows by subject, where each subject's begin, and the number of each template's subject."""
+    """Group the index rows by subject.
+
+    Returns:
+        rows: (R, D) float32, subject by subject.
+        starts: (S,) position of each subject's first row.
+        owners: (M,) position of each template's subject.
+    """
     _, owners = np.unique(np.array(subjects, dtype=np.str_), return_inverse=True)
     order = np.argsort(owners, kind="stable")
     edges = np.flatnonzero(np.diff(owners[order])) + 1
@@ -193,12 +200,12 @@ def subject_scores(
     starts: NDArray[np.intp],
     score: Callable[[NDArray[np.float32]], NDArray[np.float32]],
 ) -> NDArray[np.float32]:
-    """Score (P, S) of each probe with each subject, whose rows begin at `starts`.
+    """Score (P, S) of each probe with each subject.
 
     Args:
         probes: (P, D) float32.
-        starts: (S,) row numbers.
-        score: Gives the scores (K, R) of K probes with all rows.
+        starts: (S,) position of each subject's first row.
+        score: Returns the scores (K, R) of K probes with all rows.
     """
     scores = np.empty((len(probes), len(starts)), np.float32)
     for at in range(0, len(probes), _BLOCK):
@@ -216,7 +223,7 @@ def _clustering(scores: NDArray[np.float32]) -> float:
 
 def _too_few(possible: int) -> NotCalibrated:
     return NotCalibrated(
-        f"{possible} impostor comparisons",
+        f"There are {possible} impostor comparisons",
         f"at least {FEWEST_COMPARISONS}",
-        "enrol more people, or pass sequences of people who are not enrolled",
+        "Enrol more subjects, or pass sequences of people who are not enrolled",
     )

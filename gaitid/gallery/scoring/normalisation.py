@@ -1,22 +1,24 @@
-"""Adaptive symmetric score normalisation: a score is judged beside those of strangers.
+"""Adaptive symmetric score normalisation (AS-norm): a score relative to those of a cohort.
 
-Some walks are like everybody's, and some templates; a score of theirs means less. With a cohort of
-strangers, mean and deviation of the K scores of the cohort that a probe is most like (m_p, d_p), and of
-those that a row is most like (m_r, d_r), AS-norm replaces the score s by
-``((s - m_p) / d_p + (s - m_r) / d_r) / 2``.
+Some walks and some templates resemble everybody's, and their scores mean less. Let (m_p, d_p) be mean and
+deviation of the probe's K highest scores with a cohort of people who are not enrolled, and (m_r, d_r) those
+of a row. AS-norm replaces the score s by ``((s - m_p) / d_p + (s - m_r) / d_r) / 2``.
 
-What differs from the source: the result is brought back to the size of cosines by the cohort's own usual
-mean and deviation (m, d), so a normalised score is ``m + d / 2 ((s - m_p) / d_p + (s - m_r) / d_r)``;
-deviations are at least d / 2; a member of the cohort that is the very walk (cosine above 0.9999) does not
-count; and what goes beyond 0.9 is bent so that it stays below 1, in the same order.
+Deviations from the source:
 
-For one probe this is, but for constants, the inner product of ``(v d / d_r, v, -m_r d / d_r)`` with
-``(p, p d / d_p, 1)``: an index of such rows finds the best of all by normalised score, as surely as it
-finds the nearest, and takes twice the memory and time. The last number is spread over several, so that
-it does not stand out where an index keeps 8 bits of each.
+- The result is rescaled to cosines by the cohort's own usual mean and deviation (m, d): a normalised score
+  is ``m + d / 2 ((s - m_p) / d_p + (s - m_r) / d_r)``.
+- Deviations are at least d / 2.
+- A member of the cohort that is the same walk (cosine above 0.9999) does not count.
+- Scores beyond 0.9 are compressed so that they stay below 1, in the same order.
 
-Source: Swart and Brummer 2017, arXiv 1709.09868, who found that a cohort from elsewhere hurts: hence
-`gain`, which says what a cohort does to a gallery's own subjects.
+For one probe this is, up to constants, the inner product of ``(v d / d_r, v, -m_r d / d_r)`` with
+``(p, p d / d_p, 1)``. An index of such rows therefore finds the best normalised scores as exactly as it finds
+the nearest rows, with twice the memory and time. The last value is spread over several dimensions, so it
+does not dominate where an index keeps 8 bits per dimension.
+
+Source: Swart and Brummer 2017, arXiv 1709.09868. They found that a cohort from elsewhere hurts; `gain`
+measures what a cohort does to a gallery's own subjects.
 """
 
 from __future__ import annotations
@@ -37,37 +39,38 @@ Vectors = NDArray[np.float32]
 Doubles = NDArray[np.float64]
 
 FEWEST = 100
-"""Walks that a cohort needs."""
+"""Fewest walks in a cohort."""
 MOST = 5_000
-"""Walks of a cohort at most: more cost time and say little more."""
+"""Most walks in a cohort: more cost time and add little."""
 FEWEST_FALSE = 2
-"""Held-out templates that must be allowed to be falsely found, for the check to say something."""
+"""False positives among left-out templates that the checked FPIR must allow, to be measurable."""
 
 _TOP = 100
-"""Nearest of the cohort that count; half of a smaller cohort. With the first weights, 2,000 synthetic
-people of the validation split and a cohort of 1,000, DIR at FPIR 1 % was 1.2, 1.9, 2.3, 2.2, 1.7 and 1.3 %
-for 20, 50, 100, 200, 400 and 1,000 of them, and 1.7 % without."""
+"""Nearest members of the cohort that count; half of a smaller cohort. With the first weights, 2,000 synthetic
+subjects of the validation split and a cohort of 1,000, DIR at FPIR 1 % was 1.2, 1.9, 2.3, 2.2, 1.7 and 1.3 %
+for 20, 50, 100, 200, 400 and 1,000 members, and 1.7 % without normalisation."""
 _ITSELF = 0.9999
+"""Cosine from which two vectors count as the same walk."""
 _STRAIGHT = 0.9
-"""Normalised scores are not bent up to here."""
+"""Normalised scores up to here are not compressed."""
 _SPREAD = 32
-"""Numbers over which a row's constant is spread."""
+"""Dimensions over which a row's constant is spread."""
 _BLOCK = 512
 _MOST_PROBES = 1_000
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Normaliser:
-    """What a cohort makes of scores.
+    """Normalisation by one cohort.
 
     Attributes:
         cohort: (C, D) float32 unit vectors.
-        mean: m, of the cohort's own members.
-        deviation: d, likewise.
+        mean: Usual mean m of the members themselves.
+        deviation: Usual deviation d of the members themselves.
     """
 
     SCALE: ClassVar[float] = 4.0
-    """Products are so much smaller than scores: kept below 1, as an index expects."""
+    """Ratio of scores to inner products, which keeps products below 1 as an index expects."""
 
     cohort: Vectors
     mean: float
@@ -75,57 +78,57 @@ class Normaliser:
 
     @classmethod
     def of(cls, cohort: Vectors) -> Normaliser:
-        """The normaliser of a cohort (C, D) float32, C >= `FEWEST`."""
+        """Build the normaliser of a cohort (C, D) float32, C >= `FEWEST`."""
         means, squares, *_ = _statistics(cohort, cohort)
         deviation = float(_deviation(means, squares).mean())
         return cls(cohort, float(means.mean()), max(deviation, 1e-3))
 
     @staticmethod
     def row_length(dimension: int) -> int:
-        """Numbers of a row for templates of D numbers."""
+        """Length of a row for templates of D dimensions."""
         return 2 * dimension + _SPREAD
 
     def rows(self, vectors: Vectors) -> Vectors:
         """Rows (N, `row_length`) float32 of templates, or of their means, (N, D) float32."""
-        means, gains = self.judged(vectors)
+        means, gains = self.relative(vectors)
         return _packed(vectors * gains[:, None], vectors, -means * gains)
 
     def probes(self, vectors: Vectors) -> tuple[Vectors, Doubles]:
-        """Probes (N, `row_length`) float32 of vectors (N, D), and what is added to each one's scores (N,)."""
-        means, gains = self.judged(vectors)
+        """Probes (N, `row_length`) float32 of vectors (N, D), and the offset of each one's scores (N,)."""
+        means, gains = self.relative(vectors)
         packed = _packed(vectors, vectors * gains[:, None], np.ones(len(vectors)))
         return packed, self.mean - means * gains / 2
 
     def against(self, vectors: Vectors) -> Against:
-        """What gives the scores of many probes with templates, or their means, (N, D) float32."""
+        """Scorer of many probes against templates, or their means, (N, D) float32."""
         means, squares, lowest, following = _statistics(vectors, self.cohort)
         return Against(self, vectors, means, squares, lowest, following)
 
     def scores(self, products: NDArray[np.floating], offset: Doubles | float) -> Doubles:
-        """The scores of products of rows with a probe, -1..1."""
+        """Scores, -1..1, of inner products of rows with a probe."""
         return _bent(self.SCALE * products.astype(np.float64) + offset)
 
-    def judged(self, vectors: Vectors) -> tuple[Doubles, Doubles]:
-        """Mean (N,) of the nearest of the cohort, and d over their deviation (N,), 2 at most."""
+    def relative(self, vectors: Vectors) -> tuple[Doubles, Doubles]:
+        """Mean (N,) of the scores with the nearest members, and d over their deviation (N,), at most 2."""
         means, squares, *_ = _statistics(vectors, self.cohort)
         return means, self.deviation / np.maximum(_deviation(means, squares), self.deviation / 2)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Against:
-    """Scores of probes with templates, as strangers to the cohort would have them.
+    """Scores of probes with templates, as for people outside the cohort.
 
-    A probe that is itself in the cohort does not count among the nearest of a template: it would hold
-    down its own highest scores, and a law that was learnt from the cohort would let too many pass
-    (measured at FPIR 1 %: 1.7, 2.8 and 4.2 % of strangers in galleries of 100, 1,000 and 10,000).
+    A probe that is in the cohort does not count among a template's nearest members. Otherwise it would lower
+    its own highest scores, and a calibration on the cohort would be too lax (measured at FPIR 1 %: 1.7, 2.8
+    and 4.2 % of impostors passed in galleries of 100, 1,000 and 10,000).
 
     Attributes:
-        normaliser: Whose scores they are.
+        normaliser: The normaliser.
         vectors: (N, D) float32 templates.
-        means: Of the nearest of the cohort (N,).
-        squares: Mean of their squares (N,).
-        lowest: The lowest of them (N,).
-        following: The one after that (N,), which counts when one of them does not.
+        means: (N,) mean score of the nearest members of the cohort.
+        squares: (N,) mean of the squares of those scores.
+        lowest: (N,) lowest of those scores.
+        following: (N,) next lower score, which counts when one of them does not.
     """
 
     normaliser: Normaliser
@@ -138,7 +141,7 @@ class Against:
     def __call__(self, probes: Vectors) -> Vectors:
         """Scores (P, N) float32 of probes (P, D)."""
         by, top = self.normaliser, _top(self.normaliser.cohort)
-        means, gains = by.judged(probes)
+        means, gains = by.relative(probes)
         is_member = (probes @ by.cohort.T).max(axis=1) > _ITSELF
         cosines = (probes @ self.vectors.T).astype(np.float64)
         counts = is_member[:, None] & (cosines >= self.lowest) & (cosines <= _ITSELF)
@@ -153,20 +156,20 @@ class Against:
 def gain(
     vectors: Vectors, subjects: Sequence[str], fusion: Fusion, normaliser: Normaliser, fpir: float
 ) -> tuple[float, float, int]:
-    """Detection and identification rate of held-out templates at a target FPIR.
+    """Measure the detection and identification rate of left-out templates at a target FPIR.
 
-    Every template of a subject that has others is searched for without itself: with its subject it is a
-    genuine probe, without its subject a stranger.
+    Each template of a subject with several is left out and searched for: with its subject in the gallery it
+    is a mated probe, without its subject a non-mated one.
 
     Args:
         vectors: (M, D) float32 templates, unit norm, of people who are not in the cohort.
-        subjects: Whose they are, M names.
-        fusion: How templates of a subject make a score.
-        normaliser: What is to be judged.
-        fpir: Share of the strangers who may be found.
+        subjects: Their M subject names.
+        fusion: How the templates of a subject make a score.
+        normaliser: The normaliser to check.
+        fpir: Share of non-mated probes that may be identified.
 
     Returns:
-        The rate as it is, the rate with normalised scores, and the number of probes.
+        The rate with plain scores, the rate with normalised scores, and the number of probes.
 
     Raises:
         NotCalibrated: There are too few templates for that FPIR.
@@ -176,9 +179,9 @@ def gain(
     wanted = int(np.ceil(FEWEST_FALSE / fpir))
     if len(held) < wanted:
         raise NotCalibrated(
-            f"{len(held)} templates of subjects that have others",
+            f"There are {len(held)} templates of subjects with several",
             f"at least {wanted} for a check at FPIR {fpir:g}",
-            "enrol more walks, or check at a higher FPIR",
+            "Enrol more walks, or check at a higher FPIR",
         )
     most = max(wanted, _MOST_PROBES)
     held = held[np.linspace(0, len(held) - 1, min(len(held), most)).astype(np.intp)]
@@ -191,7 +194,7 @@ def gain(
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Case:
-    """Held-out probes (P, D), their subjects (P,), rows of those without the probe, rows of all subjects."""
+    """Left-out probes (P, D), their subjects (P,), those subjects' other rows, and all rows by subject."""
 
     probes: Vectors
     owners: NDArray[np.intp]
@@ -217,7 +220,7 @@ class _Case:
 
 
 def _statistics(vectors: Vectors, cohort: Vectors) -> tuple[Doubles, Doubles, Doubles, Doubles]:
-    """Of the scores of the nearest of the cohort: mean, mean square, lowest, and the one after it (N,)."""
+    """Mean, mean square, lowest, and next lower score (N,) of the nearest members of the cohort."""
     top, found = _top(cohort), np.empty((4, len(vectors)))
     for at in range(0, len(vectors), _BLOCK):
         scores = vectors[at : at + _BLOCK] @ cohort.T

@@ -1,4 +1,4 @@
-"""From scores to a decision."""
+"""Decision policy: how an operating point turns scores into a decision."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from gaitid.records import Candidate, Decision, OperatingPoint, Outcome, Quality
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Policy:
-    """How a gallery decides: its operating point, and its calibration if it has one."""
+    """How a gallery decides: its operating point, and its calibration if there is one."""
 
     operating_point: OperatingPoint
     calibration: ScoreCalibration | None = None
@@ -19,15 +19,15 @@ class Policy:
     def resolve(
         self, operating_point: OperatingPoint | None, subjects: int, rows: float = 1.0
     ) -> OperatingPoint:
-        """The rule for one call, None = the gallery's, with its threshold for a gallery of `subjects`.
+        """Operating point of one call, with its threshold for a gallery of `subjects` subjects.
 
         Args:
-            operating_point: Of one call.
-            subjects: How many the gallery has.
-            rows: Rows of the index that each of them has.
+            operating_point: Operating point of the call; None = the gallery's.
+            subjects: Number of subjects in the gallery.
+            rows: Index rows per subject.
 
         Raises:
-            NotCalibrated: It names a target rate, and the gallery is not calibrated.
+            NotCalibrated: The operating point names a target rate, and the gallery is not calibrated.
         """
         operating_point = operating_point or self.operating_point
         if not operating_point.has_target:
@@ -37,7 +37,7 @@ class Policy:
         return self.calibration.resolve(operating_point, subjects, rows)
 
     def known(self, subjects: int, rows: float = 1.0) -> OperatingPoint:
-        """The gallery's rule as far as it can be told: without a calibration as it was set; see `resolve`."""
+        """The gallery's operating point, resolved if there is a calibration, else as set; see `resolve`."""
         if self.calibration is None:
             return self.operating_point
         return self.calibration.resolve(self.operating_point, subjects, rows)
@@ -45,7 +45,7 @@ class Policy:
     def explained(
         self, candidates: tuple[Candidate, ...], subjects: int, rows: float = 1.0
     ) -> tuple[Candidate, ...]:
-        """The candidates with what their scores mean in a gallery of `subjects`; see `resolve`."""
+        """Add the FPIR at each candidate's score in a gallery of `subjects`; see `resolve`."""
         if self.calibration is None:
             return candidates
         rates = self.calibration.fpir([candidate.score for candidate in candidates], subjects, rows)
@@ -56,7 +56,7 @@ class Policy:
 
 
 def depth(operating_point: OperatingPoint, max_candidates: int) -> int:
-    """Subjects that a search must find for the rule to be applied and the candidates to be shown."""
+    """Number of subjects a search must find to apply the operating point and return the candidates."""
     for_margin = 2 if operating_point.margin else 1
     for_matches = operating_point.max_matches + 1 if operating_point.max_matches else 1
     return max(max_candidates, for_margin, for_matches)
@@ -73,23 +73,23 @@ def decide(
 ) -> Decision:
     """Apply an operating point to the candidates of a probe.
 
-    Three different things can leave a probe without a name, and they are told apart: the gallery is
-    empty (whatever the probe), the probe is too poor to be searched, or it is a stranger.
+    A probe can remain unidentified for three reasons, which have outcomes of their own: the gallery is empty
+    (for any probe), the quality of the probe is too low to search, or no subject matches.
 
     Args:
-        candidates: Best first, at least `depth` if there are so many; empty when nothing was searched.
-        quality: Quality of the probe, or None for a ready embedding.
+        candidates: Best first, at least `depth` of them if available; empty when nothing was searched.
+        quality: Quality of the probe; None for an embedding.
         operating_point: The operating point, resolved.
-        revision: State of the gallery that was searched.
-        empty: The gallery has no template.
-        shown: Candidates to put into the decision; None = all.
+        revision: Revision of the gallery that was searched.
+        empty: Whether the gallery has no template.
+        shown: Number of candidates to return in the decision; None = all.
     """
     outcome = _outcome(candidates, quality, operating_point, empty)
     return Decision(outcome, candidates[:shown], quality, operating_point, revision)
 
 
 def described(operating_point: OperatingPoint) -> str:
-    """An operating point in a few words, what is not used left out."""
+    """Summarise an operating point in a few words, without its unused fields."""
     parts = [f"threshold {operating_point.threshold:.4f}"]
     for name in ("fmr", "fpir", "review_band", "margin", "max_matches"):
         if getattr(operating_point, name):
@@ -98,9 +98,11 @@ def described(operating_point: OperatingPoint) -> str:
 
 
 def not_calibrated() -> NotCalibrated:
-    """The error for a target rate in a gallery that is not calibrated."""
+    """Build the error for a target rate in a gallery that is not calibrated."""
     return NotCalibrated(
-        "a target rate, and no calibration", "a calibrated gallery", "calibrate it, or give a threshold"
+        "The operating point names a target rate, and the gallery is not calibrated",
+        "a calibrated gallery",
+        "Calibrate the gallery, or pass a threshold",
     )
 
 

@@ -1,13 +1,13 @@
-"""A secret rotation of a gallery's vectors: all angles stay, so all scores do.
+"""A secret rotation of a gallery's vectors, which preserves all angles and so all scores.
 
-Templates under different keys are unlinkable, and a gallery gets new ones without seeing anybody again.
-It is **not irreversible**: whoever has the key turns them back, and D known pairs of a vector and its
-image give the key away (a system of linear equations). It protects what leaves this process, such as the
-rows of a search engine; on disk the seal does (`keys`).
+Templates under different keys are unlinkable, so a gallery can renew its templates without recording its
+subjects again. The rotation is **reversible**: anyone with the key can undo it, and D known pairs of a
+vector and its image reveal the matrix (a linear system). It protects vectors outside this process, such as
+the rows of a search engine; encryption protects those on disk (`keys`).
 
 A key is 32 bytes. The matrix is drawn from it uniformly among all orthogonal ones (Haar): the QR
-decomposition of normal numbers, signs put right (Mezzadri 2007, arXiv math-ph/0609050), which come from
-SHAKE-256 by Box and Muller, so that no release of numpy ever draws another.
+decomposition of a normal matrix with corrected signs (Mezzadri 2007, arXiv math-ph/0609050). The normal
+numbers come from SHAKE-256 by Box and Muller, so the matrix does not depend on the release of numpy.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ KEY_BYTES = 32
 
 
 class Projection:
-    """An orthogonal map of D numbers.
+    """An orthogonal map of D dimensions.
 
     Args:
         key: `KEY_BYTES` secret bytes.
@@ -34,11 +34,11 @@ class Projection:
         self._matrix = _orthogonal(key, dimension)
 
     def apply(self, vectors: Vectors) -> Vectors:
-        """The images (N, D) float32 of vectors (N, D) float32."""
+        """Rotate vectors (N, D) float32 to their images (N, D) float32."""
         return np.asarray(vectors.astype(np.float64) @ self._matrix, np.float32)
 
     def undo(self, vectors: Vectors) -> Vectors:
-        """The vectors (N, D) float32 of images (N, D) float32."""
+        """Rotate images (N, D) float32 back to the vectors (N, D) float32."""
         return np.asarray(vectors.astype(np.float64) @ self._matrix.T, np.float32)
 
 

@@ -1,7 +1,7 @@
-"""Where a gallery compares: rows of an index and probes such that the best score is the largest product.
+"""The space a gallery compares in: index rows and probes whose largest inner product is the best score.
 
-Without projection and normalisation a row is a template and a probe an embedding. Either changes the
-vectors and not the search, so every index is exact for all of it.
+Without projection and normalisation a row is a template and a probe an embedding. Both change the vectors
+but not the search, so an exact index stays exact with either.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ Vectors = NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PlacedProbe:
-    """An embedding, ready to be compared.
+    """An embedding placed in the space of a gallery.
 
     Attributes:
-        vector: What an index is searched with.
-        normaliser: Makes scores of products with rows; None = they are the scores.
-        offset: What it needs to know of the probe.
+        vector: Query vector for the index.
+        normaliser: Turns inner products into scores; None = they are the scores.
+        offset: The probe's own term in its normalised scores.
     """
 
     vector: Vectors
@@ -33,7 +33,7 @@ class PlacedProbe:
     offset: float = 0.0
 
     def scores(self, rows: Vectors) -> NDArray[np.float64]:
-        """Scores (N,) float64 with rows of the index."""
+        """Scores (N,) float64 against rows of the index."""
         products = exact_scores(rows, self.vector)
         return products if self.normaliser is None else self.normaliser.scores(products, self.offset)
 
@@ -44,9 +44,9 @@ class Space:
 
     Attributes:
         dimension: Length of an embedding.
-        generation: Number of its projection; 0 = it has none.
-        projection: Its secret rotation; None = none.
-        normaliser: How scores are normalised, of a cohort under that rotation; None = they are not.
+        generation: Number of its projection; 0 = no projection.
+        projection: Its secret rotation; None = no projection.
+        normaliser: Score normalisation by a cohort under that rotation; None = plain scores.
     """
 
     dimension: int
@@ -56,19 +56,19 @@ class Space:
 
     @property
     def row_length(self) -> int:
-        """Numbers of a row of the index."""
+        """Length of an index row."""
         return self.dimension if self.normaliser is None else self.normaliser.row_length(self.dimension)
 
     def place(self, vectors: Vectors) -> Vectors:
-        """The vectors (N, D) float32, turned as the stored templates are."""
+        """Rotate vectors (N, D) float32 like the stored templates."""
         return vectors if self.projection is None else self.projection.apply(vectors)
 
     def rows(self, placed: Vectors) -> Vectors:
-        """Rows of the index (N, `row_length`) for placed vectors (N, D)."""
+        """Index rows (N, `row_length`) of placed vectors (N, D)."""
         return placed if self.normaliser is None else self.normaliser.rows(placed)
 
     def probe(self, placed: Vectors) -> PlacedProbe:
-        """What to search with for a placed vector (D,)."""
+        """Probe for a placed vector (D,)."""
         if self.normaliser is None:
             return PlacedProbe(placed)
         vectors, offsets = self.normaliser.probes(placed[None])

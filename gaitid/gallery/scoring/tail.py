@@ -1,9 +1,9 @@
-"""The share of strangers who score above a threshold, also where none of those seen did.
+"""False match rate at any threshold, including thresholds above every observed impostor score.
 
-`Tail` extends the empirical false match rate beyond the impostor scores at hand by a generalised
-Pareto law over a high threshold (Pickands 1975; Coles 2001, ch. 4), and says how well it fits. A
-few hundred tail scores leave the law's shape open by more than the step to a rate of 1e-5 allows,
-so the shape has a normal prior (Coles and Dixon 1999 penalise it likewise).
+`Tail` extends the empirical false match rate beyond the observed scores with a generalised Pareto
+distribution over a high threshold (Pickands 1975; Coles 2001, ch. 4), and reports how well it fits. A few
+hundred tail scores leave the shape too uncertain to extrapolate to a rate of 1e-5, so the shape has a normal
+prior (Coles and Dixon 1999 penalise it similarly).
 """
 
 from __future__ import annotations
@@ -18,15 +18,17 @@ from gaitid.errors import InputError
 Doubles = NDArray[np.float64]
 
 FEWEST = 50
-"""Scores that a tail needs."""
+"""Fewest scores in a tail."""
 SHAPE_PRIOR = (-0.1, 0.1)
-"""Mean and standard deviation of the shape. Cosines are bounded, so it is below 0: about -2 / (d - 1)
-far out for d independent directions, and -0.15 to -0.06 for a normal law where tails begin."""
+"""Mean and standard deviation of the shape. Cosines are bounded, so it is below 0: about -2 / (d - 1) in the
+far tail of d independent directions, and -0.15 to -0.06 for a normal distribution where tails begin."""
 
+_MOST = 5_000
+"""Most scores in a tail: more cost time and hardly narrow the fit."""
 _BODY = 512
 """Ranks kept of the scores below the tail."""
 _FLAT = 1e-9
-"""Below this the shape counts as 0, the exponential law."""
+"""Below this the shape counts as 0, the exponential distribution."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -39,10 +41,10 @@ class Tail:
         shape: Pareto shape; negative = the tail ends at ``start - scale / shape``.
         scale: Pareto scale, > 0.
         count: Impostors above `start`.
-        distance: Kolmogorov-Smirnov distance of those to the law.
-        p_value: Of that distance by parametric bootstrap; small = the law does not fit.
+        distance: Kolmogorov-Smirnov distance between their scores and the fit.
+        p_value: Its p-value by parametric bootstrap; small = the fit is poor.
         grid: (K,) scores up to `start`, ascending, for the empirical part.
-        grid_fmr: (K,) FMR at them, falling.
+        grid_fmr: (K,) FMR at those scores, falling.
     """
 
     start: float
@@ -56,20 +58,22 @@ class Tail:
     grid_fmr: Doubles
 
     def fmr(self, scores: NDArray[np.floating] | float) -> Doubles:
-        """FMR (N,) of a threshold at each of the scores (N,)."""
+        """FMR (N,) of thresholds (N,)."""
         values = np.atleast_1d(np.asarray(scores, np.float64))
         body = np.interp(values, self.grid, self.grid_fmr, left=1.0)
         beyond = self.share * _survival(np.maximum(values - self.start, 0), self.shape, self.scale)
         return np.where(values >= self.start, beyond, body)
 
     def threshold(self, fmr: float) -> float:
-        """The score at which the FMR is `fmr`.
+        """Score at which the FMR is `fmr`.
 
         Raises:
-            InputError: `fmr` is not above 0 and below 1.
+            InputError: `fmr` is not between 0 and 1, exclusive.
         """
         if not 0 < fmr < 1:
-            raise InputError(f"FMR is {fmr}", "above 0 and below 1", "ask for 1e-4, say")
+            raise InputError(
+                f"FMR is {fmr}", "a rate above 0 and below 1", "Pass 0.0001 for one in ten thousand"
+            )
         if fmr >= self.share:
             return float(np.interp(-fmr, -self.grid_fmr, self.grid))
         left = float(np.log(fmr / self.share))
@@ -82,7 +86,6 @@ def fit_tail(
     impostor: NDArray[np.floating],
     *,
     share: float = 0.05,
-    most: int = 5_000,
     bootstraps: int = 49,
     prior: tuple[float, float] | None = SHAPE_PRIOR,
     seed: int = 0,
@@ -91,28 +94,31 @@ def fit_tail(
 
     Args:
         impostor: (M,) scores.
-        share: Share of the scores that makes the tail; fewer when that is over `most`.
-        most: Largest number of tail scores used.
-        bootstraps: Simulated samples behind the p-value.
+        share: Share of the scores that form the tail, at most 5,000 of them.
+        bootstraps: Simulated samples for the p-value.
         prior: Mean and standard deviation of the shape; None = the data alone.
-        seed: Of that simulation.
+        seed: Seed of the simulation.
 
     Raises:
         InputError: Fewer than `FEWEST` scores would be in the tail, or they do not vary.
     """
-    count = min(int(len(impostor) * share), most)
+    count = min(int(len(impostor) * share), _MOST)
     if count < FEWEST:
         raise InputError(
-            f"{len(impostor)} impostor scores leave {count} in the tail",
-            f"{FEWEST} or more",
-            "compare more pairs",
+            f"There are {len(impostor)} impostor scores, which leave {count} in the tail",
+            f"{FEWEST} or more in the tail",
+            "Compare more pairs",
         )
     ordered = np.sort(np.asarray(impostor, np.float64))
     start = ordered[-count - 1]
     excess = ordered[-count:] - start
     excess = excess[excess > 0]
     if len(excess) < FEWEST or excess[0] == excess[-1]:
-        raise InputError("the highest impostor scores are all equal", "scores that vary", "see the encoder")
+        raise InputError(
+            "The highest impostor scores are all equal",
+            "scores that vary",
+            "Check that the encoder does not return one vector for all",
+        )
     shape, scale = _pareto(excess, prior)
     distance = _distance(excess, shape, scale)
     random = np.random.default_rng(seed)
@@ -128,7 +134,7 @@ def fit_tail(
 
 
 def _body(ordered: Doubles, start: float) -> tuple[Doubles, Doubles]:
-    """Scores up to `start` at even ranks, with the share of scores at or above each."""
+    """Scores up to `start` at even ranks, and the share of scores at or above each."""
     below = int(np.searchsorted(ordered, start, side="right"))
     grid = np.unique(ordered[np.linspace(0, below - 1, _BODY).astype(int)])
     fmr = 1.0 - np.searchsorted(ordered, grid, side="left") / len(ordered)
@@ -138,11 +144,11 @@ def _body(ordered: Doubles, start: float) -> tuple[Doubles, Doubles]:
 
 
 def _pareto(excess: Doubles, prior: tuple[float, float] | None) -> tuple[float, float]:
-    """The most likely (shape, scale) of sorted positive excesses.
+    """Fit (shape, scale) to sorted positive excesses by maximum likelihood.
 
-    With ``r = shape / scale`` the best shape follows from ``mean(log(1 + r x))``, so the likelihood
-    is a function of r alone (Grimshaw 1993); r is searched on a grid, then by golden section. Shapes
-    below -1 are left out: there the likelihood has no maximum.
+    With ``r = shape / scale`` the best shape follows from ``mean(log(1 + r x))``, so the likelihood is a
+    function of r alone (Grimshaw 1993). r is searched on a grid, then by golden section. Shapes below -1 are
+    excluded: there the likelihood has no maximum.
     """
     top, mean = excess[-1], excess.mean()
     low = -(1 - 1e-6) / top
@@ -162,7 +168,7 @@ def _pareto(excess: Doubles, prior: tuple[float, float] | None) -> tuple[float, 
 
 
 def _likelihood(excess: Doubles, ratio: float, prior: tuple[float, float] | None) -> tuple[float, float]:
-    """Profile log likelihood per excess, prior included, and the shape that gives it."""
+    """Profile log likelihood per excess, including the prior, and the shape that attains it."""
     if abs(ratio) * excess[-1] < _FLAT:
         return float(-np.log(excess.mean()) - 1), 0.0
     mean_log = float(np.log1p(ratio * excess).mean())
@@ -176,7 +182,7 @@ def _likelihood(excess: Doubles, ratio: float, prior: tuple[float, float] | None
 
 
 def _penalised_shape(mean_log: float, count: int, centre: float, spread: float) -> float:
-    """The shape nearest `mean_log` where the slope ``n (m - s) / s^2 - (s - centre) / spread^2`` is 0."""
+    """Shape nearest to `mean_log` where the slope ``n (m - s) / s^2 - (s - centre) / spread^2`` is 0."""
     shape = mean_log
     for _ in range(20):
         value = count * (mean_log - shape) * spread**2 - shape**2 * (shape - centre)
@@ -207,6 +213,6 @@ def _quantile(share: Doubles, shape: float, scale: float) -> Doubles:
 
 
 def _distance(excess: Doubles, shape: float, scale: float) -> float:
-    law = 1 - _survival(excess, shape, scale)
+    fitted = 1 - _survival(excess, shape, scale)
     steps = np.arange(len(excess) + 1) / len(excess)
-    return float(max(np.max(steps[1:] - law), np.max(law - steps[:-1])))
+    return float(max(np.max(steps[1:] - fitted), np.max(fitted - steps[:-1])))

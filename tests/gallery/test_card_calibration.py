@@ -1,4 +1,4 @@
-"""A new gallery knows what its encoder's card tells about strangers, and says that it is provisional."""
+"""A new gallery takes its provisional calibration from its encoder's card."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def embeddings(vectors: np.ndarray) -> list[Embedding]:
 
 
 @pytest.mark.parametrize("scores", [np.zeros(0), np.zeros(5), np.linspace(0, 1, 400), np.full(10_000, 0.5)])
-def test_too_little_on_a_card_is_no_law(scores):
+def test_a_card_with_too_few_data_gives_no_calibration(scores):
     found = Impostors.of(scores, "by hand") if len(scores) else Impostors(0.1, 0.2, 9, "an older card")
     assert calibration_of(found) is None
 
@@ -105,7 +105,7 @@ def test_a_card_without_it_leaves_a_gallery_uncalibrated(tmp_path, found):
     matcher.close()
 
 
-def test_a_gallery_that_was_not_made_goes_without_its_law(tmp_path):
+def test_a_gallery_that_was_not_created_leaves_no_calibration(tmp_path):
     store = Store(tmp_path)
     calibration = calibration_of(impostors())
     row = store.create_gallery("g", "gei", "c0ffee", 8, OperatingPoint(0.5), calibration=calibration)
