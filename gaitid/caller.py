@@ -1,10 +1,10 @@
-"""Who calls, and what for: what the audit trail of a gallery says of every act.
+"""Actor and purpose of calls, as recorded in the audit trail.
 
     with calling("door of house 4"):
         matcher.identify("home", walk)
 
-It holds for the calls of this thread (or asyncio task) until the block ends. A server sets the actor
-itself, from the caller's certificate, and takes over the purpose.
+They apply to the calls of this thread (or asyncio task) until the block ends. A server takes the actor
+from the caller's certificate and the purpose from the call.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ from dataclasses import dataclass
 
 from gaitid.errors import InputError
 
-MAX_LETTERS = 256
-"""Longest actor and purpose."""
+MAX_LENGTH = 256
+"""Longest actor and purpose, characters."""
 
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who does something, and what for.
+    """Actor and purpose of a call.
 
     Attributes:
-        actor: Name of a certificate, ``anonymous`` for a remote caller without one, ``local`` for this
-            process (``uid:1000`` for a command line), ``gaitid`` for what happens of itself.
-        purpose: In the caller's words, which must name no subject; empty = not said.
+        actor: Name in a certificate, ``anonymous`` for a remote caller without one, ``local`` for this
+            process (``uid:1000`` for the command line), ``gaitid`` for automatic actions.
+        purpose: Purpose in the caller's words, without subject ids; empty = not given.
     """
 
     actor: str = "local"
@@ -36,26 +36,28 @@ class Caller:
     def __post_init__(self) -> None:
         for name in ("actor", "purpose"):
             text = getattr(self, name)
-            if not isinstance(text, str) or len(text) > MAX_LETTERS or not text.isprintable():
+            if not isinstance(text, str) or len(text) > MAX_LENGTH or not text.isprintable():
                 raise InputError(
-                    f"{name} is {text!r:.60}", f"printable, {MAX_LETTERS} letters at most", "shorten it"
+                    f"Argument {name} is {text!r:.60}",
+                    f"printable text of at most {MAX_LENGTH} characters",
+                    "Shorten it and remove control characters",
                 )
 
 
-_CURRENT: ContextVar[Caller] = ContextVar("gaitid caller", default=Caller())  # noqa: B039 - it is frozen
+_CURRENT: ContextVar[Caller] = ContextVar("gaitid caller", default=Caller())  # noqa: B039 - Caller is frozen
 
 
 def current() -> Caller:
-    """The caller of this thread or task."""
+    """Caller of this thread or task."""
     return _CURRENT.get()
 
 
 @contextmanager
 def calling(purpose: str = "", *, actor: str = "local") -> Iterator[None]:
-    """Say for a block of calls who makes them and what for.
+    """Set the actor and purpose of the calls in a ``with`` block.
 
     Raises:
-        InputError: A text is longer than `MAX_LETTERS` or not printable.
+        InputError: The actor or purpose is longer than `MAX_LENGTH` or not printable.
     """
     token = _CURRENT.set(Caller(actor, purpose))
     try:

@@ -1,53 +1,52 @@
 """The exceptions of gaitid, and the one table that maps them to gRPC status.
 
     GaitIdError
-    ├── InputError                 the caller's data is wrong
+    ├── InputError                 invalid data from the caller
     │   ├── SequenceError          shape, dtype, range or finiteness of a sequence
     │   │   └── SequenceTooShort   fewer frames than the encoder needs
     │   ├── SourceError            a video source cannot be read
     │   │   ├── SourceNotFound     no such file, device or address
     │   │   ├── SourceEmpty        the source has no frames
-    │   │   ├── SourceTruncated    the source ended before it said it would
+    │   │   ├── SourceTruncated    the source ended before its announced frame count
     │   │   ├── SourceStalled      a live source stopped delivering
     │   │   └── CameraMoving       background subtraction needs a static camera
     │   ├── ConfigError            unknown or ill-typed key of a configuration
-    │   ├── DatasetError           a data set on disk is not what it should be
+    │   ├── DatasetError           a data set on disk does not match its layout
     │   ├── WeightsError           a weight file is damaged, unsafe or unknown
-    │   └── MessageError           bytes on the wire that are no valid message
+    │   └── MessageError           invalid bytes on the wire
     ├── UnknownName                a registry has no such entry
     ├── NotFound
     │   ├── GalleryNotFound
     │   ├── SubjectNotFound
-    │   ├── TemplateNotFound
-    │   └── DecisionNotFound       the audit trail has no such search
+    │   └── DecisionNotFound       no such search in the audit trail
     ├── AlreadyExists
     │   ├── GalleryExists
     │   └── SubjectExists
     ├── ContractMismatch           an embedding of another encoder
     ├── EnrolmentRejected          samples too poor to enrol; carries reason codes
-    ├── EnrolmentSuspect           samples look like another subject, or like two
+    ├── EnrolmentSuspect           samples look like another subject, or like two people
     ├── SubjectHeld                a legal hold forbids the deletion
-    ├── NotCalibrated              what a score means in this gallery is not known
-    ├── NormalisationRefused       the cohort would make the gallery find fewer people
+    ├── NotCalibrated              the gallery is not calibrated
+    ├── NormalisationRefused       the cohort would lower the identification rate
     ├── StoreError                 the data directory
     │   ├── StoreLocked            another process owns it
-    │   ├── StoreReadOnly          it cannot be written
+    │   ├── StoreReadOnly          it is read-only
     │   ├── StoreCorrupt           it fails its integrity check
-    │   │   └── AuditBroken        its audit trail was changed or cut
-    │   ├── StoreRolledBack        it is an older copy of itself
-    │   ├── EngineError            an engine outside of it, which holds an index, failed
+    │   │   └── AuditBroken        its audit trail was modified
+    │   ├── StoreRolledBack        it was replaced by an older copy
+    │   ├── EngineError            the external engine that stores an index failed
     │   │   └── EngineUnreachable  it does not answer
-    │   └── KeyMissing             its templates are sealed, and the key was not given
+    │   └── KeyMissing             its templates are encrypted and the key is missing
     ├── MissingDependency          an optional package is not installed
     ├── PermissionDenied           the caller may not do this
-    ├── Unauthenticated            the caller did not say who it is
-    └── ServerError                the far side
-        ├── ServerUnreachable      nobody answers at the address
+    ├── Unauthenticated            the caller is not identified
+    └── ServerError                failure of the server or the connection
+        ├── ServerUnreachable      no server answers at the address
         ├── DeadlineExceeded       no answer in time
-        ├── Overloaded             the server asks to come back later
+        ├── Overloaded             the server is full; try again later
         └── InternalError          the server failed
 
-Every message has three parts, which travel over the wire as such and read as sentences:
+Every message has three parts, which are sent separately over the wire and read as sentences:
 ``{got}; expected {expected}. {Remedy}.``
 """
 
@@ -57,12 +56,12 @@ from collections.abc import Iterable
 
 
 class GaitIdError(Exception):
-    """Root of all errors raised by gaitid.
+    """Base class of all errors raised by gaitid.
 
     Args:
         got: What was found, with its values: "The sequence has 9 frames".
-        expected: What would have been right, read after "expected": "at least 10 for encoder gei".
-        remedy: What the reader can do now: "Record a longer walk".
+        expected: What would be valid; follows the word "expected": "at least 10 for encoder gei".
+        remedy: What the reader can do: "Record a longer walk".
     """
 
     status: str = "INTERNAL"
@@ -79,13 +78,13 @@ class GaitIdError(Exception):
 
 
 class InputError(GaitIdError):
-    """The caller's data is wrong."""
+    """Data from the caller is invalid."""
 
     status = "INVALID_ARGUMENT"
 
 
 class SequenceError(InputError):
-    """A sequence has a wrong shape, dtype, range or value."""
+    """A sequence has an invalid shape, dtype, range or value."""
 
 
 class SequenceTooShort(SequenceError):
@@ -97,7 +96,7 @@ class SourceError(InputError):
 
 
 class SourceNotFound(SourceError):
-    """There is no such file, device or address."""
+    """The file, device or address does not exist."""
 
 
 class SourceEmpty(SourceError):
@@ -121,15 +120,15 @@ class ConfigError(InputError):
 
 
 class DatasetError(InputError):
-    """A data set on disk is not what its layout promises."""
+    """A data set on disk does not match its layout."""
 
 
 class WeightsError(InputError):
-    """A weight file is damaged, unsafe, or not what its card says."""
+    """A weight file is damaged or unsafe, or does not match its card."""
 
 
 class MessageError(InputError):
-    """Bytes on the wire are no valid message."""
+    """Bytes on the wire are not a valid message."""
 
 
 class UnknownName(InputError):
@@ -137,43 +136,39 @@ class UnknownName(InputError):
 
 
 class NotFound(GaitIdError):
-    """A named thing does not exist."""
+    """A gallery, subject or decision does not exist."""
 
     status = "NOT_FOUND"
 
 
 class GalleryNotFound(NotFound):
-    """There is no gallery of that name."""
+    """No gallery has that name."""
 
 
 class SubjectNotFound(NotFound):
-    """The gallery has no such subject."""
-
-
-class TemplateNotFound(NotFound):
-    """The gallery has no such template."""
+    """The subject is not enrolled in the gallery."""
 
 
 class DecisionNotFound(NotFound):
-    """The gallery's audit trail has no search of that reference."""
+    """The audit trail of the gallery has no search with that reference."""
 
 
 class AlreadyExists(GaitIdError):
-    """A thing of that name exists already."""
+    """A gallery or subject of that name already exists."""
 
     status = "ALREADY_EXISTS"
 
 
 class GalleryExists(AlreadyExists):
-    """A gallery of that name exists already."""
+    """A gallery of that name already exists."""
 
 
 class SubjectExists(AlreadyExists):
-    """The gallery has a subject of that name already."""
+    """The subject is already enrolled in the gallery."""
 
 
 class ContractMismatch(GaitIdError):
-    """An embedding was made by another encoder than the gallery's templates."""
+    """An embedding and the gallery's templates come from different encoders."""
 
     status = "FAILED_PRECONDITION"
 
@@ -193,25 +188,25 @@ class EnrolmentRejected(GaitIdError):
 
 
 class EnrolmentSuspect(GaitIdError):
-    """Samples look like another subject's, or not like one subject's, and the caller wants that refused."""
+    """Samples look like another subject, or like two people, and the caller asked to refuse them."""
 
     status = "FAILED_PRECONDITION"
 
 
 class SubjectHeld(GaitIdError):
-    """A legal hold forbids to delete the subject."""
+    """A legal hold forbids deleting the subject."""
 
     status = "FAILED_PRECONDITION"
 
 
 class NotCalibrated(GaitIdError):
-    """A target rate is asked of a gallery that does not know what its scores mean."""
+    """A target rate was requested from a gallery that is not calibrated."""
 
     status = "FAILED_PRECONDITION"
 
 
 class NormalisationRefused(GaitIdError):
-    """Scores normalised by this cohort would find fewer people at the same false positives."""
+    """Normalisation by this cohort would lower the identification rate at the same FPIR."""
 
     status = "FAILED_PRECONDITION"
 
@@ -227,7 +222,7 @@ class StoreLocked(StoreError):
 
 
 class StoreReadOnly(StoreError):
-    """The data directory cannot be written."""
+    """The data directory is read-only."""
 
 
 class StoreCorrupt(StoreError):
@@ -237,25 +232,25 @@ class StoreCorrupt(StoreError):
 
 
 class AuditBroken(StoreCorrupt):
-    """The audit trail was changed, cut or reordered."""
+    """The audit trail was changed, truncated or reordered."""
 
 
 class StoreRolledBack(StoreError):
-    """The database is an older copy of itself: changes that were acknowledged are not in it."""
+    """The database was replaced by an older copy: it lacks acknowledged changes."""
 
     status = "DATA_LOSS"
 
 
 class EngineError(StoreError):
-    """The engine that holds the index of a gallery failed."""
+    """The external engine that stores the index of a gallery failed."""
 
 
 class EngineUnreachable(EngineError):
-    """The engine that holds the index of a gallery does not answer in time."""
+    """The external engine that stores the index of a gallery does not answer in time."""
 
 
 class KeyMissing(StoreError):
-    """The data directory's templates are sealed under a key that was not given."""
+    """The templates of the data directory are encrypted and the key is missing."""
 
     status = "FAILED_PRECONDITION"
 
@@ -267,25 +262,25 @@ class MissingDependency(GaitIdError):
 
 
 class PermissionDenied(GaitIdError):
-    """The caller may not do this."""
+    """The caller has no permission for this call."""
 
     status = "PERMISSION_DENIED"
 
 
 class Unauthenticated(GaitIdError):
-    """The caller did not prove who it is."""
+    """The caller did not prove its identity."""
 
     status = "UNAUTHENTICATED"
 
 
 class ServerError(GaitIdError):
-    """The far side failed."""
+    """The server or the connection to it failed."""
 
     status = "UNAVAILABLE"
 
 
 class ServerUnreachable(ServerError):
-    """Nobody answers at the address."""
+    """No server answers at the address."""
 
 
 class DeadlineExceeded(ServerError):
@@ -295,25 +290,25 @@ class DeadlineExceeded(ServerError):
 
 
 class Overloaded(ServerError):
-    """The server is full and asks to come back later."""
+    """The server is full; try again later."""
 
     status = "RESOURCE_EXHAUSTED"
 
 
 class InternalError(ServerError):
-    """The server failed in a way it did not foresee."""
+    """The server failed unexpectedly."""
 
     status = "INTERNAL"
 
 
 def code_of(kind: type[GaitIdError]) -> str:
-    """The wire code of an error class: its name in UPPER_SNAKE_CASE."""
+    """Wire code of an error class: its name in UPPER_SNAKE_CASE."""
     name = kind.__name__
     return "".join(f"_{c}" if c.isupper() and i else c for i, c in enumerate(name)).upper()
 
 
 def all_errors() -> dict[str, type[GaitIdError]]:
-    """Every error class by its wire code, the root included."""
+    """All error classes by wire code, including `GaitIdError`."""
     found: dict[str, type[GaitIdError]] = {}
     pending: list[type[GaitIdError]] = [GaitIdError]
     while pending:

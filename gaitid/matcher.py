@@ -1,4 +1,4 @@
-"""The one interface to galleries and decisions, whether they are in this process or on a server."""
+"""The interface to galleries and decisions, in this process or on a server."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from gaitid.records import (
 )
 
 FPIR = 0.01
-"""Default false positive identification rate of a check."""
+"""Default false positive identification rate of the check of a normalisation."""
 MAX_CANDIDATES = 5
 """Default number of candidates that an identification returns."""
 MAX_AUDIT = 1000
@@ -44,21 +44,21 @@ class Matcher(Protocol):
     """Enrols, verifies, identifies and deletes subjects of galleries.
 
     `LocalMatcher` and `remote.RemoteMatcher` give equal answers and raise equal errors.
-    All of them raise `GalleryNotFound` for an unknown gallery, `ContractMismatch` for an
-    embedding of another encoder, `InputError` for malformed names and probes.
+    All methods raise `GalleryNotFound` for an unknown gallery, `ContractMismatch` for an embedding of
+    another encoder, and `InputError` for malformed names and probes.
     """
 
     def create_gallery(
         self, gallery: str, *, operating_point: OperatingPoint | None = None, fusion: Fusion = Fusion.MAX
     ) -> GalleryInfo:
-        """Make an empty gallery; without an operating point the encoder's threshold is used.
+        """Create an empty gallery; without an operating point the encoder's threshold is used.
 
-        When the encoder's card tells how strangers score, the gallery begins with that as its provisional
-        calibration (`CalibrationSource.CARD`).
+        If the encoder's card has impostor scores, they are the provisional calibration of the gallery
+        (`CalibrationSource.CARD`).
 
         Raises:
             GalleryExists: The name is taken.
-            NotCalibrated: The operating point names a target rate, and the card does not tell.
+            NotCalibrated: The operating point has a target rate, and the card has no impostor scores.
         """
         ...
 
@@ -80,10 +80,10 @@ class Matcher(Protocol):
         ...
 
     def set_operating_point(self, gallery: str, operating_point: OperatingPoint) -> GalleryInfo:
-        """Decide by another rule from now on.
+        """Replace the operating point of a gallery.
 
         Raises:
-            NotCalibrated: It names a target rate, and the gallery is not calibrated.
+            NotCalibrated: It has a target rate, and the gallery is not calibrated.
         """
         ...
 
@@ -111,27 +111,27 @@ class Matcher(Protocol):
         ...
 
     def stop_normalising(self, gallery: str) -> GalleryInfo:
-        """Erase the cohort of a gallery: its scores, and what they mean, are as before `normalise`.
+        """Erase the cohort of a gallery and restore the scores and the calibration from before `normalise`.
 
         Raises:
-            NotCalibrated: The operating point names a target rate, and the gallery was not calibrated
-                before `normalise`: set one by a threshold first.
+            NotCalibrated: The operating point has a target rate, and the gallery was not calibrated before
+                `normalise`. Set an operating point with a threshold first.
         """
         ...
 
     def list_galleries(self) -> list[GalleryInfo]:
-        """All galleries, by name."""
+        """Describe all galleries, ordered by name."""
         ...
 
     def describe(self, gallery: str) -> GalleryInfo:
-        """State of one gallery."""
+        """Describe one gallery."""
         ...
 
     def delete_gallery(self, gallery: str) -> None:
         """Delete a gallery with all its subjects.
 
         Raises:
-            SubjectHeld: A legal hold forbids it for one of them.
+            SubjectHeld: One of them is under a legal hold.
         """
         ...
 
@@ -143,13 +143,13 @@ class Matcher(Protocol):
         *,
         check: EnrolmentCheck = EnrolmentCheck.WARN,
     ) -> Enrolment:
-        """Add a new subject with one template per good sample.
+        """Enrol a new subject with one template per good sample.
 
         Raises:
-            SubjectExists: Use `add_samples` to add to it.
-            EnrolmentRejected: No sample was good enough; carries the reasons.
-            EnrolmentSuspect: `check` is REFUSE, and a sample looks like another subject's, or like no
-                other of this subject.
+            SubjectExists: It is enrolled already; use `add_samples`.
+            EnrolmentRejected: The quality of all samples is too low; the error has the reasons.
+            EnrolmentSuspect: `check` is REFUSE, and a sample looks like another subject, or unlike the
+                subject's other samples.
         """
         ...
 
@@ -165,14 +165,14 @@ class Matcher(Protocol):
 
         Raises:
             SubjectNotFound: It is not enrolled.
-            EnrolmentRejected: No sample was good enough; carries the reasons.
-            EnrolmentSuspect: `check` is REFUSE, and a sample looks like another subject's, or like no
-                other of this subject.
+            EnrolmentRejected: The quality of all samples is too low; the error has the reasons.
+            EnrolmentSuspect: `check` is REFUSE, and a sample looks like another subject, or unlike the
+                subject's other samples.
         """
         ...
 
     def list_subjects(self, gallery: str) -> list[SubjectInfo]:
-        """All subjects of a gallery, by id."""
+        """List all subjects of a gallery, ordered by id."""
         ...
 
     def identify(
@@ -183,37 +183,37 @@ class Matcher(Protocol):
         max_candidates: int = MAX_CANDIDATES,
         operating_point: OperatingPoint | None = None,
     ) -> Decision:
-        """Search the gallery for the probe (1:N, open set).
+        """Search a gallery for a probe (1:N, open set).
 
         Raises:
-            NotCalibrated: The operating point names a target rate, and the gallery is not calibrated.
+            NotCalibrated: The operating point has a target rate, and the gallery is not calibrated.
         """
         ...
 
     def verify(
         self, gallery: str, subject: str, probe: Probe, *, operating_point: OperatingPoint | None = None
     ) -> Decision:
-        """Compare the probe with the claimed subject (1:1).
+        """Compare a probe with the claimed subject (1:1).
 
         Raises:
             SubjectNotFound: It is not enrolled.
-            NotCalibrated: The operating point names a target rate, and the gallery is not calibrated.
+            NotCalibrated: The operating point has a target rate, and the gallery is not calibrated.
         """
         ...
 
     def delete_subject(self, gallery: str, subject: str) -> int:
-        """Delete a subject and its templates at once; gives the new revision.
+        """Delete a subject and its templates, and return the new revision.
 
         Raises:
             SubjectNotFound: It is not enrolled.
-            SubjectHeld: A legal hold forbids it.
+            SubjectHeld: It is under a legal hold.
         """
         ...
 
     def set_terms(self, gallery: str, subject: str, terms: Terms) -> int:
-        """Record on what terms a subject is held; gives the new revision.
+        """Replace the terms under which a subject's templates are stored, and return the new revision.
 
-        When `Terms.expires_at` has come the subject is in no answer any more, and is erased.
+        At `Terms.expires_at` the subject disappears from all answers and is erased.
 
         Raises:
             SubjectNotFound: It is not enrolled.
@@ -221,18 +221,18 @@ class Matcher(Protocol):
         ...
 
     def erase_subject(self, gallery: str, subject: str) -> ErasureReceipt:
-        """Delete a subject, look for traces of it in all files of the galleries, and sign a receipt.
+        """Delete a subject, scan all files of the galleries for traces of it, and sign a receipt.
 
         Raises:
             SubjectNotFound: It is not enrolled.
-            SubjectHeld: A legal hold forbids it.
-            StoreError: The key that signs cannot be used, and nothing was deleted; or it is deleted, but a
-                trace was found: remove the cause and call again, before the galleries are closed.
+            SubjectHeld: It is under a legal hold.
+            StoreError: The signing key cannot be used and nothing was deleted; or the subject was deleted,
+                but a trace was found. Then remove the cause and call again before the matcher is closed.
         """
         ...
 
     def export_subject(self, gallery: str, subject: str) -> SubjectExport:
-        """All that a gallery holds of a subject, as those may ask whom it is about.
+        """Export everything a gallery stores about a subject (for subject access requests).
 
         Raises:
             SubjectNotFound: It is not enrolled.
@@ -248,70 +248,71 @@ class Matcher(Protocol):
         ...
 
     def back_up(self) -> Backup:
-        """Write a backup of all galleries into the folder for backups; calls go on meanwhile.
+        """Write a backup of all galleries into the backup folder; other calls continue meanwhile.
 
-        It is what they are when it is done. `gallery.backup.restore` makes a data directory of it.
+        The backup has the state of the galleries at its end. `gallery.care.backup.restore` turns it into a
+        data directory.
 
         Raises:
-            ConfigError: No folder for backups was named.
-            StoreError: It cannot be written.
+            ConfigError: No backup folder is configured.
+            StoreError: The backup cannot be written.
             StoreCorrupt: The galleries are damaged.
         """
         ...
 
     def rotate_keys(self) -> int:
-        """Read the keys of the galleries again, and bring every subject under the one in use.
+        """Reload the keys of the galleries and re-encrypt every subject with the active key.
 
-        Calls go on meanwhile. Once it is done, older keys may be destroyed.
+        Other calls continue meanwhile. Afterwards older keys may be destroyed.
 
         Returns:
-            Number of subjects that were not.
+            Number of subjects that were re-encrypted.
 
         Raises:
-            KeyMissing: The galleries are not sealed, or an older key is gone.
+            KeyMissing: The galleries are not encrypted, or an older key is missing.
         """
         ...
 
     def renew_templates(self, gallery: str) -> int:
-        """Bring all templates of a gallery under a new secret projection; no score changes.
+        """Move all templates of a gallery to a new secret projection; no score changes.
 
-        Calls go on meanwhile. Cut short, it is finished by the next call. The first one puts a gallery
-        under a projection; templates from before and after cannot be linked without the keys.
+        Other calls continue meanwhile. An interrupted renewal is finished by the next call. Templates from
+        before and after cannot be linked without the keys.
 
         Returns:
-            Number of templates that were not under the new projection.
+            Number of templates that were moved to the new projection.
 
         Raises:
-            KeyMissing: The galleries are not sealed: there is nothing to keep its key by.
+            KeyMissing: The galleries are not encrypted, so the key of the projection cannot be stored.
         """
         ...
 
     def review(self, gallery: str, audit_id: str, verdict: Verdict) -> int:
-        """Record what a human says of a decision; each verdict stays on record, and there may be several.
+        """Record a human verdict on a decision; a decision may have several verdicts, and all are kept.
 
         Args:
             gallery: Name of the gallery that was searched.
-            audit_id: Of the decision.
-            verdict: Whether it is the first candidate.
+            audit_id: `Decision.audit_id` of the decision.
+            verdict: Whether the probe shows the first candidate.
 
         Returns:
-            Number of the new entry of the audit trail.
+            Number of the new entry in the audit trail.
 
         Raises:
-            DecisionNotFound: No such search of that gallery is on record.
+            DecisionNotFound: No such search of that gallery is recorded.
         """
         ...
 
     def list_audit(
         self, after: int = 0, *, count: int = MAX_AUDIT, gallery: str = "", subject: str = ""
     ) -> list[AuditEntry]:
-        """The entries of the audit trail that follow the entry of number `after`, by number.
+        """List the entries of the audit trail with numbers above `after`, ordered by number.
 
         Args:
-            after: Number of an entry; 0 = from the first on.
-            count: Most entries wanted, 1 to 1000.
-            gallery: Of this gallery only; empty = of all.
-            subject: Of this subject of the gallery only; empty = of all.
+            after: Number of an entry; 0 = start with the first.
+            count: Largest number of entries to return, 1 to 1000.
+            gallery: Return only entries of this gallery; empty = all galleries.
+            subject: Return only entries of this subject of the gallery; empty = all subjects.
 
         Raises:
             SubjectNotFound: It is not enrolled.
@@ -319,18 +320,18 @@ class Matcher(Protocol):
         ...
 
     def verify_audit(self) -> AuditHead:
-        """Check that nothing in the audit trail was changed, taken out or cut off; 6 s a million entries.
+        """Verify the hash chain of the audit trail; takes 6 s per million entries.
 
         Returns:
-            How far it has come, signed: kept elsewhere, it will tell whether these entries are still there.
+            The signed end of the trail. Store it elsewhere to check later that no entry was removed.
 
         Raises:
-            AuditBroken: Something was.
+            AuditBroken: An entry was changed, removed or cut off.
         """
         ...
 
     def info(self) -> ServerInfo:
-        """Version, encoder and wanted input."""
+        """Return version, encoder and required input."""
         ...
 
     def close(self) -> None:

@@ -1,7 +1,7 @@
 """Names that resolve to code on use: ``"gei"`` -> ``gaitid.encoders.gei:GEI``.
 
 A registry is a plain dict of strings, so listing names imports nothing. Other packages add
-entries through the entry-point group ``gaitid.<kind>``; a name of ours cannot be replaced.
+entries through the entry-point group ``gaitid.<kind>``; they cannot replace built-in names.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ _KINDS: Mapping[str, Mapping[str, str]] = {
     "datasets": DATASETS,
 }
 
-# Which extra brings a package that one of our own entries imports.
+# Extra that installs a package which one of the built-in entries imports.
 _EXTRAS = {
     "cv2": "edge",
     "scipy": "edge",
@@ -68,16 +68,16 @@ def names(kind: str) -> tuple[str, ...]:
 
 
 def resolve(kind: str, name: str) -> Any:
-    """The attribute a name stands for; its module is imported now.
+    """Import the module of a name and return the attribute it stands for.
 
     Raises:
-        UnknownName: No entry of that name; the message prints the nearest one.
+        UnknownName: The registry has no such name; the message suggests the nearest one.
         MissingDependency: The entry needs a package that is not installed.
     """
     table = _table(kind)
     if name not in table:
         raise UnknownName(
-            f"unknown {kind[:-1]} {name!r}", f"known are {', '.join(sorted(table))}", nearest(name, table)
+            f"The {kind[:-1]} {name!r} is unknown", f"one of {', '.join(sorted(table))}", nearest(name, table)
         )
     module, _, attribute = table[name].partition(":")
     try:
@@ -87,17 +87,17 @@ def resolve(kind: str, name: str) -> Any:
 
 
 def missing(error: ModuleNotFoundError, what: str) -> MissingDependency:
-    """A `MissingDependency` that names the package and the extra that brings it."""
+    """Make a `MissingDependency` that names the package and the extra that installs it."""
     package = (error.name or "?").partition(".")[0]
     extra = _EXTRAS.get(package)
-    remedy = f"pip install 'gaitid[{extra}]'" if extra else f"install {package}"
-    return MissingDependency(f"package {package} is not installed", f"{what} needs it", remedy)
+    remedy = f"Run pip install 'gaitid[{extra}]'" if extra else f"Run pip install {package}"
+    return MissingDependency(f"Package {package} is not installed", f"it for {what}", remedy)
 
 
 def nearest(name: str, candidates: object) -> str:
-    """A remedy that names the nearest spelling, or asks for one of the list."""
+    """Remedy that suggests the nearest spelling, or one of the list."""
     close = difflib.get_close_matches(name, list(candidates), n=1)  # type: ignore[call-overload]
-    return f"did you mean {close[0]!r}?" if close else "choose one of these"
+    return f"Write {close[0]!r}" if close else "Choose a name from this list"
 
 
 def _table(kind: str) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""TOML files and flags -> frozen dataclasses; a wrong key or type is an error, never a guess."""
+"""TOML files and flags -> frozen dataclasses; unknown keys and wrong types are errors."""
 
 from __future__ import annotations
 
@@ -39,21 +39,21 @@ def load(path: str | Path, cls: type[T]) -> T:
     """Read a TOML file into the dataclass `cls`.
 
     Raises:
-        ConfigError: The file is missing, no TOML, or has an unknown or ill-typed key.
+        ConfigError: The file is missing or not valid TOML, or has an unknown or ill-typed key.
     """
     try:
         text = Path(path).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} cannot be read ({error})", "a TOML file", "check the path") from error
+        raise ConfigError(f"File {path} cannot be read ({error})", "a TOML file", "Check the path") from error
     try:
         table = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{path} is no valid TOML ({error})", "TOML 1.0", "correct that line") from error
-    return build(cls, table, str(path))
+        raise ConfigError(f"File {path} is not valid TOML ({error})", "TOML 1.0", "Fix that line") from error
+    return build(cls, table, f"File {path}")
 
 
-def build(cls: type[T], table: Mapping[str, Any], where: str = "configuration") -> T:
-    """Make the dataclass `cls` from a table of values, nested tables included.
+def build(cls: type[T], table: Mapping[str, Any], where: str = "The configuration") -> T:
+    """Build the dataclass `cls` from a table of values, including nested tables.
 
     Raises:
         ConfigError: A key is unknown, missing or of the wrong type.
@@ -75,7 +75,9 @@ def build(cls: type[T], table: Mapping[str, Any], where: str = "configuration") 
         and field.default_factory is dataclasses.MISSING
     ]
     if missing:
-        raise ConfigError(f"{where} lacks the key {missing[0]!r}", "it has no default", "add it")
+        raise ConfigError(
+            f"{where} lacks the key {missing[0]!r}", "a value, because it has no default", "Add the key"
+        )
     values = {key: _value(hints[key], value, f"{where}: {key}") for key, value in table.items()}
     return cls(**values, **named)
 
@@ -99,19 +101,19 @@ def settings_class(kind: str, name: str) -> type[Any]:
 
 
 def split_address(address: str) -> tuple[str, int]:
-    """Host and port of ``host:port``.
+    """Split ``host:port``.
 
     Raises:
-        ConfigError: It is no such address.
+        ConfigError: The address has another form.
     """
     host, _, port = address.rpartition(":")
     if not host or not port.isdecimal() or int(port) > 65535:
-        raise ConfigError(f"address is {address!r}", "host:port", "write 127.0.0.1:7443, say")
+        raise ConfigError(f"The address is {address!r}", "host:port", "Write for example 127.0.0.1:7443")
     return host, int(port)
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a host is this machine."""
+    """Whether a host name or address is this machine."""
     if host == "localhost":
         return True
     try:
@@ -137,7 +139,7 @@ def _named_tables(
 
 def _unknown_key(key: str, known: Collection[str], where: str) -> ConfigError:
     return ConfigError(
-        f"{where} has the unknown key {key!r}", f"known are {', '.join(known)}", nearest(key, known)
+        f"{where} has the unknown key {key!r}", f"one of {', '.join(known)}", nearest(key, known)
     )
 
 
@@ -156,7 +158,9 @@ def _value(kind: Any, value: Any, where: str) -> Any:
         if option is Path and isinstance(value, str):
             return Path(value)
     expected = " or ".join(getattr(option, "__name__", str(option)) for option in options)
-    raise ConfigError(f"{where} is {value!r} ({type(value).__name__})", f"expected {expected}", "correct it")
+    raise ConfigError(
+        f"{where} is {value!r} ({type(value).__name__})", expected, f"Write a value of type {expected}"
+    )
 
 
 def _is_union(kind: Any) -> bool:

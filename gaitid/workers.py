@@ -1,4 +1,4 @@
-"""Worker processes that end when whoever started them ends, also by kill -9."""
+"""Worker processes that exit when their parent process ends, even after kill -9."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from typing import Any
 
 
 def pool(workers: int, start: Callable[..., None] | None = None, *arguments: Any) -> ProcessPoolExecutor:
-    """Fresh processes; each calls `start` with the arguments before its first task.
+    """Start fresh worker processes; each calls `start` with the arguments before its first task.
 
-    An executor's own processes hold both ends of its queue, so they never notice that nobody is left to
-    give them work, and stay for good. These watch their parent.
+    The processes of a plain executor hold both ends of its queue. They never notice that their parent has
+    died, and run forever. These processes watch their parent.
     """
     context = multiprocessing.get_context("spawn")
     return ProcessPoolExecutor(workers, context, _begin, (start, arguments))

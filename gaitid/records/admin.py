@@ -1,4 +1,4 @@
-"""Audit trail, backups and what a server says of itself."""
+"""Audit trail, backups and server information."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from enum import Enum
 
 
 class AuditAction(str, Enum):
-    """What the audit trail records."""
+    """Actions that the audit trail records."""
 
     CREATE_GALLERY = "create_gallery"
     DELETE_GALLERY = "delete_gallery"
@@ -22,7 +22,7 @@ class AuditAction(str, Enum):
     DELETE_SUBJECT = "delete_subject"
     ERASE_SUBJECT = "erase_subject"
     EXPIRE_SUBJECT = "expire_subject"
-    """Its time was over; nobody asked."""
+    """Automatic erasure of an expired subject."""
     IDENTIFY = "identify"
     VERIFY = "verify"
     REVIEW = "review"
@@ -33,16 +33,16 @@ class AuditAction(str, Enum):
 
 @dataclass(frozen=True, slots=True)
 class Backup:
-    """A backup of all galleries; `gallery.backup.verify` tells whether it is whole.
+    """A backup of all galleries; `gallery.care.backup.verify` checks that it is complete.
 
     Attributes:
-        name: Of its folder.
-        created_at: Unix seconds.
-        changes: How many changes the galleries had seen, as the mark counts them.
+        name: Name of its folder.
+        created_at: Creation time, Unix seconds.
+        changes: Number of changes the galleries had seen, as counted by the mark file.
         subjects: Number of subjects.
         templates: Number of templates.
-        size_bytes: Size of its files together.
-        sha256: Of the database in it, 64 hexadecimal digits.
+        size_bytes: Total size of its files.
+        sha256: SHA-256 of its database, 64 hexadecimal digits.
     """
 
     name: str
@@ -56,25 +56,25 @@ class Backup:
 
 @dataclass(frozen=True, slots=True)
 class AuditEntry:
-    """An entry of the audit trail; `hash` binds it to all entries before it.
+    """An entry of the audit trail; `hash` chains it to all previous entries.
 
     Attributes:
-        number: Its place, from 1.
+        number: Position in the trail, from 1.
         at: Unix seconds.
-        actor: Who did it; see `caller.Caller`.
-        purpose: What for, in the actor's words; empty = not said.
-        action: One of `AuditAction`, or of a newer gaitid's.
-        gallery: Name of the gallery; empty = all.
-        subject: Pseudonym of the subject, 32 hexadecimal digits: of the one that was claimed or changed,
-            or found by a search that ended in MATCH or REVIEW; else empty.
-        outcome: Of a search its `Outcome`, of a review its `Verdict`, else ``done``.
-        revision: The gallery's, searched or made.
-        count: Candidates of a search, templates or subjects of a change, comparisons of a calibration,
-            walks of a cohort.
-        detail: The rule of a search or gallery, expiry and hold of terms, the source of a calibration, what
-            the check of a cohort found.
-        reference: `Decision.audit_id` of a search, and of the reviews of it; else empty.
-        hash: 32 bytes, SHA-256 of the hash before it (32 zeros before the first) and `statement`.
+        actor: Who called; see `caller.Caller`.
+        purpose: Purpose in the actor's words; empty = not given.
+        action: An `AuditAction`, or an action of a newer version of gaitid.
+        gallery: Name of the gallery; empty = all galleries.
+        subject: Pseudonym, 32 hexadecimal digits, of the subject that was claimed or changed, or found by
+            a search that ended in MATCH or REVIEW; otherwise empty.
+        outcome: `Outcome` of a search, `Verdict` of a review, otherwise ``done``.
+        revision: Revision of the gallery that was searched or created.
+        count: Number of candidates of a search, templates or subjects of a change, comparisons of a
+            calibration, or walks of a cohort.
+        detail: Operating point of a search or gallery, expiry and legal hold of terms, source of a
+            calibration, or result of the check of a cohort.
+        reference: `Decision.audit_id` of a search and of its reviews; otherwise empty.
+        hash: 32 bytes, SHA-256 of the previous hash (32 zero bytes before the first) and `statement`.
     """
 
     number: int
@@ -92,7 +92,7 @@ class AuditEntry:
     hash: bytes = b""
 
     def statement(self) -> bytes:
-        """What is hashed."""
+        """Text that is hashed."""
         return (
             f"gaitid audit entry 1\nnumber {self.number}\nat {self.at:.6f}\n"
             f"actor {self.actor}\npurpose {self.purpose}\naction {self.action}\n"
@@ -104,14 +104,14 @@ class AuditEntry:
 
 @dataclass(frozen=True, slots=True)
 class AuditHead:
-    """How far an audit trail has come; `gallery.identity.check` tells whether it is genuine.
+    """The signed end of an audit trail; `gallery.care.identity.check` checks the signature.
 
     Attributes:
-        number: Of the last entry; 0 = there is none.
-        hash: Of the last entry, 32 bytes; zeros when there is none.
+        number: Number of the last entry; 0 = the trail is empty.
+        hash: Hash of the last entry, 32 bytes; zeros if the trail is empty.
         signed_at: Unix seconds.
-        public_key: 32 bytes, Ed25519, of the data directory.
-        signature: 64 bytes over `statement`.
+        public_key: Ed25519 public key of the data directory, 32 bytes.
+        signature: Ed25519 signature of `statement`, 64 bytes.
     """
 
     number: int
@@ -121,7 +121,7 @@ class AuditHead:
     signature: bytes = b""
 
     def statement(self) -> bytes:
-        """What is signed."""
+        """Text that is signed."""
         return (
             f"gaitid audit head 1\nnumber {self.number}\nhash {self.hash.hex()}\n"
             f"signed at {self.signed_at:.6f}\npublic key {self.public_key.hex()}\n"
@@ -130,15 +130,15 @@ class AuditHead:
 
 @dataclass(frozen=True, slots=True)
 class ServerInfo:
-    """A matcher's version, encoder, contract and wanted input.
+    """Version, encoder and required input of a matcher.
 
     Attributes:
         version: Version of gaitid.
         encoder: Name of the encoder.
-        contract: Its contract.
-        dimension: Length of its embeddings.
-        modalities: Streams it needs.
-        min_frames: Fewest frames it accepts.
+        contract: Contract of the encoder.
+        dimension: Number of dimensions of an embedding.
+        modalities: Streams that the encoder needs.
+        min_frames: Smallest number of frames that the encoder accepts.
     """
 
     version: str

@@ -17,7 +17,7 @@ MAX_MATCHES = 1000
 
 
 class Outcome(str, Enum):
-    """What a matcher answers."""
+    """Result of a search or comparison."""
 
     MATCH = "match"
     NO_MATCH = "no_match"
@@ -27,12 +27,12 @@ class Outcome(str, Enum):
 
 
 class Verdict(str, Enum):
-    """What a human says of a decision."""
+    """Human verdict on a decision."""
 
     CONFIRMED = "confirmed"
-    """It is the first candidate."""
+    """The probe shows the first candidate."""
     REJECTED = "rejected"
-    """It is not."""
+    """The probe does not show the first candidate."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -41,38 +41,40 @@ class Embedding:
 
     Attributes:
         vector: (D,) float32, unit L2 norm (within 1e-3).
-        contract: Hex id of (architecture, weights, preprocessing, D); see `encoders.base`.
+        contract: Hexadecimal id of (architecture, weights, preprocessing, D); see `encoders.base`.
     """
 
     vector: NDArray[np.float32]
     contract: str
 
     def __post_init__(self) -> None:
-        check_array(self.vector, np.float32, (None,), "embedding")
-        with np.errstate(invalid="ignore"):  # a signalling NaN is refused below as any other
+        check_array(self.vector, np.float32, (None,), "The embedding")
+        with np.errstate(invalid="ignore"):  # a signalling NaN is refused below like any other
             norm = float(np.linalg.norm(self.vector.astype(np.float64)))  # float32 would overflow
         if not abs(norm - 1.0) < 1e-3:  # also catches NaN
             raise InputError(
-                f"embedding has L2 norm {norm:.4g}", "1 (within 0.001)", "normalise it, and look for NaN"
+                f"The embedding has L2 norm {norm:.4g}",
+                "1 (within 0.001)",
+                "Normalise the vector and check it for NaN",
             )
         if not self.contract:
             raise InputError(
-                "embedding has no contract", "the encoder's contract id", "pass encoder.contract"
+                "The embedding has no contract", "the encoder's contract id", "Pass encoder.contract"
             )
         object.__setattr__(self, "vector", frozen(self.vector))
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A subject that a probe may be.
+    """A subject that may be the one in the probe.
 
     Attributes:
         subject: Subject id.
-        score: Cosine, -1..1, fused over the subject's templates, in a gallery with a `Normalisation`
-            corrected by it; not a probability.
-        template: Id of the best template; of the subject's first when `Fusion` is not MAX.
-        fpir_at_score: Expected FPIR of a threshold at this score in this gallery, for a verification
-            (one comparison) its FMR; None without calibration.
+        score: Cosine, -1..1, fused over the subject's templates and normalised if the gallery has a
+            `Normalisation`; not a probability.
+        template: Id of the best template; of the subject's first template if `Fusion` is not MAX.
+        fpir_at_score: Expected FPIR of a threshold at this score in this gallery; for a verification
+            (one comparison) the FMR. None without a calibration.
     """
 
     subject: str
@@ -83,19 +85,21 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class OperatingPoint:
-    """The rule that turns scores into a decision.
+    """How scores become a decision: by a threshold or by a target rate.
 
-    It says the threshold, or a target rate from which a calibrated gallery derives the threshold anew
-    for each probe; then `threshold` is what came out, and what a caller gives there is not used.
+    A calibrated gallery derives the threshold from a target rate for each search. `threshold` then holds
+    the result, and a value passed by the caller is ignored.
 
     Attributes:
         threshold: Lowest score of a match, -1..1.
-        review_band: Scores this far below the threshold are for a human (`Outcome.REVIEW`); 0 = none.
-        fmr: Target false match rate of one comparison, above 0 and below 1; None = not by FMR.
-        fpir: Target false positive identification rate of a stranger's search in the whole gallery,
-            above 0 and below 1; None = not by FPIR.
-        margin: A match that leads the second candidate by less is for a human, 0..2; 0 = no such rule.
-        max_matches: More candidates than this at the threshold are for a human; 0 = no such rule.
+        review_band: Scores up to this far below the threshold need a human (`Outcome.REVIEW`), 0..2;
+            0 = none.
+        fmr: Target false match rate of one comparison, above 0 and below 1; None = no target FMR.
+        fpir: Target false positive identification rate of one search of the whole gallery by a person who
+            is not enrolled, above 0 and below 1; None = no target FPIR.
+        margin: A match that leads the second candidate by less than this needs a human, 0..2;
+            0 = not checked.
+        max_matches: More candidates than this at the threshold need a human; 0 = not checked.
     """
 
     threshold: float = 1.0
@@ -108,27 +112,31 @@ class OperatingPoint:
     def __post_init__(self) -> None:
         if not -1.0 <= self.threshold <= 1.0:
             raise InputError(
-                f"threshold is {self.threshold}", "a cosine from -1 to 1", "choose one in that range"
+                f"Argument threshold is {self.threshold}", "a cosine from -1 to 1", "Pass 0.5, for example"
             )
         for name in ("review_band", "margin"):
             if not 0.0 <= getattr(self, name) <= 2.0:
-                raise InputError(f"{name} is {getattr(self, name)}", "0 to 2", "choose one in that range")
+                raise InputError(
+                    f"Argument {name} is {getattr(self, name)}", "0 to 2", "Pass 0.05, for example"
+                )
         for name in ("fmr", "fpir"):
             rate = getattr(self, name)
             if rate is not None and not 0.0 < rate < 1.0:
-                raise InputError(f"target {name} is {rate}", "above 0 and below 1", "0.01 is 1 %")
+                raise InputError(
+                    f"Argument {name} is {rate}", "a rate above 0 and below 1", "Pass 0.01 for 1 %"
+                )
         if self.fmr is not None and self.fpir is not None:
-            raise InputError("two targets, fmr and fpir", "one", "leave one out")
+            raise InputError("Both fmr and fpir are set", "one target rate", "Leave one out")
         if type(self.max_matches) is not int or not 0 <= self.max_matches <= MAX_MATCHES:
             raise InputError(
-                f"max_matches is {self.max_matches!r}",
+                f"Argument max_matches is {self.max_matches!r}",
                 f"an int from 0 to {MAX_MATCHES}",
-                "1 is the strictest",
+                "Pass 1 for the strictest check",
             )
 
     @property
     def has_target(self) -> bool:
-        """True when the threshold follows from a target rate."""
+        """Whether the threshold is derived from a target rate."""
         return self.fmr is not None or self.fpir is not None
 
 
@@ -137,13 +145,12 @@ class Decision:
     """The answer to a probe.
 
     Attributes:
-        outcome: See `Outcome`.
-        candidates: Best first; for a verification the claimed subject only.
-        quality: Quality of the probe, or None for a ready embedding.
-        operating_point: The rule used.
-        revision: State of the gallery that was searched.
-        audit_id: Its reference in the audit trail, as `Matcher.review` takes it; equal answers have
-            different ones.
+        outcome: Result of the search or comparison.
+        candidates: Best first; for a verification only the claimed subject.
+        quality: Quality of the probe; None if the probe is an embedding.
+        operating_point: The operating point that was used.
+        revision: Revision of the gallery that was searched.
+        audit_id: Reference in the audit trail, for `Matcher.review`; ignored by ``==``.
     """
 
     outcome: Outcome
@@ -155,7 +162,7 @@ class Decision:
 
     @property
     def subject(self) -> str | None:
-        """The recognised subject, or None unless the outcome is MATCH."""
+        """The recognised subject; None unless the outcome is MATCH."""
         return self.candidates[0].subject if self.outcome is Outcome.MATCH else None
 
     def __str__(self) -> str:

@@ -9,42 +9,42 @@ from gaitid.records.decision import OperatingPoint
 
 
 class Fusion(str, Enum):
-    """How the templates of a subject make one score."""
+    """How the scores of a subject's templates become one score."""
 
     MAX = "max"
-    """The cosine of the best template."""
+    """Cosine of the best template."""
     MEAN = "mean"
-    """The mean cosine of all templates."""
+    """Mean cosine of all templates."""
     CENTROID = "centroid"
-    """The cosine of the normalised mean of all templates."""
+    """Cosine of the normalised mean of all templates."""
 
 
 class CalibrationSource(str, Enum):
-    """Whose scores a calibration was learnt from."""
+    """Where the impostor scores of a calibration come from."""
 
     GALLERY = "gallery"
-    """Templates of the gallery's subjects against its other subjects."""
+    """Templates of the gallery's subjects compared with its other subjects."""
     IMPOSTORS = "cohort"
-    """Probes of people who are not enrolled against the gallery's subjects."""
+    """Probes of people who are not enrolled compared with the gallery's subjects; stored as ``cohort``."""
     CARD = "card"
-    """Pairs of walks that the encoder's makers had: provisional, for they are not the site's."""
+    """Impostor scores from the encoder's card: provisional, because they were not measured at this site."""
 
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """What a gallery knows about the scores of strangers.
+    """What a gallery knows about impostor scores.
 
     Attributes:
-        source: Whose scores it was learnt from.
-        subjects: Subjects compared with; at most 10,000 are drawn. 0 for a card's.
-        probes: Probes compared; at most 1,000 are drawn. 0 for a card's.
-        comparisons: Scores it rests on; FMRs below ``1 / comparisons`` are extrapolated.
-        clustering: 0..1, share of independence between the scores of one probe: false matches that
-            come together make fewer false positives (1 = each comes alone).
-        misfit: 0..1, largest gap between the law of the highest 5 % of scores and those scores, as a
-            share of them; above 0.1 distrust extrapolated rates.
+        source: Where the scores come from.
+        subjects: Number of subjects compared with; at most 10,000 are drawn. 0 for source CARD.
+        probes: Number of probes compared; at most 1,000 are drawn. 0 for source CARD.
+        comparisons: Number of scores; FMRs below ``1 / comparisons`` are extrapolated.
+        clustering: 0..1, share of independence between the scores of one probe. Clustered false matches
+            cause fewer false positives (1 = false matches are independent).
+        misfit: 0..1, largest gap between the fitted and the measured distribution of the highest 5 % of
+            scores, as a share of them; above 0.1 distrust extrapolated rates.
         made_at: Unix seconds.
-        normalised: It is of normalised scores; see `Normalisation`.
+        normalised: Whether the scores are normalised; see `Normalisation`.
     """
 
     source: CalibrationSource
@@ -59,17 +59,17 @@ class Calibration:
 
 @dataclass(frozen=True, slots=True)
 class Normalisation:
-    """How a gallery corrects scores by a cohort of the site: adaptive score normalisation (AS-norm).
+    """How a gallery normalises scores by a cohort from its site: adaptive score normalisation (AS-norm).
 
     Both rates are shares of held-out templates of the gallery's own subjects that find their subject, at
-    the threshold that `fpir` of them reach with somebody else.
+    the threshold that a share `fpir` of them reaches with another subject.
 
     Attributes:
-        cohort: Walks of the cohort.
+        cohort: Number of walks in the cohort.
         fpir: False positive identification rate of the check.
-        before: Detection and identification rate without, 0..1.
-        after: The same with it, 0..1, never lower.
-        probes: Held-out templates of the check.
+        before: Detection and identification rate without normalisation, 0..1.
+        after: Detection and identification rate with it, 0..1, never lower.
+        probes: Number of held-out templates in the check.
         made_at: Unix seconds.
     """
 
@@ -83,22 +83,22 @@ class Normalisation:
 
 @dataclass(frozen=True, slots=True)
 class GalleryInfo:
-    """What a gallery is.
+    """State of a gallery.
 
     Attributes:
         name: Unique name.
-        encoder: Name of the encoder whose embeddings it holds.
-        contract: Contract those embeddings carry.
-        dimension: Length of an embedding.
+        encoder: Name of the encoder whose embeddings it stores.
+        contract: Contract of those embeddings.
+        dimension: Number of dimensions of an embedding.
         subjects: Number of subjects.
         templates: Number of templates.
         revision: Grows by one with each change.
-        operating_point: The gallery's decision rule; its threshold is that for the present size.
+        operating_point: Its operating point, with the threshold for its present size.
         created_at: Unix seconds.
-        fusion: How the templates of a subject make one score.
-        calibration: What it knows about the scores of strangers; None = nothing yet.
-        normalisation: How scores are corrected by a cohort; None = they are not.
-        renewals: How often its templates were renewed; 0 = they are not under a projection.
+        fusion: How the scores of a subject's templates become one score.
+        calibration: What it knows about impostor scores; None = not calibrated.
+        normalisation: How scores are normalised by a cohort; None = they are not.
+        renewals: How often its templates were renewed; 0 = they are not under a secret projection.
     """
 
     name: str

@@ -10,27 +10,27 @@ from gaitid.records.decision import Embedding
 from gaitid.records.sequence import Origin, Quality, Reason
 
 MAX_TERM = 256
-"""Longest text of `Terms`, letters."""
+"""Longest text of `Terms`, characters."""
 
 
 class EnrolmentCheck(str, Enum):
-    """What to do when samples look like another subject's, or like those of two people."""
+    """What to do if samples look like another subject, or like two people."""
 
     OFF = "off"
-    """Do not look."""
+    """No check."""
     WARN = "warn"
-    """Enrol, and say so."""
+    """Enrol and report it in `Enrolment.warnings`."""
     REFUSE = "refuse"
-    """Do not enrol."""
+    """Refuse with `EnrolmentSuspect`."""
 
 
 class Suspicion(str, Enum):
-    """What an enrolment check finds."""
+    """What an enrolment check suspects."""
 
     DUPLICATE = "duplicate"
-    """The sample reaches the gallery's threshold with another subject: one person, two names."""
+    """The sample reaches the gallery's threshold with another subject: possibly one person under two ids."""
     INCONSISTENT = "inconsistent"
-    """The sample is no more like the subject's others than strangers are: two people, one name."""
+    """The sample scores no higher with the subject's others than impostors do: possibly two people."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -41,9 +41,9 @@ class Template:
         id: Assigned by the gallery, unique in it.
         subject: Subject id.
         embedding: The embedding.
-        quality: Quality of the sequence it came from, or None for a ready embedding.
+        quality: Quality of the sequence; None if the sample was an embedding.
         enrolled_at: Unix seconds.
-        origin: Where the sample was seen.
+        origin: Camera and track of the sample.
     """
 
     id: str
@@ -56,14 +56,14 @@ class Template:
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """On what terms a subject's templates are held.
+    """Terms under which a subject's templates are stored.
 
     Attributes:
         legal_basis: For example ``consent``, ``contract``, ``legal obligation``; empty = not recorded.
-        purpose: What they may be used for; empty = not recorded.
-        reference: Where the consent or order is filed; empty = nowhere.
-        expires_at: When they are deleted of themselves, Unix seconds; None = never.
-        legal_hold: They must be kept: neither deleted by anybody nor expired.
+        purpose: What the templates may be used for; empty = not recorded.
+        reference: Where the consent or order is filed; empty = not recorded.
+        expires_at: When the subject expires and is erased automatically, Unix seconds; None = never.
+        legal_hold: Whether the subject neither expires nor can be deleted.
     """
 
     legal_basis: str = ""
@@ -77,15 +77,21 @@ class Terms:
             text = getattr(self, name)
             if not isinstance(text, str) or len(text) > MAX_TERM or not text.isprintable():
                 raise InputError(
-                    f"{name} is {text!r:.60}", f"printable, {MAX_TERM} letters at most", "shorten it"
+                    f"Argument {name} is {text!r:.60}",
+                    f"printable text of at most {MAX_TERM} characters",
+                    "Shorten it and remove control characters",
                 )
         if self.expires_at is not None and not 0.0 <= self.expires_at < 253402300800.0:  # year 10000
-            raise InputError(f"expires_at is {self.expires_at}", "Unix seconds", "leave it out for never")
+            raise InputError(
+                f"Argument expires_at is {self.expires_at}",
+                "Unix seconds before the year 10000",
+                "Leave it out for no expiry",
+            )
 
 
 @dataclass(frozen=True, slots=True)
 class SubjectInfo:
-    """A subject: its id, template ids, when it was first enrolled (Unix seconds), and on what terms."""
+    """A subject: its id, template ids, time of the first enrolment (Unix seconds) and terms."""
 
     id: str
     templates: tuple[str, ...]
@@ -95,13 +101,13 @@ class SubjectInfo:
 
 @dataclass(frozen=True, slots=True)
 class EnrolmentWarning:
-    """What an enrolment check found about one sample.
+    """Finding of an enrolment check about one sample.
 
     Attributes:
-        sample: Its index among the samples given.
-        suspicion: What it may be.
-        subject: The subject it is too like (DUPLICATE) or too unlike (INCONSISTENT).
-        score: Cosine, -1..1: with that subject, or with the most alike of its other samples.
+        sample: Index of the sample in the call, from 0.
+        suspicion: What is suspected.
+        subject: Subject that the sample is too similar to (DUPLICATE) or too different from (INCONSISTENT).
+        score: Cosine, -1..1, with that subject, or with the most similar of the subject's other samples.
     """
 
     sample: int
@@ -112,14 +118,14 @@ class EnrolmentWarning:
 
 @dataclass(frozen=True, slots=True)
 class Enrolment:
-    """The answer to an enrolment.
+    """Result of an enrolment.
 
     Attributes:
         subject: Subject id.
-        templates: Ids of the new templates, one per accepted sample, in their order.
-        refused: Index of each refused sample with its reason codes.
-        revision: Revision of the gallery that holds the new templates.
-        warnings: What the enrolment check found, by sample.
+        templates: Ids of the new templates, one per accepted sample, in the order of the samples.
+        refused: Index and reason codes of each refused sample.
+        revision: First revision of the gallery that contains the new templates.
+        warnings: Findings of the enrolment check, ordered by sample.
     """
 
     subject: str
@@ -131,14 +137,14 @@ class Enrolment:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SubjectExport:
-    """All that a gallery holds of a subject.
+    """Everything a gallery stores about a subject.
 
     Attributes:
         gallery: Name of the gallery.
         subject: Subject id.
-        enrolled_at: When it was first enrolled, Unix seconds.
-        templates: By id.
-        terms: On what terms they are held.
+        enrolled_at: Time of the first enrolment, Unix seconds.
+        templates: Templates of the subject, ordered by id.
+        terms: Terms under which they are stored.
     """
 
     gallery: str
@@ -150,18 +156,18 @@ class SubjectExport:
 
 @dataclass(frozen=True, slots=True)
 class ErasureReceipt:
-    """Says that a subject was erased; `gallery.identity.check` tells whether it is genuine.
+    """Receipt of an erasure; `gallery.care.identity.check` checks its signature.
 
     Attributes:
         gallery: Name of the gallery.
         subject: Subject id.
-        templates: Number of templates erased.
-        revision: First revision of the gallery that lacks the subject.
+        templates: Number of erased templates.
+        revision: First revision of the gallery without the subject.
         erased_at: Unix seconds.
-        scanned_bytes: Bytes of the data directory in which no trace of its templates, its data key and
-            its id was found afterwards.
-        public_key: 32 bytes, Ed25519, of the data directory.
-        signature: 64 bytes over `statement`.
+        scanned_bytes: Number of bytes of the data directory that were scanned after the erasure and
+            contain no trace of the subject's templates, data key and id.
+        public_key: Ed25519 public key of the data directory, 32 bytes.
+        signature: Ed25519 signature of `statement`, 64 bytes.
     """
 
     gallery: str
@@ -174,7 +180,7 @@ class ErasureReceipt:
     signature: bytes = b""
 
     def statement(self) -> bytes:
-        """What is signed."""
+        """Text that is signed."""
         return (
             "gaitid erasure receipt 1\n"
             f"gallery {self.gallery}\nsubject {self.subject}\ntemplates {self.templates}\n"

@@ -374,15 +374,15 @@ BAD = {
     "missing sequence": (["identify", "none.npz", "--data", "d"], 2, "none.npz"),
     "no target": (["identify", "a.npz"], 2, "--server"),
     "two targets": (["list", "--data", "d", "--server", "h:1"], 2, "not allowed"),
-    "unknown encoder": (["list", "--data", "d", "--encoder", "gie"], 2, "did you mean 'gei'"),
+    "unknown encoder": (["list", "--data", "d", "--encoder", "gie"], 2, "Write 'gei'"),
     "malformed address": (["list", "--server", "nowhere"], 2, "host:port"),
     "nobody there": (["list", "--server", "127.0.0.1:9"], 1, "127.0.0.1:9"),
     "threshold 2": (["identify", "A", "--data", "d", "--threshold", "2"], 2, "cosine"),
     "edge without source": (["edge"], 2, "--source"),
     "edge with a missing config": (["edge", "--config", "none.toml"], 2, "none.toml"),
     "serve on a name": (["serve", "--address", "nowhere"], 2, "host:port"),
-    "serve with a bad config": (["serve", "--config", "bad.toml"], 2, "did you mean 'address'"),
-    "serve an unknown encoder": (["serve", "--address", "127.0.0.1:0", "--encoder", "x"], 2, "known are"),
+    "serve with a bad config": (["serve", "--config", "bad.toml"], 2, "Write 'address'"),
+    "serve an unknown encoder": (["serve", "--address", "127.0.0.1:0", "--encoder", "x"], 2, "expected one of"),
     "demo without a clip": (["demo", "--video", "none.mp4"], 2, "none.mp4"),
 }
 

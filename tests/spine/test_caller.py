@@ -5,7 +5,7 @@ import threading
 import pytest
 
 import gaitid
-from gaitid.caller import MAX_LETTERS, Caller, calling, current
+from gaitid.caller import MAX_LENGTH, Caller, calling, current
 from gaitid.errors import InputError
 
 
@@ -33,7 +33,7 @@ def test_another_thread_is_another_caller():
     assert seen == [Caller()]
 
 
-@pytest.mark.parametrize("text", ["x" * (MAX_LETTERS + 1), "two\nlines", "\x00", None, 5])
+@pytest.mark.parametrize("text", ["x" * (MAX_LENGTH + 1), "two\nlines", "\x00", None, 5])
 def test_what_cannot_stand_in_a_record_is_refused(text):
     with pytest.raises(InputError, match="printable"), calling(text):
         pass

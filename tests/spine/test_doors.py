@@ -65,16 +65,17 @@ def test_every_registered_name_resolves(kind):
 
 
 def test_an_unknown_name_prints_the_nearest():
-    with pytest.raises(UnknownName, match="did you mean 'gei'"):
+    with pytest.raises(UnknownName, match="Write 'gei'"):
         registry.resolve("encoders", "gie")
-    with pytest.raises(UnknownName, match="known are fused, gei"):
+    with pytest.raises(UnknownName, match="expected one of fused, gei"):
         gaitid.load_encoder("")
 
 
 def test_a_missing_package_names_its_extra():
     error = registry.missing(ModuleNotFoundError("no", name="faiss.swig"), "index faiss")
     assert isinstance(error, MissingDependency)
-    assert str(error) == "package faiss is not installed, index faiss needs it: pip install 'gaitid[server]'"
+    wanted = "Package faiss is not installed; expected it for index faiss. Run pip install 'gaitid[server]'."
+    assert str(error) == wanted
 
 
 def test_connect_refuses_a_malformed_address():

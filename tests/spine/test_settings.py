@@ -38,14 +38,14 @@ def test_a_good_file(tmp_path, text, expected):
 
 BAD = {
     "": "lacks the key 'name'",
-    'nome = "a"': "did you mean 'name'?",
-    'name = "a"\n[inner]\ndepht = 4': "did you mean 'depth'?",
+    'nome = "a"': "Write 'name'",
+    'name = "a"\n[inner]\ndepht = 4': "Write 'depth'",
     "name = 3": "expected str",
     'name = "a"\nratio = "high"': "expected float",
     'name = "a"\non = 1': "expected bool",
     'name = "a"\nlimit = true': "expected int",
     'name = "a"\ntags = [1]': "expected str",
-    "name = ": "no valid TOML",
+    "name = ": "not valid TOML",
 }
 
 
