@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from gaitid.encoders.base import Encoder
 from gaitid.records import SILHOUETTE, GaitSequence
-from gaitid.synthetic import CONDITIONS, VIEWS, Item, Population
+from gaitid.synthetic import CONDITIONS, VIEWS, Population, WalkPlan
 from gaitid.training.corpus import Corpus
 from gaitid.training.shards import ShardEntry, WalkLabel, write_shard
 
@@ -100,20 +100,20 @@ def _people(split: str, part: str) -> range:
     return range(first, first + getattr(crowd, part))
 
 
-def _plan(part: str, people: Sequence[int]) -> list[Item]:
+def _plan(part: str, people: Sequence[int]) -> list[WalkPlan]:
     items = []
     for person in people:
         rng = np.random.default_rng((SEED, person))
         views = rng.choice(VIEWS, WALKS, replace=False)
         condition, view = str(rng.choice(CONDITIONS)), float(rng.choice(VIEWS))
         if part == "enrolled":
-            items += [Item(person, 0, n, "nm", float(seen), FRAMES) for n, seen in enumerate(views)]
+            items += [WalkPlan(person, 0, n, "nm", float(seen), FRAMES) for n, seen in enumerate(views)]
         else:
-            items.append(Item(person, 1, 0, condition, view, FRAMES))
+            items.append(WalkPlan(person, 1, 0, condition, view, FRAMES))
     return items
 
 
-def _entries(population: Population, items: Sequence[Item]) -> Iterator[ShardEntry]:
+def _entries(population: Population, items: Sequence[WalkPlan]) -> Iterator[ShardEntry]:
     for item in items:
         walk = item.make(population)
         label = WalkLabel(walk.subject, str(item.session), item.number, item.condition, item.view)

@@ -31,7 +31,7 @@ from gaitid.datasets.protocol import Group, Labels, Pick, Protocol
 from gaitid.encoders.base import Encoder, load_encoder
 from gaitid.evaluation.experiment import ExperimentPlan, evaluate, plain
 from gaitid.evaluation.openset import Split
-from gaitid.synthetic import CONDITIONS, VIEWS, Item, Population, plan_grid
+from gaitid.synthetic import CONDITIONS, VIEWS, Population, WalkPlan, plan_grid
 from gaitid.training.corpus import Corpus
 from gaitid.training.shards import fill, laboratory
 
@@ -40,14 +40,14 @@ LABORATORY, GATE, ENROLLED = 60, 1500, 1000
 ENROL_VIEWS = (0.0, 54.0, 90.0, 126.0)
 
 
-def gate(people: range) -> list[Item]:
+def gate(people: range) -> list[WalkPlan]:
     """Plan of the gate: enrolled from four views, seen again from one."""
     gallery = plan_grid(
         people, sessions=(0,), numbers=(0,), conditions=("nm",), views=ENROL_VIEWS, frames=FRAMES
     )
     views = {i: np.random.default_rng((SEED, i)).choice(VIEWS, len(CONDITIONS)) for i in people}
     probes = [
-        Item(i, 1, 0, condition, float(view), FRAMES)
+        WalkPlan(i, 1, 0, condition, float(view), FRAMES)
         for i in people
         for condition, view in zip(CONDITIONS, views[i], strict=True)
     ]
@@ -121,7 +121,7 @@ def row(encoder: Encoder, corpora: dict[str, Corpus]) -> dict[str, Any]:
     return found
 
 
-def _made(folder: Path, plan: Callable[[range], list[Item]], people: int) -> Corpus:
+def _made(folder: Path, plan: Callable[[range], list[WalkPlan]], people: int) -> Corpus:
     """The walks of a plan; missing ones are made."""
     fill(folder, Population(SEED, "test"), range(people), plan)
     return Corpus(folder)

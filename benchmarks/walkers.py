@@ -19,10 +19,10 @@ import numpy as np
 from benchmarks import controls, harness, mask_statistics, spreads
 from gaitid.synthetic import (
     CONDITIONS,
-    Item,
     Population,
     PopulationDataset,
     SyntheticWalk,
+    WalkPlan,
     plan_grid,
     plan_varied,
 )
@@ -38,7 +38,7 @@ def cpu_ms(make: Callable[[int], object], count: int) -> dict[str, float]:
 
 def throughput(rival: Path | None) -> dict[str, object]:
     """CPU time from seed to noisy 64x44 silhouettes and keypoints, 60 frames, in several settings."""
-    plain = [Item(i, condition=CONDITIONS[i % 3], view=18.0 * (i % 11)) for i in range(200)]
+    plain = [WalkPlan(i, condition=CONDITIONS[i % 3], view=18.0 * (i % 11)) for i in range(200)]
     each = PopulationDataset(Population(0), plain)
     varied = PopulationDataset(Population(1), plan_varied(range(40), per_identity=6))
     grid = PopulationDataset(Population(2), plan_grid(range(8), sessions=(0,), numbers=(0,)))

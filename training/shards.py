@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from gaitid.errors import DatasetError, InputError
 from gaitid.modalities.silhouette import pack
 from gaitid.records import SILHOUETTE, SKELETON, GaitSequence
-from gaitid.synthetic import Item, Population, plan_grid, plan_varied
+from gaitid.synthetic import Population, WalkPlan, plan_grid, plan_varied
 
 log = logging.getLogger("training")
 
@@ -69,7 +69,7 @@ class ShardEntry:
 
 
 def synthetic_entries(
-    population: Population, items: Sequence[Item], draws: int, levels: tuple[float, float], seed: int = 0
+    population: Population, items: Sequence[WalkPlan], draws: int, levels: tuple[float, float], seed: int = 0
 ) -> Iterator[ShardEntry]:
     """Generate the walks of a plan.
 
@@ -140,7 +140,7 @@ def write_shard(folder: Path, entries: Iterable[ShardEntry]) -> int:
     return len(index)
 
 
-def laboratory(people: Sequence[int], frames: int = 50) -> list[Item]:
+def laboratory(people: Sequence[int], frames: int = 50) -> list[WalkPlan]:
     """Plan of the laboratory protocol: eleven views, one walk each.
 
     Gallery: day 0 in normal clothes. Probes: day 1 in every condition.
@@ -153,7 +153,7 @@ def fill(
     folder: Path,
     population: Population,
     people: range,
-    plan: Callable[[range], list[Item]],
+    plan: Callable[[range], list[WalkPlan]],
     *,
     levels: tuple[float, float] = (1.0, 1.0),
     draws: int = 1,

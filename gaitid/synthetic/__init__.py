@@ -5,7 +5,7 @@
 
 from gaitid.synthetic.actor import Actor
 from gaitid.synthetic.camera import Camera
-from gaitid.synthetic.dataset import Item, PopulationDataset, SyntheticSample, plan_grid, plan_varied
+from gaitid.synthetic.dataset import PopulationDataset, SyntheticSample, WalkPlan, plan_grid, plan_varied
 from gaitid.synthetic.outfit import CONDITIONS
 from gaitid.synthetic.path import Pace, Path
 from gaitid.synthetic.population import VIEWS, Population, SyntheticSubject, SyntheticWalk
@@ -15,7 +15,6 @@ __all__ = [
     "VIEWS",
     "Actor",
     "Camera",
-    "Item",
     "Pace",
     "Path",
     "Population",
@@ -23,6 +22,7 @@ __all__ = [
     "SyntheticSample",
     "SyntheticSubject",
     "SyntheticWalk",
+    "WalkPlan",
     "plan_grid",
     "plan_varied",
 ]  # fmt: skip

@@ -28,8 +28,8 @@ GENERATION = 2
 
 
 @dataclass(frozen=True, slots=True)
-class Item:
-    """One sequence of a plan; see `Population.sequence`.
+class WalkPlan:
+    """Plan of one walk to film; see `Population.sequence`.
 
     Attributes:
         identity: Number of the subject.
@@ -84,24 +84,24 @@ def plan_grid(
     conditions: Sequence[str] = CONDITIONS,
     views: Sequence[float] = VIEWS,
     frames: int = 60,
-) -> list[Item]:
+) -> list[WalkPlan]:
     """Plan every combination at 25 fps, as a laboratory records it."""
     return [
-        Item(i, s, n, c, v, frames)
+        WalkPlan(i, s, n, c, v, frames)
         for i, s, n, c, v in product(identities, sessions, numbers, conditions, views)
     ]
 
 
 def plan_varied(
     identities: Sequence[int], *, per_identity: int = 12, sessions: int = 4, frames: int = 60, seed: int = 0
-) -> list[Item]:
+) -> list[WalkPlan]:
     """Plan varied walks: any view and condition, 8 to 30 fps, slow and fast, bends, some occlusion."""
     items = []
     for identity in identities:
         rng = np.random.Generator(np.random.Philox(np.random.SeedSequence((seed, int(identity), 7))))
         for number in range(per_identity):
             items.append(
-                Item(
+                WalkPlan(
                     identity=int(identity),
                     session=number % sessions,
                     number=number // sessions,
@@ -130,7 +130,7 @@ class SyntheticSample:
         times: (T,) seconds.
     """
 
-    item: Item
+    item: WalkPlan
     silhouettes: Bytes
     skeletons: NDArray[np.float32]
     times: NDArray[np.float64]
@@ -154,7 +154,7 @@ class PopulationDataset:
     def __init__(
         self,
         population: Population,
-        items: Sequence[Item],
+        items: Sequence[WalkPlan],
         *,
         level: float = 1.0,
         cache: FilePath | str | None = None,
@@ -215,7 +215,7 @@ class PopulationDataset:
                 waiting += [processes.submit(_work, i) for i in islice(indices, 1)]
                 yield sample
 
-    def _name(self, item: Item) -> str:
+    def _name(self, item: WalkPlan) -> str:
         population = self.population
         factors = population.shape, population.motion, population.restless
         words = repr((GENERATION, population.seed, population.split, *factors, asdict(item)))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from gaitid.errors import InputError
-from gaitid.synthetic import Item, Population, PopulationDataset, dataset, plan_grid, plan_varied
+from gaitid.synthetic import Population, PopulationDataset, WalkPlan, dataset, plan_grid, plan_varied
 
 POPULATION = Population(2, "train")
 
@@ -35,7 +35,9 @@ def test_a_varied_plan_varies_and_repeats():
 
 
 def test_samples_have_the_promised_arrays():
-    item = Item(0, condition="cl", view=33.0, frames=16, fps=12.5, pace=0.8, turn=15.0, occlusion="object")
+    item = WalkPlan(
+        0, condition="cl", view=33.0, frames=16, fps=12.5, pace=0.8, turn=15.0, occlusion="object"
+    )
     sample = PopulationDataset(POPULATION, [item])[0]
     assert sample.silhouettes.shape == (16, 64, 44)
     assert sample.silhouettes.max() == 1
@@ -45,7 +47,7 @@ def test_samples_have_the_promised_arrays():
 
 def test_a_bend_passes_the_origin_along_x():
     for turn in (-30.0, 30.0):
-        walk = Item(1, frames=40, turn=turn).make(POPULATION)
+        walk = WalkPlan(1, frames=40, turn=turn).make(POPULATION)
         middle = np.linalg.norm(walk.root, axis=1).argmin()
         assert np.linalg.norm(walk.root[middle]) < 0.3
         assert abs(walk.heading[middle]) < 0.3
@@ -68,20 +70,20 @@ def test_the_cache_changes_nothing(tmp_path):
 
 
 def test_a_cache_of_another_generator_is_not_read(tmp_path, monkeypatch):
-    PopulationDataset(POPULATION, [Item(0, frames=4)], cache=tmp_path).walk(0)
+    PopulationDataset(POPULATION, [WalkPlan(0, frames=4)], cache=tmp_path).walk(0)
     monkeypatch.setattr(dataset, "GENERATION", dataset.GENERATION + 1)
-    PopulationDataset(POPULATION, [Item(0, frames=4)], cache=tmp_path).walk(0)
+    PopulationDataset(POPULATION, [WalkPlan(0, frames=4)], cache=tmp_path).walk(0)
     assert len(list(tmp_path.iterdir())) == 2
 
 
 def test_an_epoch_adds_new_noise_to_the_same_walk():
-    dataset = PopulationDataset(POPULATION, [Item(0, frames=10)])
+    dataset = PopulationDataset(POPULATION, [WalkPlan(0, frames=10)])
     first = dataset[0]
     dataset.epoch = 1
     assert not np.array_equal(first.silhouettes, dataset[0].silhouettes)
     dataset.epoch = 0
     assert same(first, dataset[0])
-    quiet = PopulationDataset(POPULATION, [Item(0, frames=10)], level=0.0)
+    quiet = PopulationDataset(POPULATION, [WalkPlan(0, frames=10)], level=0.0)
     assert (quiet[0].skeletons[..., 2] == 1).all()
 
 
@@ -94,13 +96,16 @@ def test_workers_give_the_same_samples_in_the_same_order(tmp_path):
 
 
 def test_a_copy_gives_the_same_samples():
-    dataset = PopulationDataset(Population(5, "test", motion=0.5, restless=1.0), [Item(0, frames=6)])
+    dataset = PopulationDataset(Population(5, "test", motion=0.5, restless=1.0), [WalkPlan(0, frames=6)])
     assert same(copy.deepcopy(dataset)[0], dataset[0])
 
 
 @pytest.mark.parametrize(
     "make",
-    [lambda: PopulationDataset(POPULATION, []), lambda: PopulationDataset(POPULATION, [Item(0)], level=-1)],
+    [
+        lambda: PopulationDataset(POPULATION, []),
+        lambda: PopulationDataset(POPULATION, [WalkPlan(0)], level=-1),
+    ],
 )
 def test_bad_data_sets_are_refused(make):
     with pytest.raises(InputError):

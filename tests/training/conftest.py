@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from gaitid.synthetic import Item, Population
+from gaitid.synthetic import Population, WalkPlan
 from gaitid.training.shards import synthetic_entries, write_shard
 
 FRAMES = 24
@@ -26,7 +26,7 @@ def shards(tmp_path_factory) -> Path:
     """Four subjects, two days, one walk a day, two noisy versions of each."""
     folder = tmp_path_factory.mktemp("shards")
     population = Population(5)
-    items = [Item(i, day, 0, "nm", 60.0 + 60 * day, FRAMES) for i in range(4) for day in range(2)]
+    items = [WalkPlan(i, day, 0, "nm", 60.0 + 60 * day, FRAMES) for i in range(4) for day in range(2)]
     write_shard(folder / "train-a", synthetic_entries(population, items[:4], 2, (0.5, 1.0)))
     write_shard(folder / "train-b", synthetic_entries(population, items[4:], 2, (0.5, 1.0)))
     return folder
@@ -39,6 +39,6 @@ def validation(tmp_path_factory) -> Path:
     population = Population(5, "validation")
     views = (0.0, 36.0, 90.0, 126.0)
     plan = [(0, "nm"), (1, "nm"), (1, "bg"), (1, "cl")]
-    items = [Item(i, day, 0, c, view, FRAMES) for i in range(3) for day, c in plan for view in views]
+    items = [WalkPlan(i, day, 0, c, view, FRAMES) for i in range(3) for day, c in plan for view in views]
     write_shard(folder / "validation", synthetic_entries(population, items, 1, (1.0, 1.0)))
     return folder

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from gaitid.errors import DatasetError
-from gaitid.synthetic import Item, Population
+from gaitid.synthetic import Population, WalkPlan
 from gaitid.synthetic.camera import Camera
 from gaitid.synthetic.frames import align_all
 from gaitid.training import augment
@@ -25,7 +25,7 @@ def test_an_empty_folder_and_an_empty_shard_are_refused(tmp_path):
 
 def test_shards_hold_the_walks(shards):
     corpus = Corpus(shards)
-    item = Item(2, 0, 0, "nm", 60.0, 24)
+    item = WalkPlan(2, 0, 0, "nm", 60.0, 24)
     entries = list(synthetic_entries(Population(5), [item], 2, (0.5, 1.0)))
     numbers = [i for i, label in enumerate(corpus.labels) if label == entries[0].label]
     assert len(corpus) == 16
