@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gaitid.cli import inputs
-from gaitid.modalities import npz
 from gaitid.quality import analyse, assess
-from gaitid.records import GaitSequence, Quality
+from gaitid.records import GaitSequence, Quality, npz
 
 if TYPE_CHECKING:
     from gaitid.perception.pipeline import PerceptionSettings

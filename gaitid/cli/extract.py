@@ -7,9 +7,8 @@ import csv
 from pathlib import Path
 
 from gaitid.cli import inputs
-from gaitid.modalities import npz
 from gaitid.quality import assess
-from gaitid.records import GaitSequence, Quality
+from gaitid.records import GaitSequence, Quality, npz
 
 _COLUMNS = ("file", "track", "start_s", "end_s", "frames", "quality", "cadence", "cycles", "reasons")
 

@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING, Any
 import gaitid
 from gaitid import settings
 from gaitid.errors import InputError, SequenceError
-from gaitid.modalities import npz
 from gaitid.quality import assess
-from gaitid.records import GaitSequence
+from gaitid.records import GaitSequence, npz
 from gaitid.remote import RemoteMatcher, Tls
 
 if TYPE_CHECKING:

@@ -22,10 +22,18 @@ from numpy.typing import NDArray
 from gaitid.datasets import pickles
 from gaitid.datasets.base import Fault, Problem
 from gaitid.errors import DatasetError, InputError
-from gaitid.modalities import npz
 from gaitid.modalities.skeleton import from_openpose18
 from gaitid.perception.align import align, binarise
-from gaitid.records import JOINTS, SILHOUETTE, SILHOUETTE_SIZES, SKELETON, SKELETON_3D, GaitSequence, Reason
+from gaitid.records import (
+    JOINTS,
+    SILHOUETTE,
+    SILHOUETTE_SIZES,
+    SKELETON,
+    SKELETON_3D,
+    GaitSequence,
+    Reason,
+    npz,
+)
 
 Report = Callable[[Problem], None]
 Gray = NDArray[np.uint8]

@@ -1,1 +1,1 @@
-"""Streams of a gait sequence: validate, pack, convert foreign layouts at the border."""
+"""The streams of a gait sequence, one object per modality, and the foreign layouts converted to them."""

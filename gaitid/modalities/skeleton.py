@@ -1,21 +1,27 @@
-"""Skeletons: COCO-17 joints; other layouts are converted here, at the border.
+"""The skeleton streams: COCO-17 joints in the picture or in space. Other layouts are converted here.
 
-A skeleton stream is (T, 17, 3) float32: x, y (pixels or metres) and confidence 0..1. YOLO-pose gives
-this layout already. A stream in space is (T, 17, 4) float32: x, y, z (metres, z up, right-handed) and
-confidence. A joint that was not seen has confidence 0 and coordinates 0; encoders also take one for unseen
-whose coordinates are all 0, as some estimators write what they are not sure of.
+A skeleton stream is (T, 17, 3) float32: x, y (pixels or metres) and confidence 0..1, the layout of
+YOLO-pose. A stream in space is (T, 17, 4) float32: x, y, z (metres, z up, right-handed) and confidence.
+A joint that was not seen has confidence 0 and coordinates 0. Encoders also treat a joint as unseen when all
+of its coordinates are 0, because some estimators write uncertain joints so.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gaitid.errors import MessageError, SequenceError
-from gaitid.records import JOINTS, MAX_FRAMES
+from gaitid.modalities.arrays import MAX_FRAMES, check_array, check_finite, description
 
+SKELETON = "skeleton"
+SKELETON_3D = "skeleton3d"
+JOINTS = 17
+"""Joints of a skeleton, in COCO order."""
 JOINT_NAMES = (
     "nose",
     "left_eye",
@@ -44,28 +50,76 @@ BONES = (
     *((5, 11), (6, 12), (11, 12)),  # trunk
     *((11, 13), (13, 15), (12, 14), (14, 16)),  # legs
 )
-"""Joints that a bone connects."""
+"""Pairs of joints connected by a bone."""
 
 _LEGS = ((11, 13, 15), (12, 14, 16))
 _BENT_M = 0.01
-"""Knees are 8 cm ahead on average; what is nearer to zero tells nothing."""
+"""Least mean bend of the knees, metres, that shows a direction; knees are 0.08 m ahead on average."""
 _FEW = 5
-"""Frames that tell something."""
+"""Least number of frames that show a direction."""
+_BACKWARDS_M = 0.3
+"""Metres walked backwards from which a walk with straight knees counts as mirrored."""
+_MISSING_REMEDY = "Mark a missing joint by confidence 0 and coordinates 0"
 
 Precision = Literal["float16", "float32"]
 _LITTLE_ENDIAN: dict[str, np.dtype[Any]] = {"float16": np.dtype("<f2"), "float32": np.dtype("<f4")}
 
-# Which joint of the foreign layout is each COCO-17 joint.
+# Index in the foreign layout of each COCO-17 joint.
 _OPENPOSE18 = (0, 15, 14, 17, 16, 5, 2, 6, 3, 7, 4, 11, 8, 12, 9, 13, 10)
 _BODY25 = (0, 16, 15, 18, 17, 5, 2, 6, 3, 7, 4, 12, 9, 13, 10, 14, 11)
 _MEDIAPIPE33 = (0, 2, 5, 7, 8, 11, 12, 13, 14, 15, 16, 23, 24, 25, 26, 27, 28)
 _KINECT = (3, 4, 8, 5, 9, 6, 10, 12, 16, 13, 17, 14, 18)
-"""Head, shoulders, elbows, wrists, hips, knees, ankles; the same numbers in both generations."""
+"""Head, shoulders, elbows, wrists, hips, knees, ankles; both generations share these indices."""
 _KINECT_TO = (0, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16)
 
 
+@dataclass(frozen=True, slots=True)
+class SkeletonStream:
+    """COCO-17 joints of so many values, the last of which is the confidence; a `streams.Stream`."""
+
+    name: str
+    values: int
+
+    @property
+    def shapes(self) -> tuple[tuple[int, ...], ...]:
+        """The one shape of a frame."""
+        return ((JOINTS, self.values),)
+
+    def check(self, array: Any) -> None:
+        """Raise `SequenceError` unless `array` is (T, 17, values) float32, finite, with confidence 0..1."""
+        check_array(array, np.float32, (None, JOINTS, self.values), self.name, SequenceError)
+        check_finite(array, self.name, _MISSING_REMEDY, SequenceError)
+        confidence = array[..., -1]
+        if array.size and not (confidence.min() >= 0.0 and confidence.max() <= 1.0):
+            raise SequenceError(
+                f"Array {self.name} has confidence {confidence.min():.3g}..{confidence.max():.3g}",
+                "confidence of 0..1 in its last column",
+                "Scale it to 0..1",
+            )
+
+    def size(self, frames: int, shape: tuple[int, ...]) -> int:
+        """Return the number of bytes that `pack` makes of that many frames."""
+        return frames * shape[0] * shape[1] * _LITTLE_ENDIAN["float32"].itemsize
+
+    def pack(self, array: NDArray[np.float32]) -> bytes:
+        """Return the frames as little-endian float32."""
+        return pack(array, "float32")
+
+    def unpack(self, data: bytes, frames: int, shape: tuple[int, ...]) -> NDArray[np.float32]:
+        """Return the frames of little-endian float32."""
+        return unpack(data, frames, "float32", shape[1])
+
+    def to_arrays(self, array: NDArray[np.float32]) -> Mapping[str, NDArray[Any]]:
+        """Return the array under the stream's name."""
+        return {self.name: array}
+
+    def from_arrays(self, arrays: Mapping[str, NDArray[Any]]) -> NDArray[np.float32] | None:
+        """Return the array under the stream's name."""
+        return arrays.get(self.name)
+
+
 def pack(skeletons: NDArray[np.float32], precision: Precision = "float16") -> bytes:
-    """Skeletons as little-endian numbers, frame by frame, joint by joint, x, y, confidence.
+    """Pack skeletons as little-endian floats, frame by frame, joint by joint: coordinates, confidence.
 
     float16 has 11 significant bits: pixel positions are rounded to 1 px above 1024 and 2 px above
     2048, and cannot exceed 65504; use float32 for large pictures.
@@ -75,64 +129,72 @@ def pack(skeletons: NDArray[np.float32], precision: Precision = "float16") -> by
         precision: Number format.
 
     Raises:
-        SequenceError: Another shape or dtype, NaN, or a number too large for float16.
+        SequenceError: The array has another shape or dtype, NaN, or a value too large for float16.
     """
-    numbers = 4 if np.ndim(skeletons) == 3 and np.shape(skeletons)[2] == 4 else 3
-    array = _checked(skeletons, JOINTS, numbers, "COCO-17", np.float32)
+    values = 4 if np.ndim(skeletons) == 3 and np.shape(skeletons)[2] == 4 else 3
+    array = _checked(skeletons, JOINTS, values, "COCO-17", np.float32)
     with np.errstate(over="ignore"):
         packed = array.astype(_LITTLE_ENDIAN[precision])
     if not np.isfinite(packed).all():
         raise SequenceError(
-            f"skeleton has the coordinate {np.abs(array).max():.6g}",
+            f"Skeleton has the coordinate {np.abs(array).max():.6g}",
             "at most 65504 in float16",
-            "use float32",
+            "Pack it as float32",
         )
     return bytes(packed.tobytes())
 
 
 def unpack(
-    data: bytes, frames: int, precision: Precision = "float16", numbers: int = 3
+    data: bytes, frames: int, precision: Precision = "float16", values: int = 3
 ) -> NDArray[np.float32]:
-    """The (frames, 17, numbers) float32 skeletons that `pack` made the bytes from; 4 numbers in space.
+    """Return the (frames, 17, values) float32 skeletons that `pack` made the bytes from.
+
+    Args:
+        data: Packed skeletons.
+        frames: Number of frames.
+        precision: Number format.
+        values: 3 in the picture, 4 in space.
 
     Raises:
-        MessageError: An unknown precision, or the number of frames does not fit the bytes.
-        SequenceError: NaN or infinity among the numbers.
+        MessageError: The precision is unknown, or the number of frames does not fit the bytes.
+        SequenceError: A value is NaN or infinite.
     """
     if precision not in _LITTLE_ENDIAN:
-        raise MessageError(f"precision is {precision!r}", "float16 or float32", "choose one of these")
+        raise MessageError(
+            f"Precision is {precision!r}", "float16 or float32", "Declare the format that was packed"
+        )
     kind = _LITTLE_ENDIAN[precision]
-    size = frames * JOINTS * numbers * kind.itemsize
+    size = frames * JOINTS * values * kind.itemsize
     if not 0 < frames <= MAX_FRAMES or len(data) != size:
         raise MessageError(
-            f"{len(data)} bytes declared as {frames} skeletons",
-            f"{size} bytes of {precision}, 1 to {MAX_FRAMES} frames",
-            "send place and confidence of 17 joints a frame, and the right count",
+            f"Packed skeletons have {len(data)} bytes for {frames} frames",
+            f"{size} bytes of {precision} and 1 to {MAX_FRAMES} frames",
+            f"Send {values} values of 17 joints a frame and the number of frames",
         )
-    array = np.frombuffer(data, dtype=kind).reshape(frames, JOINTS, numbers)
-    return _checked(array, JOINTS, numbers, "COCO-17").astype(np.float32)
+    array = np.frombuffer(data, dtype=kind).reshape(frames, JOINTS, values)
+    return _checked(array, JOINTS, values, "COCO-17").astype(np.float32)
 
 
 def from_openpose18(keypoints: NDArray[Any]) -> NDArray[np.float32]:
-    """COCO-17 of OpenPose's 18-joint COCO layout: (T, 18, 3) x, y, confidence; the neck is left out.
+    """Convert OpenPose's 18-joint COCO layout, (T, 18, 3) x, y, confidence; the neck is left out.
 
-    OpenPose's confidence is a heat-map peak and may pass 1 by a little: it is cut to 0..1.
+    OpenPose's confidence is the peak of a heat map and can exceed 1 slightly; it is clipped to 0..1.
     """
     return _coco(_checked(keypoints, 18, 3, "OpenPose-18")[:, _OPENPOSE18])
 
 
 def from_body25(keypoints: NDArray[Any]) -> NDArray[np.float32]:
-    """COCO-17 of OpenPose's BODY_25: (T, 25, 3) x, y, confidence; neck, mid-hip and feet are left out."""
+    """Convert OpenPose's BODY_25, (T, 25, 3) x, y, confidence; neck, mid-hip and feet are left out."""
     return _coco(_checked(keypoints, 25, 3, "BODY_25")[:, _BODY25])
 
 
 def from_mediapipe33(landmarks: NDArray[Any], width: int, height: int) -> NDArray[np.float32]:
-    """COCO-17 of MediaPipe's pose landmarks.
+    """Convert MediaPipe's pose landmarks.
 
     Args:
         landmarks: (T, 33, 4) x, y, z, visibility, where x and y are shares of the picture's width
-            and height as MediaPipe gives them.
-        width: Width of the picture, pixels; makes x and y equal units.
+            and height, as MediaPipe returns them.
+        width: Width of the picture, pixels; gives x and y the same unit.
         height: Height of the picture, pixels.
     """
     joints = _checked(landmarks, 33, 4, "MediaPipe-33")[:, _MEDIAPIPE33][:, :, [0, 1, 3]]
@@ -140,13 +202,13 @@ def from_mediapipe33(landmarks: NDArray[Any], width: int, height: int) -> NDArra
 
 
 def from_kinect20(joints: NDArray[Any], confidence: NDArray[Any] | None = None) -> NDArray[np.float32]:
-    """COCO-17 in space of the 20 joints of Kinect's first generation.
+    """Convert the 20 joints of Kinect's first generation to COCO-17 in space.
 
-    The head stands for the nose; eyes and ears are marked as not seen; spine, hands and feet are left out.
+    The head becomes the nose; eyes and ears are marked as not seen; spine, hands and feet are left out.
 
     Args:
-        joints: (T, 20, 3) metres as the sensor gives them: x to its left, y up, z away from it.
-        confidence: (T, 20) 0..1, such as 1 tracked, 0.5 inferred, 0 not tracked; None for all seen.
+        joints: (T, 20, 3) metres as the sensor returns them: x to its left, y up, z away from it.
+        confidence: (T, 20) 0..1, such as 1 tracked, 0.5 inferred, 0 not tracked; None if all are seen.
 
     Returns:
         (T, 17, 4) float32, z up.
@@ -155,7 +217,7 @@ def from_kinect20(joints: NDArray[Any], confidence: NDArray[Any] | None = None) 
 
 
 def from_kinect25(joints: NDArray[Any], confidence: NDArray[Any] | None = None) -> NDArray[np.float32]:
-    """COCO-17 in space of the 25 joints of Kinect's second generation; see `from_kinect20`."""
+    """Convert the 25 joints of Kinect's second generation to COCO-17 in space; see `from_kinect20`."""
     return _from_kinect(joints, confidence, 25)
 
 
@@ -164,31 +226,35 @@ def _from_kinect(joints: NDArray[Any], confidence: NDArray[Any] | None, count: i
     seen = np.ones(array.shape[:2]) if confidence is None else np.asarray(confidence)
     if seen.shape != array.shape[:2] or not (seen.min(initial=0) >= 0 and seen.max(initial=0) <= 1):
         raise SequenceError(
-            f"confidence is {seen.shape}, {seen.min(initial=0):.3g}..{seen.max(initial=0):.3g}",
-            f"{array.shape[:2]}, 0..1",
-            "give one number a joint, or leave it out",
+            f"Confidence is {seen.shape} with values {seen.min(initial=0):.3g}..{seen.max(initial=0):.3g}",
+            f"shape {array.shape[:2]} with values 0..1",
+            "Pass one value for each joint, or leave it out",
         )
     coco = np.zeros((len(array), JOINTS, 4), np.float32)
-    coco[:, _KINECT_TO, :3] = array[:, _KINECT][..., [2, 0, 1]]  # a cyclic exchange keeps the handedness
+    coco[:, _KINECT_TO, :3] = array[:, _KINECT][..., [2, 0, 1]]  # a cyclic permutation keeps the handedness
     coco[:, _KINECT_TO, 3] = seen[:, _KINECT]
     coco[coco[..., 3] == 0] = 0
     return coco
 
 
 def facing(places: NDArray[np.floating], seen: NDArray[np.bool_], reach: int) -> NDArray[np.float64]:
-    """(T, 17, 3) ahead, left, up: each frame turned about the vertical so that the walker looks along x.
+    """Turn each frame about the vertical so that the walker faces along x.
 
-    The line through hips and shoulders, averaged over `reach` frames to both sides, tells the direction; of
-    legs alone, the axis in which they swing. Knees bend ahead: where they would bend back, a left-handed
-    sensor told the walk, and it is mirrored. Where that goes does not matter: sensors may follow the walker.
+    The direction comes from the line through hips and shoulders, averaged over `reach` frames to both
+    sides; where only legs are seen, from the axis in which they swing. Knees bend forwards: where they
+    would bend backwards, the sensor was left-handed, and the walk is mirrored. The path does not matter,
+    because sensors may follow the walker.
 
     Args:
         places: (T, 17, 3) metres, z up.
-        seen: (T, 17) which of them were seen.
+        seen: (T, 17) True where a joint was seen.
         reach: Half the window, frames.
 
+    Returns:
+        (T, 17, 3) metres ahead, left and up.
+
     Raises:
-        SequenceError: Neither both hips nor both shoulders nor a whole leg are seen.
+        SequenceError: Neither both hips nor both shoulders nor a whole leg is seen.
     """
     forward = _forward(places, seen, reach)
     lateral = np.stack([-forward[:, 1], forward[:, 0]], 1)
@@ -196,13 +262,13 @@ def facing(places: NDArray[np.floating], seen: NDArray[np.bool_], reach: int) ->
     turned[..., 0] = np.einsum("tjc,tc->tj", places[..., :2], forward)
     turned[..., 1] = np.einsum("tjc,tc->tj", places[..., :2], lateral)
     bend = _bend(places, seen, forward)
-    if bend < -_BENT_M or (abs(bend) <= _BENT_M and _progress(places, seen, forward) < -0.3):
+    if bend < -_BENT_M or (abs(bend) <= _BENT_M and _progress(places, seen, forward) < -_BACKWARDS_M):
         turned[..., 0] *= -1
     return turned
 
 
 def _forward(places: NDArray[np.floating], seen: NDArray[np.bool_], reach: int) -> NDArray[np.float64]:
-    """(T, 2) unit vectors: where the walker looks in each frame, if the sensor is right-handed."""
+    """Return (T, 2) unit vectors in which the walker faces, if the sensor is right-handed."""
     across = np.zeros((len(places), 2))
     for left, right in ((5, 6), (11, 12)):
         both = (seen[:, left] & seen[:, right])[:, None]
@@ -219,7 +285,7 @@ def _forward(places: NDArray[np.floating], seen: NDArray[np.bool_], reach: int) 
 
 
 def _swing(places: NDArray[np.floating], seen: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """(2,) unit vector along which the legs swing, to the side to which knees bend."""
+    """Return the (2,) unit vector along which the legs swing, towards the side to which the knees bend."""
     reaches = [np.zeros((0, 2))]
     for hip, knee, ankle in _LEGS:
         whole = seen[:, [hip, knee, ankle]].all(1)
@@ -228,16 +294,16 @@ def _swing(places: NDArray[np.floating], seen: NDArray[np.bool_]) -> NDArray[np.
     together = np.concatenate(reaches)
     if len(together) < _FEW:
         raise SequenceError(
-            "neither both hips nor both shoulders nor a whole leg were seen",
+            "Skeletons show neither both hips nor both shoulders nor a whole leg",
             "a trunk or a leg",
-            "check the joints' order",
+            "Check the order of the joints",
         )
     axis = np.asarray(np.linalg.svd(together, full_matrices=False)[2][0], np.float64)
     return axis if _bend(places, seen, np.tile(axis, (len(places), 1))) >= 0 else -axis
 
 
 def _bend(places: NDArray[np.floating], seen: NDArray[np.bool_], forward: NDArray[np.float64]) -> float:
-    """Mean metres by which knees are ahead of the middle between hip and ankle; 0 where no leg was seen."""
+    """Return the mean metres by which knees are ahead of the middle between hip and ankle; 0 without legs."""
     found = []
     for hip, knee, ankle in _LEGS:
         out = places[:, knee, :2] - (places[:, hip, :2] + places[:, ankle, :2]) / 2
@@ -247,7 +313,7 @@ def _bend(places: NDArray[np.floating], seen: NDArray[np.bool_], forward: NDArra
 
 
 def _progress(places: NDArray[np.floating], seen: NDArray[np.bool_], forward: NDArray[np.float64]) -> float:
-    """Metres that the hips go along `forward`."""
+    """Return the metres by which the hips move along `forward`."""
     hips = np.flatnonzero(seen[:, 11] & seen[:, 12])
     middle = places[hips, 11:13, :2].mean(1)
     ahead = (forward[hips[1:]] + forward[hips[:-1]]) / 2
@@ -255,7 +321,7 @@ def _progress(places: NDArray[np.floating], seen: NDArray[np.bool_], forward: ND
 
 
 def side_view(skeletons: NDArray[np.float32], reach: int) -> NDArray[np.float32]:
-    """(T, 17, 3) x ahead, y down, confidence: a skeleton stream in space as seen from beside.
+    """Project a skeleton stream in space to the side view: (T, 17, 3) x ahead, y down, confidence.
 
     Raises:
         SequenceError: See `facing`.
@@ -277,16 +343,15 @@ def _coco(joints: NDArray[Any]) -> NDArray[np.float32]:
 def _checked(
     array: Any, joints: int, values: int, layout: str, dtype: type[np.generic] | None = None
 ) -> NDArray[Any]:
+    """Return `array` if it is (T, joints, values), of floats and finite; raise `SequenceError` otherwise."""
     if not isinstance(array, np.ndarray) or array.ndim != 3 or array.shape[1:] != (joints, values):
-        got = array.shape if isinstance(array, np.ndarray) else type(array).__name__
-        raise SequenceError(f"keypoints are {got}", f"{layout} is (T, {joints}, {values})", "convert them")
+        raise SequenceError(
+            f"Keypoints are {description(array)}",
+            f"(T, {joints}, {values}) for {layout}",
+            "Check the layout and the order of the axes",
+        )
     if not np.issubdtype(array.dtype, np.floating) or (dtype is not None and array.dtype != dtype):
         wanted = "floats" if dtype is None else np.dtype(dtype).name
-        raise SequenceError(f"keypoints are {array.dtype}", f"expected {wanted}", "use .astype(np.float32)")
-    if not np.isfinite(array).all():
-        raise SequenceError(
-            f"keypoints have NaN or infinity, first in frame {int(np.argwhere(~np.isfinite(array))[0][0])}",
-            "finite numbers",
-            "mark a missing joint by confidence 0 and coordinates 0",
-        )
+        raise SequenceError(f"Keypoints are {array.dtype}", wanted, "Convert them with .astype(np.float32)")
+    check_finite(array, "keypoints", _MISSING_REMEDY, SequenceError)
     return array

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gaitid.errors import InputError
-from gaitid.records.checks import check_array, frozen
+from gaitid.modalities.arrays import check_array, frozen
 from gaitid.records.sequence import GaitSequence, Quality
 
 MAX_MATCHES = 1000

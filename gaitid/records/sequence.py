@@ -12,17 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gaitid.errors import InputError, SequenceError
-from gaitid.records.checks import SURROGATE, check_array, frozen
-
-SILHOUETTE = "silhouette"
-SKELETON = "skeleton"
-SKELETON_3D = "skeleton3d"
-SILHOUETTE_SIZES = ((64, 44), (64, 64), (128, 88))
-"""Accepted silhouette sizes (height, width); the first is the default."""
-JOINTS = 17
-"""Joints of a skeleton, in COCO order."""
-MAX_FRAMES = 10_000
-"""Longest sequence accepted anywhere."""
+from gaitid.modalities.arrays import MAX_FRAMES as MAX_FRAMES
+from gaitid.modalities.arrays import check_array, check_finite, frozen
+from gaitid.modalities.silhouette import SILHOUETTE as SILHOUETTE
+from gaitid.modalities.silhouette import SILHOUETTE_SIZES as SILHOUETTE_SIZES
+from gaitid.modalities.skeleton import JOINTS as JOINTS
+from gaitid.modalities.skeleton import SKELETON as SKELETON
+from gaitid.modalities.skeleton import SKELETON_3D as SKELETON_3D
+from gaitid.modalities.streams import STREAMS
+from gaitid.records.checks import SURROGATE
 
 
 class Reason(str, Enum):
@@ -37,17 +35,17 @@ class Reason(str, Enum):
     CUT_OFF = "cut_off"
     """The image border or an obstacle cuts the body."""
     MERGED = "merged"
-    """Two or more bodies in one silhouette."""
+    """Two or more bodies in one silhouette or skeleton."""
     FRAGMENTED = "fragmented"
-    """The silhouette falls apart or has large holes."""
+    """The silhouette falls apart, has large holes or is missing."""
     NOT_PERSON = "not_person"
     """The shape is not that of an upright person."""
     STANDING = "standing"
     """The legs do not move as in walking."""
     LOW_FRAME_RATE = "low_frame_rate"
-    """Too few frames a second to see a gait cycle."""
+    """Too few frames a second to show a gait cycle."""
     IRREGULAR = "irregular"
-    """Movement without a steady rhythm."""
+    """The movement has no steady rhythm."""
     MISSING_JOINTS = "missing_joints"
     """Too many joints were not seen."""
     BOX_ONLY = "box_only"
@@ -71,21 +69,21 @@ class Frame:
     index: int = 0
 
     def __post_init__(self) -> None:
-        check_array(self.image, np.uint8, (None, None, 3), "frame image")
+        check_array(self.image, np.uint8, (None, None, 3), "image")
         if not np.isfinite(self.time):
-            raise InputError(f"frame time is {self.time}", "finite seconds", "check the source's clock")
+            raise InputError(f"Frame time is {self.time}", "finite seconds", "Check the clock of the source")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Observation:
-    """One person-like thing in one frame, as an extractor sees it.
+    """One person-like object in one frame, as an extractor sees it.
 
     Attributes:
         box: (4,) float32, xyxy pixels in the frame.
         mask: (h, w) uint8 0/1 of the pixels inside the box rounded outwards, or None.
-        keypoints: (17, 3) float32 x, y pixels and confidence 0..1, or None.
+        keypoints: (17, 3) float32 x, y pixels in the frame and confidence 0..1, in COCO order, or None.
         confidence: 0..1.
-        track: Track id when the extractor tracks on its own, else None.
+        track: Track id if the extractor tracks on its own, else None.
     """
 
     box: NDArray[np.float32]
@@ -97,26 +95,31 @@ class Observation:
     def __post_init__(self) -> None:
         check_array(self.box, np.float32, (4,), "box")
         if not (self.box[2] > self.box[0] and self.box[3] > self.box[1]):
-            raise InputError(f"box is {self.box.tolist()}", "x1 < x2 and y1 < y2", "drop empty boxes")
+            raise InputError(
+                f"Box is {self.box.tolist()}", "x1 < x2 and y1 < y2", "Drop empty boxes in the extractor"
+            )
         if self.mask is not None:
             check_array(self.mask, np.uint8, (None, None), "mask")
         if self.keypoints is not None:
             check_array(self.keypoints, np.float32, (JOINTS, 3), "keypoints")
+            check_finite(self.keypoints, "keypoints", "Mark a missing joint by confidence 0")
 
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where a sequence was seen: camera name and track number."""
+    """Camera and track number that a sequence comes from."""
 
     camera: str = ""
     track: int = 0
 
     def __post_init__(self) -> None:
         if not isinstance(self.camera, str) or SURROGATE.search(self.camera):
-            raise InputError(f"camera is {self.camera!r:.60}", "a text of Unicode", "name it otherwise")
+            raise InputError(
+                f"Camera is {self.camera!r:.60}", "a str without surrogates", "Rename the camera"
+            )
         if not isinstance(self.track, int) or not -(2**63) <= self.track < 2**63:
             raise InputError(
-                f"track is {self.track!r:.60}", "an int of 64 bits", "number tracks from 1, as Python ints"
+                f"Track is {self.track!r:.60}", "an int of 64 bits", "Number tracks from 1 with Python ints"
             )
 
 
@@ -125,11 +128,10 @@ class GaitSequence:
     """The good frames of one walk of one person.
 
     Attributes:
-        streams: ``{"silhouette": (T, 64, 44) uint8 0/1, "skeleton": (T, 17, 3) float32,
-            "skeleton3d": (T, 17, 4) float32}``, one or more; oldest frame first; skeletons hold x, y
-            (pixels or metres) and confidence 0..1, those in space x, y, z (metres, z up, right-handed)
-            and confidence.
-        times: (T,) float64 seconds, strictly increasing; gaps are frames that were refused.
+        streams: One or more of ``{"silhouette": (T, 64, 44) uint8 0/1, "skeleton": (T, 17, 3) float32,
+            "skeleton3d": (T, 17, 4) float32}``, oldest frame first. Skeletons have x, y (pixels or metres)
+            and confidence 0..1; those in space have x, y, z (metres, z up, right-handed) and confidence.
+        times: (T,) float64 seconds, strictly increasing; a gap is a refused frame.
         boxes: (T, 4) float32 xyxy pixels in the source frame, or None when unknown.
         dropped: Refused frames of the same track, counted by `Reason` value.
         origin: Camera and track.
@@ -142,32 +144,25 @@ class GaitSequence:
     origin: Origin = Origin()
 
     def __post_init__(self) -> None:
-        if not self.streams or set(self.streams) - {SILHOUETTE, SKELETON, SKELETON_3D}:
+        if not self.streams or set(self.streams) - set(STREAMS):
             raise SequenceError(
-                f"streams are {sorted(self.streams)}",
-                "one or more of silhouette, skeleton, skeleton3d",
-                "rename or add a stream",
+                f"Streams are {sorted(self.streams)}",
+                f"one or more of {', '.join(STREAMS)}",
+                "Rename or add a stream",
             )
-        if SILHOUETTE in self.streams:
-            _check_silhouettes(self.streams[SILHOUETTE])
-        if SKELETON in self.streams:
-            _check_skeletons(self.streams[SKELETON], SKELETON)
-        if SKELETON_3D in self.streams:
-            _check_skeletons(self.streams[SKELETON_3D], SKELETON_3D)
+        for name, array in self.streams.items():
+            STREAMS[name].check(array)
         _check_times(self.times)
-        for name, stream in self.streams.items():
-            if len(stream) != len(self.times):
+        for name, array in self.streams.items():
+            if len(array) != len(self.times):
                 raise SequenceError(
-                    f"{name} has {len(stream)} frames, times {len(self.times)}",
+                    f"Stream {name} has {len(array)} frames, times {len(self.times)}",
                     "equal lengths",
-                    "cut the longer",
+                    "Cut the longer one",
                 )
         if self.boxes is not None:
             check_array(self.boxes, np.float32, (len(self.times), 4), "boxes", SequenceError)
-            if not np.isfinite(self.boxes).all():
-                raise SequenceError(
-                    "boxes have NaN or infinity", "finite pixels", "leave boxes out if unknown"
-                )
+            check_finite(self.boxes, "boxes", "Leave boxes out if they are unknown", SequenceError)
         _check_dropped(self.dropped)
         object.__setattr__(self, "streams", MappingProxyType({k: frozen(v) for k, v in self.streams.items()}))
         object.__setattr__(self, "dropped", MappingProxyType(dict(self.dropped)))
@@ -194,7 +189,7 @@ class GaitSequence:
         return self.streams.get(SKELETON_3D)
 
     def part(self, frames: slice | NDArray[np.intp]) -> GaitSequence:
-        """The chosen frames as a sequence of its own; the count of dropped frames is kept."""
+        """Return the chosen frames as a sequence; it keeps the counts of dropped frames."""
         return GaitSequence(
             {name: stream[frames] for name, stream in self.streams.items()},
             self.times[frames],
@@ -215,9 +210,9 @@ class Quality:
         cadence: Steps a minute; 0 when no rhythm was found.
         height_px: Median body height in source pixels; 0 when unknown.
         frame_rate: Median frames a second; 0 for a single frame.
-        regularity: 0..1, likeness of one stride to the next.
-        symmetry: 0..1, likeness of left steps to right steps.
-        reasons: Why it is not good enough; empty when it is.
+        regularity: 0..1, similarity of one stride to the next.
+        symmetry: 0..1, similarity of left steps to right steps.
+        reasons: Why it is not good enough; empty if it is.
     """
 
     score: float
@@ -232,63 +227,36 @@ class Quality:
 
     @property
     def usable(self) -> bool:
-        """True when no reason speaks against embedding the sequence."""
+        """True if there is no reason against embedding the sequence."""
         return not self.reasons
-
-
-def _check_silhouettes(array: Any) -> None:
-    check_array(array, np.uint8, (None, None, None), SILHOUETTE, SequenceError)
-    if array.shape[1:] not in SILHOUETTE_SIZES:
-        sizes = " or ".join(f"{h}x{w}" for h, w in SILHOUETTE_SIZES)
-        raise SequenceError(
-            f"silhouettes are {array.shape[1]}x{array.shape[2]}", sizes, "use perception.align"
-        )
-    if array.size and int(array.max()) > 1:
-        raise SequenceError(
-            f"silhouettes have the value {int(array.max())}",
-            "only 0 and 1",
-            "use (image > 127).astype(np.uint8)",
-        )
-
-
-def _check_skeletons(array: Any, stream: str) -> None:
-    numbers = 4 if stream == SKELETON_3D else 3
-    check_array(array, np.float32, (None, JOINTS, numbers), stream, SequenceError)
-    if not np.isfinite(array).all():
-        frame = int(np.argwhere(~np.isfinite(array))[0][0])
-        raise SequenceError(
-            f"skeleton has NaN or infinity, first in frame {frame}",
-            "finite numbers",
-            "mark a missing joint by confidence 0 and coordinates 0",
-        )
-    confidence = array[..., -1]
-    if array.size and not (confidence.min() >= 0.0 and confidence.max() <= 1.0):
-        raise SequenceError(
-            f"skeleton confidence spans {confidence.min():.3g}..{confidence.max():.3g}",
-            "0..1",
-            "rescale it",
-        )
 
 
 def _check_times(times: Any) -> None:
     check_array(times, np.float64, (None,), "times", SequenceError)
     if not 0 < len(times) <= MAX_FRAMES:
-        raise SequenceError(f"sequence has {len(times)} frames", f"1 to {MAX_FRAMES}", "cut or record again")
-    if not np.isfinite(times).all():
-        raise SequenceError("times have NaN or infinity", "finite seconds", "check the source's clock")
+        raise SequenceError(
+            f"Sequence has {len(times)} frames", f"1 to {MAX_FRAMES} frames", "Split it or record it again"
+        )
+    check_finite(times, "times", "Check the clock of the source", SequenceError)
     if (np.diff(times) <= 0).any():
         at = int(np.argmax(np.diff(times) <= 0))
         raise SequenceError(
-            f"times do not grow after frame {at}", "strictly increasing", "sort or drop frames"
+            f"Times do not grow after frame {at}", "strictly increasing seconds", "Sort or drop frames"
         )
 
 
 def _check_dropped(dropped: Mapping[str, int]) -> None:
     if not isinstance(dropped, Mapping):
-        raise SequenceError(f"dropped is a {type(dropped).__name__}", "a mapping", "use {reason: count}")
+        raise SequenceError(
+            f"Argument dropped is a {type(dropped).__name__}",
+            "a mapping",
+            "Pass {reason: count} or leave it out",
+        )
     known = {reason.value for reason in Reason} if dropped else ()
     for key, count in dropped.items():
         if key not in known or type(count) is not int or count < 0:
             raise SequenceError(
-                f"dropped has {key!r}: {count!r}", "reason codes with counts >= 0", "see Reason"
+                f"Argument dropped has {key!r}: {count!r}",
+                "reason codes with counts of 0 or more",
+                "Use the values of gaitid.records.Reason as keys",
             )

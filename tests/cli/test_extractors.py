@@ -14,7 +14,7 @@ import pytest
 from gaitid import registry
 from gaitid.cli import edge
 from gaitid.errors import UnknownName
-from gaitid.modalities import npz
+from gaitid.records import npz
 from tests.scripted import FRAMES, SIZE, NoSettings, Scripted, together, walker
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from gaitid.datasets.opening import open_dataset
-from gaitid.modalities import npz
+from gaitid.records import npz
 from gaitid.registry import names
 from gaitid.synthetic.layouts import LAYOUTS
 from gaitid.synthetic.miniatures import PLANS, plan_of

@@ -8,8 +8,7 @@ import pytest
 
 from gaitid import connect, load_encoder
 from gaitid.cli import GROUPS, MOVED, VERBS
-from gaitid.modalities import npz
-from gaitid.records import Embedding, Fusion, GaitSequence
+from gaitid.records import Embedding, Fusion, GaitSequence, npz
 from gaitid.remote import RemoteMatcher
 from gaitid.server.app import ServerSettings, running
 

@@ -19,8 +19,7 @@ from gaitid.datasets.base import Dataset, Fault, labels_of, summary
 from gaitid.datasets.grew import write_submission
 from gaitid.datasets.opening import open_dataset
 from gaitid.errors import DatasetError, UnknownName
-from gaitid.modalities import npz
-from gaitid.records import GaitSequence
+from gaitid.records import GaitSequence, npz
 from gaitid.synthetic.layouts import LayoutWalk, write_layout
 
 # Layout: train and test sequences, faults that a whole miniature has (its subjects are few).

@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 
 from gaitid.errors import SequenceError
-from gaitid.modalities import npz
-from gaitid.records import GaitSequence, Origin
+from gaitid.records import GaitSequence, Origin, npz
 
 
 def sequence(frames=5, size=(64, 44), **streams):

@@ -31,8 +31,8 @@ def skeletons(frames):
 
 
 BAD_SEQUENCES = {
-    "no stream": ({}, times(1), "streams are"),
-    "unknown stream": ({"depth": masks(1)}, times(1), "streams are"),
+    "no stream": ({}, times(1), "Streams are"),
+    "unknown stream": ({"depth": masks(1)}, times(1), "Streams are"),
     "no frame": ({"silhouette": masks(0)}, times(0), "has 0 frames"),
     "too many frames": ({"skeleton": skeletons(10_001)}, times(10_001), "has 10001 frames"),
     "a list": ({"silhouette": [[0]]}, times(1), "is a list"),
@@ -71,7 +71,7 @@ def test_dropped_frames_are_counted_by_known_reason(dropped):
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_boxes_are_finite(value):
-    with pytest.raises(SequenceError, match="boxes have NaN"):
+    with pytest.raises(SequenceError, match="Array boxes has NaN"):
         GaitSequence({"silhouette": masks(1)}, times(1), np.full((1, 4), value, np.float32))
 
 

@@ -10,7 +10,7 @@ torch = pytest.importorskip("torch", reason="torch is not installed: pip install
 from gaitid.datasets.opening import open_dataset  # noqa: E402
 from gaitid.encoders.base import load_encoder  # noqa: E402
 from gaitid.errors import InputError, UnknownName, WeightsError  # noqa: E402
-from gaitid.modalities import npz  # noqa: E402
+from gaitid.records import npz  # noqa: E402
 from gaitid.synthetic import Population  # noqa: E402
 from gaitid.training.finetune import FinetunePlan, finetune, save, split_walks  # noqa: E402
 

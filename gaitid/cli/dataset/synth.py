@@ -12,7 +12,7 @@ import gaitid
 from gaitid.cli.progress import Bar
 from gaitid.datasets.base import SYNTHETIC
 from gaitid.errors import InputError
-from gaitid.modalities import npz
+from gaitid.records import npz
 from gaitid.synthetic.layouts import LAYOUTS, LayoutWalk, write_layout
 from gaitid.synthetic.miniatures import film, plan_of, record, training_subjects
 from gaitid.synthetic.population import SPLITS, Population
