@@ -16,7 +16,7 @@ from benchmarks import harness
 from benchmarks.gallery import TEMPLATES, Ready, unit_vectors
 from gaitid.caller import calling
 from gaitid.local import LocalMatcher
-from gaitid.records import Embedding
+from gaitid.records import Embedding, EnrolmentCheck
 
 
 def embeddings(count: int, seed: int) -> list[Embedding]:
@@ -38,7 +38,7 @@ def fill(matcher: LocalMatcher, subjects: int) -> None:
     matcher.create_gallery("g")
     samples = embeddings(subjects * TEMPLATES, seed=0)
     for n in range(subjects):
-        matcher.enrol("g", f"s{n}", samples[n * TEMPLATES : (n + 1) * TEMPLATES], check="off")
+        matcher.enrol("g", f"s{n}", samples[n * TEMPLATES : (n + 1) * TEMPLATES], check=EnrolmentCheck.OFF)
 
 
 def compare(kinds: dict[str, Callable[[int], float]], rounds: int) -> dict[str, object]:
@@ -95,7 +95,7 @@ def enrol_cost(count: int, rounds: int) -> dict[str, object]:
 
         def enrol(matcher: LocalMatcher, turn: int) -> None:
             for n, sample in enumerate(samples):
-                matcher.enrol("g", f"{turn}-{n}", [sample], check="off")
+                matcher.enrol("g", f"{turn}-{n}", [sample], check=EnrolmentCheck.OFF)
 
         for matcher in matchers.values():
             matcher.create_gallery("g")

@@ -125,7 +125,7 @@ def embed_corpus(encoder: Encoder, corpus: Corpus) -> Vectors:
     found = []
     for start in range(0, len(corpus), BATCH):
         walks = [
-            GaitSequence({name: corpus.reader(name)(i) for name in encoder.modalities}, corpus.times(i))
+            GaitSequence({name: corpus.stream(i, name) for name in encoder.modalities}, corpus.times(i))
             for i in range(start, min(start + BATCH, len(corpus)))
         ]
         found += [one.vector for one in encoder.batch(walks)]

@@ -21,7 +21,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - the usual name
 
-from gaitid.encoders.gaitbase import Residual
+from gaitid.encoders.gaitbase import Residual, stages, stem
 from gaitid.encoders.networks import PartNetwork
 from gaitid.encoders.parts import PartMap, pyramid
 
@@ -45,20 +45,11 @@ class DeepGaitV2Net(PartNetwork):
         part_dimension: int = 256,
     ) -> None:
         super().__init__()
-        self.stem = nn.Sequential(
-            nn.Conv2d(1, channels[0], 3, padding=1, bias=False),
-            nn.BatchNorm2d(channels[0]),
-            nn.ReLU(inplace=True),
-        )
+        self.stem = stem(channels[0])
         self.frame = nn.Sequential(*(Residual(channels[0], channels[0], 1) for _ in range(blocks[0])))
-        stages, width = [], channels[0]
-        for outputs, count, stride in zip(channels[1:], blocks[1:], (2, 2, 1), strict=True):
-            layers = [_PseudoResidual(width, outputs, stride)]
-            layers += [_PseudoResidual(outputs, outputs, 1) for _ in range(count - 1)]
-            stages.append(nn.Sequential(*layers))
-            width = outputs
-        self.stages = nn.Sequential(*stages)
-        self.head = PartMap(parts, width, part_dimension)
+        sizes = zip(channels[1:], blocks[1:], (2, 2, 1), strict=True)
+        self.stages = stages(_PseudoResidual, channels[0], sizes)
+        self.head = PartMap(parts, channels[-1], part_dimension)
         self.dimension = self.wide_dimension = parts * part_dimension
 
     def parts(self, clips: Tensor, lengths: Tensor) -> Tensor:

@@ -14,13 +14,41 @@ The order and the times of the frames do not matter; all frames are read.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - the usual name
 
 from gaitid.encoders.networks import PartNetwork
 from gaitid.encoders.parts import PartMap, pyramid, running_max
+
+
+def stem(channels: int) -> nn.Sequential:
+    """The first convolution of a silhouette network, with batch normalisation and ReLU."""
+    return nn.Sequential(
+        nn.Conv2d(1, channels, 3, padding=1, bias=False),
+        nn.BatchNorm2d(channels),
+        nn.ReLU(inplace=True),
+    )
+
+
+def stages(
+    block: Callable[[int, int, int], nn.Module], inputs: int, sizes: Iterable[tuple[int, int, int]]
+) -> nn.Sequential:
+    """Stages of residual blocks.
+
+    Args:
+        block: Makes a block of input channels, output channels and stride.
+        inputs: Channels before the first stage.
+        sizes: Output channels, number of blocks and stride of the first block of each stage.
+    """
+    made = []
+    for outputs, count, stride in sizes:
+        layers = [block(inputs, outputs, stride)]
+        layers += [block(outputs, outputs, 1) for _ in range(count - 1)]
+        made.append(nn.Sequential(*layers))
+        inputs = outputs
+    return nn.Sequential(*made)
 
 
 class GaitBaseNet(PartNetwork):
@@ -44,19 +72,9 @@ class GaitBaseNet(PartNetwork):
         part_dimension: int = 256,
     ) -> None:
         super().__init__()
-        self.stem = nn.Sequential(
-            nn.Conv2d(1, channels[0], 3, padding=1, bias=False),
-            nn.BatchNorm2d(channels[0]),
-            nn.ReLU(inplace=True),
-        )
-        stages, width = [], channels[0]
-        for outputs, count, stride in zip(channels, blocks, strides, strict=True):
-            layers = [Residual(width, outputs, stride)]
-            layers += [Residual(outputs, outputs, 1) for _ in range(count - 1)]
-            stages.append(nn.Sequential(*layers))
-            width = outputs
-        self.stages = nn.Sequential(*stages)
-        self.head = PartMap(parts, width, part_dimension)
+        self.stem = stem(channels[0])
+        self.stages = stages(Residual, channels[0], zip(channels, blocks, strides, strict=True))
+        self.head = PartMap(parts, channels[-1], part_dimension)
         self.dimension = self.wide_dimension = parts * part_dimension
 
     def parts(self, clips: Tensor, lengths: Tensor) -> Tensor:
