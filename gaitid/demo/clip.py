@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
+from gaitid.demo import TIMEOUT_S
 from gaitid.demo.clip_report import FILES, ClipProbe, summary, write
 from gaitid.errors import SourceError, SourceTruncated
 from gaitid.perception.pipeline import PerceptionSettings, Walk, watch
@@ -85,7 +86,7 @@ def _progress(frames: int, source: Source, started: float, end: str = "\r") -> N
 def _enrol_and_identify(address: str, walks: list[Walk]) -> list[ClipProbe]:
     """Enrol all first halves, then search for all second halves."""
     halves = list(_halves(walks))
-    matcher = RemoteMatcher(address)
+    matcher = RemoteMatcher(address, timeout_s=TIMEOUT_S)
     matcher.create_gallery(_GALLERY)
     for subject, _, first, _ in halves:
         matcher.enrol(_GALLERY, subject, [first])

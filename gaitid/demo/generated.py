@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from gaitid.demo import scene, story_report
+from gaitid.demo import TIMEOUT_S, scene, story_report
 from gaitid.demo.scene import FilmedDay, film_all, owner, plan
 from gaitid.demo.story import FPIR, DemoProbe, DemoStory
 from gaitid.encoders.base import Encoder, load_encoder
@@ -97,7 +97,7 @@ def play(
     settings = ServerSettings(address="127.0.0.1:0", data=folder / "data", encoder=encoder)
     with running(settings) as address:
         _progress(f"server on {address}, data in {folder}")
-        matcher = RemoteMatcher(address)
+        matcher = RemoteMatcher(address, timeout_s=TIMEOUT_S)
         matcher.create_gallery(GALLERY, operating_point=point)
         enrolled, failed, unowned = _enrol(matcher, days[0])
         probes, more = _identify(matcher, days[1], conditions, set(enrolled))
