@@ -381,7 +381,11 @@ BAD = {
     "edge with a missing config": (["edge", "--config", "none.toml"], 2, "none.toml"),
     "serve on a name": (["serve", "--address", "nowhere"], 2, "host:port"),
     "serve with a bad config": (["serve", "--config", "bad.toml"], 2, "Write 'address'"),
-    "serve an unknown encoder": (["serve", "--address", "127.0.0.1:0", "--encoder", "x"], 2, "expected one of"),
+    "serve an unknown encoder": (
+        ["serve", "--address", "127.0.0.1:0", "--encoder", "x"],
+        2,
+        "expected one of",
+    ),
     "demo without a clip": (["demo", "--video", "none.mp4"], 2, "none.mp4"),
 }
 
