@@ -27,11 +27,12 @@ from gaitid.datasets.prepared import (
     Prepared,
     damaged,
     map_frames,
+    noted,
     read_json,
 )
 from gaitid.datasets.protocol import Protocol as Published
 from gaitid.errors import DatasetError, InputError
-from gaitid.modalities import silhouette, skeleton
+from gaitid.modalities.streams import STREAMS
 from gaitid.records import GaitSequence
 from gaitid.workers import pool
 
@@ -235,23 +236,14 @@ def _name(row: dict[str, Any]) -> str:
 
 
 def _packed(sequence: GaitSequence) -> tuple[bytes, dict[str, Any]]:
-    masks, joints, spatial = sequence.silhouettes, sequence.skeletons, sequence.skeletons_3d
-    data = b"".join(
-        (
-            b"" if masks is None else silhouette.pack(masks),
-            b"" if joints is None else skeleton.pack(joints, "float32"),
-            b"" if spatial is None else skeleton.pack(spatial, "float32"),
-            sequence.times.astype("<f8").tobytes(),
-        )
-    )
+    packed = [STREAMS[name].pack(sequence.streams[name]) for name in STREAMS if name in sequence.streams]
+    data = b"".join((*packed, sequence.times.astype("<f8").tobytes()))
     return data, {
         "at": 0,
         "size": len(data),
         "crc": zlib.crc32(data),
         "frames": len(sequence),
-        "silhouette": [] if masks is None else list(masks.shape[1:]),
-        "skeleton": joints is not None,
-        "skeleton3d": spatial is not None,
+        **{name: noted(name, sequence.streams.get(name)) for name in STREAMS},
         "dropped": dict(sequence.dropped),
     }
 

@@ -30,8 +30,8 @@ from gaitid.datasets.base import PREPARED, TEST, TRAIN, DatasetEntry, Fault, Pro
 from gaitid.datasets.protocol import Group, Pick
 from gaitid.datasets.protocol import Protocol as Published
 from gaitid.errors import DatasetError
-from gaitid.modalities import silhouette, skeleton
-from gaitid.records import JOINTS, SILHOUETTE, SKELETON, SKELETON_3D, GaitSequence
+from gaitid.modalities.streams import STREAMS
+from gaitid.records import GaitSequence
 
 FORMAT = 1
 """Version of the format."""
@@ -48,20 +48,16 @@ class StoredSequence:
         size: Length, bytes.
         crc: CRC-32 of the bytes.
         frames: Number of frames.
-        silhouette: Height and width of its silhouettes; empty if it has none.
-        skeleton: Whether it has skeletons.
+        streams: Shape of a frame by stream.
         dropped: Refused frames by reason.
-        skeleton3d: Whether it has skeletons in space.
     """
 
     at: int
     size: int
     crc: int
     frames: int
-    silhouette: tuple[int, ...]
-    skeleton: bool
+    streams: Mapping[str, tuple[int, ...]]
     dropped: Mapping[str, int]
-    skeleton3d: bool = False
 
 
 class Prepared:
@@ -136,18 +132,11 @@ class Prepared:
 
 def _unpacked(data: bytes, stored: StoredSequence) -> GaitSequence:
     streams: dict[str, NDArray[Any]] = {}
-    count, times = stored.frames, len(data) - 8 * stored.frames
-    middle = 0
-    if stored.silhouette:
-        height, width = stored.silhouette
-        middle = silhouette.packed_size(count, height, width)
-        streams[SILHOUETTE] = silhouette.unpack(data[:middle], count, height, width)
-    if stored.skeleton:
-        end = middle + count * JOINTS * 3 * 4
-        streams[SKELETON] = skeleton.unpack(data[middle:end], count, "float32")
-        middle = end
-    if stored.skeleton3d:
-        streams[SKELETON_3D] = skeleton.unpack(data[middle:times], count, "float32", 4)
+    start, times = 0, len(data) - 8 * stored.frames
+    for name, shape in stored.streams.items():
+        end = start + STREAMS[name].size(stored.frames, shape)
+        streams[name] = STREAMS[name].unpack(data[start:end], stored.frames, shape)
+        start = end
     return GaitSequence(
         streams, np.frombuffer(data, "<f8", offset=times).astype(np.float64), dropped=stored.dropped
     )
@@ -160,7 +149,23 @@ def _entry(row: list[Any], root: Path) -> DatasetEntry:
 
 
 def _stored(row: dict[str, Any]) -> StoredSequence:
-    return StoredSequence(**{**row, "silhouette": tuple(row["silhouette"])})
+    shapes = {name: shape_of(name, row.get(name)) for name in STREAMS}
+    facts = {key: value for key, value in row.items() if key not in STREAMS}
+    return StoredSequence(**facts, streams={name: shape for name, shape in shapes.items() if shape})
+
+
+def noted(name: str, array: NDArray[Any] | None) -> list[int] | bool:
+    """Note a stream in a row of ``sequences.jsonl``: the shape of a frame if it varies, else its presence."""
+    if len(STREAMS[name].shapes) > 1:
+        return [] if array is None else list(array.shape[1:])
+    return array is not None
+
+
+def shape_of(name: str, note: list[int] | bool | None) -> tuple[int, ...]:
+    """Return the shape of a frame from what `noted` wrote; empty if the sequence lacks the stream."""
+    if isinstance(note, list):
+        return tuple(note)
+    return STREAMS[name].shapes[0] if note else ()
 
 
 def _problem(row: dict[str, Any]) -> Problem:

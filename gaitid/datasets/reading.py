@@ -23,6 +23,7 @@ from gaitid.datasets import pickles
 from gaitid.datasets.base import Fault, Problem
 from gaitid.errors import DatasetError, InputError
 from gaitid.modalities.skeleton import from_openpose18
+from gaitid.modalities.streams import STREAMS
 from gaitid.perception.align import align, binarise
 from gaitid.records import (
     JOINTS,
@@ -182,7 +183,7 @@ def _from_content(content: Any, frame_rate: float, path: Path, report: Report) -
 
 def _from_streams(content: Mapping[str, Any], frame_rate: float, path: Path, report: Report) -> GaitSequence:
     """A sequence of streams by name, and optionally ``times`` in seconds."""
-    unknown = set(content) - {SILHOUETTE, SKELETON, SKELETON_3D, "times"}
+    unknown = set(content) - {*STREAMS, "times"}
     streams = {name: value for name, value in content.items() if name != "times"}
     if unknown or not streams:
         raise _fault(
@@ -193,17 +194,31 @@ def _from_streams(content: Mapping[str, Any], frame_rate: float, path: Path, rep
     )
     if set(streams) == {SILHOUETTE}:
         return _ready(_bytes(streams[SILHOUETTE], path, report), times, path, report)
-    if SILHOUETTE in streams:  # frames of both streams belong together: none is dropped
-        streams[SILHOUETTE] = _cut(_bytes(streams[SILHOUETTE], path, report), path, report)
-    if SKELETON in streams:
-        if getattr(streams[SKELETON], "shape", ())[1:] not in _JOINT_SHAPES:
-            raise _fault(report, Fault.WRONG_SIZE, path, "skeleton; (T, 17, 3) or (T, 18, 3)")
-        streams[SKELETON] = _skeletons(streams[SKELETON])
-    if SKELETON_3D in streams:
-        if getattr(streams[SKELETON_3D], "shape", ())[1:] != (JOINTS, 4):
-            raise _fault(report, Fault.WRONG_SIZE, path, "skeleton3d; (T, 17, 4)")
-        streams[SKELETON_3D] = np.asarray(streams[SKELETON_3D], np.float32)
-    return GaitSequence(streams, times)
+    # Frames of several streams belong together, so none is dropped.
+    return GaitSequence({name: _READERS[name](value, path, report) for name, value in streams.items()}, times)
+
+
+def _read_silhouettes(value: Any, path: Path, report: Report) -> Gray:
+    return _cut(_bytes(value, path, report), path, report)
+
+
+def _read_skeletons(value: Any, path: Path, report: Report) -> NDArray[np.float32]:
+    if getattr(value, "shape", ())[1:] not in _JOINT_SHAPES:
+        raise _fault(report, Fault.WRONG_SIZE, path, "skeleton; (T, 17, 3) or (T, 18, 3)")
+    return _skeletons(value)
+
+
+def _read_space(value: Any, path: Path, report: Report) -> NDArray[np.float32]:
+    if getattr(value, "shape", ())[1:] != STREAMS[SKELETON_3D].shapes[0]:
+        raise _fault(report, Fault.WRONG_SIZE, path, "skeleton3d; (T, 17, 4)")
+    return np.asarray(value, np.float32)
+
+
+_READERS: Mapping[str, Callable[[Any, Path, Report], NDArray[Any]]] = {
+    SILHOUETTE: _read_silhouettes,
+    SKELETON: _read_skeletons,
+    SKELETON_3D: _read_space,
+}
 
 
 def _content(path: Path, report: Report) -> Any:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +15,6 @@ from gaitid.modalities import silhouette, skeleton
 from gaitid.records import (
     MAX_FRAMES,
     SILHOUETTE,
-    SILHOUETTE_SIZES,
     SKELETON,
     SKELETON_3D,
     Embedding,
@@ -53,16 +55,8 @@ def pack_sequence(sequence: GaitSequence) -> sequence_pb2.GaitSequence:
         )
     except (TypeError, ValueError) as error:
         raise SequenceError(f"dropped cannot be sent ({error})", "32-bit counts", "correct it") from error
-    if sequence.silhouettes is not None:
-        message.silhouettes.CopyFrom(_pack_silhouettes(sequence.silhouettes))
-    if sequence.skeletons is not None:
-        message.skeletons.frames = len(sequence)
-        message.skeletons.format = sequence_pb2.FLOAT_FORMAT_FLOAT32
-        message.skeletons.data = skeleton.pack(sequence.skeletons, "float32")
-    if sequence.skeletons_3d is not None:
-        message.skeletons_3d.frames = len(sequence)
-        message.skeletons_3d.format = sequence_pb2.FLOAT_FORMAT_FLOAT32
-        message.skeletons_3d.data = skeleton.pack(sequence.skeletons_3d, "float32")
+    for name, array in sequence.streams.items():
+        getattr(message, _CODECS[name].field).CopyFrom(_CODECS[name].pack(array))
     if sequence.boxes is not None:
         message.boxes = sequence.boxes.astype("<f4", copy=False).tobytes()
     return message
@@ -75,13 +69,11 @@ def unpack_sequence(message: sequence_pb2.GaitSequence) -> GaitSequence:
         MessageError: A length, layout or count is wrong.
         SequenceError: The content is none of a gait sequence.
     """
-    streams: dict[str, NDArray[np.uint8] | NDArray[np.float32]] = {}
-    if message.HasField("silhouettes"):
-        streams[SILHOUETTE] = _unpack_silhouettes(message.silhouettes)
-    if message.HasField("skeletons"):
-        streams[SKELETON] = _unpack_skeletons(message.skeletons, 3)
-    if message.HasField("skeletons_3d"):
-        streams[SKELETON_3D] = _unpack_skeletons(message.skeletons_3d, 4)
+    streams = {
+        name: codec.unpack(getattr(message, codec.field))
+        for name, codec in _CODECS.items()
+        if message.HasField(codec.field)
+    }
     times = np.array(message.times_s, np.float64)
     boxes = floats(message.boxes, (len(times), 4), "boxes") if message.boxes else None
     return GaitSequence(streams, times, boxes, dict(message.dropped), Origin(message.camera, message.track))
@@ -135,7 +127,7 @@ def unpack_samples(messages: Sequence[sequence_pb2.Probe]) -> list[Probe]:
         InputError: One of them is malformed.
     """
     frames = sum(
-        max(one.silhouettes.frames, one.skeletons.frames, one.skeletons_3d.frames)
+        max(getattr(one, codec.field).frames for codec in _CODECS.values())
         for one in (message.sequence for message in messages)
     )
     if frames > MAX_FRAMES:
@@ -157,21 +149,47 @@ def _pack_silhouettes(silhouettes: NDArray[np.uint8]) -> sequence_pb2.Silhouette
 
 
 def _unpack_silhouettes(message: sequence_pb2.SilhouetteStream) -> NDArray[np.uint8]:
-    if (message.height, message.width) not in SILHOUETTE_SIZES:
-        sizes = " or ".join(f"{height}x{width}" for height, width in SILHOUETTE_SIZES)
-        raise SequenceError(
-            f"silhouettes are {message.height}x{message.width}", sizes, "use perception.align"
-        )
+    silhouette.check_size(message.height, message.width)
     unpack = _UNPACKINGS.get(message.packing)
     if unpack is None:
         raise MessageError(f"silhouette packing is {message.packing}", "bits or deflated bits", README)
     return unpack(message.data, message.frames, message.height, message.width)
 
 
+def _pack_skeletons(skeletons: NDArray[np.float32]) -> sequence_pb2.SkeletonStream:
+    data = skeleton.pack(skeletons, "float32")
+    return sequence_pb2.SkeletonStream(
+        frames=len(skeletons), format=sequence_pb2.FLOAT_FORMAT_FLOAT32, data=data
+    )
+
+
+def _pack_space(skeletons: NDArray[np.float32]) -> sequence_pb2.SpaceSkeletonStream:
+    data = skeleton.pack(skeletons, "float32")
+    return sequence_pb2.SpaceSkeletonStream(
+        frames=len(skeletons), format=sequence_pb2.FLOAT_FORMAT_FLOAT32, data=data
+    )
+
+
 def _unpack_skeletons(
-    message: sequence_pb2.SkeletonStream | sequence_pb2.SpaceSkeletonStream, numbers: int
+    message: sequence_pb2.SkeletonStream | sequence_pb2.SpaceSkeletonStream, values: int
 ) -> NDArray[np.float32]:
     precision = _PRECISIONS.get(message.format)
     if precision is None:
         raise MessageError(f"skeleton format is {message.format}", "float32 or float16", README)
-    return skeleton.unpack(message.data, message.frames, precision, numbers)
+    return skeleton.unpack(message.data, message.frames, precision, values)
+
+
+@dataclass(frozen=True, slots=True)
+class _Codec:
+    """The message of one stream: its field in `GaitSequence`, and both directions."""
+
+    field: str
+    pack: Callable[[Any], Any]
+    unpack: Callable[[Any], NDArray[Any]]
+
+
+_CODECS: Mapping[str, _Codec] = {
+    SILHOUETTE: _Codec("silhouettes", _pack_silhouettes, _unpack_silhouettes),
+    SKELETON: _Codec("skeletons", _pack_skeletons, partial(_unpack_skeletons, values=3)),
+    SKELETON_3D: _Codec("skeletons_3d", _pack_space, partial(_unpack_skeletons, values=4)),
+}
