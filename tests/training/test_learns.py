@@ -31,16 +31,17 @@ def test_five_minutes_of_training_beat_the_gait_energy_image(tmp_path: Path):
     validation = laboratory(range(VALIDATION), frames=40)
     write_shard(tmp_path / "train" / "a", synthetic_entries(Population(5), learned, 1, (0.3, 1.7), 1))
     write_shard(
-        tmp_path / "held" / "a", synthetic_entries(Population(5, "validation"), validation, 1, (1.0, 1.0), 1)
+        tmp_path / "validation" / "a",
+        synthetic_entries(Population(5, "validation"), validation, 1, (1.0, 1.0), 1),
     )
     recipe = settings.load(ROOT / "training" / "recipes" / "strider.toml", Recipe)
     recipe = replace(
         recipe,
-        data=Data(tmp_path / "train", tmp_path / "held", PEOPLE),
+        data=Data(tmp_path / "train", tmp_path / "validation", PEOPLE),
         schedule=replace(recipe.schedule, steps=STEPS, check_every=STEPS, compiled=False),
     )
     run = train(recipe, tmp_path / "run", workers=1)
-    corpus = Corpus(tmp_path / "held")
+    corpus = Corpus(tmp_path / "validation")
     ours = measure(corpus, embedder(run.average, corpus), VIEWS)
     gei = measure(corpus, gei_embedder(corpus), VIEWS)
     names = ("cross_nm", "cross_bg", "cross_cl")

@@ -120,13 +120,13 @@ def test_a_run_ends_with_a_weight_file(casia, tmp_path, capsys, validation):
     assert main(["train", str(recipe), str(run), "--workers", "0"]) == 0
     target = run / "mine.safetensors"
     assert capsys.readouterr().out.strip() == str(target)
-    encoder, held = load_encoder(str(target)), weights.load(target)
+    encoder, content = load_encoder(str(target)), weights.load(target)
     average = read_state(run / "checkpoint.pt")["average"]
     for name, tensor in average.items():
-        np.testing.assert_array_equal(held.tensors[name], tensor)
-    walk = GaitSequence({"silhouette": held.golden.clip}, held.golden.times)
-    np.testing.assert_allclose(encoder(walk).vector, held.golden.vector, atol=1e-6)
-    card = held.card
+        np.testing.assert_array_equal(content.tensors[name], tensor)
+    walk = GaitSequence({"silhouette": content.golden.clip}, content.golden.times)
+    np.testing.assert_allclose(encoder(walk).vector, content.golden.vector, atol=1e-6)
+    card = content.card
     assert card.training_data == f"{3 - validation} subjects of casia-b"
     assert card.licence == "the terms of casia-b apply"
     assert [f.measure for f in card.metrics] == ["optimiser steps", "rank-1 (rank_1)"][: 1 + validation]
