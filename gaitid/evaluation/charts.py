@@ -1,4 +1,4 @@
-"""Charts of an evaluation, drawn from its document; each gives a Figure and touches no global state."""
+"""Charts of an evaluation, drawn from its document; each returns a Figure and leaves no global state."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
-"""Okabe and Ito's palette: told apart by colour-blind readers."""
+"""Okabe and Ito's palette, which colour-blind readers can distinguish."""
 MARKS = ("o", "s", "^", "D", "v", "P", "X")
 GENUINE, IMPOSTOR = COLOURS[0], COLOURS[1]
 STYLE: Any = {
@@ -34,7 +34,7 @@ Draw = TypeVar("Draw", bound=Callable[..., Figure | None])
 
 
 def styled(draw: Draw) -> Draw:
-    """Draw in our style without changing matplotlib's settings."""
+    """Apply our style to a drawing function without changing matplotlib's settings."""
 
     @wraps(draw)
     def inside(*args: Any, **kwargs: Any) -> Figure | None:
@@ -46,7 +46,7 @@ def styled(draw: Draw) -> Draw:
 
 @styled
 def cmc(groups: Groups, ranks: int = 20) -> Figure:
-    """Rate of rank k, a line for each group."""
+    """Rank-k rates, one line per group."""
     figure, axes = _canvas(4.6, 3.4)
     lowest = 1.0
     for group, colour, mark in zip(groups, COLOURS, MARKS, strict=False):
@@ -65,7 +65,7 @@ def cmc(groups: Groups, ranks: int = 20) -> Figure:
 
 @styled
 def det(groups: Groups) -> Figure:
-    """FNMR over FMR on normal-deviate axes; two normals of equal spread give a straight line."""
+    """FNMR over FMR on normal-deviate axes, where two normal distributions give a straight line."""
     figure, axes = _canvas(4.6, 4.2)
     for group, colour in zip(groups, COLOURS, strict=False):
         curve = group["verification"]["det"]
@@ -90,7 +90,7 @@ def det(groups: Groups) -> Figure:
 
 @styled
 def histogram(group: Mapping[str, Any]) -> Figure:
-    """Scores of genuine and impostor pairs, each scaled to its own highest bin, and the thresholds."""
+    """Scores of genuine and impostor pairs, each scaled to its highest bin, and the thresholds."""
     figure, axes = _canvas(3.12, 2.5)
     facts = group["verification"]
     edges = np.array(facts["histogram"]["edges"])
@@ -151,13 +151,13 @@ def gallery_growth(groups: Groups) -> Figure | None:
     figure = Figure(figsize=(8.6, 3.3), layout="constrained")
     left, right = figure.subplots(1, 2)
     for group, colour, mark in zip(shown, COLOURS, MARKS, strict=False):
-        law = group["open_set"]["law"]
-        sizes = [row["subjects"] for row in law]
-        fpir = [100 * row["fpir"] for row in law]
+        growth = group["open_set"]["law"]
+        sizes = [row["subjects"] for row in growth]
+        fpir = [100 * row["fpir"] for row in growth]
         left.plot(sizes, fpir, color=colour, marker=mark, markersize=4, label=group["name"])
-        expected = [100 * row["fpir_if_independent"] for row in law]
+        expected = [100 * row["fpir_if_independent"] for row in growth]
         left.plot(sizes, expected, color=colour, linewidth=1, linestyle=":")
-        fnir = [100 * row["fnir"] for row in law]
+        fnir = [100 * row["fnir"] for row in growth]
         right.plot(sizes, fnir, color=colour, marker=mark, markersize=4, label=group["name"])
     left.plot([], [], color="#666666", linewidth=1, linestyle=":", label="if independent")
     left.set_ylabel("FPIR (%) at one fixed threshold")
@@ -174,7 +174,7 @@ def gallery_growth(groups: Groups) -> Figure | None:
 
 @styled
 def tail(group: Mapping[str, Any]) -> Figure | None:
-    """FMR over the threshold, as counted and as the fitted tail has it; None without a fit."""
+    """FMR over the threshold, as counted and by the fitted tail; None without a fit."""
     facts = group["calibration"] and group["calibration"]["tail"]
     if not facts:
         return None
@@ -200,7 +200,7 @@ def tail(group: Mapping[str, Any]) -> Figure | None:
 
 @styled
 def walks(strips: Mapping[str, NDArray[np.uint8]], frames: int = 5) -> Figure:
-    """Rows of silhouettes under each other: frames spread over a walk, then their mean.
+    """Rows of silhouettes: frames spread over a walk, then their mean.
 
     Args:
         strips: Label of each row with its (T, H, W) silhouettes, 0 or 1.

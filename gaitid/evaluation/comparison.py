@@ -1,8 +1,8 @@
 """Two evaluations side by side, with significance over subjects.
 
-Sequences of one subject are alike, so the subject is the unit: for each figure the two evaluations
-give one value a subject, and the mean difference is tested by flipping the signs of the paired
-differences (Fisher 1935, sec. 21) and given an interval by drawing subjects with replacement.
+Sequences of one subject are alike, so the subject is the unit. Each figure has one value per subject in both
+evaluations. The mean difference is tested by flipping the signs of the paired differences (Fisher 1935,
+sec. 21), and its interval comes from drawing subjects with replacement.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ class Difference:
     Attributes:
         group: Name of the group.
         figure: Name of the figure; FNMR and FNIR are better when lower, the others when higher.
-        subjects: Subjects that both have.
+        subjects: Number of subjects in both evaluations.
         first: Mean over those subjects in the first evaluation.
-        second: Mean in the second.
+        second: Mean over those subjects in the second.
         low: Lower end of the 95 % interval of ``second - first``.
-        high: Upper end.
-        p_value: Two-sided, of no difference.
+        high: Upper end of that interval.
+        p_value: Two-sided p-value of no difference.
     """
 
     group: str
@@ -48,7 +48,7 @@ class Difference:
 
     @property
     def verdict(self) -> str:
-        """``better``, ``worse`` or ``no significant difference`` of the second, at the 5 % level."""
+        """Whether the second is ``better``, ``worse`` or ``no significant difference``, at the 5 % level."""
         if self.p_value >= 0.05 or self.first == self.second:
             return "no significant difference"
         grew = self.second > self.first
@@ -56,43 +56,45 @@ class Difference:
 
 
 def read(path: Path | str) -> dict[str, Any]:
-    """The document of an evaluation.
+    """Read the document of an evaluation.
 
     Raises:
-        InputError: The file is missing, no JSON, or no evaluation of this format.
+        InputError: The file is missing, is not JSON, or is not an evaluation of this format.
     """
     try:
         document = json.loads(Path(path).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise InputError(
-            f"{path} cannot be read ({error})", "the JSON of an evaluation", "check the path"
+            f"File {path} cannot be read ({error})",
+            "the JSON of an evaluation",
+            "Pass a result.json of 'gaitid evaluate'",
         ) from error
     if not isinstance(document, dict) or document.get("format") != FORMAT:
         found = document.get("format") if isinstance(document, dict) else None
-        raise InputError(f"{path} has format {found!r}", FORMAT, "evaluate again with this version")
+        raise InputError(f"File {path} has format {found!r}", FORMAT, "Evaluate again with this version")
     return document
 
 
 def compare(
     first: Mapping[str, Any], second: Mapping[str, Any], *, repeats: int = 10_000, seed: int = 0
 ) -> list[Difference]:
-    """The differences of two evaluations by one protocol and convention.
+    """Compare two evaluations by one protocol and convention.
 
     Args:
-        first: Document of the one.
-        second: Document of the other.
-        repeats: Sign flips, and resamples.
-        seed: Of both.
+        first: Document of the first evaluation.
+        second: Document of the second.
+        repeats: Number of sign flips, and of resamples.
+        seed: Seed of both.
 
     Raises:
-        InputError: They were measured by different protocols or conventions, or share no subject.
+        InputError: The protocols or conventions differ, or the evaluations share no subject.
     """
     for what, table, key in (("protocol", "protocol", "name"), ("convention", "plan", "convention")):
         if first[table][key] != second[table][key]:
             raise InputError(
-                f"the first is by {what} {first[table][key]}, the second by {second[table][key]}",
+                f"The first is by {what} {first[table][key]}, the second by {second[table][key]}",
                 f"one {what}",
-                "evaluate both alike",
+                f"Evaluate both by the same {what}",
             )
     random = np.random.default_rng(seed)
     others = {group["name"]: group["per_subject"] for group in second["groups"]}
@@ -103,7 +105,9 @@ def compare(
         if figure in others.get(group["name"], {})
     ]
     if not found:
-        raise InputError("the two evaluations share no group", "the same data set", "evaluate both alike")
+        raise InputError(
+            "The two evaluations share no group", "the same groups", "Evaluate both on the same data set"
+        )
     return found
 
 
@@ -117,12 +121,16 @@ def _difference(
 ) -> Difference:
     both = sorted(set(first) & set(second))
     if not both:
-        raise InputError(f"group {group} shares no subject", "the same subjects", "evaluate both alike")
+        raise InputError(
+            f"Group {group} has no subject in both evaluations",
+            "the same subjects",
+            "Evaluate both on the same data set",
+        )
     one, other = (np.array([table[name][0] / table[name][1] for name in both]) for table in (first, second))
     gaps = other - one
     low, high = np.quantile(_means(gaps, repeats, random), [0.025, 0.975])
     flipped = _flipped(gaps, repeats, random)
-    # Equal up to rounding counts as equal, so that p is 1 when nothing differs.
+    # Equality up to rounding counts as equal, so p is 1 when nothing differs.
     as_far = np.abs(flipped) >= abs(gaps.mean()) - 1e-12
     return Difference(
         group,
@@ -155,6 +163,6 @@ def _flipped(gaps: NDArray[np.float64], repeats: int, random: np.random.Generato
 
 
 def _parts(repeats: int, width: int) -> list[int]:
-    """Repeats in portions of at most 10 million drawn numbers."""
+    """Split repeats into portions of at most 10 million random numbers."""
     size = max(1, 10_000_000 // width)
     return [min(size, repeats - start) for start in range(0, repeats, size)]

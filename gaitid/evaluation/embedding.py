@@ -1,4 +1,4 @@
-"""A data set's sequences through an encoder, with nothing left out in silence."""
+"""Embed the sequences of a data set, and report those that fail."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Embedded:
 
     Attributes:
         vectors: (N, D) float32, or raw parts (N, P, D).
-        labels: Of the N sequences.
+        labels: Labels of the N sequences.
         entries: The N entries.
         left_out: Entries without an embedding, each with the reason.
     """
@@ -44,18 +44,18 @@ def embed(
     raw: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> Embedded:
-    """Embed every sequence of a part; what cannot be read or embedded is listed, never dropped silently.
+    """Embed every sequence of a part; sequences that cannot be read or embedded are listed.
 
     Args:
         dataset: An open data set.
         encoder: Any encoder.
         part: ``test`` or ``train``.
         raw: Take the encoder's parts before normalisation, as published evaluators with ``euc`` do.
-        progress: Called with (sequences done, sequences in all).
+        progress: Called with (sequences done, total sequences).
 
     Raises:
-        InputError: `raw`, and the encoder has no parts.
-        DatasetError: Not a single sequence could be embedded.
+        InputError: `raw` is set, and the encoder has no parts.
+        DatasetError: No sequence could be embedded.
     """
     take = _parts_of(encoder) if raw else _vectors_of(encoder)
     entries = dataset.entries(part)
@@ -74,9 +74,9 @@ def embed(
     if not kept:
         reason = left_out[0][1] if left_out else "the part is empty"
         raise DatasetError(
-            f"none of {len(entries)} sequences of {dataset.name} could be embedded ({reason})",
-            f"sequences that encoder {encoder.name} takes",
-            "check the root, or choose another encoder",
+            f"None of {len(entries)} sequences of {dataset.name} could be embedded ({reason})",
+            f"sequences that encoder {encoder.name} accepts",
+            "Check the root, or pass another encoder",
         )
     return Embedded(np.stack(vectors), labels_of(kept), tuple(kept), tuple(left_out))
 
@@ -88,7 +88,9 @@ def _vectors_of(encoder: Encoder) -> Take:
 def _parts_of(encoder: Encoder) -> Take:
     if not isinstance(encoder, PartEncoder):
         raise InputError(
-            f"encoder {encoder.name} gives unit vectors only", "metric euc needs its parts", "use metric cos"
+            f"Encoder {encoder.name} returns unit vectors only",
+            "an encoder with parts for metric euc",
+            "Pass metric cos",
         )
     return lambda sequences: list(encoder.parts(sequences))
 
@@ -107,7 +109,7 @@ def _batch(
     try:
         found = take([sequence for _, sequence in loaded])
         yield from ((entry, one) for (entry, _), one in zip(loaded, found, strict=True))
-    except InputError:  # one of them does not suit the encoder: find out which
+    except InputError:  # one of them is unusable for the encoder: find it
         for entry, sequence in loaded:
             try:
                 yield entry, take([sequence])[0]

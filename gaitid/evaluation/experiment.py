@@ -1,7 +1,7 @@
-"""One evaluation from embeddings to a document: every figure of every group of a protocol.
+"""An evaluation from embeddings to a document with every figure of every group of a protocol.
 
-The document is plain JSON: `pages` draws it, `comparison` compares two of them. Rates are fractions
-0..1; what cannot be measured is null, never 0.
+The document is plain JSON: `reports` renders it, `comparison` compares two of them. Rates are fractions
+0..1; a figure that cannot be measured is null, never 0.
 """
 
 from __future__ import annotations
@@ -27,27 +27,27 @@ CURVE_POINTS = 200
 HISTOGRAM_BINS = 80
 MOST_VALUES = 40
 MOST_SUBJECT_SCORES = 100_000_000
-"""400 MB: with more probes times gallery subjects, open-set figures use a random part of the probes."""
+"""400 MB: above this product of probes and gallery subjects, open-set figures sample the probes."""
 
 _TAIL = 0.02
-"""Share of the impostors that makes the tail; its shape is left to the data, so that a poor fit shows."""
+"""Share of the impostors in the tail. Its shape has no prior here, so a poor fit shows."""
 
 
 @dataclass(frozen=True, slots=True)
 class ExperimentPlan:
-    """What to measure beside the protocol.
+    """Parameters of an evaluation that the protocol does not fix.
 
     Attributes:
         metric: See `scores.Scorer`.
         convention: See `identification`.
-        fmrs: FMRs at which the TAR is printed.
-        reference: The one of them that breakdowns and comparisons use.
-        fpirs: FPIRs at which the FNIR is printed; the last is the one of comparisons.
-        ranks: Ranks R of the open-set figures; 0 = anywhere in the gallery.
-        split: How open-set subjects are divided.
-        confusions: Worst confusions to name.
+        fmrs: FMRs at which the TAR is reported.
+        reference: The FMR of breakdowns and comparisons, one of `fmrs`.
+        fpirs: FPIRs at which the FNIR is reported; comparisons use the last.
+        ranks: Ranks R of the open-set figures; 0 = any rank.
+        split: How open-set subjects are split.
+        confusions: Number of worst confusions to list.
         impostors: Impostor pairs to keep.
-        seed: Of every random choice.
+        seed: Seed of every random choice.
     """
 
     metric: Metric = "cos"
@@ -65,29 +65,29 @@ class ExperimentPlan:
 def evaluate(
     embeddings: NDArray[Any], labels: Labels, protocol: Protocol, plan: ExperimentPlan | None = None
 ) -> dict[str, Any]:
-    """Measure embeddings by a protocol.
+    """Evaluate embeddings by a protocol.
 
     Args:
         embeddings: (N, P, D) float, parts before dimensions, or (N, D).
-        labels: Of the N sequences.
-        protocol: The published rules.
-        plan: What to measure beside them.
+        labels: Labels of the N sequences.
+        protocol: The published protocol.
+        plan: Parameters that it does not fix.
 
     Returns:
         ``{"format", "protocol", "plan", "sequences", "subjects", "groups": [...]}``, plain JSON.
 
     Raises:
-        InputError: Embeddings that are not finite, or do not fit the labels.
-        DatasetError: A group without probes, gallery or mates.
+        InputError: Embeddings are not finite, or do not match the labels.
+        DatasetError: A group has no probes, gallery or mates.
     """
     plan = plan or ExperimentPlan()
     parts = check_embeddings(embeddings, len(labels))
     groups = [_group(parts, labels, group, protocol, plan) for group in protocol.groups if group.labelled]
     if not groups:
         raise DatasetError(
-            f"protocol {protocol.name} hides the subjects of its probes",
+            f"Protocol {protocol.name} hides the subjects of its probes",
             "labelled probes",
-            "write its submission file, or choose another protocol",
+            "Write its submission file, or pass another protocol",
         )
     document: dict[str, Any] = plain(
         {
@@ -135,7 +135,7 @@ def _group(
 
 
 def _open_probes(probes: Rows, gallery: Rows, labels: Labels, seed: int) -> NDArray[np.bool_]:
-    """(N,) bool: the probes of the open-set figures; a random part where all would not fit memory."""
+    """Mark (N,) bool the probes of the open-set figures: a random sample where all would not fit memory."""
     share = MOST_SUBJECT_SCORES / (len(np.unique(labels.subject[gallery])) * len(probes))
     chosen = np.zeros(len(labels), bool)
     chosen[probes] = np.random.default_rng(seed).random(len(probes)) < share
@@ -182,7 +182,7 @@ def _verification(
 
 
 def _thinned(curve: verification.Errors) -> dict[str, Any]:
-    """The DET at points spread evenly on both axes as a DET draws them."""
+    """Reduce the curve to points that are evenly spread on both axes of a DET plot."""
     low = 1.0 / max(curve.genuine, curve.impostor)
     wanted = np.r_[0.0, np.geomspace(low, 1.0, CURVE_POINTS // 2)]
     at = np.unique(
@@ -207,7 +207,7 @@ def _histogram(genuine: Floats, impostor: Floats) -> dict[str, Any]:
 
 
 def _calibration(pairs: Pairs, labels: Labels, plan: ExperimentPlan) -> dict[str, Any] | None:
-    """Fitted on one half of the subjects, checked on the other; null where there is too little."""
+    """Fit on one half of the subjects and check on the other; None with too few pairs."""
     names = np.unique(labels.subject[np.r_[pairs.probe, pairs.gallery]])
     first = np.isin(labels.subject, np.random.default_rng(plan.seed).permutation(names)[: len(names) // 2])
     inside = pairs.part(first[pairs.probe] & first[pairs.gallery])
@@ -227,7 +227,7 @@ def _calibration(pairs: Pairs, labels: Labels, plan: ExperimentPlan) -> dict[str
         tail = fit_tail(inside.split()[1], share=_TAIL, prior=None, bootstraps=0)
         whole = fit_tail(pairs.split()[1], share=_TAIL, prior=None, bootstraps=99, seed=plan.seed)
     except InputError:
-        return found  # too few impostors for a tail, which the null says
+        return found  # too few impostors for a tail, so it stays null
     found["tail"] = {
         **{name: getattr(whole, name) for name in ("start", "share", "shape", "scale", "count")},
         "ks_distance": whole.distance,
@@ -249,13 +249,13 @@ def _breakdown(
     protocol: Protocol,
     plan: ExperimentPlan,
 ) -> dict[str, Any]:
-    """Figures by the probe's condition, view and covariates, at the one threshold of all."""
+    """Figures by the probe's condition, view and covariates, at the threshold of the whole group."""
     rank_one = identification.hits(searches, labels, protocol)["rank-1"]
     columns = {"condition": labels.condition, "view": labels.view, **labels.covariates}
     tables: dict[str, Any] = {}
     for name, column in columns.items():
         if not 1 < len(np.unique(column[searches.probes])) <= MOST_VALUES:
-            continue  # one value says nothing that the whole does not; more are names, not kinds
+            continue  # one value repeats the whole group; too many are names, not categories
         parts = pairs.by(column)
         tables[name] = [
             {
@@ -274,7 +274,7 @@ def _breakdown(
 def _open_set(
     scores: openset.SubjectScores, labels: Labels, plan: ExperimentPlan
 ) -> tuple[dict[str, Any] | None, dict[str, dict[str, list[float]]]]:
-    """(FNIR at FPIR and the gallery-size law, probes missed by subject); null with too few subjects."""
+    """Return (FNIR figures and growth with the gallery, missed probes by subject); None with few subjects."""
     try:
         found = openset.trials(scores, plan.split)
     except InputError:
@@ -304,7 +304,7 @@ def _per_subject(
     protocol: Protocol,
     plan: ExperimentPlan,
 ) -> dict[str, dict[str, list[float]]]:
-    """[sum, count] of each subject for the figures that `comparison` pairs by subject."""
+    """Return [sum, count] per subject for the figures that `comparison` pairs by subject."""
     subjects = labels.subject[searches.probes]
     tables = {
         name: _by_subject(values, subjects)
@@ -324,7 +324,7 @@ def _by_subject(values: NDArray[np.float64], subjects: NDArray[np.str_]) -> dict
 
 
 def _confusions(searches: Searches, labels: Labels, plan: ExperimentPlan) -> list[dict[str, Any]]:
-    """The probes whose best wrong subject leads by most, at most one a pair of subjects."""
+    """List the probes whose best wrong subject leads by most, at most one for a pair of subjects."""
     found: list[dict[str, Any]] = []
     seen: set[tuple[str, str]] = set()
     order = np.argsort(np.where(np.isnan(searches.lead), np.inf, searches.lead), kind="stable")
@@ -357,7 +357,7 @@ def _mean(values: NDArray[np.float64]) -> float:
 
 
 def plain(value: Any) -> Any:
-    """The value as JSON holds it: records as tables, arrays as lists, NaN and infinity as null."""
+    """Convert a value to plain JSON: records to objects, arrays to lists, NaN and infinity to null."""
     if is_dataclass(value) and not isinstance(value, type):
         return {name: plain(getattr(value, name)) for name in value.__dataclass_fields__}
     if isinstance(value, Mapping):

@@ -1,17 +1,15 @@
 """Closed-set identification: rank-k, CMC, mAP, mINP, by view pair and by condition.
 
-Two conventions, named in every result:
+Every result names one of two conventions:
 
 ``ours``
-    A probe that has no mate in the gallery it searches cannot be found, so rates are over the mated
-    probes, and the unmated ones and the empty cells are *counted* and printed beside. `Rates.floor`
-    is the rate if each unmated probe were a miss. Ties count against the probe: a constant embedding
-    scores zero.
+    A probe without a mate in the gallery cannot be identified, so rates are over mated probes. Unmated
+    probes and empty cells are *counted* and printed with them. `Rates.floor` is the rate if every unmated
+    probe were a miss. Ties count against the probe: a constant embedding scores zero.
 ``opengait``
-    The published evaluators' numbers, faults included (Fan et al. 2023, OpenGait,
-    `opengait/evaluation`): view cells count unmated probes as misses and are rounded to 0.01 % before
-    averaging, the ReID-style ranker drops unmated probes, an empty cell makes the mean undefined,
-    and ties go to the row that stands first.
+    The published evaluators, including their faults (Fan et al. 2023, OpenGait, `opengait/evaluation`).
+    View cells count unmated probes as misses and are rounded to 0.01 % before averaging. The ReID-style
+    ranker drops unmated probes. An empty cell makes the mean undefined. Ties go to the first row.
 
 Without ties, rounding and unmated probes the two agree.
 """
@@ -39,17 +37,17 @@ Doubles = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Searches:
-    """What each of n probes found in each of S parts of the gallery (one part when pooled, else views).
+    """Results of n probes in each of S parts of the gallery: its views, or the whole when pooled.
 
     Attributes:
         probes: (n,) rows of the probes.
-        parts: The S names: gallery views, or ``("",)`` when pooled.
+        parts: Names of the S parts: gallery views, or ``("",)`` when pooled.
         rank: (n, S) int32, rank of the first mate, from 1; 0 without a mate.
         precision: (n, S) float32 average precision; NaN without a mate.
         inverse_penalty: (n, S) float32, mates over the rank of the last (Ye et al. 2021, mINP).
-        gallery: (S,) int, sequences in each part.
-        best_mate: (n,) row of the best mate anywhere, -1 without.
-        best_other: (n,) row of the best sequence of another subject, -1 without.
+        gallery: (S,) int, number of sequences in each part.
+        best_mate: (n,) row of the best mate in the whole gallery, -1 without a mate.
+        best_other: (n,) row of the best sequence of another subject, -1 without one.
         lead: (n,) float32, score of the best mate minus that of the best other; NaN without both.
     """
 
@@ -75,18 +73,22 @@ def group_blocks(
     """Score one group of a protocol.
 
     Args:
-        embeddings: (N, P, D) float32 as `check_embeddings` gives it.
-        labels: Of the N sequences.
-        group: Which probes meet which gallery.
-        protocol: Its layout and exclusion.
+        embeddings: (N, P, D) float32 as `check_embeddings` returns it.
+        labels: Labels of the N sequences.
+        group: Which probes search which gallery.
+        protocol: Supplies the layout and the exclusion.
         metric: ``cos`` or ``euc``.
-        convention: ``opengait`` picks the probes by the published evaluator's rule.
+        convention: ``opengait`` selects the probes as the published evaluator does.
 
     Returns:
-        (rows of the probes, rows of the gallery in the blocks' columns, blocks).
+        (rows of the probes, rows of the gallery in column order, blocks).
     """
     if convention not in CONVENTIONS:
-        raise InputError(f"convention is {convention!r}", f"one of {', '.join(CONVENTIONS)}", "choose one")
+        raise InputError(
+            f"Argument convention is {convention!r}",
+            f"one of {', '.join(CONVENTIONS)}",
+            "Pass convention='ours'",
+        )
     protocol.check(labels)
     probes, gallery = (np.flatnonzero(mask) for mask in group.masks(labels, peers=convention == "opengait"))
     if protocol.layout == "cells":
@@ -106,7 +108,7 @@ def search(
     metric: Metric = "cos",
     convention: Convention = "ours",
 ) -> Searches:
-    """Search every probe of a group; arguments as `group_blocks`."""
+    """Search every probe of a group; arguments as for `group_blocks`."""
     _, gallery, found = group_blocks(embeddings, labels, group, protocol, metric, convention)
     searcher = Searcher(labels, gallery, protocol, convention)
     for block in found:
@@ -123,9 +125,9 @@ def candidates(
     count: int = 20,
     metric: Metric = "cos",
 ) -> dict[int, list[str]]:
-    """The best `count` subjects of each probe row, best first: the answer to hidden labels.
+    """Find the best `count` subjects of each probe row, best first: the submission for hidden labels.
 
-    A subject's score is that of its best gallery sequence; other arguments as `group_blocks`.
+    A subject's score is that of its best gallery sequence; other arguments as for `group_blocks`.
     """
     parts = check_embeddings(embeddings, len(labels))
     _, gallery, found = group_blocks(parts, labels, group, protocol, metric, "ours")
@@ -145,10 +147,10 @@ class Searcher:
     """Gathers `Searches` from the blocks of one group.
 
     Args:
-        labels: Of all sequences.
-        gallery: Rows of the gallery as `group_blocks` gives them.
-        protocol: Its layout says whether views are searched apart.
-        convention: Says who wins a tie.
+        labels: Labels of all sequences.
+        gallery: Rows of the gallery as `group_blocks` returns them.
+        protocol: Its layout decides whether views are searched separately.
+        convention: Decides ties.
     """
 
     def __init__(self, labels: Labels, gallery: Rows, protocol: Protocol, convention: Convention) -> None:
@@ -162,7 +164,7 @@ class Searcher:
         self._found: list[tuple[NDArray[np.generic], ...]] = []
 
     def add(self, block: Block) -> None:
-        """Take in one block."""
+        """Add one block."""
         others = np.where(block.mates, np.float32(-np.inf), block.scores)
         rank = np.zeros((len(block.probes), len(self._parts)), np.int32)
         quality = np.full((2, *rank.shape), np.nan, np.float32)
@@ -172,7 +174,7 @@ class Searcher:
         self._found.append((block.probes, rank, *quality, *self._leaders(block, others)))
 
     def done(self) -> Searches:
-        """All that was found."""
+        """Return all results."""
         probes, rank, precision, penalty, mate, other, lead = map(
             np.concatenate, zip(*self._found, strict=True)
         )
@@ -188,7 +190,7 @@ class Searcher:
         rank: NDArray[np.int32],
         quality: Floats,
     ) -> None:
-        """Fill the ranks, and the average precision and inverse penalty, of one part of a block."""
+        """Fill in rank, average precision and inverse penalty for one part of a block."""
         ordered = np.sort(others, axis=1)
         size = others.shape[1]
         rows, columns = np.nonzero(mates)
@@ -225,7 +227,7 @@ class Searcher:
 
 
 def _runs(rows: Rows) -> list[tuple[int, int, int]]:
-    """(row, start, stop) of each run of equal values in a sorted array."""
+    """Return (row, start, stop) of each run of equal values in a sorted array."""
     edges = np.flatnonzero(np.diff(rows, prepend=-1, append=-1)).tolist()
     return [(int(rows[start]), start, stop) for start, stop in pairwise(edges)]
 
@@ -235,14 +237,14 @@ class Rates:
     """The figures of one group of a protocol; rates are fractions 0..1.
 
     Attributes:
-        rank: Rate of each asked rank k.
-        cmc: (K,) rate of rank 1..K.
-        map: Mean average precision; NaN where the protocol does not print it.
-        minp: Mean inverse negative penalty; NaN likewise.
-        floor: Rank-1 if each unmated probe were a miss.
-        probes: Searches counted: probes, or probes times gallery views in a view matrix.
-        unmated: Searches whose gallery had no mate.
-        empty_cells: Cells (view pairs, or probe views) without a single mated probe.
+        rank: Rate of each requested rank k.
+        cmc: (K,) rate of ranks 1..K.
+        map: Mean average precision; NaN where the protocol does not report it.
+        minp: Mean inverse negative penalty; NaN where the protocol does not report it.
+        floor: Rank-1 if every unmated probe were a miss.
+        probes: Number of searches: probes, or probes times gallery views in a view matrix.
+        unmated: Searches without a mate in the gallery.
+        empty_cells: Cells (view pairs, or probe views) without a mated probe.
         cell_names: Names of the rows and columns of `cells`.
         cells: (probe views, gallery views) rank-1; NaN where nothing was compared; None when pooled.
     """
@@ -261,7 +263,7 @@ class Rates:
 
 @dataclass(frozen=True, slots=True)
 class _Cells:
-    """Which cell each search falls in: (n, S) int, -1 = not measured; and how many cells there are."""
+    """The cell of each search, (n, S) int with -1 = not measured, and the number of cells."""
 
     of: NDArray[np.int64]
     count: int
@@ -270,28 +272,28 @@ class _Cells:
 
 
 def rates(searches: Searches, labels: Labels, protocol: Protocol, convention: Convention) -> Rates:
-    """Average the searches of one group as protocol and convention say.
+    """Average the searches of one group according to the protocol and the convention.
 
     Raises:
-        DatasetError: No probe has a mate; or, in ``opengait``, a gallery view is empty, where the
-            published evaluators stop with an error of their own.
+        DatasetError: No probe has a mate; or, in ``opengait``, a gallery view is empty, on which the
+            published evaluators also fail.
     """
     cells = _assign(searches, labels, protocol)
     measured = cells.of >= 0
     mated = measured & (searches.rank > 0)
     if not mated.any():
         raise DatasetError(
-            f"none of {len(searches.probes)} probes has a mate in the gallery it searches",
+            f"None of {len(searches.probes)} probes has a mate in the gallery it searches",
             "subjects that are in both",
-            "check the subjects and views of the gallery and the probes",
+            "Check the subjects and views of the gallery and the probes",
         )
     peers = convention == "opengait"
     if peers and protocol.layout == "cells" and not searches.gallery.all():
         empty = searches.parts[int(np.argmin(searches.gallery))]
         raise DatasetError(
-            f"the gallery has no sequence of view {empty}",
-            "every view, or the published evaluators fail",
-            "use the convention ours, which counts empty cells",
+            f"The gallery has no sequence of view {empty}",
+            "every view, as the published evaluators require",
+            "Pass convention 'ours', which counts empty cells",
         )
     counted = measured if peers and not _drops_unmated(protocol) else mated
     longest = max(LONGEST_CMC, *protocol.ranks)
@@ -320,7 +322,7 @@ def rates(searches: Searches, labels: Labels, protocol: Protocol, convention: Co
 
 
 def hits(searches: Searches, labels: Labels, protocol: Protocol) -> dict[str, Doubles]:
-    """(n,) rank-1 rate and average precision of each probe over its mated searches; NaN without one."""
+    """Rank-1 rate and average precision (n,) of each probe over its mated searches; NaN without one."""
     mated = (_assign(searches, labels, protocol).of >= 0) & (searches.rank > 0)
     searched = mated.sum(axis=1)
     with np.errstate(invalid="ignore"):
@@ -338,9 +340,9 @@ def interval(
     level: float = 0.95,
     seed: int = 0,
 ) -> tuple[float, float]:
-    """Bootstrap interval of rank-1 over the probes' subjects, averaged as the protocol averages.
+    """Bootstrap interval of rank-1 over the probes' subjects, averaged as in the protocol.
 
-    It is that of the mated searches; unmated ones are in it under neither convention.
+    It covers mated searches only, under both conventions.
     """
     cells = _assign(searches, labels, protocol)
     mated = (cells.of >= 0) & (searches.rank > 0)
@@ -377,7 +379,7 @@ def _assign(searches: Searches, labels: Labels, protocol: Protocol) -> _Cells:
 
 
 def _cmc(searches: Searches, cells: _Cells, counted: NDArray[np.bool_], longest: int) -> Doubles:
-    """(cells, longest) share of the counted searches with rank <= k; NaN in an empty cell."""
+    """Share (cells, longest) of the counted searches with rank <= k; NaN in an empty cell."""
     place = np.where((searches.rank == 0) | (searches.rank > longest), longest + 1, searches.rank)
     slots = cells.of[counted] * (longest + 1) + place[counted] - 1
     table = np.bincount(slots, minlength=cells.count * (longest + 1)).reshape(cells.count, longest + 1)
@@ -395,7 +397,7 @@ def _mean(by_cell: Doubles, cells: _Cells, peers: bool) -> Doubles:
 
 
 def _drops_unmated(protocol: Protocol) -> bool:
-    """True for the protocols whose published evaluator is the ReID-style ranker (Gait3D, CCPG ReID)."""
+    """Whether the published evaluator of the protocol is the ReID-style ranker (Gait3D, CCPG ReID)."""
     return protocol.average == "probes" and protocol.precision
 
 

@@ -1,4 +1,4 @@
-"""From scores to log-likelihood ratios; the FMR that a score stands for is `gallery.tail`.
+"""From scores to log-likelihood ratios; for the FMR at a score see `gaitid.gallery.scoring.tail`.
 
 `cllr` is the cost of log-likelihood ratios in bits (Bruemmer and du Preez 2006); its minimum over
 monotone maps comes from pool-adjacent-violators.
@@ -18,7 +18,7 @@ Doubles = NDArray[np.float64]
 
 
 def cllr(genuine: Doubles, impostor: Doubles) -> float:
-    """Cost of log-likelihood ratios (natural log), in bits: 0 perfect, 1 as good as none."""
+    """Cost of log-likelihood ratios (natural log), in bits: 0 is perfect, 1 is without information."""
     return float((np.logaddexp(0, -genuine).mean() + np.logaddexp(0, impostor).mean()) / (2 * np.log(2)))
 
 
@@ -38,12 +38,12 @@ def monotone(scores: Doubles, target: Doubles, weight: Doubles) -> tuple[Doubles
     """Best non-decreasing fit of `target` (0..1) on `scores` by pool-adjacent-violators.
 
     Returns:
-        (value, weight) of each pool, lowest scores first; equal scores share a pool.
+        (value, weight) of each pool, lowest scores first; equal scores share one.
     """
     values, of = np.unique(scores, return_inverse=True)
     weights = np.bincount(of, weight, len(values))
     sums = np.bincount(of, weight * target, len(values))
-    # Runs of one kind cannot violate: merging them first keeps the loop short.
+    # Runs of one kind cannot violate monotonicity: merging them first keeps the loop short.
     kind = np.where(sums == 0, 0, np.where(np.isclose(sums, weights, rtol=1e-12, atol=0), 1, 2))
     start = np.flatnonzero(np.r_[True, (np.diff(kind) != 0) | (kind[1:] == 2)])
     pools: list[list[float]] = []
@@ -61,13 +61,13 @@ def monotone(scores: Doubles, target: Doubles, weight: Doubles) -> tuple[Doubles
 
 @dataclass(frozen=True, slots=True)
 class Logistic:
-    """Log-likelihood ratio as a line in the score: ``llr = slope * score + offset`` (natural log)."""
+    """Log-likelihood ratio as a linear function of the score: ``slope * score + offset`` (natural log)."""
 
     slope: float
     offset: float
 
     def __call__(self, scores: Scores) -> Doubles:
-        """The log-likelihood ratios of scores."""
+        """Log-likelihood ratios of scores."""
         ratios: Doubles = self.slope * np.asarray(scores, np.float64) + self.offset
         return ratios
 
@@ -83,7 +83,7 @@ def logistic(genuine: Scores, impostor: Scores, *, steps: int = 50) -> Logistic:
     scores = np.r_[genuine, impostor].astype(np.float64)
     centre, scale = scores.mean(), scores.std()
     if not scale > 0:
-        raise InputError("all scores are equal", "scores that differ", "calibrate on more pairs")
+        raise InputError("All scores are equal", "scores that differ", "Calibrate on more pairs")
     design = np.stack([(scores - centre) / scale, np.ones(len(scores))], axis=1)
     target = np.r_[np.ones(len(genuine)), np.zeros(len(impostor))]
     weight = np.r_[np.full(len(genuine), 0.5 / len(genuine)), np.full(len(impostor), 0.5 / len(impostor))]

@@ -1,4 +1,4 @@
-"""Self-contained HTML pages: text, tables and pictures in one file that needs no network."""
+"""Building blocks of self-contained HTML pages: text, tables and pictures in one file."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ figcaption { color: var(--soft); font-size: .86rem; }
 
 
 def page(title: str, lead: str, body: Iterable[str]) -> str:
-    """A whole page; `title` and `lead` are plain text, `body` is HTML made by the functions below."""
+    """Build a page; `title` and `lead` are plain text, `body` is HTML from the functions below."""
     head = f"<meta charset='utf-8'><meta name='viewport' content='width=device-width'><style>{_STYLE}</style>"
     top = f"<h1>{html.escape(title)}</h1><p class='lead'>{html.escape(lead)}</p>"
     return (
@@ -49,23 +49,23 @@ def page(title: str, lead: str, body: Iterable[str]) -> str:
 
 
 def heading(text: str) -> str:
-    """A section heading."""
+    """Build a section heading."""
     return f"<h2>{html.escape(text)}</h2>"
 
 
 def paragraph(text: str, *, kind: str = "") -> str:
-    """A paragraph of plain text; kind ``note`` makes it a warning, ``aside`` small print."""
+    """Build a paragraph of plain text; kind ``note`` makes it a warning, ``aside`` small print."""
     return f"<p class='{html.escape(kind)}'>{html.escape(text)}</p>"
 
 
 def key_figures(figures: Iterable[tuple[str, str]]) -> str:
-    """Large figures side by side: (value, what it is)."""
+    """Show large figures side by side: (value, caption)."""
     cells = "".join(f"<div><b>{html.escape(v)}</b>{html.escape(what)}</div>" for v, what in figures)
     return f"<div class='figures'>{cells}</div>"
 
 
 class Number(NamedTuple):
-    """A right-aligned cell: a number as it should be printed, and small print below it."""
+    """A right-aligned cell: a formatted number, and small print below it."""
 
     text: str
     aside: str = ""
@@ -78,7 +78,14 @@ def table(
     *,
     caption: str = "",
 ) -> str:
-    """A table; numbers are right-aligned; `kinds` colours each row (``good``, ``bad``, ``open`` or empty)."""
+    """Build a table with right-aligned numbers.
+
+    Args:
+        columns: Column headers.
+        rows: Cells of each row.
+        kinds: Colour of each row: ``good``, ``bad``, ``open`` or empty.
+        caption: Caption above the table.
+    """
     rows = [list(row) for row in rows]
     numbers = [isinstance(value, (int, float, Number)) for value in rows[0]] if rows else []
     head = "".join(
@@ -95,7 +102,7 @@ def table(
 
 
 def facts(values: Mapping[str, object]) -> str:
-    """A table of names and values."""
+    """Build a table of names and values."""
     rows = "".join(
         f"<tr><th>{html.escape(name)}</th><td>{html.escape(str(value))}</td></tr>"
         for name, value in values.items()
@@ -104,7 +111,7 @@ def facts(values: Mapping[str, object]) -> str:
 
 
 def side_by_side(*pieces: str) -> str:
-    """Pieces in a row that wraps on a narrow screen."""
+    """Place pieces in a row that wraps on a narrow screen."""
     return "<div class='row'>" + "".join(f"<div>{piece}</div>" for piece in pieces) + "</div>"
 
 
@@ -120,7 +127,7 @@ def _cell(value: object) -> str:
 
 
 def picture(png: bytes, caption: str) -> str:
-    """A PNG inside the page; the caption is also its alternative text."""
+    """Embed a PNG; the caption is also its alternative text."""
     data = base64.b64encode(png).decode()
     text = html.escape(caption, quote=True)
     image = f"<img alt='{text}' src='data:image/png;base64,{data}'>"
@@ -128,14 +135,14 @@ def picture(png: bytes, caption: str) -> str:
 
 
 def figure(chart: Figure, caption: str) -> str:
-    """A matplotlib figure inside the page."""
+    """Embed a matplotlib figure as PNG."""
     buffer = io.BytesIO()
     chart.savefig(buffer, format="png", dpi=110)
     return picture(buffer.getvalue(), caption)
 
 
 def drawing(chart: Figure, alt: str) -> str:
-    """A matplotlib figure inside the page as lines, sharp at any size, in its own width."""
+    """Embed a matplotlib figure as SVG in its own width."""
     buffer = io.BytesIO()
     chart.savefig(buffer, format="svg", metadata={"Date": None})
     data = base64.b64encode(buffer.getvalue()).decode()
@@ -145,7 +152,7 @@ def drawing(chart: Figure, alt: str) -> str:
 
 
 def video(name: str, caption: str) -> str:
-    """A video file that lies beside the page."""
+    """Show a video file in the directory of the page."""
     source = html.escape(name, quote=True)
     return (
         f"<figure><video controls muted preload='metadata' src='{source}'></video>"

@@ -1,4 +1,4 @@
-"""Open-set identification (1:N): FNIR at a wanted FPIR, over splits and over gallery sizes.
+"""Open-set identification (1:N): FNIR at a target FPIR, over splits and over gallery sizes.
 
 A gallery holds some subjects; probes are *mated* (their subject is enrolled) or *non-mated*. With
 candidates at or above a threshold T and among the first R (ISO/IEC 19795-1:2021, sec. 3.4)::
@@ -6,8 +6,8 @@ candidates at or above a threshold T and among the first R (ISO/IEC 19795-1:2021
     FPIR(N, T)    = share of non-mated probes with any candidate at or above T
     FNIR(N, R, T) = share of mated probes whose subject is not among the first R, or is below T
 
-A subject's score is that of its best sequence. Subjects, never sequences, are split into enrolled
-and not, several times; intervals come from resampling the probes' subjects within each split.
+A subject's score is that of its best sequence. Subjects, never sequences, are split several times into
+enrolled and not enrolled; intervals come from resampling the probes' subjects within each split.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ class SubjectScores:
 
     Attributes:
         scores: (n, S) float32; -inf where nothing was compared.
-        own: (n,) column of the probe's subject, -1 when the gallery has none of it.
+        own: (n,) column of the probe's subject, -1 when the gallery does not have it.
         probes: (n,) rows of the probes among all sequences.
-        subject: (n,) number of the probe's subject, equal for probes of one subject.
+        subject: (n,) integer code of the probe's subject.
     """
 
     scores: Floats
@@ -46,8 +46,8 @@ class SubjectScorer:
     """Gathers `SubjectScores` from blocks; memory is 4 bytes times probes times gallery subjects.
 
     Args:
-        labels: Of all sequences.
-        gallery: Rows of the gallery, as the blocks' columns.
+        labels: Labels of all sequences.
+        gallery: Rows of the gallery, in the order of the blocks' columns.
     """
 
     def __init__(self, labels: Labels, gallery: Rows) -> None:
@@ -59,16 +59,16 @@ class SubjectScorer:
         self._kept: list[tuple[Floats, Rows]] = []
 
     def best(self, block: Block) -> Floats:
-        """(B, S) best score of each probe with each gallery subject, subjects by name."""
+        """Best score (B, S) of each probe with each gallery subject, subjects by name."""
         scores: Floats = np.maximum.reduceat(block.scores[:, self._order], self._starts, axis=1)
         return scores
 
     def add(self, block: Block) -> None:
-        """Take in one block."""
+        """Add one block."""
         self._kept.append((self.best(block), block.probes))
 
     def done(self) -> SubjectScores:
-        """All that was kept."""
+        """Return all scores kept."""
         scores, probes = (np.concatenate(column) for column in zip(*self._kept, strict=True))
         codes = self._codes[probes]
         column = np.searchsorted(self._enrolled, codes)
@@ -84,9 +84,9 @@ class Trial:
     Attributes:
         mate: (m,) score of each mated probe with its own subject.
         rank: (m,) rank of its own subject.
-        mated_subject: (m,) subject number.
+        mated_subject: (m,) integer code of its subject.
         other: (k,) best score of each non-mated probe.
-        other_subject: (k,) subject number.
+        other_subject: (k,) integer code of its subject.
         probe: (m,) index of each mated probe in `SubjectScores`.
         enrolled: Number of subjects in the gallery.
     """
@@ -104,15 +104,15 @@ def trial(scores: SubjectScores, enrolled: NDArray[np.bool_], outside: NDArray[n
     """Search a gallery of the enrolled subjects.
 
     Args:
-        scores: Of all probes and subjects.
+        scores: Scores of all probes with all subjects.
         enrolled: (S,) bool, subjects in the gallery.
-        outside: (n,) bool, the probes that count as non-mated; none may be of an enrolled subject.
+        outside: (n,) bool, the non-mated probes; none may be of an enrolled subject.
     """
     mated = np.flatnonzero((scores.own >= 0) & enrolled[scores.own])
     mate = scores.scores[mated, scores.own[mated]]
     mated, mate = mated[mate > -np.inf], mate[mate > -np.inf]
     others = scores.scores[np.ix_(mated, enrolled)]
-    # The probe's own subject ties with itself once, hence rank >= 1; ties with others count against.
+    # The probe's own subject ties with itself once, hence rank >= 1; other ties count against the probe.
     rank = (others >= mate[:, None]).sum(axis=1)
     non_mated = np.flatnonzero(outside)
     best = scores.scores[np.ix_(non_mated, enrolled)].max(axis=1)
@@ -130,12 +130,12 @@ def trial(scores: SubjectScores, enrolled: NDArray[np.bool_], outside: NDArray[n
 def fnir_at_fpir(
     found: Trial, fpir: float, rank: int, weights: tuple[Doubles, Doubles] | None = None
 ) -> tuple[float, float, float]:
-    """(FNIR, threshold, FPIR kept) at the lowest threshold whose FPIR is at most the wanted one.
+    """Find (FNIR, threshold, actual FPIR) at the lowest threshold whose FPIR is at most the target.
 
     Args:
         found: A searched gallery.
-        fpir: Wanted FPIR, 0..1.
-        rank: R, or 0 for "anywhere in the gallery".
+        fpir: Target FPIR, 0..1.
+        rank: R, or 0 for any rank.
         weights: Multiplicities of the mated and of the non-mated probes.
     """
     mated, other = weights or (np.ones(len(found.mate)), np.ones(len(found.other)))
@@ -146,7 +146,7 @@ def fnir_at_fpir(
     if allowed == len(values):
         threshold, kept = -np.inf, 1.0
     else:
-        # One step above the first score that must be refused.
+        # One float above the highest score that must be rejected.
         threshold = float(np.nextafter(np.float32(-values[allowed]), np.float32(np.inf)))
         kept = float(above[allowed - 1]) if allowed else 0.0
     missed = found.mate < threshold
@@ -160,13 +160,13 @@ class OpenSet:
     """FNIR at one FPIR over splits.
 
     Attributes:
-        fpir: Wanted FPIR.
-        rank: R; 0 = anywhere in the gallery.
+        fpir: Target FPIR.
+        rank: R; 0 = any rank.
         fnir: Mean over splits.
         low: Lower end of the interval over splits and subjects.
-        high: Upper end.
+        high: Upper end of that interval.
         threshold: Mean over splits.
-        resolved: Whether a split's non-mated probes can show such an FPIR (one in 1 / fpir).
+        resolved: Whether a split has enough non-mated probes to show such an FPIR (at least 1 / fpir).
     """
 
     fpir: float
@@ -180,7 +180,7 @@ class OpenSet:
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """How subjects are divided: the share enrolled, how often, resamples in each, coverage, seed."""
+    """How to split subjects: share enrolled, splits, resamples per split, interval coverage, and seed."""
 
     enrolled: float = 0.5
     repeats: int = 20
@@ -190,11 +190,15 @@ class Split:
 
     def __post_init__(self) -> None:
         if not 0 < self.enrolled < 1 or self.repeats < 1 or self.resamples < 0 or not 0 < self.level < 1:
-            raise InputError(f"split is {self}", "a share and a level in 0..1, repeats >= 1", "correct it")
+            raise InputError(
+                f"The split is {self}",
+                "enrolled and level between 0 and 1, repeats of 1 or more, resamples of 0 or more",
+                "Pass Split() for the default",
+            )
 
 
 def trials(scores: SubjectScores, split: Split) -> list[Trial]:
-    """Search once per random, subject-disjoint division into enrolled and not enrolled.
+    """Search once per random split of the subjects into enrolled and not enrolled.
 
     Raises:
         InputError: Fewer than two subjects have both a gallery sequence and a probe.
@@ -203,9 +207,9 @@ def trials(scores: SubjectScores, split: Split) -> list[Trial]:
     both = np.unique(scores.own[scores.own >= 0])
     if len(both) < 2:
         raise InputError(
-            f"{len(both)} subjects are in both the gallery and the probes",
+            f"There are {len(both)} subjects in both the gallery and the probes",
             "two or more",
-            "open-set figures need enrolled and other subjects",
+            "Pass a group with more subjects: some are enrolled, the others not",
         )
     count = min(len(both) - 1, max(1, round(split.enrolled * len(both))))
     found = []
@@ -217,7 +221,7 @@ def trials(scores: SubjectScores, split: Split) -> list[Trial]:
 
 
 def open_set(found: Sequence[Trial], fpir: float, rank: int, split: Split) -> OpenSet:
-    """FNIR at a wanted FPIR, averaged over trials, with an interval over splits and subjects."""
+    """FNIR at a target FPIR, averaged over trials, with an interval over splits and subjects."""
     random = np.random.default_rng(split.seed + 1)
     values, thresholds, resampled = [], [], []
     for one in found:
@@ -241,11 +245,11 @@ class GallerySize:
 
     Attributes:
         subjects: N.
-        fnir: At the wanted FPIR, the threshold set anew for this N.
-        fpir: At one fixed threshold, that of the largest gallery.
-        fpir_if_independent: ``1 - (1 - FMR)^N`` with the FMR of one subject at that threshold: what N
-            independent comparisons would give.
-        fnir_fixed: FNIR at that fixed threshold.
+        fnir: FNIR at the target FPIR, with the threshold set for this N.
+        fpir: FPIR at the threshold of the largest gallery.
+        fpir_if_independent: ``1 - (1 - FMR)^N`` with the FMR of one subject at that threshold: the FPIR of
+            N independent comparisons.
+        fnir_fixed: FNIR at the threshold of the largest gallery.
     """
 
     subjects: int
@@ -258,7 +262,7 @@ class GallerySize:
 def gallery_growth(
     scores: SubjectScores, *, fpir: float = 0.01, rank: int = 1, split: Split | None = None
 ) -> list[GallerySize]:
-    """How errors grow with the gallery: sizes doubling up to the split's enrolled share.
+    """Measure how errors grow with the gallery, at sizes that double up to the split's enrolled share.
 
     The non-mated probes stay the same within a split, so only the gallery changes.
     """

@@ -1,4 +1,4 @@
-"""Where figures come from: versions, commit, machine, command."""
+"""Provenance of a figure: versions, commit, machine and command."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ import gaitid
 
 
 def provenance(command: str) -> dict[str, Any]:
-    """Facts to print beside any figure.
+    """Collect the facts to print beside a figure.
 
     Args:
-        command: The command line that made it.
+        command: The command line that produced it.
     """
     return {
         "command": command,
@@ -32,7 +32,7 @@ def provenance(command: str) -> dict[str, Any]:
 
 
 def commit() -> str:
-    """Commit of the source tree, with ``+`` when it was changed; empty for an installed package."""
+    """Commit of the source tree, with ``+`` if it has uncommitted changes; empty for an installed package."""
     root = Path(gaitid.__file__).resolve().parents[1]
     if not (root / ".git").exists():
         return ""
@@ -61,5 +61,5 @@ def processor() -> str:
 
 
 def machine_name() -> str:
-    """Maker and family of this machine's processor, as names of result files have it: ``intel-xeon``."""
+    """Vendor and family of this machine's processor for the names of result files: ``intel-xeon``."""
     return "-".join(processor().lower().replace("(r)", "").split()[:2])

@@ -1,4 +1,4 @@
-"""The pages of an evaluation and of a comparison, from their documents."""
+"""HTML reports of an evaluation and of a comparison, rendered from their documents."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ from gaitid.evaluation.markup import (
 def evaluation_page(
     document: Mapping[str, Any], silhouettes: Mapping[int, NDArray[np.uint8]] | None = None
 ) -> str:
-    """The report of an evaluation.
+    """Render the report of an evaluation.
 
     Args:
-        document: As `experiment.evaluate` gives it, with ``what`` and ``how`` where known.
-        silhouettes: (T, H, W) 0/1 of the rows that the document's confusions name.
+        document: As `experiment.evaluate` returns it, with ``what`` and ``how`` where known.
+        silhouettes: (T, H, W) 0/1 of the rows in the document's confusions.
     """
     what, groups = document.get("what", {}), document["groups"]
     body = [
@@ -43,7 +43,7 @@ def evaluation_page(
         *_verification(groups),
         heading("Open-set identification"),
         *_open_set(groups),
-        heading("What a score means"),
+        heading("Score calibration"),
         *_calibration(groups),
         *_breakdowns(groups),
         *_confusions(groups, silhouettes or {}),
@@ -51,7 +51,7 @@ def evaluation_page(
         facts(_how(document)),
     ]
     name = what.get("encoder", "embeddings")
-    people = "SYNTHETIC subjects: nobody here exists" if what.get("synthetic") else "subjects"
+    people = "SYNTHETIC subjects, not real people" if what.get("synthetic") else "subjects"
     lead = f"{document['sequences']} sequences of {document['subjects']} {people}"
     return page(f"{name} on {document['protocol']['name']}", lead, body)
 
@@ -107,13 +107,13 @@ def _remarks(document: Mapping[str, Any]) -> list[str]:
     views = {
         "nothing": "all views compared",
         "view": "identical view excluded",
-        "mate-view": "the probe's own subject and view excluded",
+        "mate-view": "pairs of the same subject and view excluded",
     }[document["protocol"]["exclude"]]
     said = [
         _aside(
             f"Protocol {document['protocol']['name']} ({document['protocol']['source']}), {views}; "
             f"convention {convention}, metric {document['plan']['metric']}. "
-            "Small figures are 95 % intervals over subjects."
+            "Figures in small print are 95 % intervals over subjects."
         )
     ]
     for group in document["groups"]:
@@ -121,16 +121,16 @@ def _remarks(document: Mapping[str, Any]) -> list[str]:
         if closed["unmated"] or closed["empty_cells"]:
             said.append(
                 paragraph(
-                    f"{group['name']}: {closed['unmated']} of {closed['probes']} searches had no mate to "
-                    f"find and {closed['empty_cells']} cells are empty; counting each such search as a miss, "
-                    f"rank-1 is {percent(closed['floor'])} %.",
+                    f"{group['name']}: {closed['unmated']} of {closed['probes']} searches have no mate in "
+                    f"the gallery, and {closed['empty_cells']} cells are empty. If each such search counts "
+                    f"as a miss, rank-1 is {percent(closed['floor'])} %.",
                     kind="note",
                 )
             )
     left_out = document.get("what", {}).get("left_out", 0)
     if left_out:
         said.append(
-            paragraph(f"{left_out} sequences of the data set could not be embedded; see below.", kind="note")
+            paragraph(f"{left_out} sequences of the data set could not be embedded: see below.", kind="note")
         )
     return said
 
@@ -167,8 +167,8 @@ def _verification(groups: Sequence[Mapping[str, Any]]) -> Iterable[str]:
         ],
     )
     yield _aside(
-        "EER interpolated, and of the ROC's convex hull. minDCF by prior of a genuine pair, equal costs. "
-        "TAR unresolved: fewer than one impostor pair in 1 / FMR was compared."
+        "EER is given interpolated and for the ROC's convex hull; minDCF by the prior of a genuine pair, "
+        "with equal costs. TAR is unresolved where fewer than 1 / FMR impostor pairs were compared."
     )
     rows = [
         [name, *(percent(p["tar"]) + ("" if p["resolved"] else " | unresolved") for p in one["tar"])]
@@ -184,7 +184,7 @@ def _verification(groups: Sequence[Mapping[str, Any]]) -> Iterable[str]:
 def _open_set(groups: Sequence[Mapping[str, Any]]) -> Iterable[str]:
     shown = [group for group in groups if group["open_set"]]
     if not shown:
-        yield paragraph("Fewer than two subjects have both gallery and probe: nothing to measure.")
+        yield paragraph("Not measured: fewer than two subjects are in both the gallery and the probes.")
         return
     points = shown[0]["open_set"]["points"]
     header = [
@@ -206,8 +206,8 @@ def _open_set(groups: Sequence[Mapping[str, Any]]) -> Iterable[str]:
     ]
     yield _table(header, rows, "FNIR %")
     yield _aside(
-        "Random halves of the subjects are enrolled, the others' probes must be refused; mean over splits. "
-        "Dotted: FPIR if the subjects of the gallery were independent comparisons."
+        "A random half of the subjects is enrolled; probes of the other half are non-mated. Figures are "
+        "means over splits. Dotted lines: FPIR if the comparisons of a search were independent."
     )
     drawn = charts.gallery_growth(shown)
     if drawn is not None:
@@ -217,7 +217,7 @@ def _open_set(groups: Sequence[Mapping[str, Any]]) -> Iterable[str]:
 def _calibration(groups: Sequence[Mapping[str, Any]]) -> Iterable[str]:
     shown = [group for group in groups if group["calibration"]]
     if not shown:
-        yield paragraph("Too few subjects to fit on one half and check on the other.")
+        yield paragraph("Not measured: too few subjects to fit on one half and check on the other.")
         return
     rows, checks = [], []
     for group in shown:
@@ -242,13 +242,16 @@ def _calibration(groups: Sequence[Mapping[str, Any]]) -> Iterable[str]:
         ["group", "log LR of score s", "Cllr", "min Cllr", "tail shape", "KS distance", "p of fit"], rows
     )
     yield _aside(
-        "Fitted on one half of the subjects; Cllr is that of the other half (0 perfect, 1 worthless). The "
-        "tail is a generalised Pareto law; a small p means it does not fit, so do not extrapolate."
+        "Fitted on one half of the subjects; Cllr is measured on the other half (0 is perfect, 1 is without "
+        "information). The tail is a generalised Pareto distribution. With a small p it does not fit and "
+        "must not be extrapolated."
     )
     if checks:
         fitted = next(g["calibration"]["tail"] for g in shown if g["calibration"]["tail"])
         wanted = [f"{100 * check['fmr']:g}" for check in fitted["held_out"]]
-        yield _table(["group", *wanted], checks, "FMR % wanted (columns) and observed on the other subjects")
+        yield _table(
+            ["group", *wanted], checks, "Target FMR % (columns) and FMR % observed on the other half"
+        )
     drawn = [(group["name"], charts.tail(group)) for group in shown]
     yield side_by_side(*(drawing(one, f"FMR by threshold, {name}") for name, one in drawn if one))
 
@@ -276,8 +279,8 @@ def _breakdowns(groups: Sequence[Mapping[str, Any]]) -> Iterable[str]:
             )
     if body:
         fmr = groups[0]["breakdown"]["fmr"]
-        remark = f"FNMR and FMR at the one threshold where all pairs of the group have FMR {100 * fmr:g} %."
-        yield heading("Who and what is recognised worse")
+        remark = f"FNMR and FMR are at the threshold where all pairs of the group have FMR {100 * fmr:g} %."
+        yield heading("By condition, view and covariate")
         yield _aside(remark)
         yield side_by_side(*body)
 
@@ -290,11 +293,11 @@ def _confusions(
         for one in group["confusions"]:
             names = {
                 f"{role} {one[key]['subject']}\n{one[key]['sequence']} {one[key]['view']}": one[key]["row"]
-                for role, key in (("probe", "probe"), ("its mate", "mate"), ("taken for", "other"))
+                for role, key in (("probe", "probe"), ("best mate", "mate"), ("confused with", "other"))
             }
             if all(row in silhouettes for row in names.values()):
                 strips = {name: silhouettes[row] for name, row in names.items()}
-                drawn.append(figure(charts.walks(strips), f"wrong by {-one['lead']:.3f} of score"))
+                drawn.append(figure(charts.walks(strips), f"wrong subject leads by {-one['lead']:.3f}"))
         if drawn:
             yield heading(f"Hardest confusions, {group['name']}")
             yield side_by_side(*drawn)
@@ -305,7 +308,7 @@ def _how(document: Mapping[str, Any]) -> dict[str, Any]:
     shown = {
         **{key: value for key, value in what.items() if key not in ("problems", "left_out_first")},
         "problems of the data set": _counted(what.get("problems", {})) or "none found",
-        "left out, first": "; ".join(what.get("left_out_first", [])),
+        "first sequences left out": "; ".join(what.get("left_out_first", [])),
         "convention, metric, seed": f"{plan['convention']}, {plan['metric']}, {plan['seed']}",
         **{key: value for key, value in how.items() if key != "cpu_seconds"},
         "CPU seconds": _counted({key: f"{value:.1f}" for key, value in how.get("cpu_seconds", {}).items()}),
@@ -320,7 +323,7 @@ def _counted(values: Mapping[str, Any]) -> str:
 def comparison_page(
     first: Mapping[str, Any], second: Mapping[str, Any], differences: Sequence[Difference]
 ) -> str:
-    """The report of a comparison."""
+    """Render the report of a comparison."""
     names = [document.get("what", {}).get("encoder", "?") for document in (first, second)]
     rows = [
         [
@@ -337,9 +340,9 @@ def comparison_page(
     ]
     header = ["group", "figure", "subjects", "first %", "second %", "difference", "p", "the second is"]
     remark = (
-        "Means over subjects that both evaluations have, so they may differ from figures averaged over "
-        "cells. Interval: 95 %, subjects drawn with replacement. p: sign flips over subjects, not "
-        "corrected for the number of rows."
+        "Means are over the subjects of both evaluations, so they may differ from figures averaged over "
+        "cells. 95 % intervals draw subjects with replacement. p-values flip signs over subjects, without "
+        "correction for the number of rows."
     )
     body = [
         heading("Differences"),
@@ -354,17 +357,17 @@ def comparison_page(
 
 
 def percent(rate: float | None, digits: int = 2) -> str:
-    """A fraction as a percentage; a dash when it could not be measured."""
+    """Format a fraction as a percentage; a dash if it could not be measured."""
     return "-" if rate is None else f"{100 * rate:.{digits}f}"
 
 
 def between(low: float | None, high: float | None, digits: int = 1) -> str:
-    """An interval of fractions in percent; empty when there is none."""
+    """Format an interval of fractions in percent; empty without an interval."""
     return "" if low is None or high is None else f"{100 * low:.{digits}f} to {100 * high:.{digits}f}"
 
 
 def _table(header: Sequence[str], rows: Iterable[Sequence[str]], caption: str = "") -> str:
-    """A table of a name and numbers; what follows `` | `` in a cell is printed small below it."""
+    """Build a table of a name and numbers; text after `` | `` in a cell is small print below it."""
     return table(header, [[row[0], *map(_number, row[1:])] for row in rows], caption=caption)
 
 

@@ -1,4 +1,4 @@
-"""Perception measured on scenes whose truth is known."""
+"""Perception measured on synthetic scenes with ground truth."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ from gaitid.synthetic.scenes import GroundTruth, GroundTruthWalker, Scene, scene
 Box = NDArray[np.float32]
 
 WHOLE, HIDDEN = 0.97, 0.8
-"""Share of a body seen from which a frame should be taken, and below which it should be refused."""
+"""Visible share of a body from which a frame should be accepted, and below which it should be rejected."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SceneReport:
-    """What perception made of a scene.
+    """Result of perception on a scene.
 
     Attributes:
-        tracking: Of all tracked boxes against all walkers seen.
-        mask_iou: Median over matched boxes of the overlap of masks, 0..1.
-        spoilt: Tracked frames that show less than `HIDDEN` of a walker, or more than one.
-        spoilt_refused: How many of them were refused.
-        clean: Tracked frames that show one walker, at least `WHOLE`, who moves.
-        clean_taken: How many of them were taken.
+        tracking: Scores of all tracked boxes against all visible walkers.
+        mask_iou: Median overlap of masks over matched boxes, 0..1.
+        spoilt: Tracked frames that show less than `HIDDEN` of a walker, or more than one walker.
+        spoilt_refused: How many of those were rejected.
+        clean: Tracked frames that show one moving walker, at least `WHOLE` of the body.
+        clean_taken: How many of those were accepted.
         walks: All walks.
     """
 
@@ -47,11 +47,11 @@ class SceneReport:
 
 
 def observe(scene: Scene, extractor: Extractor | None = None) -> SceneReport:
-    """Run perception on a scene and compare it with the truth.
+    """Run perception on a scene and compare it with the ground truth.
 
     Args:
-        scene: With at least one walker in view.
-        extractor: Finds people; default: `MotionExtractor`.
+        scene: A scene with at least one walker in view.
+        extractor: Detects people; None = `MotionExtractor`.
     """
     recorder = _Recorder(extractor or MotionExtractor())
     source = _Recording(scene)
@@ -80,7 +80,7 @@ def observe(scene: Scene, extractor: Extractor | None = None) -> SceneReport:
 def _judged(
     truths: list[GroundTruth], boxes: list[dict[int, Box]], refused: list[dict[int, bool]]
 ) -> tuple[list[bool], list[bool]]:
-    """Whether each spoilt and each clean tracked frame was refused."""
+    """Whether each spoilt and each clean tracked frame was rejected."""
     spoilt: list[bool] = []
     clean: list[bool] = []
     for truth, found, against in zip(truths, boxes, refused, strict=True):
@@ -95,13 +95,13 @@ def _judged(
 
 
 def _covered(sighting: GroundTruthWalker, box: Box) -> float:
-    """Share of a walker's seen box that lies in another box."""
+    """Share of a walker's visible box that lies in another box."""
     sides = np.minimum(sighting.box[2:], box[2:]) - np.maximum(sighting.box[:2], box[:2])
     return float(sides.clip(0).prod() / (sighting.box[2:] - sighting.box[:2]).prod())
 
 
 class _Recorder:
-    """An extractor that remembers its masks."""
+    """An extractor that records its masks."""
 
     def __init__(self, inner: Extractor) -> None:
         self._inner = inner
@@ -122,7 +122,7 @@ class _Recorder:
 
 
 class _Recording(Source):
-    """A scene as a source that keeps the truth as it goes."""
+    """A scene as a source that records the ground truth of each frame."""
 
     def __init__(self, scene: Scene) -> None:
         plain = scene_source(scene)

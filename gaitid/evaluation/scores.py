@@ -1,12 +1,12 @@
-"""Scores of probes against a gallery, in blocks whose memory is bounded.
+"""Scores of probes against a gallery, in blocks of bounded memory.
 
-A score is higher the more alike. ``cos`` is the mean over parts of the cosine, -1..1; it equals the
-inner product of the part-normalised, concatenated vectors divided by the number of parts, so a
-block is one matrix product. ``euc`` is minus the mean over parts of the L2 distance, the default
-of the published gait evaluators (Fan et al. 2023, OpenGait, `opengait/evaluation/metric.py`).
+A higher score means more alike. ``cos`` is the mean cosine over parts, -1..1. It equals the inner product of
+the part-normalised, concatenated vectors divided by the number of parts, so a block is one matrix product.
+``euc`` is minus the mean L2 distance over parts, the default of the published gait evaluators (Fan et al.
+2023, OpenGait, `opengait/evaluation/metric.py`).
 
-Memory beyond the embeddings given: one normalised copy of the gallery and about 8 bytes a score of
-the running block, `BLOCK_SCORES` of them.
+Memory beyond the embeddings: one normalised copy of the gallery, and about 8 bytes per score of the current
+block of `BLOCK_SCORES`.
 """
 
 from __future__ import annotations
@@ -27,30 +27,34 @@ Floats = NDArray[np.float32]
 Rows = NDArray[np.intp]
 
 BLOCK_SCORES = 4_000_000
-"""Scores in a block: 16 MB of float32, with its masks still near a server's last-level cache."""
+"""Scores in a block: 16 MB of float32, which with its masks almost fits a server's last-level cache."""
 
 
 def check_embeddings(embeddings: NDArray[Any], rows: int | None = None) -> Floats:
-    """The embeddings as (N, P, D) float32, proven finite and not zero.
+    """Check embeddings and return them as (N, P, D) float32.
 
     Args:
         embeddings: (N, P, D) or (N, D) floats.
-        rows: The N that the labels promise.
+        rows: The expected N; None = any.
 
     Raises:
-        InputError: Wrong shape, dtype or length, or a row with NaN, infinity or zeros only.
+        InputError: Wrong shape, dtype or length, or a row with NaN, infinity or only zeros.
     """
     if not isinstance(embeddings, np.ndarray) or embeddings.ndim not in (2, 3) or 0 in embeddings.shape[1:]:
         raise InputError(
-            f"embeddings are {getattr(embeddings, 'shape', type(embeddings).__name__)}",
+            f"Argument embeddings is {getattr(embeddings, 'shape', type(embeddings).__name__)}",
             "an array (N, parts, D) or (N, D)",
-            "stack the embeddings, parts before dimensions",
+            "Stack the embeddings, parts before dimensions",
         )
     if embeddings.dtype.kind != "f":
-        raise InputError(f"embeddings are {embeddings.dtype.name}", "floats", "convert them to float32")
+        raise InputError(
+            f"Argument embeddings is {embeddings.dtype.name}", "floats", "Convert the array to float32"
+        )
     if rows is not None and len(embeddings) != rows:
         raise InputError(
-            f"there are {len(embeddings)} embeddings and {rows} labels", "one label each", "pair them again"
+            f"There are {len(embeddings)} embeddings and {rows} labels",
+            "one label for each embedding",
+            "Pass labels and embeddings of the same sequences",
         )
     parts: Floats = (embeddings if embeddings.ndim == 3 else embeddings[:, None, :]).astype(
         np.float32, copy=False
@@ -59,9 +63,9 @@ def check_embeddings(embeddings: NDArray[Any], rows: int | None = None) -> Float
     for bad, what in ((~np.isfinite(power), "NaN or infinity"), (power == 0, "zeros only")):
         if bad.any():
             raise InputError(
-                f"embedding {int(np.argmax(bad))} has {what} ({int(bad.sum())} of {len(parts)} rows do)",
-                "finite vectors with a direction",
-                "find out why the encoder failed on those sequences",
+                f"Embedding {int(np.argmax(bad))} has {what} (so do {int(bad.sum())} of {len(parts)} rows)",
+                "finite vectors that are not zero",
+                "Find out why the encoder failed on those sequences",
             )
     return parts
 
@@ -70,13 +74,15 @@ class Scorer:
     """Scores any probes against one gallery.
 
     Args:
-        gallery: (G, P, D) float32 as `check_embeddings` gives it.
+        gallery: (G, P, D) float32 as `check_embeddings` returns it.
         metric: ``cos`` or ``euc``.
     """
 
     def __init__(self, gallery: Floats, metric: Metric) -> None:
         if metric not in METRICS:
-            raise InputError(f"metric is {metric!r}", f"one of {', '.join(METRICS)}", "choose one of these")
+            raise InputError(
+                f"Argument metric is {metric!r}", f"one of {', '.join(METRICS)}", "Pass metric='cos'"
+            )
         self.metric = metric
         self.parts = gallery.shape[1]
         if metric == "cos":
@@ -86,7 +92,7 @@ class Scorer:
             self._power = np.einsum("pdg,pdg->pg", self._gallery, self._gallery)
 
     def __call__(self, probes: Floats) -> Floats:
-        """(B, G) float32 scores of (B, P, D) probes."""
+        """Score probes (B, P, D): (B, G) float32."""
         if self.metric == "cos":
             return _directions(probes) @ self._gallery.T
         total = np.zeros((len(probes), self._gallery.shape[2]), np.float32)
@@ -108,7 +114,7 @@ class Block:
     Attributes:
         probes: (B,) rows of the probes among all sequences.
         scores: (B, G) float32; -inf where the protocol does not compare.
-        mates: (B, G) bool, True where both are of one subject and are compared.
+        mates: (B, G) bool, True where both are of one subject and the protocol compares them.
     """
 
     probes: Rows
@@ -116,7 +122,7 @@ class Block:
     mates: NDArray[np.bool_]
 
     def part(self, chosen: NDArray[np.bool_]) -> Block:
-        """The block of the chosen probes."""
+        """Restrict the block to the chosen probes."""
         return Block(self.probes[chosen], self.scores[chosen], self.mates[chosen])
 
 
@@ -129,11 +135,11 @@ def blocks(
     metric: Metric,
     exclude: Exclude,
 ) -> Iterator[Block]:
-    """Score the probes against the gallery, some rows at a time.
+    """Score the probes against the gallery, block by block.
 
     Args:
-        embeddings: (N, P, D) float32 as `check_embeddings` gives it.
-        labels: Of the N sequences.
+        embeddings: (N, P, D) float32 as `check_embeddings` returns it.
+        labels: Labels of the N sequences.
         probes: Rows of the probes.
         gallery: Rows of the gallery; the columns of every block, in this order.
         metric: See `Scorer`.
@@ -160,7 +166,7 @@ def blocks(
 
 
 def _directions(parts: Floats) -> Floats:
-    """(N, P, D) -> (N, P * D), each part a unit vector over sqrt(P); a part of zeros stays zero."""
+    """Normalise (N, P, D) to (N, P * D), each part a unit vector over sqrt(P); zero parts stay zero."""
     norms = np.sqrt(np.einsum("npd,npd->np", parts, parts))
     scale = 1.0 / (np.maximum(norms, 1e-12) * np.sqrt(parts.shape[1]))
     scaled: Floats = parts * scale[:, :, None].astype(np.float32)

@@ -1,7 +1,7 @@
-"""How well tracks follow the truth: MOTA, IDF1 and the overlap of masks.
+"""Tracking metrics against ground truth: MOTA, IDF1 and the overlap of masks.
 
 Sources: Bernardin and Stiefelhagen 2008 (CLEAR MOT), sec. 3; Ristani et al. 2016 (identity measures),
-sec. 3. Both match by box overlap of at least `MIN_IOU`.
+sec. 3. Both match boxes that overlap by at least `MIN_IOU`.
 """
 
 from __future__ import annotations
@@ -20,21 +20,21 @@ from gaitid.perception.tracks import iou
 MIN_IOU = 0.5
 
 Boxes = Mapping[int, NDArray[np.float32]]
-"""Of one frame: track number -> (4,) xyxy pixels."""
+"""Boxes of one frame: track number -> (4,) xyxy pixels."""
 
 
 @dataclass(frozen=True, slots=True)
 class TrackingScores:
-    """Counts over all frames, and what follows from them.
+    """Counts over all frames, and the metrics derived from them.
 
     Attributes:
         truths: True boxes.
         found: Reported boxes.
         misses: True boxes without a reported one.
         false: Reported boxes without a true one.
-        switches: Times that a walker's track changes.
-        identity_hits: Boxes matched when each walker is given one track for the whole video.
-        pairs: (frame, true track, found track) of each match.
+        switches: Changes of a walker's track.
+        identity_hits: Boxes matched when each walker is assigned one track for the whole video.
+        pairs: (frame, true track, reported track) of each match.
     """
 
     truths: int
@@ -47,12 +47,12 @@ class TrackingScores:
 
     @property
     def mota(self) -> float:
-        """1 minus all mistakes over all true boxes; at most 1, negative when mistakes prevail."""
+        """1 minus all mistakes over all true boxes; at most 1, negative with more mistakes than boxes."""
         return 1 - (self.misses + self.false + self.switches) / self.truths
 
     @property
     def idf1(self) -> float:
-        """0..1, share of boxes with the right identity among true and reported ones."""
+        """Share, 0..1, of boxes with the right identity among true and reported ones."""
         return 2 * self.identity_hits / (self.truths + self.found)
 
 
@@ -61,17 +61,18 @@ def score_tracks(truth: Sequence[Boxes], found: Sequence[Boxes], min_iou: float 
 
     Args:
         truth: The true boxes of each frame.
-        found: The reported ones of the same frames.
-        min_iou: Least overlap of a match, 0..1.
+        found: The reported boxes of the same frames.
+        min_iou: Smallest overlap of a match, 0..1.
 
     Raises:
-        InputError: The numbers of frames differ, or nothing is true.
+        InputError: The numbers of frames differ, or there is no true box.
     """
     if len(truth) != len(found) or not any(truth):
         raise InputError(
-            f"{len(truth)} true and {len(found)} reported frames with {sum(map(len, truth))} true boxes",
+            f"There are {len(truth)} true and {len(found)} reported frames with"
+            f" {sum(map(len, truth))} true boxes",
             "equal numbers and at least one true box",
-            "give all frames of a video in which somebody walks",
+            "Pass all frames of a video in which somebody walks",
         )
     pairs: list[tuple[int, int, int]] = []
     last: dict[int, int] = {}
@@ -101,11 +102,11 @@ def score_tracks(truth: Sequence[Boxes], found: Sequence[Boxes], min_iou: float 
 def _match(
     shared: NDArray[np.float64], close: NDArray[np.bool_], before: list[int | None], tracks: list[int]
 ) -> list[tuple[int, int]]:
-    """Matches of one frame: those of the frame before as long as they hold, then the best of the rest."""
+    """Match one frame: keep matches of the previous frame that still hold, then take the best others."""
     held = [(i, tracks.index(name)) for i, name in enumerate(before) if name in tracks]
     kept: dict[int, int] = {}
     for i, k in sorted(held, key=lambda pair: -shared[pair]):
-        if close[i, k] and k not in kept.values():  # a track may have been with two walkers in turn
+        if close[i, k] and k not in kept.values():  # a track may have followed two walkers in turn
             kept[i] = k
     rows = [i for i in range(len(before)) if i not in kept]
     columns = [k for k in range(len(tracks)) if k not in kept.values()]
@@ -115,7 +116,7 @@ def _match(
 
 
 def _identity_hits(overlaps: Counter[tuple[int, int]]) -> int:
-    """Most frames that match when walkers and tracks are paired once for the whole video."""
+    """Largest number of matching frames when walkers and tracks are paired once for the whole video."""
     if not overlaps:
         return 0
     names, tracks = ({pair[side]: None for pair in overlaps} for side in (0, 1))
@@ -131,7 +132,7 @@ def _overlap(here: Boxes, there: Boxes) -> NDArray[np.float64]:
 def mask_iou(
     one: NDArray[np.uint8], one_box: NDArray[np.float32], two: NDArray[np.uint8], two_box: NDArray[np.float32]
 ) -> float:
-    """Intersection over union of two masks (h, w) uint8 0/1 whose boxes (4,) xyxy say where they lie."""
+    """Intersection over union of two masks (h, w) uint8 0/1, placed by their boxes (4,) xyxy."""
     corners = np.rint([one_box[:2], two_box[:2]]).astype(int)
     low = corners.min(0)
     size = (corners - low + [one.shape[::-1], two.shape[::-1]]).max(0)

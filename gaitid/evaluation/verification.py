@@ -1,4 +1,4 @@
-"""Verification (1:1): FMR and FNMR, DET, EER, TAR at FAR, d', minDCF, with intervals over subjects.
+"""Verification (1:1): FMR and FNMR, DET, EER, TAR at an FMR, d', minDCF, with intervals over subjects.
 
 A pair is declared a match when its score is at or above the threshold, so over thresholds t
 ``FMR(t) = share of impostor scores >= t`` and ``FNMR(t) = share of genuine scores < t``
@@ -23,14 +23,14 @@ Doubles = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Errors:
-    """Both error rates at every threshold where one of them changes, the threshold growing.
+    """Both error rates at every threshold where one of them changes, thresholds ascending.
 
     Attributes:
-        threshold: (K,) scores, last infinite.
+        threshold: (K,) scores, the last infinite.
         fmr: (K,) false match rate, from 1 down to 0.
         fnmr: (K,) false non-match rate, from 0 up to 1.
         genuine: Number of genuine scores (or their total weight).
-        impostor: Number of impostor scores (likewise).
+        impostor: Number of impostor scores (or their total weight).
     """
 
     threshold: Doubles
@@ -50,7 +50,7 @@ def errors(
     Args:
         scores: (M,) finite, higher = more alike.
         genuine: (M,) bool.
-        weights: (M,) non-negative multiplicities, 1 each when not given.
+        weights: (M,) non-negative multiplicities; None = 1 each.
 
     Raises:
         InputError: No genuine or no impostor pair, or a score that is not finite.
@@ -76,7 +76,7 @@ def _steps(ordered: NDArray[np.floating], genuine: NDArray[np.bool_], weight: Do
 
 
 def eer(curve: Errors) -> tuple[float, float]:
-    """(equal error rate, its threshold), interpolated where FMR - FNMR changes its sign."""
+    """Return (equal error rate, its threshold), interpolated where FMR - FNMR changes sign."""
     gap = curve.fmr - curve.fnmr
     after = int(np.argmax(gap <= 0))
     before = after - 1  # gap starts at 1, so there is one
@@ -88,7 +88,7 @@ def eer(curve: Errors) -> tuple[float, float]:
 def eer_of_hull(curve: Errors) -> float:
     """EER of the convex hull of the ROC: the best over mixtures of thresholds (Bruemmer 2010, sec. 7).
 
-    Never above the interpolated one by more than the steps, and free of their luck.
+    It exceeds the interpolated EER by at most one step of the curve, and varies less with single scores.
     """
     hull = _hull(curve.fmr[::-1], curve.fnmr[::-1])
     for (x0, y0), (x1, y1) in pairwise(hull):
@@ -99,8 +99,8 @@ def eer_of_hull(curve: Errors) -> float:
 
 
 def _hull(x: Doubles, y: Doubles) -> list[tuple[float, float]]:
-    """Lower convex hull of points whose x grows (Andrew's monotone chain)."""
-    # Only a point reached by falling and left by moving right can be a corner of the hull.
+    """Lower convex hull of points with ascending x (Andrew's monotone chain)."""
+    # Only a point entered by a fall and left to the right can be a corner of the hull.
     corner = np.r_[True, np.diff(y) != 0] & np.r_[np.diff(x) != 0, True]
     corner[0] = True
     hull: list[tuple[float, float]] = []
@@ -117,14 +117,14 @@ def _turns_right(a: tuple[float, float], b: tuple[float, float], c: tuple[float,
 
 @dataclass(frozen=True, slots=True)
 class RatesAtFmr:
-    """The verification rates at one wanted FMR.
+    """Verification rates at a target FMR.
 
     Attributes:
-        wanted: The FMR asked for.
-        threshold: Lowest score whose FMR is at most that.
-        fmr: The FMR there.
-        tar: True acceptance rate there, 1 - FNMR.
-        resolved: Whether the sample can show such an FMR at all: at least one impostor in 1 / wanted.
+        wanted: Target FMR.
+        threshold: Lowest score whose FMR is at most the target.
+        fmr: FMR at that threshold.
+        tar: True acceptance rate at that threshold, 1 - FNMR.
+        resolved: Whether the sample is large enough for such an FMR: at least 1 / wanted impostor pairs.
     """
 
     wanted: float
@@ -135,9 +135,9 @@ class RatesAtFmr:
 
 
 def at_fmr(curve: Errors, wanted: float) -> RatesAtFmr:
-    """The operating point of a wanted FMR; never interpolated, so the FMR is kept."""
+    """Find the rates at a target FMR, without interpolation, so that the FMR never exceeds it."""
     if not 0.0 < wanted < 1.0:
-        raise InputError(f"FMR is {wanted}", "above 0 and below 1", "ask for 0.001, say")
+        raise InputError(f"FMR is {wanted}", "a rate above 0 and below 1", "Pass 0.001 for 0.1 %")
     at = int(np.argmax(curve.fmr <= wanted))
     return RatesAtFmr(
         wanted,
@@ -149,18 +149,18 @@ def at_fmr(curve: Errors, wanted: float) -> RatesAtFmr:
 
 
 def d_prime(genuine: NDArray[np.floating], impostor: NDArray[np.floating]) -> float:
-    """Distance of the means in units of the pooled standard deviation; NaN when neither varies."""
+    """Distance of the means in pooled standard deviations; NaN when neither set varies."""
     spread = np.sqrt((np.var(genuine, dtype=np.float64) + np.var(impostor, dtype=np.float64)) / 2)
     gap = np.mean(genuine, dtype=np.float64) - np.mean(impostor, dtype=np.float64)
     return float(gap / spread) if spread > 0 else float("nan")
 
 
 def min_dcf(curve: Errors, prior: float, *, miss: float = 1.0, false_match: float = 1.0) -> float:
-    """Lowest detection cost over thresholds, over that of deciding blindly (NIST SRE evaluation plans).
+    """Lowest detection cost over thresholds, relative to a blind decision (NIST SRE evaluation plans).
 
     Args:
         curve: Error rates.
-        prior: Probability of a genuine pair where the system is used.
+        prior: Probability of a genuine pair in use.
         miss: Cost of a false non-match.
         false_match: Cost of a false match.
     """
@@ -178,20 +178,20 @@ def over_subjects(
     most: int = 150_000,
     seed: int = 0,
 ) -> dict[str, tuple[float, float]]:
-    """Bootstrap intervals (low, high) of figures, over subjects; NaN when nothing could be resampled.
+    """Bootstrap intervals (low, high) of figures over subjects; NaN when nothing could be resampled.
 
-    Subjects are drawn with replacement; a pair counts as often as the product of its two subjects'
-    counts (a genuine pair: the count of its one). Pairs are not independent, subjects nearly are
-    (Bolle et al. 2004, "subsets bootstrap").
+    Subjects are drawn with replacement. An impostor pair is weighted by the product of its two subjects'
+    counts, a genuine pair by the count of its subject. Pairs are not independent, subjects nearly are (Bolle
+    et al. 2004, "subsets bootstrap").
 
     Args:
         pairs: Scored pairs.
-        labels: Of all sequences.
-        figures: Of the error rates, by name, such as ``{"eer": lambda curve: eer(curve)[0]}``.
-        repeats: Resamples.
-        level: Coverage asked for.
-        most: Impostor pairs used; a random part of more.
-        seed: Of the resampling.
+        labels: Labels of all sequences.
+        figures: Functions of the error rates, by name, such as ``{"eer": lambda curve: eer(curve)[0]}``.
+        repeats: Number of resamples.
+        level: Coverage of the interval.
+        most: Limit on the impostor pairs used, above which they are sampled at random.
+        seed: Seed of the resampling.
     """
     random = np.random.default_rng(seed)
     share = most / max(1, int((~pairs.genuine).sum()))
@@ -220,14 +220,18 @@ def over_subjects(
 
 def _check(scores: NDArray[np.floating], genuine: NDArray[np.bool_]) -> None:
     if len(scores) != len(genuine):
-        raise InputError(f"{len(scores)} scores and {len(genuine)} labels", "one label each", "pair them")
+        raise InputError(
+            f"There are {len(scores)} scores and {len(genuine)} labels",
+            "one label for each score",
+            "Pass arrays of equal length",
+        )
     if not np.isfinite(scores).all():
         at = int(np.argmin(np.isfinite(scores)))
-        raise InputError(f"score {at} is {scores[at]}", "finite scores", "look for NaN embeddings")
+        raise InputError(f"Score {at} is {scores[at]}", "finite scores", "Look for NaN embeddings")
     count = int(np.count_nonzero(genuine))
     if count == 0 or count == len(genuine):
         raise InputError(
-            f"{count} genuine and {len(genuine) - count} impostor pairs",
+            f"There are {count} genuine and {len(genuine) - count} impostor pairs",
             "at least one of each",
-            "give two subjects, one of them with two sequences",
+            "Pass two subjects or more, one of them with two sequences",
         )

@@ -1,4 +1,4 @@
-"""Charts drawn with matplotlib; each function gives a Figure and touches no global state."""
+"""Charts of a walk and of its scores; each returns a Figure and leaves no global state."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def score_histogram(
     threshold: float,
     names: tuple[str, str] = ("same walk", "other walks"),
 ) -> Figure:
-    """Densities of mated and non-mated scores, named so, with the threshold."""
+    """Densities of mated and non-mated scores, labelled with `names`, and the threshold."""
     chart, axes = _figure(6.6, 3.2)
     bins = np.linspace(
         min([*genuine, *impostor, threshold]), max([*genuine, *impostor, threshold]), 41
@@ -35,7 +35,7 @@ def score_histogram(
 
 
 def gait_figure(sequence: GaitSequence, analysis: GaitAnalysis, title: str) -> Figure:
-    """Silhouettes over time above the gait signal with its cycle boundaries."""
+    """Silhouettes over time, above the gait signal with its cycle boundaries."""
     chart = Figure(figsize=(9, 3.6), layout="constrained")
     strip, axes = chart.subplots(2, 1, height_ratios=[1, 1.5])
     chart.suptitle(title, fontsize=9)

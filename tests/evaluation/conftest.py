@@ -1,4 +1,4 @@
-"""Small labelled cohorts for the evaluation tests."""
+"""Small labelled data for the evaluation tests."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Cohort = tuple[NDArray[np.float32], Labels]
 
 @pytest.fixture(scope="session")
 def cohort() -> Callable[..., Cohort]:
-    """Makes (embeddings (N, P, D), labels) of subjects that walk some named walks in some views."""
+    """Make (embeddings (N, P, D), labels) of subjects that walk some named walks in some views."""
 
     def make(
         subjects: int = 6,

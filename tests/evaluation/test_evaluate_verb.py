@@ -130,7 +130,7 @@ def test_two_results_are_compared(result: Path, tmp_path: Path, capsys: Any) -> 
 
 
 WRONG = {
-    "nothing given": ([], "no --dataset, --root, --encoder, --out"),
+    "nothing given": ([], "Flags --dataset, --root, --encoder, --out are missing"),
     "no such encoder": (
         ["--dataset", "folder", "--root", ".", "--encoder", "stridder", "--out", "x"],
         "strider",
@@ -172,7 +172,7 @@ def test_sequences_that_do_not_suit_the_encoder_are_listed(tmp_path: Path) -> No
 def test_nothing_to_embed_is_an_error(tmp_path: Path) -> None:
     walks = [LayoutWalk(s, "nm", 1, 0, draw(s, 1, 0, 5)) for s in (75, 76)]
     dataset = open_dataset("casia-b", write_layout("casia-b-pkl", tmp_path, walks))
-    with pytest.raises(DatasetError, match="none of 2 sequences of casia-b could be embedded"):
+    with pytest.raises(DatasetError, match="None of 2 sequences of casia-b could be embedded"):
         embed(dataset, GEI())
 
 
@@ -194,7 +194,7 @@ def test_euc_is_refused_for_an_encoder_without_parts(casia: Path) -> None:
     class Whole(GEI):
         parts = None
 
-    with pytest.raises(InputError, match="metric euc needs its parts"):
+    with pytest.raises(InputError, match="an encoder with parts for metric euc"):
         embed(open_dataset("casia-b", casia), Whole(), raw=True)
-    with pytest.raises(InputError, match="metric euc needs its parts"):
+    with pytest.raises(InputError, match="an encoder with parts for metric euc"):
         embed(open_dataset("casia-b", casia), load_encoder("strider"), raw=True)

@@ -235,7 +235,7 @@ def test_the_page_says_what_was_dropped(cohort: Make) -> None:
     embeddings, labels = cohort(8, noise=2.0)
     kept = ~((labels.subject == "003") & (labels.sequence != "nm-05"))
     html = evaluation_page(evaluate(embeddings[kept], labels.part(kept), POOLED, PLAN))
-    assert "NM: 3 of 24 searches had no mate to find" in html
+    assert "NM: 3 of 24 searches have no mate in the gallery" in html
 
 
 def test_the_comparison_page(documents: dict[str, Any]) -> None:

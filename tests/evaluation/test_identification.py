@@ -1,4 +1,4 @@
-"""Closed-set figures: by hand, against the published rules rewritten plainly, and as properties."""
+"""Closed-set figures: worked examples, the published rules restated plainly, and properties."""
 
 from __future__ import annotations
 
@@ -256,9 +256,9 @@ def test_average_precision_agrees_with_scikit_learn(cohort: Make) -> None:
 
 
 BAD = {
-    "NaN": (lambda x: x.__setitem__((5, 1, 2), np.nan), "embedding 5 has NaN"),
-    "infinity": (lambda x: x.__setitem__((7, 0, 0), np.inf), "embedding 7 has NaN or infinity"),
-    "zeros": (lambda x: x.__setitem__(3, 0.0), "embedding 3 has zeros only"),
+    "NaN": (lambda x: x.__setitem__((5, 1, 2), np.nan), "Embedding 5 has NaN"),
+    "infinity": (lambda x: x.__setitem__((7, 0, 0), np.inf), "Embedding 7 has NaN or infinity"),
+    "zeros": (lambda x: x.__setitem__(3, 0.0), "Embedding 3 has zeros only"),
 }
 
 
@@ -280,12 +280,12 @@ def test_wrong_input_is_refused(cohort: Make) -> None:
         measure(embeddings.astype(np.int64), labels, POOLED)
     with pytest.raises(InputError, match=r"\(72,\)"):
         measure(embeddings[:, 0, 0], labels, POOLED)
-    with pytest.raises(InputError, match="metric is 'l1'"):
+    with pytest.raises(InputError, match="Argument metric is 'l1'"):
         measure(embeddings, labels, POOLED, metric="l1")
-    with pytest.raises(InputError, match="convention is 'theirs'"):
+    with pytest.raises(InputError, match="Argument convention is 'theirs'"):
         measure(embeddings, labels, POOLED, convention="theirs")
     others = Labels.of([f"{i}" for i in range(72)], labels.view, labels.condition, labels.sequence)
-    with pytest.raises(DatasetError, match="none of 18 probes has a mate"):
+    with pytest.raises(DatasetError, match="None of 18 probes has a mate"):
         measure(embeddings, others, POOLED)
 
 

@@ -46,7 +46,7 @@ def test_scores_that_separate_stay_finite_and_equal_ones_are_refused() -> None:
     line = logistic(np.array([0.8, 0.9]), np.array([0.1, 0.2]))
     assert 0 < line.slope < np.inf
     assert min_cllr(np.array([0.8, 0.9]), np.array([0.1, 0.2])) == 0.0
-    with pytest.raises(InputError, match="all scores are equal"):
+    with pytest.raises(InputError, match="All scores are equal"):
         logistic(np.ones(3), np.ones(4))
 
 

@@ -1,4 +1,4 @@
-"""Open-set figures: by hand, by plain loops, by closed form, and what must not change them."""
+"""Open-set figures: worked examples, plain loops, closed forms, and invariances."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def test_subject_scores_by_plain_loops(cohort: Callable[..., Any]) -> None:
 
 
 def independent(probes: int, subjects: int, shift: float, seed: int = 0) -> SubjectScores:
-    """Independent normal scores, mates `shift` higher; some probes are strangers."""
+    """Independent normal scores, mates `shift` higher; some probes are non-mated."""
     random = np.random.default_rng(seed)
     rows = random.standard_normal((probes, subjects)).astype(np.float32)
     own = np.arange(probes) % subjects
@@ -109,15 +109,15 @@ def independent(probes: int, subjects: int, shift: float, seed: int = 0) -> Subj
 
 def test_fpir_of_independent_scores_grows_as_the_law_says() -> None:
     scores = independent(6000, 200, 4.0)
-    law = gallery_growth(scores, fpir=0.01, split=Split(repeats=10))
-    assert [row.subjects for row in law] == [3, 6, 12, 25, 50, 100]
-    assert law[-1].fpir == pytest.approx(0.01, rel=0.05)
-    for row in law:
+    growth = gallery_growth(scores, fpir=0.01, split=Split(repeats=10))
+    assert [row.subjects for row in growth] == [3, 6, 12, 25, 50, 100]
+    assert growth[-1].fpir == pytest.approx(0.01, rel=0.05)
+    for row in growth:
         assert row.fpir == pytest.approx(row.fpir_if_independent, rel=0.15)
         assert row.fpir == pytest.approx(1 - 0.99 ** (row.subjects / 100), rel=0.15)
-    rates = [row.fnir for row in law]
+    rates = [row.fnir for row in growth]
     assert rates == sorted(rates)
-    assert [row.fnir_fixed for row in law] == pytest.approx([law[-1].fnir] * 6, rel=0.1)
+    assert [row.fnir_fixed for row in growth] == pytest.approx([growth[-1].fnir] * 6, rel=0.1)
 
 
 def test_fnir_of_independent_scores_is_the_closed_form() -> None:
@@ -144,10 +144,10 @@ def test_splits_never_share_subjects_and_differ() -> None:
 
 
 def test_too_few_subjects_and_bad_splits_are_refused() -> None:
-    with pytest.raises(InputError, match="1 subjects are in both"):
+    with pytest.raises(InputError, match="There are 1 subjects in both"):
         trials(table([[0.5, 0.2]], [0]), Split())
     for bad in ({"enrolled": 1.0}, {"repeats": 0}, {"level": 1.5}):
-        with pytest.raises(InputError, match="split is"):
+        with pytest.raises(InputError, match="The split is"):
             Split(**bad)
 
 

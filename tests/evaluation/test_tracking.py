@@ -1,4 +1,4 @@
-"""Tracking scores against cases worked by hand."""
+"""Tracking scores against worked examples."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Verification figures: by hand, closed forms, pyeer and scikit-learn as referees, properties."""
+"""Verification figures: worked examples, closed forms, pyeer and scikit-learn as references, properties."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ def test_operating_points_by_hand() -> None:
 REFUSED = {
     "no genuine": ([], [0.1], "0 genuine and 1 impostor"),
     "no impostor": ([0.1], [], "1 genuine and 0 impostor"),
-    "NaN": ([0.1, np.nan], [0.2], "score 1 is nan"),
+    "NaN": ([0.1, np.nan], [0.2], "Score 1 is nan"),
 }
 
 

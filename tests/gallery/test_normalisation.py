@@ -304,10 +304,10 @@ def test_a_rate_that_only_the_cohort_gives_keeps_it(tmp_path):
     matcher.close()
 
 
-def test_a_rule_is_checked_against_what_the_store_holds(store):
-    """Who asked for a rate while somebody else erased the cohort is told, too late for his own check."""
+def test_an_operating_point_is_checked_against_what_the_store_holds(store):
+    """A target rate is refused when another caller erased the cohort after the first check."""
     gallery = filled(store)
-    with pytest.raises(NotCalibrated, match="[Cc]alibrate"):
+    with pytest.raises(NotCalibrated, match=r"[Cc]alibrate"):
         store.set_operating_point(gallery.row, OperatingPoint(fpir=0.01), lambda _: None)
     assert gallery.describe().operating_point == OperatingPoint(0.5)
 
