@@ -1,1 +1,1 @@
-"""Public data sets: one file each, reader and published protocol."""
+"""Readers, protocols and prepared copies of public gait data sets."""

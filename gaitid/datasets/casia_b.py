@@ -45,7 +45,7 @@ class CasiaB(TreeDataset):
                         yield DatasetEntry(subject.name, fit[1], walk.name, view.name, part, path)
 
     def default_partition(self) -> Partition:
-        """001 to 074 train, 075 to 124 test."""
+        """Train on 001 to 074, test on 075 to 124."""
         return Partition(
             numbered(range(1, 75), 3), numbered(range(75, 125), 3), source="the rule 001-074 / 075-124"
         )

@@ -2,10 +2,10 @@
 
 Layouts read: the published conversion (``000/U0_D0/01_0/01_0-aligned-sils.pkl``) and a tree of
 silhouette images (``000/U0_D0/01_0/*.png``). An outfit is named by upper (U) and lower (D) garment; a
-view is named camera_take, and only the camera counts as view.
+view is named camera_take, and only the camera counts as the view.
 
-Source: Li et al., CVPR 2023, sec. 3 and 5; both protocols as in OpenGait's evaluator. Figures of the two
-differ a great deal: always say which.
+Source: Li et al., CVPR 2023, sec. 3 and 5; both protocols as in OpenGait's evaluator. Their figures differ a
+lot: always name the protocol.
 """
 
 from __future__ import annotations
@@ -49,13 +49,13 @@ class Ccpg(TreeDataset):
                         yield DatasetEntry(subject.name, outfit.name, walk, fit[1], part, path)
 
     def default_partition(self) -> Partition:
-        """000 to 099 train, 100 to 199 test."""
+        """Train on 000 to 099, test on 100 to 199."""
         return Partition(
             numbered(range(100), 3), numbered(range(100, 200), 3), source="the rule 000-099 / 100-199"
         )
 
     def published(self) -> Iterable[Protocol]:
-        """Two ways to measure the same four groups."""
+        """Two protocols over the same four groups."""
         groups = tuple(
             Group(name, Pick(conditions=probes), Pick(conditions=gallery))
             for name, (probes, gallery) in _GROUPS.items()

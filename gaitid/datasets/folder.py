@@ -1,10 +1,16 @@
-"""Your own data: a folder per subject, per walk, and a folder or file per view.
+"""Your own data: a folder per subject and per walk, and a folder or file per view.
 
-``alice/nm-01/front/*.png`` (masks of any size), or ``alice/nm-01/front.npz`` with ``silhouette``
-(T, 64, 44), ``skeleton`` (T, 17, 3) in COCO order or both, and optionally ``times`` (T,) in seconds; or a
-``.npz`` that ``gaitid extract`` wrote; or ``front.npy`` with one array. The letters before a walk's
-number are its condition. ``partition.json`` (TRAIN_SET, TEST_SET) splits subjects; without it all are
-test. ``subjects.csv`` (a column ``subject``, any others) adds covariates.
+A view is one of:
+
+- ``alice/nm-01/front/*.png``: masks of any size;
+- ``alice/nm-01/front.npz`` with ``silhouette`` (T, 64, 44), ``skeleton`` (T, 17, 3) in COCO order or both,
+  and optionally ``times`` (T,) in seconds;
+- a ``.npz`` written by ``gaitid extract``;
+- ``front.npy`` with one array.
+
+The letters before a walk's number are its condition. ``partition.json`` (TRAIN_SET, TEST_SET) assigns
+subjects to the parts; without it all are in the test part. ``subjects.csv`` (a column ``subject``, any
+others) adds covariates.
 """
 
 from __future__ import annotations
@@ -26,7 +32,7 @@ _FACTS = "subjects.csv"
 
 
 class Folder(TreeDataset):
-    """Reader of own data; see `TreeDataset` for the arguments."""
+    """Reader of your own data; see `TreeDataset` for the arguments."""
 
     name = "folder"
     frame_rate = 25.0
@@ -59,7 +65,9 @@ class Folder(TreeDataset):
                 else:
                     self.report(Problem(Fault.EMPTY_FILE, str(child), "0 bytes"))
             elif not child.name.startswith("."):
-                self.report(Problem(Fault.UNKNOWN_NAME, str(child), "no folder, .npz or .npy"))
+                self.report(
+                    Problem(Fault.UNKNOWN_NAME, str(child), "neither a folder nor a .npz or .npy file")
+                )
 
     def _facts(self) -> dict[str, tuple[tuple[str, str], ...]]:
         path = self.root / _FACTS
@@ -69,9 +77,9 @@ class Folder(TreeDataset):
             rows = list(csv.DictReader(file))
         if any("subject" not in row or None in row or None in row.values() for row in rows):
             raise DatasetError(
-                f"{path} has no column subject, or rows of unequal length",
-                "a header with subject, and one value a column in each row",
-                "correct that file",
+                f"File {path} has no column subject, or rows of unequal length",
+                "a header with subject, and one value per column in each row",
+                "Add the column, or complete the short rows",
             )
         return {
             row["subject"]: tuple((name, value) for name, value in row.items() if name != "subject")
@@ -79,12 +87,12 @@ class Folder(TreeDataset):
         }
 
     def default_partition(self) -> Partition:
-        """Every subject is test."""
+        """All subjects are in the test part."""
         names = frozenset(child.name for child in self.root.iterdir() if child.is_dir())
         return Partition(frozenset(), names, source="every folder")
 
     def published(self) -> Iterable[Protocol]:
-        """No publication: each subject's first walk as gallery, or every sequence against all others."""
+        """Two protocols of our own: each subject's first walk as gallery, or each sequence against all."""
         first: dict[str, str] = {}
         for entry in self.entries(TEST):
             first.setdefault(entry.subject, entry.sequence)

@@ -2,7 +2,7 @@
 
 Layouts read: the raw silhouettes (``0000/camid0_videoid2/seq0/*.png`` under ``2D_Silhouettes``), the
 published conversion (``seq0.pkl``) and its merge with body models (``sils-seq0.pkl``), also 17-joint poses.
-The parts and the probes are lists, not rules: the published ``Gait3D.json`` is needed.
+The parts and the probes are lists, not rules: the published ``Gait3D.json`` is required.
 
 Source: Zheng et al., CVPR 2022, sec. 3 and 5.
 """
@@ -31,7 +31,7 @@ class Gait3D(TreeDataset):
     published_sizes = (3000, 1000)
 
     def find(self) -> Iterator[DatasetEntry]:
-        """``subject/camid_videoid/seq``; a walk is named as in the list of probes."""
+        """``subject/camid_videoid/seq``; a walk has its name in the list of probes."""
         for subject, _ in self.folders(self.root, re.compile(r"\d{4}")):
             part = self.listed_part(subject.name)
             if not part:
@@ -43,11 +43,11 @@ class Gait3D(TreeDataset):
                         yield DatasetEntry(subject.name, "", f"{video.name}-{walk.name}", fit[1], part, path)
 
     def default_partition(self) -> Partition:
-        """There is none: the parts are published as a list."""
+        """Raise an error: the parts are published as a list."""
         raise DatasetError(
-            f"{self.root} has no {self.sidecar} in it or beside it",
+            f"Directory {self.root} has no {self.sidecar} in it or beside it",
             "the published partition with its probes",
-            "copy it from the set's project (datasets/Gait3D/Gait3D.json) or pass it as partition",
+            "Copy it from the set's project (datasets/Gait3D/Gait3D.json), or pass it as partition",
         )
 
     def published(self) -> Iterable[Protocol]:
@@ -69,9 +69,9 @@ class Gait3D(TreeDataset):
         probes = self.partition.probes
         if not probes:
             raise DatasetError(
-                f"partition {self.partition.source} lists no probes",
+                f"Partition {self.partition.source} lists no probes",
                 "PROBE_SET with names such as 0000-camid0_videoid2-seq0",
-                "use the published Gait3D.json",
+                "Use the published Gait3D.json",
             )
         if len(probes) != _PROBES:
             detail = f"{len(probes)} probes in {self.partition.source}, published {_PROBES}"

@@ -4,10 +4,10 @@ Layouts read: the release (``train/00001/4XPn5Z28/00001.png``, ``test/gallery/00
 ``test/probe/01DdvEHX/00001.png``) and the published conversion (``00001train/00/4XPn5Z28/4XPn5Z28.pkl``,
 ``00001/01/79XJefi8/79XJefi8.pkl``, ``probe/03/01DdvEHX/01DdvEHX.pkl`` or without ``03``).
 
-Training and test subjects carry the same numbers for different people, so training subjects are
-called ``00001train``, as in the published partition. The two walks of a gallery subject are 01 and
-02 in the order of their video names; the published conversion takes them in the order the file
-system lists them, so its 01 and 02 may be swapped against ours.
+Training and test subjects have the same numbers although they are different people, so training subjects are
+called ``00001train``, as in the published partition. The two walks of a gallery subject are 01 and 02 in the
+order of their video names. The published conversion takes them in the order in which the file system lists
+them, so its 01 and 02 may be swapped compared with ours.
 
 Source: Zhu et al., ICCV 2021, sec. 5; submission format: the GREW-Benchmark project and its CodaLab page.
 """
@@ -26,7 +26,7 @@ from gaitid.datasets.tree import TreeDataset
 from gaitid.errors import DatasetError
 
 CANDIDATES = 20
-"""Candidates a probe has in a submission."""
+"""Candidates per probe in a submission."""
 _VIDEO = re.compile(r"[A-Za-z0-9]{6,12}")
 _NUMBER = re.compile(r"\d{5}")
 
@@ -44,7 +44,7 @@ class Grew(TreeDataset):
     published_sizes = (20000, 6000)
 
     def find(self) -> Iterator[DatasetEntry]:
-        """The release or its conversion."""
+        """The release, or its conversion."""
         if (self.root / "train").is_dir() or (self.root / "test").is_dir():
             yield from self._release()
         else:
@@ -81,12 +81,12 @@ class Grew(TreeDataset):
         part = self.listed_part(subject) if subject else TEST
         path = self.source(video) if part else None
         if path is not None:
-            # A training subject's walks have no names but their videos'.
+            # Walks of training subjects have no names other than their videos.
             sequence = video.name if part == TRAIN else walk
             yield DatasetEntry(subject, "", sequence, "", part, path, (("video", video.name),))
 
     def default_partition(self) -> Partition:
-        """00001train to 20000train, and 00001 to 06000."""
+        """Train on 00001train to 20000train, test on 00001 to 06000."""
         return Partition(
             numbered(range(1, 20001), 5, "train"),
             numbered(range(1, 6001), 5),
@@ -94,7 +94,7 @@ class Grew(TreeDataset):
         )
 
     def published(self) -> Iterable[Protocol]:
-        """The official one, whose answer is a submission, and the local check 01 against 02."""
+        """The official one, which needs a submission, and the local check of 02 against 01."""
         yield Protocol(
             "grew/official",
             "Zhu et al. 2021, sec. 5; answers are judged by the publisher",
@@ -123,28 +123,30 @@ class Grew(TreeDataset):
         for subject, have in walks.items():
             if have != {"01", "02"}:
                 self.report(
-                    Problem(Fault.MISSING_SEQUENCE, subject, f"has {' '.join(sorted(have))}; 01 and 02")
+                    Problem(
+                        Fault.MISSING_SEQUENCE, subject, f"has {' '.join(sorted(have))}; expected 01 and 02"
+                    )
                 )
 
 
 def write_submission(path: Path | str, candidates: Mapping[str, Sequence[str]]) -> None:
-    """Write the official submission file: a line of 20 subjects, best first, per probe video.
+    """Write the official submission file: for each probe video a line of 20 subjects, best first.
 
     Args:
-        path: The file to write; the publisher wants it zipped.
-        candidates: Subjects such as ``00001``, best first, by probe video. Only the first 20 count.
+        path: The file to write; the publisher expects it zipped.
+        candidates: Subjects such as ``00001``, best first, by probe video. Only the first 20 are used.
 
     Raises:
-        DatasetError: A probe has fewer than 20 candidates, or one that is no subject of GREW's gallery.
+        DatasetError: A probe has fewer than 20 candidates, or one that is not in GREW's gallery.
     """
     for video, names in candidates.items():
         wrong = next((name for name in names[:CANDIDATES] if not _NUMBER.fullmatch(name)), None)
         if wrong is not None or len(names) < CANDIDATES:
             got = f"{len(names)} candidates" if wrong is None else f"the candidate {wrong!r}"
             raise DatasetError(
-                f"probe {video} has {got}",
+                f"Probe {video} has {got}",
                 f"{CANDIDATES} subjects such as 00001",
-                "search the whole gallery of grew/official",
+                "Search the whole gallery of grew/official",
             )
     header = ["videoId", *(f"rank{number}" for number in range(1, CANDIDATES + 1))]
     with Path(path).open("w", newline="", encoding="utf-8") as file:

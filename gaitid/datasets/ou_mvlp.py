@@ -52,7 +52,7 @@ class OuMvlp(TreeDataset):
                 yield DatasetEntry(subject.name, "nm", walk, view, part, path)
 
     def default_partition(self) -> Partition:
-        """Odd subjects up to 10305 train; even ones and 10307 test."""
+        """Train on odd subjects up to 10305, test on even ones and 10307."""
         return Partition(
             numbered(range(1, _SUBJECTS, 2), 5),
             numbered([*range(2, _SUBJECTS, 2), _SUBJECTS], 5),

@@ -1,4 +1,4 @@
-"""Which subjects train and which test: by rule, or from a published JSON list."""
+"""Partitions: subjects of the training and the test part, by rule or from a published JSON list."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ class Partition:
     """Subjects of the training and the test part.
 
     Attributes:
-        train: Subject ids.
-        test: Subject ids, none of them in `train`.
-        probes: ``subject-sequence`` keys of listed probes (Gait3D), else empty.
+        train: Names of subjects.
+        test: Names of subjects, none of them in `train`.
+        probes: ``subject-sequence`` keys of listed probes (Gait3D), otherwise empty.
         source: The file, or the rule in words.
     """
 
@@ -33,17 +33,19 @@ class Partition:
         both = self.train & self.test
         if both:
             raise DatasetError(
-                f"partition {self.source} has {len(both)} subjects in both parts, first {min(both)}",
+                f"Partition {self.source} has {len(both)} subjects in both parts, first {min(both)}",
                 "disjoint parts",
-                "use the set's published partition",
+                "Use the published partition of the set",
             )
         if not self.test:
             raise DatasetError(
-                f"partition {self.source} has no test subject", "at least one", "use the published partition"
+                f"Partition {self.source} has no test subject",
+                "at least one",
+                "Use the published partition of the set",
             )
 
     def part(self, subject: str) -> str:
-        """``train``, ``test``, or empty for a subject in neither."""
+        """``train`` or ``test``; empty for a subject in neither."""
         return "train" if subject in self.train else "test" if subject in self.test else ""
 
 
@@ -51,7 +53,7 @@ def read_partition(path: Path | str) -> Partition:
     """Read a partition file: a JSON object of TRAIN_SET, TEST_SET and, for Gait3D, PROBE_SET.
 
     Raises:
-        DatasetError: It cannot be read, has other keys, repeats a name, or its parts overlap.
+        DatasetError: It cannot be read, has other keys, repeats a name, or has overlapping parts.
     """
     lists = {name: _names(path, key, value) for key, (name, value) in _object(path).items()}
     return Partition(lists["train"], lists["test"], lists.get("probes", frozenset()), source=Path(path).name)
@@ -62,14 +64,14 @@ def _object(path: Path | str) -> dict[str, tuple[str, Any]]:
         table = json.loads(Path(path).read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         raise DatasetError(
-            f"partition {path} cannot be read ({error})", "a JSON file", "check the path given as partition"
+            f"Partition {path} cannot be read ({error})", "a JSON file", "Check the path passed as partition"
         ) from error
     keys = set(table) if isinstance(table, dict) else set()
     if not {"TRAIN_SET", "TEST_SET"} <= keys <= set(_KEYS):
         raise DatasetError(
-            f"partition {path} has {sorted(keys) or 'no keys'}",
+            f"Partition {path} has {sorted(keys) or 'no keys'}",
             "TRAIN_SET and TEST_SET, and PROBE_SET for Gait3D",
-            "use the set's published partition",
+            "Use the published partition of the set",
         )
     return {key: (_KEYS[key], value) for key, value in table.items()}
 
@@ -77,16 +79,20 @@ def _object(path: Path | str) -> dict[str, tuple[str, Any]]:
 def _names(path: Path | str, key: str, value: Any) -> frozenset[str]:
     if not isinstance(value, list) or not all(isinstance(name, str) and name for name in value):
         raise DatasetError(
-            f"partition {path} has no list of names as {key}", "a list of strings", "correct it"
+            f"Partition {path} has no list of names as {key}",
+            "a list of strings",
+            f"Write {key} as a JSON list of subject names",
         )
     names = frozenset(value)
     if len(names) != len(value):
         raise DatasetError(
-            f"partition {path} repeats {len(value) - len(names)} names in {key}", "each once", "correct it"
+            f"Partition {path} repeats {len(value) - len(names)} names in {key}",
+            "each name once",
+            "Remove the repeated names",
         )
     return names
 
 
 def numbered(numbers: Iterable[int], width: int, suffix: str = "") -> frozenset[str]:
-    """Zero-padded subject ids, such as ``001`` for width 3."""
+    """Zero-padded names of subjects, such as ``001`` for width 3."""
     return frozenset(f"{number:0{width}d}{suffix}" for number in numbers)

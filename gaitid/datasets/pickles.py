@@ -1,13 +1,13 @@
-"""Pickled numpy arrays, read without unpickling: nothing named in the file is ever called.
+"""Reading pickled numpy arrays without unpickling: nothing that the file names is ever called.
 
-Published gait sets are pickles, and `pickle.load` runs whatever a pickle names. Here the opcodes are
-decoded by `pickletools.genops` (standard library, executes nothing) and replayed by a small stack
-machine that knows lists, tuples, dicts, numbers, text, bytes and numpy arrays of plain numbers (or
-of such objects). Arrays are rebuilt from their bytes with `numpy.frombuffer`: numpy's own unpickling
-code never sees the file. Any other global or opcode is a `DatasetError` that names it.
+Published gait sets are pickles, and `pickle.load` runs whatever a pickle names. Here `pickletools.genops` of
+the standard library decodes the opcodes, which executes nothing. A small stack machine replays them; it knows
+lists, tuples, dicts, numbers, text, bytes and numpy arrays of plain numbers (or of such objects). Arrays are
+rebuilt from their bytes with `numpy.frombuffer`; numpy's own unpickling code never sees the file. Any other
+global or opcode raises a `DatasetError` that names it.
 
-Memory is bounded by the size of the file: an array must bring all its bytes, and memo numbers are
-keys of a dict, not sizes.
+The size of the file bounds the memory: an array must come with all its bytes, and memo numbers are keys of a
+dict, not sizes.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ from numpy.typing import NDArray
 from gaitid.errors import DatasetError
 
 MAX_BYTES = 256 * 2**20
-"""Largest pickle read; 10,000 frames of 128x128 are 156 MiB."""
+"""Largest pickle that is read; 10,000 frames of 128x128 are 156 MiB."""
 
 _PLAIN_KINDS = "biuf"
 
 
 class _Refused(Exception):
-    """The pickle holds something that is not admitted; the text says what."""
+    """The pickle contains something that is not allowed; the text says what."""
 
 
 def load(path: Path) -> Any:
-    """The arrays and plain containers of a pickle file.
+    """Read the arrays and plain containers of a pickle file.
 
     Raises:
         DatasetError: The file is empty, too large, damaged, or names anything but numpy arrays.
@@ -43,29 +43,31 @@ def load(path: Path) -> Any:
     size = path.stat().st_size
     if not 0 < size <= MAX_BYTES:
         raise DatasetError(
-            f"{path} has {size} bytes", f"a pickle has 1 to {MAX_BYTES}", "fetch or convert it again"
+            f"File {path} has {size} bytes", f"a pickle of 1 to {MAX_BYTES}", "Fetch or convert it again"
         )
     return loads(path.read_bytes(), str(path))
 
 
-def loads(data: bytes, where: str = "pickle") -> Any:
-    """As `load`, from bytes; `where` names them in errors."""
+def loads(data: bytes, where: str = "memory") -> Any:
+    """Read a pickle from bytes as `load` does; `where` names them in errors."""
     try:
         return _Machine().run(pickletools.genops(io.BytesIO(data)))
     except _Refused as error:
         raise DatasetError(
-            f"{where} holds {error}",
-            "numpy arrays and plain containers only",
-            "do not open it with pickle; fetch it again from its source, or convert it to .npz",
+            f"The pickle in {where} contains {error}",
+            "only numpy arrays and plain containers",
+            "Fetch it again from its source or convert it to .npz, and do not open it with pickle",
         ) from error
     except (ValueError, IndexError, KeyError, TypeError, AttributeError, OverflowError) as error:
         raise DatasetError(
-            f"{where} is no readable pickle ({error})", "an undamaged pickle", "fetch or convert it again"
+            f"The pickle in {where} cannot be read ({error})",
+            "an undamaged pickle",
+            "Fetch or convert it again",
         ) from error
 
 
 class _Global:
-    """An admitted name, before it is applied to arguments."""
+    """An allowed name, before it is applied to arguments."""
 
     __slots__ = ("build",)
 
@@ -74,13 +76,13 @@ class _Global:
 
 
 class _Dtype:
-    """A dtype of plain numbers or objects; its byte order comes with BUILD."""
+    """A dtype of plain numbers or objects; BUILD sets its byte order."""
 
     __slots__ = ("code",)
 
     def __init__(self, code: Any, *_: Any) -> None:
         if not isinstance(code, str):
-            raise _Refused("a dtype that is no plain number")
+            raise _Refused("a dtype other than plain numbers")
         self.code = code
 
     def state(self, state: tuple[Any, ...]) -> _Dtype:
@@ -92,7 +94,7 @@ class _Dtype:
         return self
 
     def numpy(self) -> np.dtype[Any]:
-        """The numpy dtype, if it is one of numbers of at most 8 bytes, or object."""
+        """The numpy dtype: numbers of at most 8 bytes, or object."""
         name = self.code.lstrip("<>=|")
         if name in ("O", "O8"):
             return np.dtype(object)
@@ -103,7 +105,7 @@ class _Dtype:
 
 
 class _Array:
-    """An array announced by `_reconstruct`; its content comes with BUILD."""
+    """An array announced by `_reconstruct`; BUILD brings its content."""
 
     __slots__ = ()
 
@@ -167,7 +169,7 @@ def _admitted() -> Mapping[tuple[str, str], _Global]:
         table[f"{core}.multiarray", "_reconstruct"] = _Global(_reconstruct)
         table[f"{core}.multiarray", "scalar"] = _Global(_scalar)
         table[f"{core}.numeric", "_frombuffer"] = _Global(_frombuffer)
-    # Protocols 0 to 2 have no bytes of their own and spell them as calls.
+    # Protocols 0 to 2 have no opcode for bytes and write them as calls.
     table["_codecs", "encode"] = _Global(_encode)
     table["__builtin__", "bytes"] = table["builtins", "bytes"] = _Global(_no_bytes)
     return table
@@ -210,7 +212,7 @@ class _Machine:
         self.memo: dict[int, Any] = {}
 
     def run(self, opcodes: Iterator[tuple[Any, Any, Any]]) -> Any:
-        """The one value the opcodes leave."""
+        """Replay the opcodes, and return the value that they leave."""
         for opcode, argument, _ in opcodes:
             name = opcode.name
             if name in _VALUES:
@@ -322,13 +324,13 @@ class _Machine:
     def _reduce(self, _: Any) -> None:
         arguments, target = self.stack.pop(), self.stack.pop()
         if not isinstance(target, _Global) or not isinstance(arguments, tuple):
-            raise _Refused("a call of something that is no admitted name")
+            raise _Refused("a call of a name that is not allowed")
         self.stack.append(target.build(*arguments))
 
     def _build(self, _: Any) -> None:
         state, target = self.stack.pop(), self.stack.pop()
         if not isinstance(target, _Array | _Dtype) or not isinstance(state, tuple):
-            raise _Refused("state for something that is no array")
+            raise _Refused("state for something other than an array")
         built = target.state(state)
         self.stack.append(built)
         for key, value in self.memo.items():

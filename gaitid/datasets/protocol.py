@@ -1,8 +1,8 @@
-"""What a published protocol says, as data: who is in the gallery, who is a probe, which views meet.
+"""Published protocols as data: which sequences are gallery and probes, and which views are compared.
 
-A data-set file holds one `Protocol` per published evaluation; `gaitid.evaluation` measures by it.
-The same record describes a view matrix (CASIA-B, OU-MVLP, SUSTech1K, CCPG "gait"), a pooled
-gallery (GREW, Gait3D, CCPG "ReID", CASIA-B "cross-view") and a submission with hidden labels.
+The reader of a data set has one `Protocol` per published evaluation, and `gaitid.evaluation` measures by it.
+The same record describes a view matrix (CASIA-B, OU-MVLP, SUSTech1K, CCPG "gait"), a pooled gallery (GREW,
+Gait3D, CCPG "ReID", CASIA-B "cross-view") and a submission with hidden labels.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ Mask = NDArray[np.bool_]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Labels:
-    """What is known of N sequences, row by row as their embeddings.
+    """Labels of N sequences, row by row like their embeddings.
 
     Attributes:
-        subject: (N,) str; empty when hidden (a submission's probes).
-        view: (N,) str, such as zero-padded degrees (``"090"``) or a camera; empty when unknown.
+        subject: (N,) str; empty if hidden (probes of a submission).
+        view: (N,) str, such as zero-padded degrees (``"090"``) or a camera; empty if unknown.
         condition: (N,) str codes such as ``"nm"``; several codes of one sequence are joined by ``+``.
         sequence: (N,) str name of the walk within its subject, such as ``"nm-05"``.
-        covariates: Further facts by name, (N,) str each, such as ``{"sex": ...}``; empty = unknown.
+        covariates: Further facts by name, (N,) str each, such as ``{"sex": ...}``; empty if unknown.
     """
 
     subject: Labelling
@@ -44,13 +44,15 @@ class Labels:
         for name, column in {**columns, **self.covariates}.items():
             if not isinstance(column, np.ndarray) or column.ndim != 1 or column.dtype.kind != "U":
                 raise InputError(
-                    f"label column {name} is {_kind(column)}", "a (N,) array of str", "see Labels.of"
+                    f"Label column {name} is {_kind(column)}",
+                    "an (N,) array of str",
+                    "Build it with Labels.of",
                 )
             if len(column) != len(self.subject):
                 raise InputError(
-                    f"label column {name} has {len(column)} rows, subject {len(self.subject)}",
-                    "equal lengths",
-                    "label every sequence once",
+                    f"Label column {name} has {len(column)} rows",
+                    f"{len(self.subject)}, as column subject",
+                    "Label every sequence once",
                 )
         for name in columns:
             object.__setattr__(self, name, _frozen(columns[name]))
@@ -66,7 +68,7 @@ class Labels:
         sequence: Iterable[str],
         covariates: Mapping[str, Iterable[str]] | None = None,
     ) -> Labels:
-        """Labels from any iterables of str."""
+        """Build labels from any iterables of str."""
         extra = {name: _column(values) for name, values in (covariates or {}).items()}
         return cls(_column(subject), _column(view), _column(condition), _column(sequence), extra)
 
@@ -74,7 +76,7 @@ class Labels:
         return len(self.subject)
 
     def part(self, rows: Mask | NDArray[np.intp]) -> Labels:
-        """The labels of the chosen rows."""
+        """Labels of the chosen rows."""
         return Labels(
             self.subject[rows],
             self.view[rows],
@@ -86,14 +88,14 @@ class Labels:
 
 @dataclass(frozen=True, slots=True)
 class Pick:
-    """A rule that picks sequences: every field that is given must hold; ``Pick()`` picks all.
+    """A filter for sequences: every field that is given must match; ``Pick()`` picks all.
 
     Attributes:
         conditions: One of the sequence's condition codes equals one of these.
         sequences: The sequence's name equals one of these.
         listed: ``f"{subject}-{sequence}"`` is one of these (Gait3D's published probe list).
         unlisted: ``f"{subject}-{sequence}"`` is none of these.
-        containing: The sequence's name contains one of these. Peers match so; kept to reproduce them.
+        containing: The sequence's name contains one of these, as peers match; kept to reproduce them.
     """
 
     conditions: tuple[str, ...] = ()
@@ -103,7 +105,7 @@ class Pick:
     containing: tuple[str, ...] = ()
 
     def mask(self, labels: Labels) -> Mask:
-        """(N,) bool, True for the sequences picked."""
+        """(N,) bool, True for the picked sequences."""
         picked = np.ones(len(labels), bool)
         if self.conditions:
             wanted = set(self.conditions)
@@ -119,7 +121,7 @@ class Pick:
         return picked
 
     def describe(self) -> dict[str, Any]:
-        """The rule for a report: names in full, lists of keys as their length."""
+        """The filter for a report: names in full, lists of keys by their length."""
         names = {key: list(getattr(self, key)) for key in ("conditions", "sequences", "containing")}
         counts = {key: len(getattr(self, key)) for key in ("listed", "unlisted")}
         return {key: value for key, value in {**names, **counts}.items() if value}
@@ -130,11 +132,11 @@ class Group:
     """One column of a published table: probes of one condition against one gallery.
 
     Attributes:
-        name: As the table prints it, such as ``"NM"``.
+        name: As printed in the table, such as ``"NM"``.
         probes: Which sequences are probes.
         gallery: Which sequences are the gallery.
-        labelled: False when the probes' subjects are hidden: candidates can be written, not scored.
-        peer_probes: The published evaluator's rule where it differs from the protocol's words.
+        labelled: False if the subjects of the probes are hidden: candidates can be written, not scored.
+        peer_probes: Filter of the published evaluator, where it differs from the protocol's text.
     """
 
     name: str
@@ -147,20 +149,20 @@ class Group:
         """(probes, gallery), each (N,) bool.
 
         Args:
-            labels: Of all sequences.
-            peers: Use the published evaluator's rule.
+            labels: Labels of all sequences.
+            peers: Use the filter of the published evaluator.
 
         Raises:
             DatasetError: No probe or no gallery sequence is picked.
         """
-        rule = self.peer_probes if peers and self.peer_probes is not None else self.probes
-        probes, gallery = rule.mask(labels), self.gallery.mask(labels)
-        for what, mask, pick in (("probe", probes, rule), ("gallery", gallery, self.gallery)):
+        probe_pick = self.peer_probes if peers and self.peer_probes is not None else self.probes
+        probes, gallery = probe_pick.mask(labels), self.gallery.mask(labels)
+        for what, mask, pick in (("probe", probes, probe_pick), ("gallery", gallery, self.gallery)):
             if not mask.any():
                 raise DatasetError(
-                    f"group {self.name} has no {what} among {len(labels)} sequences",
-                    f"some that fit {pick.describe()}",
-                    "check the data set's root and partition, or choose another protocol",
+                    f"Group {self.name} has no {what} among {len(labels)} sequences",
+                    f"some that match {pick.describe()}",
+                    "Check the root and the partition of the data set, or use another protocol",
                 )
         return probes, gallery
 
@@ -178,16 +180,16 @@ class Protocol:
         name: Stable, ``dataset/protocol``, such as ``"casia-b/view-matrix"``.
         source: Where it is published (paper, section; or project and file).
         groups: Columns of the table.
-        layout: ``cells``: each (probe view, gallery view) is searched on its own;
-            ``pooled``: each probe searches the whole gallery.
-        exclude: ``nothing``; ``view``: gallery sequences of the probe's own view are left out (in
-            ``cells`` the diagonal); ``mate-view``: only those of the probe's own subject and view.
-            A sequence is never compared with itself, whatever stands here.
+        layout: ``cells``: each pair of probe view and gallery view is searched separately;
+            ``pooled``: each probe is searched in the whole gallery.
+        exclude: ``nothing``; ``view``: gallery sequences of the probe's view are left out (in ``cells`` the
+            diagonal); ``mate-view``: only those of the probe's subject and view. A sequence is never compared
+            with itself, whatever the value.
         average: A group's figure is the mean over ``cells``, over probe ``views``, or over ``probes``.
-        ranks: Which rank-k the table prints.
+        ranks: Values k for which the table prints rank-k.
         precision: Whether the table prints mAP and mINP.
-        train: Subjects of the training part; empty when the protocol has none.
-        test: Subjects of the test part; empty = every subject given.
+        train: Subjects of the training part; empty if the protocol has none.
+        test: Subjects of the test part; empty for all subjects.
     """
 
     name: str
@@ -204,42 +206,44 @@ class Protocol:
     def __post_init__(self) -> None:
         names = [group.name for group in self.groups]
         if not names or len(set(names)) != len(names):
-            raise InputError(f"protocol {self.name} has the groups {names}", "one or more, named apart")
+            raise InputError(
+                f"Protocol {self.name} has the groups {names}", "one or more with distinct names"
+            )
         if not self.ranks or min(self.ranks) < 1:
-            raise InputError(f"protocol {self.name} has the ranks {self.ranks}", "1 or more")
+            raise InputError(f"Protocol {self.name} has the ranks {self.ranks}", "ranks of 1 or more")
         if (self.layout == "cells") != (self.average == "cells") or (
             self.layout == "cells" and self.exclude == "mate-view"
         ):
             raise InputError(
-                f"protocol {self.name} has layout {self.layout}, average {self.average}, "
+                f"Protocol {self.name} has layout {self.layout}, average {self.average}, "
                 f"exclude {self.exclude}",
-                "cells averaged over cells, pooled over views or probes; mate-view only when pooled",
+                "average cells for layout cells, views or probes for pooled, and mate-view only for pooled",
             )
         both = set(self.train) & set(self.test)
         if both:
             raise InputError(
-                f"protocol {self.name} trains and tests on {len(both)} subjects, first {min(both)}",
+                f"Protocol {self.name} trains and tests on {len(both)} subjects, first {min(both)}",
                 "disjoint parts",
-                "check the partition file",
+                "Check the partition file",
             )
 
     def check(self, labels: Labels) -> None:
-        """Refuse labels that hold a subject of the training part.
+        """Refuse labels with a subject of the training part.
 
         Raises:
-            DatasetError: Such a subject is among them.
+            DatasetError: There is such a subject.
         """
         trained = np.isin(labels.subject, self.train) if self.train else np.zeros(len(labels), bool)
         if trained.any():
             raise DatasetError(
-                f"{int(trained.sum())} of {len(labels)} sequences are of training subjects, first "
+                f"Among {len(labels)} sequences {int(trained.sum())} are of training subjects, first "
                 f"{labels.subject[trained][0]}",
-                f"protocol {self.name} measures on the test part",
-                'load sequences("test")',
+                f"the test part for protocol {self.name}",
+                'Load entries("test")',
             )
 
     def describe(self) -> dict[str, Any]:
-        """The protocol for a report, plain enough for JSON."""
+        """The protocol for a report, as plain JSON values."""
         return {
             "name": self.name,
             "source": self.source,
@@ -272,7 +276,9 @@ def _column(values: Iterable[str]) -> Labelling:
     listed = list(values)
     wrong = next((value for value in listed if not isinstance(value, str)), None)
     if wrong is not None:
-        raise InputError(f"label {wrong!r} is a {type(wrong).__name__}", "a str", "write views as degrees")
+        raise InputError(
+            f"Label {wrong!r} is a {type(wrong).__name__}", "a str", "Write views as text, such as '090'"
+        )
     return np.array(listed, dtype=np.str_)
 
 
@@ -281,7 +287,7 @@ def _keys(labels: Labels) -> Sequence[str]:
 
 
 def _each(column: Labelling, claim: Any) -> Mask:
-    """Ask once per distinct value: a data set has 10^5 rows but few distinct names."""
+    """Evaluate `claim` once per distinct value: a data set has 10^5 rows but few distinct names."""
     values, rows = np.unique(column, return_inverse=True)
     return np.fromiter((claim(str(value)) for value in values), bool, len(values))[rows]
 

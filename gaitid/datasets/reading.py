@@ -1,8 +1,8 @@
-"""Files of silhouettes or skeletons -> `GaitSequence`, by the published convention.
+"""Reading files of silhouettes or skeletons as `GaitSequence`, by the published convention.
 
-Masks are aligned by `perception.align`; ready arrays of 64x64 (128x128) lose 10 (20) columns on each
-side, which is what published encoders do when they load them. Deviation: silhouettes are split at
-half into 0/1, where the published loaders keep the gray of the resized edge.
+`perception.align` aligns masks. Aligned arrays of 64x64 (128x128) lose 10 (20) columns on each side, as in
+the loaders of published encoders. Deviation: silhouettes are thresholded at half into 0/1, where the
+published loaders keep the gray of the resized edge.
 """
 
 from __future__ import annotations
@@ -39,14 +39,14 @@ from gaitid.records import (
 Report = Callable[[Problem], None]
 Gray = NDArray[np.uint8]
 
-# A ready array of this size is cut by so many columns on each side.
+# Size of an aligned array -> columns that are cut on each side.
 _CUTS: Mapping[tuple[int, int], int] = {(64, 64): 10, (128, 128): 20, (64, 44): 0, (128, 88): 0}
 _JOINT_SHAPES = ((JOINTS, 3), (18, 3))
 _MAX_SIDE = 4096
 _MAX_GAP = 10
-"""With more missing frames than this for each one there, names hold no frame numbers (but times, say)."""
+"""More missing frames per existing one than this mean that names are not frame numbers (but times, say)."""
 _PNG, _PNG_END = b"\x89PNG\r\n\x1a\n", b"IEND\xaeB`\x82"
-# Cubic edges make 2 to 8 % of a 64x44 silhouette gray (bodies 140 to 35 px tall); a street scene is 95 %.
+# Cubic resizing makes 2 to 8 % of a 64x44 silhouette gray (bodies 140 to 35 px tall); a street scene is 95 %.
 _GRAY_LOW, _GRAY_HIGH, _GRAY_SHARE = 33, 223, 0.25
 
 
@@ -55,12 +55,12 @@ def read(path: Path, frame_rate: float, report: Report, *, aligned: bool = False
 
     Args:
         path: The file or folder.
-        frame_rate: Frames a second of the recording; times are frame number / frame rate.
-        report: Gets a `Problem` for each thing left out.
-        aligned: The images of a folder are ready 64x64 silhouettes (GREW) and are only cut.
+        frame_rate: Frames per second of the recording; times are frame number / frame rate.
+        report: Called with a `Problem` for everything that is left out.
+        aligned: Whether the images of a folder are aligned 64x64 silhouettes (GREW), which are only cut.
 
     Raises:
-        DatasetError: Nothing usable is in it, or it is not what it should be.
+        DatasetError: It contains nothing usable, or has another format.
     """
     try:
         if path.is_dir():
@@ -78,9 +78,9 @@ def read(path: Path, frame_rate: float, report: Report, *, aligned: bool = False
 
 
 def read_images(folder: Path, report: Report) -> tuple[NDArray[np.float64], list[Gray]]:
-    """The png images of a folder, and their places in time counted in frames from 0.
+    """The frame numbers, from 0, and the png images of a folder.
 
-    Damaged images are reported and left out; what is missing leaves a gap.
+    Damaged images are reported and left out; missing ones leave a gap.
     """
     found: list[tuple[int, Gray]] = []
     for place, name in _numbered(file.name for file in folder.iterdir() if file.suffix.lower() == ".png"):
@@ -96,7 +96,7 @@ def read_images(folder: Path, report: Report) -> tuple[NDArray[np.float64], list
 
 
 def _numbered(names: Iterable[str]) -> list[tuple[int, str]]:
-    """Names with their last number, from 0; mere places when the numbers cannot be those of frames."""
+    """Names with their last number, counted from 0, or with their rank if those are not frame numbers."""
     digits = [(re.findall(r"\d+", Path(name).stem) or ["0"], name) for name in names]
     order = sorted((int(found[-1]), name) for found, name in digits)
     numbers = [number for number, _ in order]
@@ -106,11 +106,11 @@ def _numbered(names: Iterable[str]) -> list[tuple[int, str]]:
 
 
 def _decoded(data: bytes) -> tuple[Gray | None, str]:
-    """An image, or None and why; the header is checked first, so that no bomb is inflated."""
+    """An image, or None and the reason; the header is checked first, so decompression bombs are refused."""
     if not data:
         return None, "0 bytes"
     if not data.startswith(_PNG) or len(data) < 24:
-        return None, "no png file"
+        return None, "not a png file"
     width, height = struct.unpack(">II", data[16:24])
     if not (0 < width <= _MAX_SIDE and 0 < height <= _MAX_SIDE):
         return None, f"{width}x{height} pixels"
@@ -144,10 +144,10 @@ def _ready(array: Gray, times: NDArray[np.float64], path: Path, report: Report) 
 
 
 def _cut(array: Gray, path: Path, report: Report) -> Gray:
-    """Ready silhouettes without the outer columns that no encoder sees, as 0/1."""
+    """Aligned silhouettes as 0/1, without the outer columns that no encoder reads."""
     height, width = array.shape[1:]
     if (height, width) not in _CUTS:
-        raise _fault(report, Fault.WRONG_SIZE, path, f"{height}x{width}; 64x64, 64x44 or double")
+        raise _fault(report, Fault.WRONG_SIZE, path, f"{height}x{width}; expected 64x64, 64x44 or double")
     _check_binary([array], path, report)
     cut = _CUTS[height, width]
     inner = array[:, :, cut : width - cut]
@@ -155,7 +155,7 @@ def _cut(array: Gray, path: Path, report: Report) -> Gray:
 
 
 def _skeletons(array: NDArray[Any]) -> NDArray[np.float32]:
-    """(T, 17, 3) float32 of COCO-17 or OpenPose-18; heat-map confidences just above 1 are cut to 1."""
+    """(T, 17, 3) float32 of COCO-17 or OpenPose-18; heat-map confidences just above 1 are clipped to 1."""
     if array.shape[1] == 18:
         return from_openpose18(np.asarray(array, np.float32))
     joints = np.array(array, np.float32)
@@ -164,7 +164,7 @@ def _skeletons(array: NDArray[Any]) -> NDArray[np.float32]:
 
 
 def _from_content(content: Any, frame_rate: float, path: Path, report: Report) -> GaitSequence:
-    """A sequence of what a file holds: itself, an array, a list of equal arrays, or streams by name."""
+    """A sequence from a file's content: a sequence, an array, a list of equal arrays, or named streams."""
     if isinstance(content, GaitSequence):
         return content
     if isinstance(content, dict):
@@ -172,7 +172,7 @@ def _from_content(content: Any, frame_rate: float, path: Path, report: Report) -
     array = _stacked(content, path, report) if isinstance(content, list | tuple) else content
     if not isinstance(array, np.ndarray) or array.ndim != 3:
         shape = getattr(array, "shape", type(array).__name__)
-        raise _fault(report, Fault.WRONG_SIZE, path, f"{shape}; (T, H, W) or (T, 17, 3)")
+        raise _fault(report, Fault.WRONG_SIZE, path, f"{shape}; expected (T, H, W) or (T, 17, 3)")
     if not len(array):
         raise _fault(report, Fault.NO_FRAMES, path, "no frame")
     times = np.arange(len(array)) / frame_rate
@@ -182,12 +182,15 @@ def _from_content(content: Any, frame_rate: float, path: Path, report: Report) -
 
 
 def _from_streams(content: Mapping[str, Any], frame_rate: float, path: Path, report: Report) -> GaitSequence:
-    """A sequence of streams by name, and optionally ``times`` in seconds."""
+    """A sequence from named streams and optional ``times`` in seconds."""
     unknown = set(content) - {*STREAMS, "times"}
     streams = {name: value for name, value in content.items() if name != "times"}
     if unknown or not streams:
         raise _fault(
-            report, Fault.WRONG_SIZE, path, f"{sorted(content)}; silhouette, skeleton, skeleton3d, times"
+            report,
+            Fault.WRONG_SIZE,
+            path,
+            f"{sorted(content)}; expected silhouette, skeleton, skeleton3d, times",
         )
     times = np.asarray(
         content.get("times", np.arange(len(next(iter(streams.values())))) / frame_rate), np.float64
@@ -230,7 +233,9 @@ def _content(path: Path, report: Report) -> Any:
         with zipfile.ZipFile(path) as archive:
             inflated = sum(member.file_size for member in archive.infolist())
         if inflated > pickles.MAX_BYTES:
-            raise _fault(report, Fault.DAMAGED_FILE, path, f"{inflated} bytes; at most {pickles.MAX_BYTES}")
+            raise _fault(
+                report, Fault.DAMAGED_FILE, path, f"{inflated} bytes; expected at most {pickles.MAX_BYTES}"
+            )
         with np.load(path, allow_pickle=False) as arrays:
             if "version" in arrays.files:  # written by `gaitid extract`
                 return npz.load(path)
@@ -250,36 +255,42 @@ def _unpickled(path: Path, report: Report) -> Any:
 def _stacked(images: Sequence[Any], path: Path, report: Report) -> NDArray[Any]:
     shapes = {getattr(image, "shape", None) for image in images}
     if len(shapes) != 1 or None in shapes:
-        raise _fault(report, Fault.WRONG_SIZE, path, f"frames of {len(shapes)} sizes; one size")
+        raise _fault(report, Fault.WRONG_SIZE, path, f"frames of {len(shapes)} sizes; expected one size")
     return np.stack(list(images))
 
 
 def _bytes(array: Any, path: Path, report: Report) -> Gray:
     if not isinstance(array, np.ndarray) or array.ndim != 3 or array.dtype.kind not in "uib":
         shape = f"{getattr(array, 'shape', '')} {getattr(array, 'dtype', type(array).__name__)}"
-        raise _fault(report, Fault.WRONG_SIZE, path, f"{shape}; (T, H, W) integers 0..255")
+        raise _fault(report, Fault.WRONG_SIZE, path, f"{shape}; expected (T, H, W) integers 0..255")
     if array.size and (array.min() < 0 or array.max() > 255):
-        raise _fault(report, Fault.NOT_BINARY, path, f"values {array.min()}..{array.max()}; 0..255")
+        raise _fault(report, Fault.NOT_BINARY, path, f"values {array.min()}..{array.max()}; expected 0..255")
     return array.astype(np.uint8, copy=False)
 
 
 def _check_binary(pieces: Sequence[Gray], path: Path, report: Report) -> None:
-    """Refuse gray pictures: one piece a frame, or all frames as one piece."""
-    span = _GRAY_HIGH - _GRAY_LOW  # uint8 wraps around, so one comparison asks for both ends
+    """Refuse gray images; pieces are single frames, or all frames in one array."""
+    span = _GRAY_HIGH - _GRAY_LOW  # uint8 wraps around, so one comparison checks both ends
     gray = sum(int(np.count_nonzero((piece - np.uint8(_GRAY_LOW)) < span)) for piece in pieces)
     share = gray / max(sum(piece.size for piece in pieces), 1)
     if share > _GRAY_SHARE:
-        raise _fault(report, Fault.NOT_BINARY, path, f"{share:.0%} of the pixels are gray; silhouettes")
+        raise _fault(
+            report, Fault.NOT_BINARY, path, f"{share:.0%} of the pixels are gray; expected silhouettes"
+        )
 
 
 def _empties(count: int, path: Path, report: Report) -> dict[str, int]:
     if not count:
         return {}
-    report(Problem(Fault.EMPTY_FRAME, str(path), "no or almost no silhouette", count))
+    report(Problem(Fault.EMPTY_FRAME, str(path), "no silhouette or almost none", count))
     return {Reason.TOO_SMALL.value: count}
 
 
 def _fault(report: Report, fault: Fault, path: Path, detail: str) -> DatasetError:
-    """Report a fault that makes the whole sequence unusable, and the error to raise."""
+    """Report a fault that makes the whole sequence unusable, and return the error to raise."""
     report(Problem(fault, str(path), detail))
-    return DatasetError(f"{path}: {detail}", f"fault {fault.value}", "fetch or convert this sequence again")
+    return DatasetError(
+        f"Sequence {path} has the fault {fault.value} ({detail})",
+        "usable silhouettes or skeletons",
+        "Fetch or convert this sequence again",
+    )

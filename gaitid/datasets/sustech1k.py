@@ -1,12 +1,12 @@
-"""SUSTech1K: 1,050 subjects before a camera and a LiDAR, 12 views, eight conditions.
+"""SUSTech1K: 1,050 subjects recorded by a camera and a LiDAR, 12 views, eight conditions.
 
-Layout read: the released pickles (``0000/00-nm/000/06-000-Camera-Sils_aligned.pkl``); of their 16
-files the silhouettes of all camera frames are taken, by name and not by position. The parts are
-lists: the published ``SUSTech1K.json`` is needed. LiDAR, RGB and poses are not read.
+Layout read: the released pickles (``0000/00-nm/000/06-000-Camera-Sils_aligned.pkl``). Of their 16 files, the
+silhouettes of all camera frames are read, found by name and not by position. The parts are lists: the
+published ``SUSTech1K.json`` is required. LiDAR, RGB and poses are not read.
 
-A walk is called number-condition (``00-nm``, ``01-bg``), several conditions are joined by ``-``. The
-published evaluator asks whether a condition's two letters, or a number, occur anywhere in that name;
-we compare whole words and keep its rule as `Group.peer_probes`.
+A walk is called number-condition (``00-nm``, ``01-bg``); several conditions are joined by ``-``. The
+published evaluator looks for a condition's two letters, or a number, anywhere in that name. We compare whole
+words and keep its rule as `Group.peer_probes`.
 
 Source: Shen et al., CVPR 2023, sec. 3 and 5.
 """
@@ -64,15 +64,15 @@ class Sustech1K(TreeDataset):
                         yield DatasetEntry(subject.name, condition, walk.name, view.name, part, path)
 
     def default_partition(self) -> Partition:
-        """There is none: the parts are published as a list."""
+        """Raise an error: the parts are published as a list."""
         raise DatasetError(
-            f"{self.root} has no {self.sidecar} in it or beside it",
+            f"Directory {self.root} has no {self.sidecar} in it or beside it",
             "the published partition",
-            "copy it from OpenGait (datasets/SUSTech1K/SUSTech1K.json) or pass it as partition",
+            "Copy it from OpenGait (datasets/SUSTech1K/SUSTech1K.json), or pass it as partition",
         )
 
     def published(self) -> Iterable[Protocol]:
-        """First normal walk as gallery; each condition, and all other walks, as probes."""
+        """The first normal walk as gallery; each condition, and all other walks, as probes."""
         gallery = Pick(sequences=(_GALLERY,))
         others = sorted({entry.sequence for entry in self._entries} - {_GALLERY}) or [_NORMAL]
         groups = [

@@ -1,4 +1,4 @@
-"""What the data sets share that are trees of folders, subject / walk / view, images or pickles within."""
+"""Base of data sets that are trees of folders (subject, walk, view) with images or pickles."""
 
 from __future__ import annotations
 
@@ -20,33 +20,33 @@ from gaitid.records import GaitSequence
 
 
 class TreeDataset:
-    """Base of the readers: scans once, remembers what is wrong, reads on demand.
+    """Base of the readers: scans the tree once, records problems, and reads sequences on demand.
 
-    A subclass says how folders are named (`find`), who is in which part (`default_partition`),
+    A subclass defines how folders are named (`find`), which subjects are in which part (`default_partition`),
     and what its publication measures (`published`).
 
     Args:
         root: The data set's directory.
-        partition: A published partition file; None takes the set's own rule, or the file that
-            `sidecar` names in the root or beside it.
+        partition: A published partition file; None for the set's rule, or for the file called `sidecar` in
+            the root or beside it.
 
     Raises:
-        DatasetError: No such directory, no such partition, or nothing readable in it.
+        DatasetError: The directory or the partition does not exist, or nothing in it can be read.
     """
 
     name: ClassVar[str]
     frame_rate: ClassVar[float]
-    """Frames a second of the recordings."""
+    """Frames per second of the recordings."""
     files: ClassVar[tuple[str, ...]] = ("{leaf}.pkl",)
-    """Patterns of a leaf folder's file of silhouettes, the best first; ``{leaf}`` is the folder's name."""
+    """Patterns for a leaf folder's file of silhouettes, the best first; ``{leaf}`` is the folder's name."""
     aligned: ClassVar[bool] = False
-    """Whether png images in the tree are ready 64x64 silhouettes."""
+    """Whether png images in the tree are aligned 64x64 silhouettes."""
     views: ClassVar[tuple[str, ...]] = ()
-    """Views each walk should have; none when the set promises none."""
+    """Views that each walk should have; empty if the set does not define them."""
     beside: ClassVar[re.Pattern[str]] = re.compile(r"\..*|.*\.json")
-    """Names that may stand among the folders without being read; other strangers are reported."""
+    """Names that are ignored beside the folders; other unknown names are reported."""
     sidecar: ClassVar[str] = ""
-    """Name of the partition file that lists subjects which no rule gives."""
+    """Name of the partition file, for sets whose parts are published as a list."""
     published_sizes: ClassVar[tuple[int, int]] = (0, 0)
     """Subjects of the published training and test part."""
 
@@ -54,7 +54,9 @@ class TreeDataset:
         self.root = Path(root)
         if not self.root.is_dir():
             raise DatasetError(
-                f"{self.root} is no directory", f"the root of {self.name}", "check the path given as root"
+                f"Path {self.root} is not a directory",
+                f"the root of {self.name}",
+                "Check the path passed as root",
             )
         self._problems: list[Problem] = []
         self._known: set[Problem] = set()
@@ -62,33 +64,33 @@ class TreeDataset:
         self._entries = self._unique(self.find())
         if not self._entries:
             raise DatasetError(
-                f"{self.root} holds no sequence of {self.name}"
+                f"Directory {self.root} has no sequence of {self.name}"
                 + "".join(f"; {p.fault.value}: {p.where} {p.detail}" for p in self._problems[:3]),
                 f"the layout of docs/datasets/{self.name.replace('-', '_')}.md",
-                "check the root, the data set's name, and the partition",
+                "Check the root, the name of the data set, and the partition",
             )
         self._check_complete()
 
-    # What a subclass says.
+    # Defined by subclasses.
 
     def find(self) -> Iterator[DatasetEntry]:
-        """The sequences of the tree; what cannot be one is given to `report`."""
+        """The sequences of the tree; anything else is passed to `report`."""
         raise NotImplementedError
 
     def default_partition(self) -> Partition:
-        """The set's own rule."""
+        """The set's rule for its parts."""
         raise NotImplementedError
 
     def published(self) -> Iterable[Published]:
-        """The published protocols, the most used first; their subjects are filled in from the partition."""
+        """The published protocols, the most used first; the partition fills in their subjects."""
         raise NotImplementedError
 
-    # What `gaitid.datasets.base.Dataset` promises.
+    # The protocol `gaitid.datasets.base.Dataset`.
 
     def entries(self, part: str) -> list[DatasetEntry]:
         """See `Dataset.entries`."""
         if part not in (TRAIN, TEST):
-            raise DatasetError(f"part {part!r}", "train or test", "choose one of them")
+            raise DatasetError(f"Argument part is {part!r}", "train or test", "Pass one of the two")
         return [entry for entry in self._entries if entry.part == part]
 
     def load(self, entry: DatasetEntry) -> GaitSequence:
@@ -111,10 +113,10 @@ class TreeDataset:
         train, test = (tuple(sorted(part)) for part in (self.partition.train, self.partition.test))
         return {p.name: replace(p, train=train, test=test) for p in self.published()}
 
-    # What subclasses use.
+    # Used by subclasses.
 
     def report(self, problem: Problem) -> None:
-        """Remember a problem once, with paths relative to the root."""
+        """Record a problem once, with paths relative to the root."""
         where, detail = (text.replace(f"{self.root}{os.sep}", "") for text in (problem.where, problem.detail))
         known = Problem(problem.fault, where, detail, problem.count)
         if known not in self._known:
@@ -122,16 +124,16 @@ class TreeDataset:
             self._problems.append(known)
 
     def folders(self, parent: Path, pattern: re.Pattern[str]) -> Iterator[tuple[Path, re.Match[str]]]:
-        """Sub-folders whose names fit, in order; what is neither such nor `beside` is reported."""
+        """Sub-folders whose names match, in order; other names that `beside` does not match are reported."""
         for child in self.children(parent):
             fit = pattern.fullmatch(child.name)
             if fit and child.is_dir():
                 yield child, fit
             elif not self.beside.fullmatch(child.name):
-                self.report(Problem(Fault.UNKNOWN_NAME, str(child), f"not like {pattern.pattern}"))
+                self.report(Problem(Fault.UNKNOWN_NAME, str(child), f"does not match {pattern.pattern}"))
 
     def children(self, folder: Path) -> list[Path]:
-        """What is in a folder, in order; nothing, and a problem, when the disk refuses."""
+        """Content of a folder, in order; empty, with a problem reported, if it cannot be listed."""
         try:
             return sorted(folder.iterdir())
         except OSError as error:
@@ -139,7 +141,7 @@ class TreeDataset:
             return []
 
     def source(self, leaf: Path) -> Path | None:
-        """The file or folder of a leaf folder's sequence, or None with the reason reported."""
+        """The file or folder of a leaf folder's sequence; None, with a problem reported, if it has none."""
         names = [child.name for child in self.children(leaf)]
         patterns = [pattern.format(leaf=leaf.name) for pattern in self.files]
         files = [name for pattern in patterns for name in names if fnmatchcase(name, pattern)]
@@ -156,7 +158,7 @@ class TreeDataset:
         return leaf / files[0] if files else leaf
 
     def listed_part(self, subject: str) -> str:
-        """The subject's part; one in neither is reported."""
+        """The subject's part; a subject in neither is reported."""
         part = self.partition.part(subject)
         if not part:
             self.report(Problem(Fault.UNLISTED_SUBJECT, subject, f"not in {self.partition.source}"))
@@ -190,7 +192,7 @@ class TreeDataset:
                 detail = f"{len(missing)} of {len(names)} {part} subjects, first {missing[0]}"
                 self.report(Problem(Fault.MISSING_SUBJECT, part, detail, len(missing)))
             if len(names) != size:
-                detail = f"{len(names)} {part} subjects in {self.partition.source}, published {size}"
+                detail = f"{len(names)} {part} subjects in {self.partition.source}, {size} published"
                 self.report(Problem(Fault.PARTITION_SIZE, part, detail))
         self._check_views(self.views)
 
@@ -205,7 +207,7 @@ class TreeDataset:
                 self.report(Problem(Fault.MISSING_VIEW, where, " ".join(missing), len(missing)))
 
     def require_sequences(self, wanted: Collection[str]) -> None:
-        """Report each subject's walks of `wanted` that have no view at all."""
+        """Report the walks in `wanted` that a subject does not have."""
         have: dict[str, set[str]] = defaultdict(set)
         for entry in self._entries:
             have[entry.subject].add(entry.sequence)

@@ -1,1 +1,1 @@
-"""Encoders: from a gait sequence to an embedding."""
+"""Encoders: networks and other methods that turn a gait sequence into an embedding."""

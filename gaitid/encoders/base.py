@@ -1,4 +1,4 @@
-"""What an encoder is, and the contract that keeps embeddings of different encoders apart."""
+"""The `Encoder` protocol, loading by name, and the contract that keeps embeddings of encoders apart."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
     from gaitid.encoders.weights import Impostors
 
 PREPROCESSING = "1"
-"""Version of `perception.align` and of the frame gates; grows when embeddings would change."""
+"""Version of `perception.align` and of the frame gates; incremented if embeddings would change."""
 
 
 WEIGHTS = ".safetensors"
-"""What the name of a weight file ends in."""
+"""Suffix of weight files."""
 
 
 @runtime_checkable
@@ -33,11 +33,11 @@ class Encoder(Protocol):
 
     Attributes:
         name: Name in the registry.
-        modalities: Streams it needs (``silhouette``, ``skeleton``).
-        min_frames: Fewest frames it accepts.
-        dimension: Length D of its embeddings.
+        modalities: Streams that it reads (``silhouette``, ``skeleton``).
+        min_frames: Fewest frames that it accepts.
+        dimension: Dimensions D of its embeddings.
         contract: See `contract_id`.
-        threshold: Score of the operating point that a new gallery starts with.
+        threshold: Score threshold of the operating point of a new gallery.
     """
 
     name: str
@@ -51,19 +51,19 @@ class Encoder(Protocol):
         """Embed one sequence.
 
         Raises:
-            SequenceError: A needed stream is missing or has another size.
+            SequenceError: A required stream is missing or has another size.
             SequenceTooShort: It has fewer than `min_frames` frames.
         """
         ...
 
     def batch(self, sequences: Sequence[GaitSequence]) -> list[Embedding]:
-        """Embed several sequences; equal to calling each, but may be faster."""
+        """Embed several sequences; equal to embedding each, but may be faster."""
         ...
 
 
 @runtime_checkable
 class PartEncoder(Encoder, Protocol):
-    """An encoder that also gives its parts as they are, for evaluators that compare them one by one."""
+    """An encoder that also returns its parts, for published evaluators that compare them one by one."""
 
     def parts(self, sequences: Sequence[GaitSequence]) -> NDArray[np.float32]:
         """(N, P, D) float32: P parts of each sequence, before any normalisation.
@@ -75,23 +75,23 @@ class PartEncoder(Encoder, Protocol):
 
 
 def contract_id(*, architecture: str, weights: str, preprocessing: str, dimension: int) -> str:
-    """The contract of an encoder: 32 hex digits of a SHA-256 over all that shapes its embeddings.
+    """The contract of an encoder: 32 hex digits of a SHA-256 over everything that affects its embeddings.
 
     Args:
         architecture: Name and arguments of the network.
         weights: SHA-256 of the weight file, or ``none``.
         preprocessing: Version of the steps before the network.
-        dimension: Length of an embedding.
+        dimension: Dimensions of an embedding.
     """
     facts = json.dumps([architecture, weights, preprocessing, dimension])
     return hashlib.sha256(facts.encode()).hexdigest()[:32]
 
 
 def check_input(encoder: Encoder, sequence: GaitSequence) -> None:
-    """Check a sequence against an encoder's needs.
+    """Check that an encoder can read a sequence.
 
     Raises:
-        SequenceError: A needed stream is missing.
+        SequenceError: A required stream is missing.
         SequenceTooShort: It has fewer than `encoder.min_frames` frames.
     """
     for name in encoder.modalities:
@@ -124,22 +124,22 @@ def check_size(name: str, silhouettes: NDArray[np.uint8], size: tuple[int, int])
 
 
 def impostors_of(encoder: Encoder) -> Impostors | None:
-    """How different people scored when the encoder was made, as its card says; None = it does not."""
+    """Scores of different people from the encoder's card; None if it has none."""
     card = getattr(encoder, "card", None)
     found: Impostors | None = None if card is None else card.impostors
     return found
 
 
 def load_encoder(name: str) -> Encoder:
-    """The encoder of that name, or of a weight file of your own.
+    """Load an encoder by name, or from a weight file.
 
     Args:
         name: Name in the registry, or path of a ``.safetensors`` file.
 
     Raises:
-        UnknownName: There is none; the message prints the nearest one.
+        UnknownName: There is no such encoder; the message names the nearest one.
         WeightsError: The weight file is missing, damaged, or of another version.
-        MissingDependency: It needs a package that is not installed.
+        MissingDependency: It requires a package that is not installed.
     """
     if name.endswith(WEIGHTS):
         try:

@@ -1,7 +1,7 @@
-"""Skeletons in space as numbers that a network can compare.
+"""Features of skeletons in space.
 
-Each frame is turned so that the walker looks along x, and measured from the middle of the hips; sizes stay
-in metres, for how tall somebody is and how long the limbs are is what the third dimension adds.
+Each frame is rotated so that the walker faces along x, and measured from the middle of the hips. Sizes stay
+in metres: body height and lengths of limbs are what the third dimension adds.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from gaitid.errors import SequenceError
 from gaitid.modalities.skeleton import facing
 
 FEATURES_3D = 11
-"""Numbers a joint: place x, y, z; bone x, y, z; speed x, y, z; length of the bone; seen."""
+"""Features per joint: place x, y, z; bone x, y, z; speed x, y, z; length of the bone; seen."""
 _REACH = int(POSE_RATE_HZ // 2)
 _LEVELS = ((5, 6), (11, 12), (15, 16))
 _STEP_M = (0.15, 2.0)
-"""Metres between two of the levels shoulders, hips and ankles of a child or a giant, one perhaps unseen."""
+"""Smallest and largest distance between two of the levels shoulders, hips and ankles, metres."""
 
 
 def prepare(skeletons: NDArray[np.float32], times: NDArray[np.float64]) -> list[NDArray[np.float32]]:
-    """The stretches of a walk as features; a long gap parts it.
+    """Features of the stretches of a walk, which long gaps separate.
 
     Args:
         skeletons: (T, 17, 4) x, y, z in metres, z up, and confidence.
@@ -34,13 +34,13 @@ def prepare(skeletons: NDArray[np.float32], times: NDArray[np.float64]) -> list[
         Clips of (G, 17, FEATURES_3D) float32 at `POSE_RATE_HZ`.
 
     Raises:
-        SequenceError: No trunk was seen, or the body does not stand upright in metres.
+        SequenceError: No trunk was seen, or the body is not upright in metres.
     """
     return usable(*resample(skeletons, times), _checked)
 
 
 def features(places: NDArray[np.floating], seen: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """(T, 17, FEATURES_3D) of (T, 17, 3) metres at `POSE_RATE_HZ`, and which of them were seen."""
+    """(T, 17, FEATURES_3D) of (T, 17, 3) metres at `POSE_RATE_HZ`, and whether each was seen."""
     turned = facing(places, seen, _REACH)
     centred = turned - middle(turned, seen)[:, None]
     centred[~seen] = 0
@@ -60,7 +60,7 @@ def _checked(places: NDArray[np.floating], seen: NDArray[np.bool_]) -> NDArray[n
 
 
 def _check_upright(places: NDArray[np.floating], seen: NDArray[np.bool_]) -> None:
-    """Shoulders are above hips and hips above ankles, by a body's measures."""
+    """Check that shoulders are above hips and hips above ankles, at distances of a human body."""
     levels = [
         float(np.median(places[:, [left, right], 2][seen[:, [left, right]]]))
         for left, right in _LEVELS
@@ -69,7 +69,7 @@ def _check_upright(places: NDArray[np.floating], seen: NDArray[np.bool_]) -> Non
     for upper, lower in pairwise(levels):
         if not _STEP_M[0] < upper - lower < _STEP_M[1]:
             raise SequenceError(
-                f"shoulders, hips and ankles are at {', '.join(f'{level:.3g}' for level in levels)} along z",
+                f"Shoulders, hips and ankles are at {', '.join(f'{level:.3g}' for level in levels)} along z",
                 f"{_STEP_M[0]:g} to {_STEP_M[1]:g} m between them, the upper first",
-                "give metres, z up; see modalities.skeleton.from_kinect20",
+                "Pass metres with z up, as modalities.skeleton.from_kinect20 returns them",
             )

@@ -7,8 +7,8 @@ pooling into 16 parts, a linear map for each part. Pseudo-3D blocks are those of
 Spatio-Temporal Representation with Pseudo-3D Residual Networks", ICCV 2017, sec. 3.2. Written by us from the
 papers; no code was copied.
 
-Deviations: the BNNeck serves training only and is left out; walks longer than 720 frames are embedded in
-parts. Every part is normalised, so the inner product is the mean cosine over parts.
+Deviations: the BNNeck is used in training only and is left out; walks longer than 720 frames are embedded in
+pieces. Every part is normalised, so the inner product is the mean cosine over parts.
 
 The order of the frames matters, their times do not; all frames are read.
 """

@@ -1,9 +1,8 @@
-"""Checkpoints of the common academic framework as weight files of ours.
+"""Import of published checkpoints of the common academic framework as weight files.
 
-Only names and shapes of tensors are used, which are facts; the networks are our own. Checkpoints are
-read with `weights_only`, so nothing in them can run. Trained checkpoints carry the licence of their
-makers and of the data they were trained on, mostly for academic use only: see to it before you use
-one for anything else.
+Only names and shapes of tensors are used, which are facts; the networks are our own. Checkpoints are read
+with `weights_only`, so nothing in them can run. Trained checkpoints carry the licence of their makers and of
+the data they were trained on, mostly for academic use only: check it before any other use.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ from gaitid.registry import nearest
 
 LICENCE_WARNING = (
     "imported weights carry the licence of their makers and of their training data, mostly academic "
-    "use only; the card says 'unknown' until you know better"
+    "use only; the card says 'unknown'"
 )
 
 Rules = tuple[tuple[str, str], ...]
@@ -69,12 +68,12 @@ RULES: Mapping[str, Rules] = {
     ),
 }
 _FIRST_STAGE = {"gaitbase": 1, "deepgaitv2": 2}
-"""Number by which they call the first of our `stages`."""
+"""Number of the first of our `stages` in their names."""
 _STAGES = {"gaitset": 0, "gaitbase": 4, "deepgaitv2": 3}
 _ROWS = 16
-"""Of the last map of GaitBase and DeepGaitV2 of 64 x 44 silhouettes: strips are whole rows."""
+"""Rows of the last map of GaitBase and DeepGaitV2 for 64x44 silhouettes; strips are whole rows."""
 _UNUSED = re.compile(r"(BNNecks|loss_aggregator)\..*")
-"""Serves training only."""
+"""Used in training only."""
 _SHOWN = 20
 """Names that an error lists of each kind."""
 
@@ -84,9 +83,9 @@ class Imported:
     """A network with the tensors of a checkpoint.
 
     Attributes:
-        network: In evaluation mode.
-        arguments: Of its constructor, read from the shapes.
-        unused: Names in the checkpoint that serve training only.
+        network: The network, in evaluation mode.
+        arguments: Arguments of its constructor, read from the shapes.
+        unused: Names in the checkpoint that are used in training only.
     """
 
     network: networks.Network
@@ -95,32 +94,38 @@ class Imported:
 
 
 def read_checkpoint(path: Path) -> dict[str, Tensor]:
-    """The tensors by name; a state inside ``model`` or ``state_dict`` is found.
+    """Read the tensors of a checkpoint by name; a state inside ``model`` or ``state_dict`` is found.
 
     Raises:
-        WeightsError: It cannot be read safely, or holds no tensors, or others than finite numbers.
+        WeightsError: It cannot be read safely, has no tensors, or has values that are not finite.
     """
     if not path.is_file():
-        raise WeightsError(f"{path} is no file", "a checkpoint, as torch.save writes it", "check the path")
+        raise WeightsError(
+            f"Path {path} is not a file", "a checkpoint written by torch.save", "Check the path"
+        )
     try:
         held = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch raises many kinds, some of modules that we do not import
+    except Exception as error:  # torch raises many kinds, some from modules that are not imported here
         raise WeightsError(
-            f"{path.name} cannot be read safely ({type(error).__name__})",
+            f"File {path.name} cannot be read safely ({type(error).__name__})",
             "a checkpoint of tensors",
-            "save only the network's state_dict with torch.save",
+            "Save only the network's state_dict with torch.save",
         ) from error
     for key in ("model", "state_dict"):
         if isinstance(held, dict) and isinstance(held.get(key), dict):
             held = held[key]
     if not isinstance(held, dict) or not held or not all(_is_named_tensor(*item) for item in held.items()):
-        raise WeightsError(f"{path.name} holds no tensors by name", "a state_dict", "save the state_dict")
+        raise WeightsError(
+            f"File {path.name} has no named tensors",
+            "a state_dict",
+            "Save the network's state_dict with torch.save",
+        )
     broken = [name for name, value in held.items() if not bool(value.isfinite().all())]
     if broken:
         raise WeightsError(
-            f"{len(broken)} tensors hold NaN or infinity: {', '.join(broken[:_SHOWN])}",
+            f"The checkpoint has NaN or infinity in {len(broken)} tensors: {', '.join(broken[:_SHOWN])}",
             "finite numbers",
-            "take an earlier checkpoint of that training",
+            "Use an earlier checkpoint of that training",
         )
     return {name.removeprefix("module."): value for name, value in held.items()}
 
@@ -139,10 +144,10 @@ def save_imported(path: Path, name: str, architecture: str, imported: Imported, 
 
     Args:
         path: The file.
-        name: Of the encoder.
+        name: Name of the encoder.
         architecture: Name in `RULES`.
         imported: See `import_state`.
-        origin: Where the checkpoint came from, for the card.
+        origin: Source of the checkpoint, for the card.
     """
     kind, rng = find(architecture), np.random.default_rng(0)
     clip = (rng.random((12, *SILHOUETTE_SIZE)) > 0.5).astype(np.uint8)
@@ -170,16 +175,16 @@ def save_imported(path: Path, name: str, architecture: str, imported: Imported, 
 
 
 def import_state(architecture: str, state: Mapping[str, Tensor]) -> Imported:
-    """Our network with their tensors.
+    """Build our network with the tensors of a published checkpoint.
 
     Raises:
-        UnknownName: No rules for that architecture.
-        WeightsError: Names that no rule knows, names that are missing, or shapes that do not fit.
+        UnknownName: There are no rules for that architecture.
+        WeightsError: Names are unknown or missing, or shapes do not fit.
     """
     if architecture not in RULES:
         raise UnknownName(
-            f"no rules to import {architecture!r}",
-            f"known are {', '.join(RULES)}",
+            f"Architecture {architecture!r} cannot be imported",
+            f"one of {', '.join(RULES)}",
             nearest(architecture, RULES),
         )
     theirs = {name: rename(architecture, name) for name in state}
@@ -191,7 +196,7 @@ def import_state(architecture: str, state: Mapping[str, Tensor]) -> Imported:
     network = networks.build(architecture, arguments)
     wanted = network.state_dict()
     unfit = [
-        f"{back[ours]} {tuple(renamed[ours].shape)} and not {tuple(wanted[ours].shape)}"
+        f"{back[ours]} {tuple(renamed[ours].shape)} instead of {tuple(wanted[ours].shape)}"
         for ours in renamed
         if ours in wanted and wanted[ours].shape != renamed[ours].shape
     ]
@@ -204,7 +209,7 @@ def import_state(architecture: str, state: Mapping[str, Tensor]) -> Imported:
 
 
 def _misfit(architecture: str, **kinds: Sequence[str]) -> WeightsError:
-    """The error that lists what does not fit, by kind."""
+    """The error that lists by kind what does not fit."""
     words = {
         "unknown": "unknown to the architecture",
         "missing": "missing (by our names)",
@@ -217,14 +222,14 @@ def _misfit(architecture: str, **kinds: Sequence[str]) -> WeightsError:
         if names
     ]
     return WeightsError(
-        "tensors do not fit; " + "; ".join(listed),
+        "Tensors do not fit; " + "; ".join(listed),
         f"those of {architecture} as it is published",
-        "check the architecture's name and its configuration; see docs/encoders.md",
+        "Check the name and the configuration of the architecture, as docs/encoders.md describes",
     )
 
 
 def rename(architecture: str, name: str) -> str | None:
-    """Our name of a tensor of theirs, or None."""
+    """Our name for a published tensor; None if no rule matches."""
     for pattern, ours in RULES[architecture]:
         found = re.fullmatch(pattern, name)
         if found:
@@ -233,22 +238,22 @@ def rename(architecture: str, name: str) -> str | None:
 
 
 def _counted(name: str, first: int) -> str:
-    """The name with stages counted from 0 and not from `first`."""
+    """The name with stages counted from 0 instead of `first`."""
     return re.sub(r"stages\.(\d)", lambda found: f"stages.{int(found.group(1)) - first}", name)
 
 
 def _arguments(architecture: str, state: Mapping[str, Tensor], unknown: Sequence[str]) -> dict[str, object]:
-    """The constructor's arguments, from the shapes.
+    """The constructor's arguments, read from the shapes.
 
     Raises:
-        WeightsError: A tensor that tells them is missing, or they are no network of that architecture.
+        WeightsError: A tensor is missing, or the shapes do not fit the architecture.
     """
     try:
         head = state["head.weight"]
-        parts, _, numbers = head.shape
+        parts, _, dimension = head.shape
         if architecture == "gaitset":
             channels = [int(state[f"frame{i}.0.weight"].shape[0]) for i in (1, 2, 3)]
-            return {"channels": channels, "part_dimension": int(numbers)}
+            return {"channels": channels, "part_dimension": int(dimension)}
         stages = [f"stages.{number}." for number in range(_STAGES[architecture])]
         if architecture == "deepgaitv2":
             stages.insert(0, "frame.")
@@ -256,7 +261,7 @@ def _arguments(architecture: str, state: Mapping[str, Tensor], unknown: Sequence
     except KeyError as error:
         raise _misfit(architecture, unknown=unknown, missing=[str(error.args[0])]) from error
     except (ValueError, IndexError) as error:
-        shape = f"the head {tuple(head.shape)} or a layer; a head is (parts, channels, numbers)"
+        shape = f"the head {tuple(head.shape)} or a layer; a head is (parts, channels, dimensions)"
         raise _misfit(architecture, unknown=unknown, unfit=[shape]) from error
     if _ROWS % parts:
         raise _misfit(architecture, unfit=[f"a head of {parts} parts, which do not divide {_ROWS} rows"])
@@ -268,5 +273,5 @@ def _arguments(architecture: str, state: Mapping[str, Tensor], unknown: Sequence
         "channels": channels,
         "blocks": blocks,
         "parts": int(parts),
-        "part_dimension": int(numbers),
+        "part_dimension": int(dimension),
     }

@@ -1,13 +1,13 @@
-"""Fused: two encoders in one space, so that either stream, or both, makes a comparable embedding.
+"""Fused: two encoders in one space, so that embeddings of either stream, or of both, can be compared.
 
-Our own design: the embeddings of a silhouette and of a skeleton encoder, each mapped into one common space
-by a linear head, are added with weights that say how good each stream is (score-level quality fusion after
-Poh and Kittler 2012, "A Unified Framework for Biometric Expert Fusion Incorporating Quality Measures",
-moved into the embedding). The heads are trained together while streams are dropped at random, so a probe of
-silhouettes compares with a template of both. The experts stay as they are; they are named with their
-contracts in the weight file, and others are refused.
+Our own design. A linear head maps the embeddings of a silhouette encoder and of a skeleton encoder into one
+common space, where they are added with weights for the quality of each stream. This is score-level quality
+fusion after Poh and Kittler 2012, "A Unified Framework for Biometric Expert Fusion Incorporating Quality
+Measures", moved into the embedding. The heads are trained together while streams are dropped at random, so a
+probe of silhouettes can be compared with a template of both. The experts do not change; the weight file names
+them with their contracts, and others are refused.
 
-numpy only; what the experts need is theirs.
+Runs with numpy only, if the experts do.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,30 +32,40 @@ FUSED = "fused"
 """Architecture in the cards of such weight files."""
 STREAMS = (SILHOUETTE, SKELETON)
 TRAITS = 4
-"""Numbers that say how good a stream is, a constant 1 first; see `traits`."""
+"""Measures of a stream's quality, a constant 1 first; see `traits`."""
 _TOLERANCE = 1e-4
 
 
 def traits(sequence: GaitSequence, stream: str) -> Floats:
-    """(TRAITS,) float32 of one stream.
+    """(TRAITS,) float32: quality of one stream, from 1, the log of the duration in seconds, and two measures.
 
-    Silhouettes: 1, log of the seconds, share of the body's pixels that change from frame to frame, the
-    frames' spread in area. Skeletons: 1, log of the seconds, mean confidence, share of leg joints seen.
+    For silhouettes these are the share of the body's pixels that change from frame to frame, and the relative
+    deviation of the area; for skeletons the mean confidence, and the share of leg joints seen.
     """
-    times = sequence.times
-    seconds = float(np.log(max(times[-1] - times[0], 0.1)))
-    values = sequence.streams[stream]
-    if stream == SILHOUETTE:
-        values = values[values.any((1, 2))]
-        area = np.maximum(values.mean((1, 2), dtype=np.float64), 1e-3)
-        changed = float((values[1:] != values[:-1]).mean() / area.mean()) if len(values) > 1 else 0.0
-        return np.array([1.0, seconds, changed, area.std() / area.mean()], np.float32)
-    seen = are_seen(values)
-    return np.array([1.0, seconds, (values[..., 2] * seen).mean(), seen[:, 11:].mean()], np.float32)
+    seconds = float(np.log(max(sequence.times[-1] - sequence.times[0], 0.1)))
+    return np.array([1.0, seconds, *_MEASURES[stream](sequence.streams[stream])], np.float32)
+
+
+def _silhouette_measures(silhouettes: NDArray[np.uint8]) -> tuple[float, float]:
+    filled = silhouettes[silhouettes.any((1, 2))]
+    area = np.maximum(filled.mean((1, 2), dtype=np.float64), 1e-3)
+    changed = float((filled[1:] != filled[:-1]).mean() / area.mean()) if len(filled) > 1 else 0.0
+    return changed, float(area.std() / area.mean())
+
+
+def _skeleton_measures(skeletons: Floats) -> tuple[float, float]:
+    seen = are_seen(skeletons)
+    return float((skeletons[..., 2] * seen).mean()), float(seen[:, 11:].mean())
+
+
+_MEASURES: Mapping[str, Callable[[NDArray[Any]], tuple[float, float]]] = {
+    SILHOUETTE: _silhouette_measures,
+    SKELETON: _skeleton_measures,
+}
 
 
 def fuse(tensors: Mapping[str, NDArray[np.floating]], found: Mapping[str, tuple[Floats, Floats]]) -> Floats:
-    """(D,) unit vector of the streams' embeddings (E,) and traits (TRAITS,).
+    """Fuse the streams' embeddings (E,) and traits (TRAITS,) into a (D,) unit vector.
 
     Args:
         tensors: ``head.<stream>`` (D, E) and ``gate.<stream>`` (TRAITS,).
@@ -69,17 +80,17 @@ def fuse(tensors: Mapping[str, NDArray[np.floating]], found: Mapping[str, tuple[
 
 
 class FusedEncoder:
-    """The `Encoder` of two others; takes sequences with either stream, better ones with both.
+    """The `Encoder` made of two others; reads sequences with either stream or both.
 
     Args:
         path: A file written by ``training.fuse``.
-        load: Gives the experts by name.
+        load: Loads the experts by name.
 
     Attributes:
-        card: What the file says about itself.
+        card: The description in the file.
 
     Raises:
-        WeightsError: The file is damaged, or was made for other experts.
+        WeightsError: The file is damaged, or made for other experts.
     """
 
     def __init__(self, path: Path, load: Callable[[str], Encoder] = load_encoder) -> None:
@@ -108,7 +119,7 @@ class FusedEncoder:
         return self.batch([sequence])[0]
 
     def batch(self, sequences: Sequence[GaitSequence]) -> list[Embedding]:
-        """Embed several; each as if alone."""
+        """Embed several sequences; equal to calling each."""
         for sequence in sequences:
             self._check(sequence)
         found: list[dict[str, tuple[Floats, Floats]]] = [{} for _ in sequences]
@@ -121,7 +132,7 @@ class FusedEncoder:
                 else:
                     found[i][stream] = (result, traits(sequences[i], stream))
         for i, streams in enumerate(found):
-            if not streams:  # no stream was good for anything
+            if not streams:  # no stream could be embedded
                 raise faults[i]
         return [Embedding(fuse(self._tensors, streams), self.contract) for streams in found]
 
@@ -141,7 +152,7 @@ class FusedEncoder:
 
 
 def each(expert: Encoder, sequences: Sequence[GaitSequence]) -> list[Floats | SequenceError]:
-    """Embeddings, or for each what was wrong with its stream."""
+    """Embeddings, or for a sequence that cannot be embedded its error."""
     try:
         return [embedding.vector for embedding in expert.batch(sequences)]
     except SequenceError as error:
@@ -155,9 +166,9 @@ def _experts(card: weights.Card) -> Mapping[str, tuple[str, str]]:
     experts = card.arguments.get("experts")
     if card.architecture != FUSED or not isinstance(experts, dict) or set(experts) != set(STREAMS):
         raise WeightsError(
-            f"architecture {card.architecture} with arguments {card.arguments}",
-            "fused, with an expert for silhouette and for skeleton",
-            "use a file made by training.fuse",
+            f"Weights {card.name} have architecture {card.architecture} with arguments {card.arguments}",
+            "fused, with an expert for silhouette and one for skeleton",
+            "Use a file made by training.fuse",
         )
     return experts
 
@@ -165,9 +176,9 @@ def _experts(card: weights.Card) -> Mapping[str, tuple[str, str]]:
 def _check_expert(card: weights.Card, expert: Encoder, contract: str) -> None:
     if expert.contract != contract or card.preprocessing != PREPROCESSING:
         raise WeightsError(
-            f"{card.name} was made for another {expert.name} (contract {contract[:8]}...)",
-            f"this one has {expert.contract[:8]}...",
-            "use the version of gaitid that made the file, or run training.fuse again",
+            f"Weights {card.name} were made for encoder {expert.name} with contract {contract[:8]}",
+            f"contract {expert.contract[:8]}",
+            "Use the version of gaitid that made the file, or run training.fuse again",
         )
 
 

@@ -6,7 +6,7 @@ maximum over time, horizontal pooling into 16 parts, a linear map for each part.
 that of He et al., "Deep Residual Learning", CVPR 2016, figure 5 left. Written by us from the papers;
 no code was copied.
 
-Deviations: the BNNeck serves training only and is left out; the maximum over frames is taken piece by
+Deviations: the BNNeck is used in training only and is left out; the maximum over frames is computed piece by
 piece. Every part is normalised, so the inner product is the mean cosine over parts.
 
 The order and the times of the frames do not matter; all frames are read.
@@ -85,12 +85,12 @@ class GaitBaseNet(PartNetwork):
 
 
 class Residual(nn.Module):
-    """Two 3x3 convolutions and a way past them.
+    """Two 3x3 convolutions with a shortcut.
 
     Args:
-        inputs: Channels.
-        outputs: Channels.
-        stride: Of the first.
+        inputs: Channels of the input.
+        outputs: Channels of the output.
+        stride: Stride of the first convolution.
     """
 
     def __init__(self, inputs: int, outputs: int, stride: int) -> None:

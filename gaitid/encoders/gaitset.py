@@ -3,10 +3,10 @@
 Source: Chao, He, Zhang & Feng, "GaitSet: Regarding Gait as a Set for Cross-View Gait Recognition",
 AAAI 2019, arXiv 1811.06186: the network of sec. 3 and figure 2 (two convolutions a block, maximum as
 set pooling, multilayer global pipeline), horizontal pyramid mapping with bins 1, 2, 4, 8, 16 on both
-pipelines (sec. 3.4, 62 parts of 256 numbers). Written by us from the paper; no code was copied.
+pipelines (sec. 3.4, 62 parts of 256 dimensions). Written by us from the paper; no code was copied.
 
 Deviations: no bias in convolutions and first block padded to keep the size, the form in which trained
-checkpoints circulate; the maximum over frames is taken piece by piece, so a long walk needs little
+checkpoints are published; the maximum over frames is computed piece by piece, so a long walk needs little
 memory. Every part is normalised, so the inner product is the mean cosine over parts.
 
 The order and the times of the frames do not matter; all frames are read.
@@ -45,7 +45,7 @@ class GaitSetNet(PartNetwork):
         self.head = PartMap(parts, three, part_dimension)
         self.dimension = self.wide_dimension = parts * part_dimension
         for module in self.modules():
-            if isinstance(module, nn.Conv2d):  # the usual start lets features fade away
+            if isinstance(module, nn.Conv2d):  # with the default initialisation features fade away
                 nn.init.xavier_uniform_(module.weight)
 
     def parts(self, clips: Tensor, lengths: Tensor) -> Tensor:

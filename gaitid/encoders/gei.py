@@ -4,12 +4,12 @@ Source: Han & Bhanu, "Individual Recognition Using Gait Energy Image", IEEE TPAM
 sec. 2.2: the mean of the aligned silhouettes of a walk. Deviations: a second channel holds the
 standard deviation of each pixel over time, which shows where the body moves (for binary pixels a
 function of the mean; compare the gait entropy image of Bashir, Xiang & Gong 2010); an upright body
-that everybody shares (`_everybody`) is taken from the mean, so that strangers do not all score
-above 0.9; each of four horizontal parts of each channel is centred and normalised by itself, so
-that the inner product is the mean correlation of parts. Our own code, numpy only, no weights.
+that everybody shares (`_everybody`) is subtracted from the mean, so that impostors do not all score above
+0.9; each of four horizontal parts of each channel is centred and normalised separately, so the inner product
+is the mean correlation of parts. Our own code, numpy only, no weights.
 
-The embedding does not depend on the order of the frames nor on their times. It does depend on view,
-clothing and carried objects: it is the floor that other encoders have to beat.
+The embedding does not depend on the order or the times of the frames. It does depend on view, clothing and
+carried objects: it is the baseline that other encoders must beat.
 """
 
 from __future__ import annotations
@@ -26,17 +26,17 @@ from gaitid.records import SILHOUETTE, Embedding, GaitSequence
 HEIGHT, WIDTH = 64, 44
 PARTS = 4
 CELL = 2
-"""Pixels are averaged in cells of this side."""
+"""Side of the cells in which pixels are averaged."""
 
 _OUTLINE = (
     *((0.0, 0.02), (0.02, 0.05), (0.07, 0.065), (0.12, 0.06), (0.15, 0.05), (0.18, 0.10), (0.25, 0.13)),
     *((0.35, 0.135), (0.47, 0.13), (0.65, 0.12), (0.80, 0.13), (0.92, 0.15), (1.0, 0.14)),
 )
-"""(height from the crown, half width), shares of body height."""
+"""(height from the crown, half width), both as shares of body height."""
 
 
 class GEI:
-    """The `Encoder` that needs nothing but numpy; see the module for the method."""
+    """The `Encoder` without a network; see the module for the method."""
 
     name = "gei"
     modalities: tuple[str, ...] = (SILHOUETTE,)
@@ -48,10 +48,9 @@ class GEI:
         preprocessing=PREPROCESSING,
         dimension=dimension,
     )
-    # Provisional until calibrated: about 1 % of the pairs of different tracks of a street video pass
-    # it (0.7 % of 1,980 pairs, 45 tracks of people 65-110 px tall in mixed views, half-tracks of 10
-    # to 80 frames at 10 a second), but 6 to 13 % of drawn strangers seen from one and the same view,
-    # where 0.90 is the 1 % point.
+    # Provisional until calibrated: about 1 % of the pairs of different tracks of a street video exceed it
+    # (0.7 % of 1,980 pairs, 45 tracks of people 65-110 px tall in mixed views, half-tracks of 10 to 80 frames
+    # at 10 fps). But 6 to 13 % of synthetic impostors seen from the same view exceed it; their 1 % point is 0.90.
     threshold = 0.85
 
     def __call__(self, sequence: GaitSequence) -> Embedding:
@@ -59,7 +58,7 @@ class GEI:
         return Embedding(embed(self._silhouettes(sequence)), self.contract)
 
     def batch(self, sequences: Sequence[GaitSequence]) -> list[Embedding]:
-        """Embed each sequence; equal to calling each."""
+        """Embed several sequences; equal to embedding each."""
         return [self(sequence) for sequence in sequences]
 
     def parts(self, sequences: Sequence[GaitSequence]) -> NDArray[np.float32]:
@@ -74,10 +73,10 @@ class GEI:
 
 
 def embed(silhouettes: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """The (D,) float32 unit vector of (T, 64, 44) uint8 0/1 silhouettes.
+    """Embed (T, 64, 44) uint8 0/1 silhouettes as a (D,) float32 unit vector.
 
     Raises:
-        SequenceError: Neither the mean nor the movement has any structure (all pixels alike).
+        SequenceError: All pixels of the mean silhouette are equal.
     """
     parts = _parts(silhouettes)
     norms = np.linalg.norm(parts, axis=1, keepdims=True)
@@ -87,11 +86,13 @@ def embed(silhouettes: NDArray[np.uint8]) -> NDArray[np.float32]:
 
 
 def _parts(silhouettes: NDArray[np.uint8]) -> NDArray[np.float64]:
-    """(C * P, cells of a part): both channels in horizontal parts, each part's mean removed."""
+    """(C * P, cells of a part): both channels in horizontal parts, with the mean of each part removed."""
     energy = silhouettes.mean(axis=0, dtype=np.float64)
     if np.ptp(energy) == 0.0:
         raise SequenceError(
-            f"all pixels of the mean silhouette are {energy[0, 0]:g}", "a body", "check the extractor"
+            f"All pixels of the mean silhouette are {energy[0, 0]:g}",
+            "a body",
+            "Check the extractor's output",
         )
     channels = np.stack([energy - _everybody(), np.sqrt(energy * (1.0 - energy))])  # (C, H, W)
     cells = channels.reshape(2, HEIGHT // CELL, CELL, WIDTH // CELL, CELL).mean(axis=(2, 4))
@@ -100,10 +101,10 @@ def _parts(silhouettes: NDArray[np.uint8]) -> NDArray[np.float64]:
 
 
 def _everybody() -> NDArray[np.float64]:
-    """(64, 44) mean silhouette of an upright walker, drawn from body proportions, soft at its edges.
+    """(64, 44) mean silhouette of an upright walker, drawn from body proportions with soft edges.
 
-    Half widths as a share of body height, by height from the crown: head, neck, shoulders, arms and
-    hips, legs. The edge softens towards the feet, which move most. Not fitted to any data.
+    Half widths by height from the crown: head, neck, shoulders, arms and hips, legs. Edges are softer towards
+    the feet, which move most. Not fitted to any data.
     """
     down = (np.arange(HEIGHT) + 0.5)[:, None] / HEIGHT
     across = (np.arange(WIDTH) - (WIDTH - 1) / 2)[None] / HEIGHT

@@ -38,7 +38,7 @@ class LearnedEncoder:
 
     Attributes:
         path: The file.
-        card: The file's description of itself.
+        card: The description in the file.
         architecture: The kind of network.
 
     Raises:

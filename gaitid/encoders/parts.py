@@ -1,4 +1,4 @@
-"""What networks with horizontal parts have in common."""
+"""Layers in torch that networks with horizontal parts share."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - the usual name
 
 _PIECE = 128
-"""Frames that go through a network at once; more would only cost memory."""
+"""Frames that go through a network at once; more would only use memory."""
 
 
 class PartMap(nn.Module):
-    """A linear map of its own for each part.
+    """A separate linear map for each part.
 
     Args:
         parts: P.
@@ -47,10 +47,10 @@ def unit_parts(parts: Tensor) -> Tensor:
 def running_max(
     frames: Callable[[Tensor], list[Tensor]], silhouettes: Tensor, lengths: Tensor
 ) -> list[Tensor]:
-    """Maxima over time of what `frames` makes of single silhouettes, piece by piece.
+    """Maxima over time of the features of single silhouettes, computed piece by piece to save memory.
 
     Args:
-        frames: Gives features (M, C, h, w), one or more, of (M, 1, H, W) silhouettes.
+        frames: Turns (M, 1, H, W) silhouettes into one or more features (M, C, h, w).
         silhouettes: (N, T, H, W).
         lengths: (N,) valid frames.
 
@@ -70,7 +70,7 @@ def running_max(
 
 
 def real_frames(lengths: Tensor, frames: int, device: torch.device) -> Tensor:
-    """(N, frames) bool on that device: which frames of sequences of these lengths are no padding."""
+    """(N, frames) bool on that device: which frames of sequences of these lengths are not padding."""
     return torch.arange(frames, device=device) < lengths.to(device)[:, None]
 
 

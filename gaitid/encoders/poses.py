@@ -1,9 +1,8 @@
-"""Skeletons of any camera, scale and completeness as numbers that a network can compare.
+"""Features of skeletons in images, independent of camera, scale and completeness.
 
-Joints are measured from the middle of the hips in units of a body height that is estimated from the
-segments that were seen, so the numbers do not depend on the place, the distance or the resolution; a
-missing joint is zeros with the mark "missing". Missing moments inside a walk are interpolated to the
-fixed rate of the network.
+Joints are measured from the middle of the hips, in units of a body height estimated from the visible
+segments, so features do not depend on place, distance or resolution. A missing joint is zeros with the mark
+"missing". Missing moments inside a walk are interpolated to the fixed rate of the network.
 """
 
 from __future__ import annotations
@@ -19,11 +18,11 @@ from gaitid.modalities.skeleton import BONES
 Floats = NDArray[np.float32]
 
 POSE_RATE_HZ = 25.0
-"""Frames a second that skeleton networks see."""
+"""Frames per second that skeleton networks see."""
 SEEN = 0.05
-"""Confidence from which a joint counts as seen."""
+"""Confidence above which a joint counts as seen."""
 FEATURES = 7
-"""Numbers a joint: place x, y; bone x, y; speed x, y; seen."""
+"""Features per joint: place x, y; bone x, y; speed x, y; seen."""
 _LONGEST_GAP_S = 0.4
 
 PARENTS = np.zeros(17, np.intp)
@@ -39,10 +38,10 @@ _SEGMENTS = (
 
 
 def prepare(skeletons: Floats, times: NDArray[np.float64]) -> list[Floats]:
-    """The stretches of a walk as features; a long gap parts it.
+    """Features of the stretches of a walk, which long gaps separate.
 
     Args:
-        skeletons: (T, 17, 3) x, y in any unit and confidence; y may point down, as in pictures, or up.
+        skeletons: (T, 17, 3) x, y in any unit and confidence; y may point down, as in images, or up.
         times: (T,) seconds, increasing.
 
     Returns:
@@ -59,10 +58,10 @@ def usable(
     seen: Sequence[NDArray[np.bool_]],
     make: Callable[[NDArray[np.floating], NDArray[np.bool_]], Floats],
 ) -> list[Floats]:
-    """What `make` makes of each stretch; those in which it finds no body are left out.
+    """Apply `make` to each stretch, and leave out those in which it finds no body.
 
     Raises:
-        SequenceError: It finds none in any.
+        SequenceError: There is no body in any.
     """
     made: list[Floats] = []
     for place, there in zip(places, seen, strict=True):
@@ -76,7 +75,7 @@ def usable(
 
 
 def features(places: NDArray[np.floating], seen: NDArray[np.bool_]) -> Floats:
-    """(T, 17, FEATURES) of (T, 17, 2) places at `POSE_RATE_HZ` and which of them were seen."""
+    """(T, 17, FEATURES) of (T, 17, 2) places at `POSE_RATE_HZ` and whether each was seen."""
     height = stature(places, seen)
     centred = (places - middle(places, seen)[:, None]) / height
     centred[~seen] = 0
@@ -90,15 +89,15 @@ def features(places: NDArray[np.floating], seen: NDArray[np.bool_]) -> Floats:
 
 
 def are_seen(skeletons: Floats) -> NDArray[np.bool_]:
-    """(..., 17) which joints of (..., 17, C + 1) count as seen: confident, and not in the corner.
+    """(..., 17) whether each joint of (..., 17, C + 1) counts as seen: confident, and not at the origin.
 
-    Ultralytics' results keep the confidence of joints below 0.5 and write their place as 0, 0.
+    Ultralytics keeps the confidence of joints below 0.5 and sets their place to 0, 0.
     """
     return np.asarray((skeletons[..., -1] > SEEN) & skeletons[..., :-1].any(-1))
 
 
 def _downwards(skeletons: Floats) -> Floats:
-    """The same with y pointing down: walkers stand on their feet, so feet that are above say y is up."""
+    """Skeletons with y pointing down; if feet are above the head, y points up and is flipped."""
     seen = are_seen(skeletons)
     order = np.array([0, 0, 0, 0, 0, 1, 1, 2, 2, 3, 3, 3, 3, 4, 4, 5, 5])  # head 0 ... ankles 5
     levels = np.broadcast_to(order, seen.shape)[seen]
@@ -117,8 +116,11 @@ def _mean_height(skeletons: Floats, seen: NDArray[np.bool_]) -> NDArray[np.float
 def stature(places: NDArray[np.floating], seen: NDArray[np.bool_]) -> float:
     """Body height in the unit of `places`, from the segments that were seen.
 
-    A segment looks longest when it lies in the picture's plane, so its 90th percentile over time is
-    taken, and the median over segments.
+    A segment looks longest when it is parallel to the image plane. So the 90th percentile over time is used,
+    and the median over segments.
+
+    Raises:
+        SequenceError: No segment was seen in three frames.
     """
     guesses = []
     for first, second, share in _SEGMENTS:
@@ -129,15 +131,15 @@ def stature(places: NDArray[np.floating], seen: NDArray[np.bool_]) -> float:
     height = float(np.median(guesses)) if guesses else 0.0
     if not height > 0:
         raise SequenceError(
-            "no limb or trunk was seen in three frames",
+            "The skeletons show no limb or trunk in three frames",
             "a body",
-            "check the keypoints' order and confidence",
+            "Check the order and the confidence of the keypoints",
         )
     return height
 
 
 def middle(places: NDArray[np.floating], seen: NDArray[np.bool_]) -> NDArray[np.floating]:
-    """(T, C) middle of the hips; where one is missing, of all seen joints, shifted as usual."""
+    """(T, C) middle of the hips; if one is missing, the mean of all seen joints plus its usual offset."""
     weights = seen[..., None].astype(places.dtype)
     mean = (places * weights).sum(1) / np.maximum(weights.sum(1), 1)
     hips = seen[:, 11] & seen[:, 12]
@@ -149,17 +151,17 @@ def middle(places: NDArray[np.floating], seen: NDArray[np.bool_]) -> NDArray[np.
 def resample(
     skeletons: Floats, times: NDArray[np.float64]
 ) -> tuple[list[NDArray[np.float64]], list[NDArray[np.bool_]]]:
-    """Stretches between long gaps, linearly interpolated to the fixed rate.
+    """Split a walk at long gaps, and interpolate each stretch linearly to the fixed rate.
 
     Args:
         skeletons: (T, 17, C + 1) C coordinates and confidence.
         times: (T,) seconds, increasing.
 
     Returns:
-        (G, 17, C) places of each stretch, and (G, 17) whether both frames beside a moment show the joint.
+        (G, 17, C) places of each stretch, and (G, 17) whether both frames next to a moment show the joint.
 
     Raises:
-        SequenceError: All frames are alone between gaps.
+        SequenceError: Every frame is isolated between gaps.
     """
     ends = np.flatnonzero(np.diff(times) > _LONGEST_GAP_S) + 1
     there = are_seen(skeletons)
@@ -178,5 +180,9 @@ def resample(
         places.append(a[..., :-1] * (1 - share) + b[..., :-1] * share)
         seen.append(there[part[before]] & there[part[after]])
     if not places:
-        raise SequenceError("the walk is all gaps", "some frames within 0.4 s", "track it again")
+        raise SequenceError(
+            "The walk has gaps between all frames",
+            "frames at most 0.4 s apart",
+            "Check the times, or track the walk again",
+        )
     return places, seen

@@ -1,10 +1,10 @@
-"""Weight files: tensors, the card that says what they are, and a golden example, in one safe file.
+"""Weight files: tensors, a card that describes them, and a golden example, in one safe file.
 
-The layout is that of safetensors (a length, a JSON header, raw little-endian numbers; nothing in it
-can run), so other tools can read it; it is written and read here with numpy alone. The header's
-metadata holds the card. Loading checks the header, the SHA-256 of the card and of the tensors, and
-whoever builds the network checks the golden example, so a file that is damaged, changed or used with
-other code gives a `WeightsError` and never a wrong score.
+The layout is that of safetensors: a length, a JSON header and raw little-endian numbers. Nothing in it can
+run, and other tools can read it; it is written and read here with numpy alone. The header's metadata contains
+the card. Loading checks the header and the SHA-256 of the card and of the tensors. The encoder that builds
+the network checks the golden example. So a file that is damaged, changed or used with other code raises a
+`WeightsError` and never returns a wrong score.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ Tensors = Mapping[str, NDArray[Any]]
 
 @dataclass(frozen=True)
 class Figure:
-    """One measured number: what, how much, and by which protocol."""
+    """A measured figure: what was measured, its value, and the protocol."""
 
     measure: str
     value: float
@@ -43,22 +43,22 @@ class Figure:
 
 
 _RATES = (0.999, 0.99, 0.95, *(k / 10 for k in range(9, 0, -1)), *np.geomspace(0.05, 1e-6, 48).tolist())
-"""False match rates at which a card tells the score; ten a decade in the tail."""
+"""False match rates for which a card has the score; ten per decade in the tail."""
 _PAIRS_A_RATE = 10
-"""Pairs above the score of a rate, at least; rarer rates are left out."""
+"""Fewest pairs above the score of a rate; smaller rates are left out."""
 
 
 @dataclass(frozen=True)
 class Impostors:
-    """Scores of pairs of different subjects, for calibration; `protocol` says which pairs.
+    """Scores of pairs of different subjects, for calibration.
 
     Attributes:
-        mean: Of the scores.
-        deviation: Of the scores.
-        pairs: How many there were.
-        protocol: Which pairs, one walk each.
-        fmr: Shares of them, falling; empty in older cards.
-        scores: Score that each of those shares reaches, rising.
+        mean: Mean of the scores.
+        deviation: Standard deviation of the scores.
+        pairs: Number of pairs.
+        protocol: Description of the pairs, one walk each.
+        fmr: False match rates, falling; empty in older cards.
+        scores: Score that each of those rates reaches, rising.
     """
 
     mean: float
@@ -70,7 +70,7 @@ class Impostors:
 
     @classmethod
     def of(cls, scores: NDArray[np.floating], protocol: str) -> Impostors:
-        """Sum up the scores (N,) of pairs of different subjects."""
+        """Summarise the scores (N,) of pairs of different subjects."""
         rates = [rate for rate in _RATES if rate * len(scores) >= _PAIRS_A_RATE]
         reached = np.quantile(scores.astype(np.float64), 1 - np.array(rates))
         return cls(
@@ -84,31 +84,30 @@ class Impostors:
 
 
 GUESS, GUESSED = 0.9, "a guess: calibrate the gallery before you rely on it"
-"""Threshold of weights that were measured on nobody, and what their card says of it."""
+"""Threshold of weights without measured scores, and the note about it on their card."""
 
 
 @dataclass(frozen=True)
 class Card:
-    """All that a weight needs to be used rightly and judged fairly.
+    """Description of weights: what is needed to use them correctly and to judge them.
 
     Attributes:
         name: Name of the encoder.
-        architecture: Name in `architectures.ARCHITECTURES`.
-        arguments: Of the network's constructor.
-        modalities: Streams it reads.
-        min_frames: Fewest frames it accepts.
-        rate_hz: Frames a second that the network sees.
-        dimension: Length of an embedding.
+        architecture: Name in `architectures.ARCHITECTURES`, or ``fused``.
+        arguments: Arguments of the network's constructor.
+        modalities: Streams that it reads.
+        min_frames: Fewest frames that it accepts.
+        rate_hz: Frames per second that the network sees.
+        dimension: Dimensions of an embedding.
         preprocessing: Version of the steps before the network; see `base.PREPROCESSING`.
-        threshold: Score of the operating point that a new gallery starts with, and `threshold_rule`
-            says how it was found.
-        threshold_rule: See `threshold`.
-        licence: Of the weights.
-        training_data: What they were trained on.
+        threshold: Score threshold of the operating point of a new gallery.
+        threshold_rule: How the threshold was found.
+        licence: Licence of the weights.
+        training_data: Data on which they were trained.
         date: Day on which they were made, ISO 8601.
-        commit: Of the code that made them.
-        command: That made them.
-        metrics: Measured numbers.
+        commit: Commit of the code that made them.
+        command: Command that made them.
+        metrics: Measured figures.
         impostors: Scores of different subjects, or None.
     """
 
@@ -133,12 +132,12 @@ class Card:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Golden:
-    """An example to check the network by.
+    """An example that the network is checked with.
 
     Attributes:
         clip: (T, ...) frames of one stream.
         times: (T,) float64 seconds.
-        vector: (D,) float32 embedding that the network must give.
+        vector: (D,) float32 embedding that the network must return.
     """
 
     clip: NDArray[Any]
@@ -151,10 +150,10 @@ class Weights:
     """The content of a weight file.
 
     Attributes:
-        card: What they are.
+        card: Their description.
         tensors: The network's state by name.
         golden: The example.
-        sha256: Of the tensors: names, kinds, shapes and numbers; part of the encoder's contract.
+        sha256: SHA-256 of the tensors (names, kinds, shapes, values); part of the encoder's contract.
     """
 
     card: Card
@@ -164,7 +163,7 @@ class Weights:
 
 
 def digest(tensors: Tensors) -> str:
-    """SHA-256 over names, kinds, shapes and bytes, in order of name."""
+    """SHA-256 over the names, kinds, shapes and bytes of tensors, in order of name."""
     total = hashlib.sha256()
     for name in sorted(tensors):
         array = tensors[name]
@@ -174,10 +173,10 @@ def digest(tensors: Tensors) -> str:
 
 
 def save(path: Path, card: Card, tensors: Tensors, golden: Golden) -> Weights:
-    """Write a weight file under its name at once.
+    """Write a weight file, atomically.
 
     Raises:
-        WeightsError: A tensor has a kind that the file cannot hold.
+        WeightsError: A tensor has a kind that the format does not have.
     """
     held = {name: np.asarray(array) for name, array in tensors.items()}
     example = {
@@ -217,23 +216,23 @@ def load(path: Path) -> Weights:
     """Read and verify a weight file.
 
     Raises:
-        WeightsError: It is missing, damaged, changed since it was made, or no weight file of ours.
+        WeightsError: It is missing, damaged, changed since it was made, or not a weight file of gaitid.
     """
     header, body = _split(path)
     metadata = header.pop("__metadata__", None)
     wanted = ("card", "card_sha256", "tensors_sha256", "golden_sha256")
     if not isinstance(metadata, dict) or not all(isinstance(metadata.get(key), str) for key in wanted):
-        raise _damaged(path, "no card", "a weight file made by gaitid")
+        raise _damaged(path, "has no card", "a weight file made by gaitid")
     if hashlib.sha256(metadata["card"].encode()).hexdigest() != metadata["card_sha256"]:
-        raise _damaged(path, "a card that was changed", f"sha256 {metadata['card_sha256']}")
+        raise _damaged(path, "has a card that was changed", f"sha256 {metadata['card_sha256']}")
     arrays = {name: _tensor(path, name, entry, body) for name, entry in header.items()}
     tensors = {name: array for name, array in arrays.items() if not name.startswith(_GOLDEN)}
     example = {name: array for name, array in arrays.items() if name.startswith(_GOLDEN)}
     for held, key in ((tensors, "tensors_sha256"), (example, "golden_sha256")):
         if digest(held) != metadata[key]:
-            raise _damaged(path, f"sha256 {digest(held)}", f"{key} {metadata[key]}")
+            raise _damaged(path, f"has sha256 {digest(held)}", f"{key} {metadata[key]}")
     if sorted(example) != [f"{_GOLDEN}{name}" for name in ("clip", "times", "vector")]:
-        raise _damaged(path, "no golden example", "clip, times and vector")
+        raise _damaged(path, "has no golden example", "clip, times and vector")
     golden = Golden(*(example[f"{_GOLDEN}{name}"] for name in ("clip", "times", "vector")))
     return Weights(_card(path, metadata["card"]), tensors, golden, metadata["tensors_sha256"])
 
@@ -257,7 +256,7 @@ def _card(path: Path, text: str) -> Card:
     try:
         return settings.build(Card, json.loads(text), str(path))
     except (ConfigError, ValueError, TypeError) as error:
-        raise _damaged(path, f"a card that cannot be read ({error})", "a card of this version") from error
+        raise _damaged(path, f"has a card that cannot be read ({error})", "a card of this version") from error
 
 
 def _split(path: Path) -> tuple[dict[str, Any], memoryview]:
@@ -265,19 +264,21 @@ def _split(path: Path) -> tuple[dict[str, Any], memoryview]:
     try:
         size = path.stat().st_size
         if size > _MAX_BYTES:
-            raise _damaged(path, f"{size} bytes", f"at most {_MAX_BYTES}")
+            raise _damaged(path, f"has {size} bytes", f"at most {_MAX_BYTES}")
         data = memoryview(path.read_bytes())
     except OSError as error:
-        raise WeightsError(f"{path} cannot be read ({error})", "a weight file", "check the path") from error
+        raise WeightsError(
+            f"File {path} cannot be read ({error})", "a weight file", "Check the path"
+        ) from error
     length = int.from_bytes(data[:8], "little")
     if len(data) < 8 or not 2 <= length <= min(_MAX_HEADER, len(data) - 8):
-        raise _damaged(path, f"{len(data)} bytes without a header", "a safetensors file")
+        raise _damaged(path, f"has {len(data)} bytes without a header", "a safetensors file")
     try:
         header = json.loads(bytes(data[8 : 8 + length]))
     except (ValueError, RecursionError) as error:
-        raise _damaged(path, "a header that is no JSON", "a safetensors file") from error
+        raise _damaged(path, "has a header that is not JSON", "a safetensors file") from error
     if not isinstance(header, dict):
-        raise _damaged(path, "a header that is no table", "a safetensors file")
+        raise _damaged(path, "has a header that is not a JSON object", "a safetensors file")
     return header, data[8 + length :]
 
 
@@ -287,14 +288,16 @@ def _tensor(path: Path, name: str, entry: Any, body: memoryview) -> NDArray[Any]
         shape = tuple(int(side) for side in entry["shape"])
         start, stop = (int(place) for place in entry["data_offsets"])
     except (KeyError, TypeError, ValueError) as error:
-        raise _damaged(path, f"tensor {name!r} of an unknown form", f"one of {', '.join(_KINDS)}") from error
+        raise _damaged(
+            path, f"has a tensor {name!r} of an unknown form", f"one of {', '.join(_KINDS)}"
+        ) from error
     if (
         min(shape, default=0) < 0
         or not 0 <= start <= stop <= len(body)
         or stop - start != math.prod(shape) * kind.itemsize
     ):
         raise _damaged(
-            path, f"tensor {name!r} of {stop - start} bytes", f"shape {list(shape)} within the file"
+            path, f"has a tensor {name!r} of {stop - start} bytes", f"shape {list(shape)} within the file"
         )
     array: NDArray[Any] = np.frombuffer(body[start:stop], kind).reshape(shape)
     return array
@@ -303,7 +306,11 @@ def _tensor(path: Path, name: str, entry: Any, body: memoryview) -> NDArray[Any]
 def _kind(name: str, array: NDArray[Any]) -> str:
     kind = _NAMES.get(array.dtype.newbyteorder("<"))
     if kind is None:
-        raise WeightsError(f"tensor {name!r} is {array.dtype}", f"one of {', '.join(_KINDS)}", "convert it")
+        raise WeightsError(
+            f"Tensor {name!r} is {array.dtype}",
+            f"one of {', '.join(_KINDS)}",
+            "Convert the tensor to float32",
+        )
     return kind
 
 
@@ -312,13 +319,13 @@ def _bytes(array: NDArray[Any]) -> bytes:
 
 
 def _damaged(path: Path, got: str, expected: str) -> WeightsError:
-    return WeightsError(f"{path.name} has {got}", f"expected {expected}", "fetch or make the file again")
+    return WeightsError(f"File {path.name} {got}", expected, "Fetch or make the file again")
 
 
 def misfit(card: Card, error: Exception) -> WeightsError:
-    """What to raise where a file's tensors are not those of the architecture that its card names."""
+    """The error for tensors that do not fit the architecture on their card."""
     return WeightsError(
-        f"tensors do not fit architecture {card.architecture} ({error})",
+        f"Tensors do not fit architecture {card.architecture} ({error})",
         "the network that the card names",
-        "use the version of gaitid that made the file",
+        "Use the version of gaitid that made the file",
     )

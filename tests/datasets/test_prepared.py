@@ -312,7 +312,7 @@ def test_command_refuses(tmp_path, capsys):
         "--dataset",
     ]
     assert main([*words, "casia-b"]) == 2
-    assert "is no directory" in capsys.readouterr().err
+    assert "is not a directory" in capsys.readouterr().err
     with pytest.raises(SystemExit):
         main([*words, "casia-c"])
     assert "casia-b" in capsys.readouterr().err

@@ -41,9 +41,9 @@ def test_no_labels_pick_nothing() -> None:
 
 
 def test_labels_refuse_ragged_and_untyped_columns() -> None:
-    with pytest.raises(InputError, match="view has 1 rows, subject 2"):
+    with pytest.raises(InputError, match="view has 1 rows; expected 2"):
         Labels.of(["a", "b"], ["0"], ["", ""], ["", ""])
-    with pytest.raises(InputError, match=r"label 90.0 is a float"):
+    with pytest.raises(InputError, match=r"Label 90.0 is a float"):
         Labels.of(["a"], [90.0], [""], [""])  # type: ignore[list-item]
     with pytest.raises(InputError, match="int64"):
         Labels(np.arange(2), np.array(["", ""]), np.array(["", ""]), np.array(["", ""]))  # type: ignore[arg-type]
@@ -82,10 +82,10 @@ def test_contradictions_are_refused(changes: dict[str, object]) -> None:
 
 
 def test_training_subjects_and_empty_groups_are_refused() -> None:
-    with pytest.raises(DatasetError, match="3 of 6 sequences are of training subjects, first 1"):
+    with pytest.raises(DatasetError, match="Among 6 sequences 3 are of training subjects, first 1"):
         protocol(train=("1",)).check(LABELS)
     protocol(train=("9",)).check(LABELS)
-    with pytest.raises(DatasetError, match="group E has no gallery"):
+    with pytest.raises(DatasetError, match="Group E has no gallery"):
         Group("E", Pick(), Pick(conditions=("zz",))).masks(LABELS)
 
 

@@ -126,7 +126,7 @@ def test_wrong_input_is_refused(encoder, walk):
 def test_other_experts_are_refused(file):
     other = Expert(SILHOUETTE)
     other.contract = "0" * 32
-    with pytest.raises(WeightsError, match="another sil"):
+    with pytest.raises(WeightsError, match="were made for encoder sil"):
         FusedEncoder(file, {**EXPERTS, "sil": other}.__getitem__)
 
 

@@ -16,7 +16,7 @@ GOLDEN = Path(__file__).parents[1] / "golden" / "gei.npz"
 
 
 def test_golden():
-    """Run with GAITID_WRITE_GOLDEN=1 to write the file anew after a change of contract."""
+    """Run with GAITID_WRITE_GOLDEN=1 to rewrite the file after a change of contract."""
     if os.environ.get("GAITID_WRITE_GOLDEN"):
         drawn = walk(seconds=2, fps=15).silhouettes
         vector = GEI()(GaitSequence({"silhouette": drawn}, np.arange(len(drawn)) / 15)).vector

@@ -256,7 +256,7 @@ def test_training_only_tensors_are_named_not_lost(case):
         (lambda s: s.pop("Head.fc_bin"), "missing .by our names.: head.weight"),
         (
             lambda s: s.update({"Head.fc_bin": torch.zeros(31, 128, 256)}),
-            r"shape: Head.fc_bin \(31, 128, 256\) and not \(62, 128, 256\)",
+            r"shape: Head.fc_bin \(31, 128, 256\) instead of \(62, 128, 256\)",
         ),
         (lambda s: s.update({"Head.fc_bin": torch.zeros(62, 128)}), r"the head \(62, 128\)"),
         (lambda s: s.clear(), "missing"),
@@ -386,10 +386,10 @@ def test_a_checkpoint_with_code_is_refused_and_not_run(tmp_path: Path, monkeypat
 @pytest.mark.parametrize(
     ("state", "words"),
     [
-        ({1: torch.zeros(1)}, "no tensors by name"),
-        ({"a": torch.zeros(2, dtype=torch.complex64)}, "no tensors by name"),
-        ({"a": torch.eye(2).to_sparse()}, "no tensors by name|read safely"),
-        ({"a": torch.tensor([1.0, float("nan")])}, "NaN or infinity: a"),
+        ({1: torch.zeros(1)}, "no named tensors"),
+        ({"a": torch.zeros(2, dtype=torch.complex64)}, "no named tensors"),
+        ({"a": torch.eye(2).to_sparse()}, "no named tensors|read safely"),
+        ({"a": torch.tensor([1.0, float("nan")])}, "NaN or infinity in 1 tensors: a"),
     ],
 )
 def test_what_is_no_plain_number_is_refused(tmp_path: Path, state, words):
@@ -399,7 +399,7 @@ def test_what_is_no_plain_number_is_refused(tmp_path: Path, state, words):
 
 
 def test_a_missing_checkpoint_is_said_to_be_missing(tmp_path: Path):
-    with pytest.raises(WeightsError, match="is no file"):
+    with pytest.raises(WeightsError, match="is not a file"):
         foreign.read_checkpoint(tmp_path / "c.pt")
 
 

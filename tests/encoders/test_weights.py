@@ -28,8 +28,8 @@ CARD = weights.Card(
     commit="0" * 40,
     command="none",
     arguments={"trunk": [8, 8, 8]},
-    metrics=(weights.Figure("rank-1", 0.5, "by hand"),),
-    impostors=weights.Impostors(0.1, 0.2, 10, "by hand", (0.5, 0.1), (0.25, 0.75)),
+    metrics=(weights.Figure("rank-1", 0.5, "manual"),),
+    impostors=weights.Impostors(0.1, 0.2, 10, "manual", (0.5, 0.1), (0.25, 0.75)),
 )
 TENSORS = {
     "a": np.arange(6, dtype=np.float32).reshape(2, 3),
@@ -101,7 +101,7 @@ def _header(change) -> object:
         (lambda data: data[:7], "without a header"),
         (lambda data: data[:100], "without a header"),
         (lambda data: b"\xff" * 8 + data[8:], "without a header"),
-        (lambda data: data[:8] + b"!" + data[9:], "no JSON"),
+        (lambda data: data[:8] + b"!" + data[9:], "not JSON"),
         (lambda data: data[:-8], "within the file"),
         (lambda data: _flip(data, len(data) - 1), "sha256"),
         (_header(lambda h: h.pop("__metadata__")), "no card"),
