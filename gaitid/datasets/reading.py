@@ -207,13 +207,15 @@ def _read_silhouettes(value: Any, path: Path, report: Report) -> Gray:
 
 def _read_skeletons(value: Any, path: Path, report: Report) -> NDArray[np.float32]:
     if getattr(value, "shape", ())[1:] not in _JOINT_SHAPES:
-        raise _fault(report, Fault.WRONG_SIZE, path, "skeleton; (T, 17, 3) or (T, 18, 3)")
+        raise _fault(
+            report, Fault.WRONG_SIZE, path, "skeleton of another shape; expected (T, 17, 3) or (T, 18, 3)"
+        )
     return _skeletons(value)
 
 
 def _read_space(value: Any, path: Path, report: Report) -> NDArray[np.float32]:
     if getattr(value, "shape", ())[1:] != STREAMS[SKELETON_3D].shapes[0]:
-        raise _fault(report, Fault.WRONG_SIZE, path, "skeleton3d; (T, 17, 4)")
+        raise _fault(report, Fault.WRONG_SIZE, path, "skeleton3d of another shape; expected (T, 17, 4)")
     return np.asarray(value, np.float32)
 
 

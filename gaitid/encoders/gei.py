@@ -50,7 +50,7 @@ class GEI:
     )
     # Provisional until calibrated: about 1 % of the pairs of different tracks of a street video exceed it
     # (0.7 % of 1,980 pairs, 45 tracks of people 65-110 px tall in mixed views, half-tracks of 10 to 80 frames
-    # at 10 fps). But 6 to 13 % of synthetic impostors seen from the same view exceed it; their 1 % point is 0.90.
+    # at 10 fps). But 6 to 13 % of synthetic impostors seen from the same view exceed it (1 % at 0.90).
     threshold = 0.85
 
     def __call__(self, sequence: GaitSequence) -> Embedding:
