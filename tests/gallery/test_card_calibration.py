@@ -15,7 +15,7 @@ from gaitid.gallery.scoring.calibration import of_card
 from gaitid.gallery.store.database import Store
 from gaitid.local import LocalMatcher
 from gaitid.records import CalibrationSource, Embedding, EnrolmentCheck, OperatingPoint, Outcome
-from tests.impostors import DIMENSION, people
+from tests.impostors import Ready, people
 
 
 def impostors(count: int = 1_000) -> Impostors:
@@ -27,11 +27,8 @@ def calibration_of(found: Impostors):
     return of_card(found.fmr, found.scores, found.pairs)
 
 
-class Carded:
-    """Stands for an encoder with a card; all probes are ready embeddings."""
-
-    name, modalities, min_frames, dimension, threshold = "ready", ("silhouette",), 5, DIMENSION, 0.9
-    contract = "c0ffee"
+class Carded(Ready):
+    """Stub of an encoder with a card; all probes are ready embeddings."""
 
     def __init__(self, found: Impostors | None) -> None:
         self.card = SimpleNamespace(impostors=found)

@@ -18,21 +18,10 @@ from gaitid.gallery.store.keys import KeyRing
 from gaitid.local import LocalMatcher
 from gaitid.records import Embedding, Fusion, Quality
 from tests.gallery.dict_engine import FAULTS, TABLES, DictTable
-from tests.impostors import DIMENSION, people
+from tests.impostors import DIMENSION, Ready, embedding, people
 
 HERE = EngineSettings("here")
 RING = {"keys": KeyRing(lambda: {"a": bytes(32)}), "engine": EngineSettings("here", unsealed=True)}
-
-
-class Flat:
-    """Only ready embeddings are used here."""
-
-    name, modalities, min_frames, dimension, threshold = "flat", ("silhouette",), 5, DIMENSION, 0.9
-    contract = "c0ffee"
-
-
-def embedding(seed: int) -> Embedding:
-    return Embedding(people(1, 1, seed)[0], Flat.contract)
 
 
 @pytest.fixture(autouse=True)
@@ -51,7 +40,7 @@ def open_(tmp_path):
     def open_(index="dict", engine=HERE, **more):
         close()
         assess = lambda _: Quality(71.5, 20)  # noqa: E731
-        opened.append(LocalMatcher(Flat(), tmp_path, index=index, engine=engine, assess=assess, **more))
+        opened.append(LocalMatcher(Ready(), tmp_path, index=index, engine=engine, assess=assess, **more))
         return opened[-1]
 
     def close():
@@ -134,7 +123,7 @@ def test_a_row_that_the_engine_lost_is_told():
 
 
 def test_answers_equal_those_of_an_index_in_memory(matcher, tmp_path):
-    other = LocalMatcher(Flat(), tmp_path / "other")
+    other = LocalMatcher(Ready(), tmp_path / "other")
     other.create_gallery("g")
     for n in range(6):
         other.enrol("g", f"s{n}", [embedding(n), embedding(100 + n)], check="off")
@@ -321,7 +310,7 @@ def restored(tmp_path):
             restore(folder, tmp_path / "again")
             if forget:
                 (tmp_path / "again" / RECORD).unlink()
-        opened.append(LocalMatcher(Flat(), tmp_path / "again", index=index, **{"engine": HERE, **more}))
+        opened.append(LocalMatcher(Ready(), tmp_path / "again", index=index, **{"engine": HERE, **more}))
         return opened[-1]
 
     yield restored
@@ -333,7 +322,7 @@ def restored(tmp_path):
 def backed_up(tmp_path, then, **more) -> None:
     """A directory in the engine is backed up, goes on with `then`, and is lost."""
     options = {"engine": HERE, **more, "index": "dict", "backups": tmp_path / "backups"}
-    made = LocalMatcher(Flat(), tmp_path / "lost", **options)
+    made = LocalMatcher(Ready(), tmp_path / "lost", **options)
     made.create_gallery("g")
     made.enrol("g", "ann", [embedding(1)])
     made.back_up()
@@ -516,7 +505,7 @@ def test_a_renewal_that_does_not_reach_the_engine_is_repaired_at_the_next_start(
 
 
 def test_an_engine_holds_no_normalised_rows(matcher, open_):
-    cohort = [Embedding(vector, Flat.contract) for vector in people(100, 1, 7)]
+    cohort = [Embedding(vector, Ready.contract) for vector in people(100, 1, 7)]
     before = matcher.describe("g")
     with pytest.raises(ConfigError, match="engine holds plain rows"):
         matcher.normalise("g", cohort, fpir=0.5)

@@ -21,7 +21,7 @@ from gaitid.gallery.store.database import Store
 from gaitid.local import LocalMatcher
 from gaitid.records import Embedding, Fusion, OperatingPoint, Quality
 from tests import engines
-from tests.impostors import DIMENSION, people
+from tests.impostors import Ready, people
 
 ROOT = Path(__file__).resolve().parents[2]
 SLOW = [
@@ -30,13 +30,6 @@ SLOW = [
     pytest.param("milvus-server", marks=pytest.mark.long),
 ]
 KILLABLE = SLOW[1:]  # the file of milvus-lite lives in this process
-
-
-class Flat:
-    """Only ready embeddings are used here."""
-
-    name, modalities, min_frames, dimension, threshold = "flat", ("silhouette",), 5, DIMENSION, 0.9
-    contract = "c0ffee"
 
 
 @pytest.fixture(scope="module")
@@ -50,11 +43,11 @@ def server(request, tmp_path_factory):
 def opened(folder: Path, server, **engine) -> LocalMatcher:
     settings = replace(server.settings, **engine)
     quality = Quality(71.5, 20)
-    return LocalMatcher(Flat(), folder, index=server.backend, engine=settings, assess=lambda _: quality)
+    return LocalMatcher(Ready(), folder, index=server.backend, engine=settings, assess=lambda _: quality)
 
 
 def embedding(vector: np.ndarray) -> Embedding:
-    return Embedding(vector, Flat.contract)
+    return Embedding(vector, Ready.contract)
 
 
 def unit(count: int, dimension: int, seed: int = 0) -> np.ndarray:
@@ -67,7 +60,7 @@ def test_a_matcher_over_an_engine_answers_as_one_in_memory(server, tmp_path):
     walks, probes = people(12, 2, 1), people(12, 1, 1)
     with (
         closing(opened(tmp_path / "a", server)) as ours,
-        closing(LocalMatcher(Flat(), tmp_path / "b")) as other,
+        closing(LocalMatcher(Ready(), tmp_path / "b")) as other,
     ):
         for matcher in (ours, other):
             for gallery, fusion in (("g", Fusion.MAX), ("m", Fusion.MEAN)):
@@ -85,7 +78,7 @@ def test_a_matcher_over_an_engine_answers_as_one_in_memory(server, tmp_path):
         ours.delete_gallery("m")
     with (
         closing(opened(tmp_path / "a", server)) as ours,
-        closing(LocalMatcher(Flat(), tmp_path / "b")) as other,
+        closing(LocalMatcher(Ready(), tmp_path / "b")) as other,
     ):
         for probe in map(embedding, probes):
             assert ours.identify("g", probe).candidates == other.identify("g", probe).candidates

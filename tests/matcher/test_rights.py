@@ -15,21 +15,14 @@ from gaitid.gallery.care.identity import FILE, check
 from gaitid.gallery.store.keys import KeyRing
 from gaitid.local import LocalMatcher
 from gaitid.records import Embedding, GaitSequence, Origin, Quality, Reason, Terms, Verdict
-from tests.impostors import DIMENSION, people
+from tests.impostors import Ready, embedding
 
 
-class Flat:
+class Flat(Ready):
     """Embeds a sequence as the vector that its camera is named after."""
-
-    name, modalities, min_frames, dimension, threshold = "flat", ("silhouette",), 5, DIMENSION, 0.9
-    contract = "c0ffee"
 
     def __call__(self, sequence: GaitSequence) -> Embedding:
         return embedding(int(sequence.origin.camera))
-
-
-def embedding(seed: int) -> Embedding:
-    return Embedding(people(1, 1, seed)[0], Flat.contract)
 
 
 QUALITY = Quality(71.5, 20, 2.5, 110.0, 200.0, 25.0, 0.5, 0.25)
