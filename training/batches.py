@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from typing import Any
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from gaitid.encoders.architectures import find
 from gaitid.errors import InputError
-from gaitid.records import SKELETON, SKELETON_3D
+from gaitid.records import SILHOUETTE, SKELETON, SKELETON_3D
 from gaitid.synthetic.depth import Sensor
 from gaitid.workers import pool
 
@@ -38,7 +38,11 @@ class BatchMaker:
     def __init__(self, recipe: Recipe) -> None:
         cv2.setNumThreads(1)
         self._recipe = recipe
-        self._modality = find(recipe.network.name).modality
+        self._clips: Callable[[np.random.Generator, list[int], int], Clips] = {
+            SILHOUETTE: self._silhouettes,
+            SKELETON: self._skeletons,
+            SKELETON_3D: self._skeletons_3d,
+        }[find(recipe.network.name).modality]
         self.corpus = corpora(recipe)[0]
         self._sampler = Sampler(self.corpus, recipe.batch.subjects, recipe.batch.each, recipe.seed)
 
@@ -55,10 +59,7 @@ class BatchMaker:
         rng = np.random.Generator(np.random.Philox(np.random.SeedSequence((self._recipe.seed, step, 1))))
         frames = int(rng.choice(self._recipe.batch.frames))
         numbers, classes = self._sampler.batch(step, subjects)
-        make = {SKELETON: self._skeletons, SKELETON_3D: self._skeletons_3d}.get(
-            self._modality, self._silhouettes
-        )
-        return np.stack(make(rng, numbers, frames)), np.array(classes, np.int64)
+        return np.stack(self._clips(rng, numbers, frames)), np.array(classes, np.int64)
 
     def _silhouettes(self, rng: np.random.Generator, numbers: list[int], frames: int) -> Clips:
         how = self._recipe.augmentation

@@ -23,6 +23,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from gaitid.encoders.architectures import SILHOUETTE_SIZE
 from gaitid.errors import DatasetError, InputError
 from gaitid.modalities.silhouette import pack
 from gaitid.records import SILHOUETTE, SKELETON, GaitSequence
@@ -30,8 +31,9 @@ from gaitid.synthetic import Population, WalkPlan, plan_grid, plan_varied
 
 log = logging.getLogger("training")
 
-HEIGHT, WIDTH = 64, 44
+HEIGHT, WIDTH = SILHOUETTE_SIZE
 _BYTES = HEIGHT * WIDTH // 8
+"""Bytes of a silhouette with one bit per pixel."""
 
 
 @dataclass(frozen=True, slots=True)
