@@ -1,7 +1,7 @@
-"""Where frames come from: video files, directories of images, USB cameras and network streams.
+"""Sources of frames: video files, directories of images, USB cameras and network streams.
 
-A source is iterated once. It yields `Frame`s with true presentation times, and a `Discontinuity`
-wherever what follows does not continue what came before.
+A source is iterated once. It yields each `Frame` with its true presentation time, and a `Discontinuity`
+before a frame that does not continue the frames before it.
 """
 
 from __future__ import annotations
@@ -31,23 +31,35 @@ from gaitid.records import Frame
 _log = logging.getLogger(__name__)
 
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"})
+"""Suffixes of the images that a directory may hold."""
 DEFAULT_IMAGE_FPS = 25.0
+"""Frame rate of a directory of images, frames a second."""
 
-_PEEK = 8  # frames read ahead to see whether a file's timestamps can be trusted
-_JUMP_S = 2.0  # a gap in a file's timestamps from which it is a cut, not a slow frame rate
+_PEEK = 8
+"""Frames read ahead to find out whether a file's timestamps can be trusted."""
+_JUMP_S = 2.0
+"""Gap in a file's timestamps, seconds, from which it is a cut and not a slow frame rate."""
+_MOST_FPS, _MOST_LIVE_FPS = 1000, 240
+"""Highest declared frame rate that is believed, of a file and of a live source."""
+_MISSING_FRAMES, _MISSING_SHARE = 5, 0.02
+"""Frames, and share of the announced ones, that may be missing: containers miscount by a few."""
 _CONNECT_MS = 5000
-_QUEUE = 2  # frames held of a live source; a slow consumer sees the newest, not a growing delay
+"""Longest wait for a connection or a frame of a network stream, milliseconds."""
+_QUEUE = 2
+"""Frames held of a live source; a slow consumer gets the newest ones instead of a growing delay."""
 _GIVE_UP_S = 60.0
-_BACKOFF_S = (0.5, 30.0)  # first and longest wait between attempts to reconnect
+"""Seconds without a frame after which a live source counts as lost."""
+_BACKOFF_S = (0.5, 30.0)
+"""First and longest wait between attempts to reconnect, seconds."""
 
 
 @dataclass(frozen=True, slots=True)
 class Discontinuity:
-    """A break: what follows shows another time, size or background.
+    """A break: the following frames show another time, size or background.
 
     Attributes:
-        reason: What happened, for a log.
-        time: Of the first frame after it, seconds.
+        reason: Cause of the break, for logs.
+        time: Time of the first frame after it, seconds.
     """
 
     reason: str
@@ -58,19 +70,19 @@ class Capture(Protocol):
     """The part of `cv2.VideoCapture` that sources use."""
 
     def isOpened(self) -> bool:  # noqa: N802
-        """True when frames can be read."""
+        """Return whether frames can be read."""
         ...
 
     def read(self) -> tuple[bool, Any]:
-        """(True, frame), or (False, None) at the end or on failure."""
+        """Return (True, frame), or (False, None) at the end or on failure."""
         ...
 
     def get(self, propId: int) -> float:  # noqa: N803
-        """Value of a `cv2.CAP_PROP_*`."""
+        """Return the value of a `cv2.CAP_PROP_*`."""
         ...
 
     def release(self) -> None:
-        """Close it."""
+        """Close the capture."""
         ...
 
 
@@ -78,12 +90,12 @@ class Source:
     """An open source; a context manager and an iterable of frames and breaks.
 
     Attributes:
-        spec: What was opened, without credentials.
-        camera: Name put on each frame.
-        fps: Frames a second, declared or measured; 0 while a live source has not told.
+        spec: Description of the source, without credentials.
+        camera: Name given to each frame.
+        fps: Frames a second, declared or measured; 0 for a live source that declares none.
         size: (width, height) of the first frame, pixels.
-        frame_count: Announced number of frames, or None when unknown.
-        live: True when frames come in real time and are dropped if not taken.
+        frame_count: Announced number of frames, or None if unknown.
+        live: True if frames come in real time and are dropped unless taken.
     """
 
     def __init__(
@@ -102,7 +114,7 @@ class Source:
         self.close()
 
     def __iter__(self) -> Iterator[Frame | Discontinuity]:
-        """Frames in order; a break stands before the frame that follows it."""
+        """Yield frames in order; a break comes before the frame that follows it."""
         index, size = 0, self.size
         for item in self._pictures():
             if isinstance(item, Discontinuity):
@@ -118,7 +130,7 @@ class Source:
             index += 1
 
     def close(self) -> None:
-        """Release the device or file; safe to call twice."""
+        """Release the device or file; a second call has no effect."""
 
     def _pictures(self) -> Iterator[tuple[NDArray[np.uint8], float] | Discontinuity]:
         raise NotImplementedError
@@ -128,19 +140,19 @@ def open_source(spec: str, *, camera: str = "", fps: float | None = None) -> Sou
     """Open a source by its description.
 
     Args:
-        spec: Path of a video file; path of a directory of images, taken in the order of their names;
+        spec: Path of a video file; path of a directory of images, read in the order of their names;
             number of a USB camera (``0`` or ``usb:0``); or an ``rtsp://``, ``http://`` or
             ``https://`` address.
-        camera: Name put on each frame.
-        fps: Frames a second, for a directory of images (else 25) or a file that does not say.
+        camera: Name given to each frame.
+        fps: Frames a second of a directory of images (default: 25) or of a file that declares none.
 
     Raises:
         SourceNotFound: Nothing is at that path, number or address.
-        SourceEmpty: A file or directory without frames.
-        SourceError: No video, or neither frame rate nor timestamps.
+        SourceEmpty: The file or directory has no frames.
+        SourceError: The file is no video, or has neither a frame rate nor timestamps.
     """
     if fps is not None and not (math.isfinite(fps) and fps > 0):
-        raise SourceError(f"fps is {fps}", "a positive number", "pass the true frame rate")
+        raise SourceError(f"Argument fps is {fps}", "a positive number", "Pass the true frame rate")
     device = re.fullmatch(r"(?:usb:)?(\d{1,3})", spec)
     if device:
         return _LiveSource(spec, camera, lambda: _open_device(int(device[1])))
@@ -150,14 +162,18 @@ def open_source(spec: str, *, camera: str = "", fps: float | None = None) -> Sou
     if path.is_dir():
         return _ImageSource(path, camera, fps or DEFAULT_IMAGE_FPS)
     if not path.is_file():
-        raise SourceNotFound(f"there is no {redact(spec)}", "a file, directory, camera or url", "check it")
+        raise SourceNotFound(
+            f"Source {redact(spec)} does not exist",
+            "a file, directory, camera number or address",
+            "Check its spelling and that the file is readable",
+        )
     if path.stat().st_size == 0:
-        raise SourceEmpty(f"{path} has 0 bytes", "a video", "record or copy it again")
+        raise SourceEmpty(f"File {path} has 0 bytes", "a video", "Record or copy it again")
     return _FileSource(str(path), camera, cv2.VideoCapture(str(path), cv2.CAP_FFMPEG), fps)
 
 
 def redact(text: str) -> str:
-    """The text without user names, passwords and queries of the addresses in it."""
+    """Return the text without user names, passwords and queries of the addresses in it."""
     text = re.sub(r"(?<=://)[^/\s]*@", "***@", text)
     return re.sub(r"(://[^\s?]*)\?\S*", r"\1?***", text)
 
@@ -169,7 +185,9 @@ class _ImageSource(Source):
         self._files = sorted(p for p in path.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES)
         if not self._files:
             raise SourceEmpty(
-                f"{path} has no images", f"files of {', '.join(sorted(IMAGE_SUFFIXES))}", "check the path"
+                f"Directory {path} has no images",
+                f"files with the suffix {', '.join(sorted(IMAGE_SUFFIXES))}",
+                "Check the path",
             )
         height, width = _read_image(self._files[0]).shape[:2]
         super().__init__(str(path), camera, fps=fps, size=(width, height), frame_count=len(self._files))
@@ -183,30 +201,34 @@ class _FileSource(Source):
     """A video file.
 
     Args:
-        spec: Its path.
-        camera: Name put on each frame.
-        capture: Opened on it.
-        fps: Frames a second as the caller knows them, or None.
+        spec: Path of the file.
+        camera: Name given to each frame.
+        capture: Capture opened on the file.
+        fps: Frame rate known to the caller, or None.
     """
 
     def __init__(self, spec: str, camera: str, capture: Capture, fps: float | None) -> None:
         self._capture = capture
         if not capture.isOpened():
-            raise SourceError(f"{spec} is no readable video", "a file that FFmpeg decodes", "convert it")
+            raise SourceError(
+                f"File {spec} is no readable video",
+                "a format that FFmpeg decodes",
+                "Convert it, for example to MP4 with H.264",
+            )
         self._ahead = deque(pair for _ in range(_PEEK) if (pair := self._next()) is not None)
         if not self._ahead:
-            raise SourceEmpty(f"{spec} has no frames", "at least one", "record or copy it again")
+            raise SourceEmpty(f"File {spec} has no frames", "at least one", "Record or copy it again")
         stamps = [stamp for _, stamp in self._ahead]
         steps = [b - a for a, b in itertools.pairwise(stamps)]
         self._offset = -stamps[0]
         self._stamped = bool(steps) and all(math.isfinite(s) and s > 0 for s in steps) and fps is None
         declared = fps or capture.get(cv2.CAP_PROP_FPS)
-        if not (math.isfinite(declared) and 0 < declared <= 1000):
+        if not (math.isfinite(declared) and 0 < declared <= _MOST_FPS):
             if not self._stamped:
                 raise SourceError(
-                    f"{spec} has neither a frame rate ({declared}) nor usable timestamps",
+                    f"File {spec} has neither a frame rate ({declared}) nor usable timestamps",
                     "one of them",
-                    "pass the frame rate (fps)",
+                    "Pass the frame rate as fps",
                 )
             declared = 1.0 / statistics.median(steps)
         count = capture.get(cv2.CAP_PROP_FRAME_COUNT)
@@ -223,7 +245,7 @@ class _FileSource(Source):
         self._capture.release()
 
     def _next(self) -> tuple[NDArray[np.uint8], float] | None:
-        """The next picture and its timestamp in seconds as the container tells it."""
+        """Return the next picture and its timestamp in the container, seconds."""
         read, image = self._capture.read()
         return (image, self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1000) if read else None
 
@@ -234,7 +256,7 @@ class _FileSource(Source):
             moment = stamp + offset if self._stamped else delivered / self.fps
             if delivered and not last < moment <= last + _JUMP_S:
                 reason = f"the timestamps jump from {last:.3f} s to {moment:.3f} s"
-                if not moment > last:  # also NaN: go on from the last good time
+                if not moment > last:  # also NaN: continue from the last good time
                     moment = last + 1 / self.fps
                     offset = moment - stamp if math.isfinite(stamp) else offset
                 yield Discontinuity(reason, moment)
@@ -243,26 +265,26 @@ class _FileSource(Source):
         self._check_complete(delivered)
 
     def _check_complete(self, delivered: int) -> None:
-        """Compare with the announced count, which containers may get wrong by a few frames.
+        """Compare the number of frames with the announced one.
 
         Raises:
             SourceTruncated: More than 5 frames and 2 % are missing.
         """
         announced = self.frame_count or 0
-        if announced - delivered > max(5, 0.02 * announced):
+        if announced - delivered > max(_MISSING_FRAMES, _MISSING_SHARE * announced):
             raise SourceTruncated(
-                f"{self.spec} ended after {delivered} frames",
-                f"{announced} were announced",
-                "copy or record it again; what was delivered is valid",
+                f"File {self.spec} ends after {delivered} frames",
+                f"the {announced} frames that it announces",
+                "Copy or record it again, or use the frames before the end, which are valid",
             )
 
 
 class _LiveSource(Source):
-    """A camera or stream, read by a thread of its own that reconnects when it stalls.
+    """A camera or stream, read by its own thread, which reconnects when the source stalls.
 
     Args:
         spec: Description without credentials.
-        camera: Name put on each frame.
+        camera: Name given to each frame.
         connect: Opens a new capture.
         give_up_s: Seconds without a frame after which the source counts as lost.
         backoff_s: First and longest wait between attempts, seconds.
@@ -283,10 +305,12 @@ class _LiveSource(Source):
         if not read or image is None:
             capture.release()
             raise SourceNotFound(
-                f"no picture comes from {spec}", "a camera that delivers", "check address, power and login"
+                f"Source {spec} delivers no picture",
+                "a camera or stream that delivers",
+                "Check its address, power and login",
             )
         declared = capture.get(cv2.CAP_PROP_FPS)
-        known = math.isfinite(declared) and 0 < declared <= 240
+        known = math.isfinite(declared) and 0 < declared <= _MOST_LIVE_FPS
         super().__init__(
             spec,
             camera,
@@ -295,7 +319,7 @@ class _LiveSource(Source):
             frame_count=None,
         )
         self.live = True
-        self._clock = time.time() - time.monotonic()  # so a change of the system clock moves nothing
+        self._clock = time.time() - time.monotonic()  # changes of the system clock have no effect
         self._queue: deque[tuple[NDArray[np.uint8], float]] = deque([(image, self._now())], maxlen=_QUEUE)
         self._broken: str | None = None
         self._changed = threading.Condition()
@@ -311,7 +335,7 @@ class _LiveSource(Source):
         return self._clock + time.monotonic()
 
     def _run(self, capture: Capture) -> None:
-        """Read until closed; on failure, reconnect after a growing wait."""
+        """Read until closed; after a failure, reconnect with a growing wait."""
         while not self._stop.is_set():
             read, image = capture.read()
             if read:
@@ -321,14 +345,14 @@ class _LiveSource(Source):
                 continue
             capture.release()
             with self._changed:
-                self._queue.clear()  # so that the break stands before the first frame after it
+                self._queue.clear()  # the break must come before the first frame after it
                 self._broken = "the source stopped and was opened again"
             _log.warning("%s stopped delivering; reconnecting", self.spec)
             capture = self._reconnect()
         capture.release()
 
     def _reconnect(self) -> Capture:
-        """A new capture; waits between attempts, doubling, with jitter so that cameras do not march."""
+        """Open a new capture; waits double between attempts, with jitter to spread the cameras of a site."""
         wait, longest = self._backoff_s
         while True:
             self._stop.wait(wait * random.uniform(0.5, 1.0))  # noqa: S311
@@ -346,9 +370,9 @@ class _LiveSource(Source):
                     return
                 if not self._queue:
                     raise SourceStalled(
-                        f"{self.spec} delivered nothing for {self._give_up_s:g} s",
+                        f"Source {self.spec} has delivered nothing for {self._give_up_s:g} s",
                         "frames",
-                        "check the camera",
+                        "Check the camera and its network",
                     )
                 image, moment = self._queue.popleft()
                 broken, self._broken = self._broken, None
@@ -360,7 +384,7 @@ class _LiveSource(Source):
 def _read_image(file: Path) -> NDArray[np.uint8]:
     image = cv2.imread(str(file), cv2.IMREAD_COLOR)
     if image is None:
-        raise SourceError(f"{file} is no readable image", "an image", "remove or replace it")
+        raise SourceError(f"File {file} is no readable image", "an image", "Remove or replace it")
     return np.asarray(image, np.uint8)
 
 
@@ -369,6 +393,6 @@ def _open_device(index: int) -> Capture:
 
 
 def _open_stream(url: str) -> Capture:
-    # The timeouts hold only for a backend that is named.
+    # OpenCV applies the timeouts only if the backend is named.
     limits = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, _CONNECT_MS, cv2.CAP_PROP_READ_TIMEOUT_MSEC, _CONNECT_MS]
     return cv2.VideoCapture(url, cv2.CAP_FFMPEG, limits)
