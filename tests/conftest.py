@@ -24,6 +24,7 @@ def real_data() -> Path:
 
 # Tests in these directories and files train, film or render; `make test-fast` leaves them out.
 _SLOW = (
+    "benchmarks/",
     "training/",
     "encoders/test_shipped",
     "encoders/test_onnx",

@@ -101,6 +101,19 @@ class Motion:
     def __len__(self) -> int:
         return len(self.times)
 
+    def thinned(self, step: int) -> Motion:
+        """Return every `step`-th frame."""
+        keep = slice(None, None, step)
+        return Motion(
+            self.times[keep],
+            self.rotations[keep],
+            self.positions[keep],
+            self.phase[keep],
+            self.planted[keep],
+            self.heading[keep],
+            self.speed[keep],
+        )
+
     def points(self, rest: Floats, weights: Floats, joints: Floats) -> Floats:
         """(T, N, 3) positions of rest points (N, 3) that follow the bones by `weights` (N, 21)."""
         return skin(rest, weights, joints, self.rotations, self.positions)
@@ -153,40 +166,52 @@ def walk(
     Raises:
         InputError: Frames, fps or arms are out of range.
     """
+    modes = dict(arms or {})
+    _check(frames, fps, modes)
+    fine = max(1, int(np.ceil(24 / fps)))
+    times = np.arange((frames - 1) * fine + 1) / (fps * fine)
+    share = np.sqrt((pace or Pace()).at(times))  # cadence and stride grow together with speed
+    phase, wander = _clock(rng, style, times, share)
+    angles = _angles(style, phase, share * wander, modes)
+    if restless:
+        stir(angles, rng, times, restless)
+    motion = _on_path(body, figure, angles, times, phase, _planted(phase, share), path or Path.straight())
+    return motion.thinned(fine)
+
+
+def _check(frames: int, fps: float, modes: Mapping[str, str]) -> None:
     if frames < 2 or not 1 <= fps <= 240:
         raise InputError(
             f"Motion has {frames} frames at {fps} fps",
             "2 or more frames at 1 to 240 fps",
             "Pass values in these ranges",
         )
-    modes = dict(arms or {})
     if set(modes) - {"L", "R"} or set(modes.values()) - set(ARM_MODES):
         raise InputError(
             f"Argument arms is {modes}", f"L and R with one of {ARM_MODES}", "Pass a known mode for each arm"
         )
-    fine = max(1, int(np.ceil(24 / fps)))
-    count = (frames - 1) * fine + 1
-    times = np.arange(count) / (fps * fine)
-    share = np.sqrt((pace or Pace()).at(times))  # cadence and stride grow together with speed
-    phase, wander = _clock(rng, style, times, share)
-    amplitude = share * wander
-    angles = _angles(style, phase, amplitude, modes)
-    if restless:
-        stir(angles, rng, times, restless)
+
+
+def _on_path(
+    body: Body,
+    figure: BodyShape,
+    angles: dict[str, Floats],
+    times: Floats,
+    phase: Floats,
+    planted: NDArray[np.bool_],
+    path: Path,
+) -> Motion:
+    """Pose a body by its joint angles and move it along a path without sliding feet."""
     rotations, positions = _pose(body, figure, angles)
     feet = _Feet(body, figure)
-    planted = _planted(phase, share)
     positions[..., 1] += angles["sway"][:, None]
     positions[..., 2] += feet.clearance(rotations, positions, phase)[:, None]
     distance, speed = feet.travel(rotations, positions, phase, planted, times)
-    spot, heading = (path or Path.straight()).at(distance)
+    spot, heading = path.at(distance)
     _to_world(rotations, positions, spot, heading, _foot_heading(heading, planted), body)
     feet.plant(rotations, positions, planted)
-    planted &= feet.heights(rotations, positions) < _TOUCH_M
-    keep = slice(None, None, fine)
-    return Motion(
-        times[keep], rotations[keep], positions[keep], phase[keep], planted[keep], heading[keep], speed[keep]
-    )
+    planted = planted & (feet.heights(rotations, positions) < _TOUCH_M)
+    return Motion(times, rotations, positions, phase, planted, heading, speed)
 
 
 def _clock(rng: np.random.Generator, style: Style, times: Floats, share: Floats) -> tuple[Floats, Floats]:
