@@ -1,15 +1,15 @@
-"""How well a sequence can be recognised: gait cycles, cadence, regularity, symmetry, reasons.
+"""Quality of a sequence: gait cycles, cadence, regularity, symmetry, and the reasons against it.
 
-The movement of the legs is read as a vector a frame: from silhouettes the leg region in coarse
-cells, folded about the vertical axis; from skeletons the distance between the ankles along the axis
-in which it varies most. Its main component is the gait signal, high when the feet are apart.
+The movement of the legs is one vector a frame. For silhouettes it is the leg region in coarse cells, folded
+about the vertical axis; for skeletons the distance between the ankles along the axis in which it varies
+most. Its main component is the gait signal, which is high when the feet are apart.
 
 Periods come from the autocorrelation. Source: Moe-Nilssen & Helbostad, "Estimation of gait cycle
 characteristics by trunk accelerometry", J. Biomechanics 37, 2004, sec. 2: regularity is the
 autocorrelation at the stride lag, symmetry the ratio of those at the step and the stride lag.
-Deviations: the autocorrelation is that of a vector, which survives weak views better than any
-single width; and the dominant lag may be a step (frontal, lateral) or a whole stride (oblique views
-from a near or high camera show the near leg larger), which `_rhythm` tells apart.
+Deviations: the autocorrelation is that of a vector, which survives weak views better than any single
+width; and the dominant lag may be a step (frontal and lateral views) or a whole stride (oblique views from
+a near or high camera, which show the near leg larger). `_rhythm` distinguishes the two.
 """
 
 from __future__ import annotations
@@ -23,46 +23,59 @@ from numpy.typing import NDArray
 
 from gaitid.errors import SequenceError
 from gaitid.modalities.skeleton import side_view
-from gaitid.records import JOINTS, SKELETON, SKELETON_3D, GaitSequence, Quality, Reason
+from gaitid.records import JOINTS, GaitSequence, Quality, Reason
 
 Array = NDArray[np.float64]
 
 GRID_HZ = 60.0
-"""Rate of the uniform grid on which the signal is analysed."""
+"""Rate of the uniform grid on which the signal is analysed, points a second."""
 ANALYSED_S = 60.0
-"""Rhythm and steps are sought in the first minute: this bounds time and memory for any input."""
+"""Seconds of a sequence in which rhythm and steps are searched; bounds time and memory for any input."""
 PERIOD_S = (0.36, 1.60)
-"""Shortest and longest dominant period sought, seconds."""
+"""Shortest and longest dominant period searched, seconds."""
 LONGEST_STEP_S = 0.8
-"""A longer dominant period of silhouettes is a stride: 75 to 167 steps a minute are told apart.
-
-The signal of skeletons has the period of a step in every view, so there the limit is not needed.
-"""
+"""Dominant period of silhouettes, seconds, above which it is a stride and not a step. This distinguishes
+cadences of 75 to 167 steps a minute. The signal of skeletons has the period of a step in every view, so it
+needs no limit."""
 _USUAL_CADENCE = 108.0
+"""Usual cadence, steps a minute."""
 _LONGEST_LAG_S = 2.5
+"""Longest lag of the autocorrelation, seconds."""
 _TREND_S = 1.5
+"""Window of the moving mean that is subtracted, seconds."""
 _COMPONENTS = 8
-"""Of 66 leg cells: cadence errors of drawn walkers do not grow, and it takes a third less time."""
+"""Principal components kept of 66 leg cells: cadence errors of drawn walkers do not grow, and the analysis
+takes a third less time."""
 _BRIDGED_GAP_S = 0.22
-"""Gaps up to this (one frame lost at 10 a second) are interpolated: half a step at most."""
+"""Gaps up to this, seconds, are interpolated: one frame lost at 10 frames/s, half a step at most."""
+_MEDIAN_GAPS = 1.6
+"""Gaps up to this many median intervals are interpolated too."""
+_CADENCE_COST, _CADENCE_STEP = 0.05, 0.2
+"""Loss of strength of a cadence that is 1.22 times the usual one, and that factor as a logarithm."""
+_NEAR = 0.08
+"""Relative distance from the dominant period within which its exact value is searched."""
+_STEP_SHORTEST, _STEP_LONGEST = 0.6, 1.4
+"""Shortest and longest duration of a single step, in mean steps."""
+_ENOUGH_S = 0.5
+"""Least seconds of pairs from which a correlation is computed."""
 
 
 @dataclass(frozen=True, slots=True)
 class QualityPolicy:
-    """What a sequence needs to be embedded.
+    """Least quality of a sequence that is embedded.
 
     Attributes:
-        min_frames: Fewest good frames.
-        min_cycles: Fewest gait cycles.
+        min_frames: Least number of good frames.
+        min_cycles: Least number of gait cycles.
         min_height_px: Least median body height in the source picture, pixels.
-        min_frame_rate: Least median frames a second.
+        min_frame_rate: Least median frame rate, frames a second.
         min_motion: Least leg movement of silhouettes; see `GaitAnalysis.motion`. Noisy silhouettes
-            of drawn bodies that stand still gave up to 0.052, walking ones 0.062 and more.
-        min_ankle_motion: The same for skeletons without silhouettes; real walkers gave 0.040 and more.
+            of drawn bodies that stand still give up to 0.052, those of walking ones 0.062 and more.
+        min_ankle_motion: The same for skeletons without silhouettes; real walkers give 0.040 and more.
         min_rhythm: Least `GaitAnalysis.rhythm`. Of the tracks of a street video (10 frames a second,
             bodies of 65-110 px) 0.22 keeps 89 %, and 11 % of the same tracks with shuffled frames.
-        max_dropped: Largest share of the track's frames that may be refused for one reason.
-        min_joints: Least share of hip, knee and ankle joints seen, when there is a skeleton.
+        max_dropped: Greatest share of the track's frames that may be refused for one reason.
+        min_joints: Least share of hip, knee and ankle joints seen, if there is a skeleton.
     """
 
     min_frames: int = 20
@@ -81,21 +94,21 @@ class GaitAnalysis:
     """The rhythm of a walk.
 
     Attributes:
-        times: (T,) seconds, those of the sequence in its first minute (long gaps not counted).
-        signal: (T,) gait signal without its trend; high = feet apart.
-        motion: Size of the leg movement, RMS of the signal: silhouettes in share of a cell that
-            changes, skeletons in distance of the ankles as a share of body height.
-        step_period_s: Seconds from step to step; 0 when no rhythm was found.
+        times: (T,) seconds of the frames in the first minute; long gaps do not count.
+        signal: (T,) gait signal without its trend; high when the feet are apart.
+        motion: RMS of the signal: for silhouettes the share of a cell that changes, for skeletons the
+            distance of the ankles as a share of body height.
+        step_period_s: Seconds from step to step; 0 if no rhythm is found.
         step_times: (S,) seconds at which the feet are farthest apart, once a step.
         cycles: (C, 2) seconds, start and end of each whole gait cycle (two steps) without a gap.
         covered_cycles: Gait cycles that the good frames of the whole sequence cover, with fractions.
         rhythm: 0..1, how far the movement agrees with itself after whole periods and disagrees between
             them (`_rhythm`).
         regularity: 0..1, autocorrelation at one stride.
-        symmetry: 0..1, autocorrelation at one step over that at one stride (or the reverse, if that
-            is smaller); 0 when unknown: too short, or a view that shows the two legs unalike.
-        step_durations_s: Mean duration of every other step and of those between; which of them is
-            the left one is not known. 0 when there are too few.
+        symmetry: 0..1, autocorrelation at one step over that at one stride, or the inverse if that is
+            smaller; 0 if unknown, because the walk is too short or the view shows the legs differently.
+        step_durations_s: Mean duration of every other step, and of the steps between them, seconds; which
+            of the two is the left foot is unknown. 0 if there are too few.
     """
 
     times: Array
@@ -112,16 +125,16 @@ class GaitAnalysis:
 
     @property
     def cadence(self) -> float:
-        """Steps a minute; 0 when no rhythm was found."""
+        """Steps a minute; 0 if no rhythm is found."""
         return 60.0 / self.step_period_s if self.step_period_s else 0.0
 
 
 def assess(sequence: GaitSequence, policy: QualityPolicy | None = None) -> Quality:
-    """Judge a sequence; poor quality gives reasons and a low score, never an exception.
+    """Judge a sequence. Poor quality gives reasons and a low score, never an exception.
 
-    The score is 100 times the geometric mean of shares 0..1, each growing with one property:
+    The score is 100 times the geometric mean of shares 0..1, each of which grows with one property:
     frames, cycles, body height, frame rate, leg movement and rhythm (1 at twice the policy's
-    minimum), and the share of the track's frames that were good.
+    minimum), and the share of the track's frames that are good.
     """
     policy = policy or QualityPolicy()
     analysis = analyse(sequence)
@@ -141,7 +154,7 @@ def assess(sequence: GaitSequence, policy: QualityPolicy | None = None) -> Quali
 
 
 def analyse(sequence: GaitSequence) -> GaitAnalysis:
-    """Find steps and gait cycles; the silhouettes are used where there are both streams."""
+    """Find steps and gait cycles; a sequence with both streams is analysed by its silhouettes."""
     covered_s = _covered_s(sequence.times)
     sequence = sequence.part(slice(int(np.searchsorted(_closed_gaps(sequence.times), ANALYSED_S, "right"))))
     times = _closed_gaps(sequence.times)
@@ -183,9 +196,10 @@ def _leg_features(sequence: GaitSequence) -> Array:
 
 
 def _folded_legs(silhouettes: NDArray[np.uint8]) -> Array:
-    """(T, 6 * 11) occupancy of the lower 3/8, in cells of height/16 x height/32, left folded on right.
+    """Return the (T, 6 * 11) occupancy of the lower 3/8, left folded on right.
 
-    The columns run from the outer edge to the axis; 64x64 silhouettes are cut to 44 columns first.
+    Cells are height/16 x height/32. The columns run from the outer edge to the axis; 64x64 silhouettes are
+    cut to 44 columns first.
     """
     frames, height, width = silhouettes.shape
     cell, half = height // 32, 11 * (height // 32)
@@ -196,10 +210,10 @@ def _folded_legs(silhouettes: NDArray[np.uint8]) -> Array:
 
 
 def _leg_spread(sequence: GaitSequence) -> Array:
-    """(T, 1) how far the ankles are apart, along the axis in which that varies most, over body height.
+    """Return the (T, 1) distance of the ankles along the axis in which it varies most, over body height.
 
-    The sign is dropped, so that a detector that mixes up left and right does no harm. Where an ankle
-    is missing the neighbouring frames are interpolated; no ankles at all give zeros.
+    The sign is dropped, so a detector that mixes up left and right does no harm. Where an ankle is missing,
+    the neighbouring frames are interpolated; without any ankles the result is zeros.
     """
     joints = _joints(sequence).astype(np.float64)
     seen = joints[:, :, 2] > 0
@@ -218,18 +232,20 @@ def _leg_spread(sequence: GaitSequence) -> Array:
 
 
 def _joints(sequence: GaitSequence) -> NDArray[np.float32]:
-    """(T, 17, 3) x, y, confidence: the skeletons, or those in space seen from beside."""
+    """Return (T, 17, 3) x, y, confidence: the skeletons, or the side view of those in space."""
     if sequence.skeletons is not None:
         return sequence.skeletons
-    joints = sequence.streams[SKELETON_3D]
+    joints = sequence.skeletons_3d
+    if joints is None:
+        return np.zeros((len(sequence), JOINTS, 3), np.float32)
     try:
         return side_view(joints, round(_TREND_S / 4 * _frame_rate(sequence.times)))
-    except SequenceError:  # no trunk, so nothing to turn by
+    except SequenceError:  # without a trunk the direction is unknown
         return np.zeros((len(joints), JOINTS, 3), np.float32)
 
 
 def _detrended(times: Array, features: Array) -> Array:
-    """Features (T, F) minus their mean over the 1.5 s around each frame."""
+    """Subtract from features (T, F) their mean over the 1.5 s around each frame."""
     first = np.searchsorted(times, times - _TREND_S / 2, side="left")
     last = np.searchsorted(times, times + _TREND_S / 2, side="right")
     total = np.concatenate([np.zeros((1, features.shape[1])), np.cumsum(features, axis=0)])
@@ -237,7 +253,7 @@ def _detrended(times: Array, features: Array) -> Array:
 
 
 def _components(features: Array) -> Array:
-    """(T, K) strongest principal components of the features, the strongest first.
+    """Return the (T, K) principal components of the features, the strongest first.
 
     The first is signed so that it is high when the feet are apart.
     """
@@ -250,13 +266,13 @@ def _components(features: Array) -> Array:
 
 
 def _closed_gaps(times: Array) -> Array:
-    """Seconds from the first frame with gaps cut to the longest lag: no pair beyond it is compared."""
+    """Return the seconds from the first frame, with gaps shortened to the longest lag that is compared."""
     return np.concatenate([[0.0], np.cumsum(np.minimum(np.diff(times), _LONGEST_LAG_S))])
 
 
 def _longest_interval(intervals: Array) -> float:
-    """Longer intervals between frames (seconds) are gaps, in which nothing is known."""
-    return max(_BRIDGED_GAP_S, 1.6 * float(np.median(intervals)))
+    """Return the longest interval between frames, seconds, that is interpolated."""
+    return max(_BRIDGED_GAP_S, _MEDIAN_GAPS * float(np.median(intervals)))
 
 
 def _covered_s(times: Array) -> float:
@@ -269,7 +285,7 @@ def _frame_rate(times: Array) -> float:
 
 
 def _resampled(times: Array, features: Array) -> tuple[Array, Array, NDArray[np.bool_]]:
-    """Features (T, F) on a uniform grid (G, F); points in a long gap are not valid."""
+    """Return a uniform grid (G,), the features (T, F) on it (G, F), and False where a point is in a gap."""
     grid = np.arange(0.0, times[-1] + 1e-9, 1.0 / GRID_HZ)
     if len(times) < 2:
         return grid, features[:1], np.ones(len(grid), dtype=bool)
@@ -281,7 +297,7 @@ def _resampled(times: Array, features: Array) -> tuple[Array, Array, NDArray[np.
 
 
 def _autocorrelation(values: Array, valid: NDArray[np.bool_]) -> Array:
-    """Correlation of the features with themselves at each lag of the grid; NaN under 0.5 s of pairs."""
+    """Return the autocorrelation of the features at each lag of the grid; NaN below 0.5 s of pairs."""
     lags = int(_LONGEST_LAG_S * GRID_HZ) + 1
     size = 1 << (len(values) + lags).bit_length()
     mask = valid.astype(np.float64)[:, None]
@@ -298,20 +314,19 @@ def _autocorrelation(values: Array, valid: NDArray[np.bool_]) -> Array:
     spread = (pairs(energy, ones) / count - (early**2).sum(axis=1, keepdims=True)) * (
         pairs(ones, energy) / count - (late**2).sum(axis=1, keepdims=True)
     )
-    enough = (count >= 0.5 * GRID_HZ) & (spread > 1e-12)
+    enough = (count >= _ENOUGH_S * GRID_HZ) & (spread > 1e-12)
     product = both - (early * late).sum(axis=1, keepdims=True)
     correlation = np.where(enough, product / np.sqrt(np.where(enough, spread, 1.0)), np.nan)
     return np.asarray(np.clip(correlation, -1.0, 1.0)[:, 0])
 
 
 def _rhythm(correlation: Array, longest_step: float) -> _Rhythm:
-    """Step period, regularity and symmetry; zeros when there is no rhythm.
+    """Find the step period, its strength, regularity and symmetry; zeros without a rhythm.
 
-    The dominant period P is one where the legs agree with themselves after P and 2P and disagree
-    after P/2, 3P/2, P/3 and 2P/3 (the thirds rule out three steps taken for a stride); the strength
-    is the mean of the six, as far as the sequence is long enough. P is a step up to `longest_step`
-    seconds, else a stride. Cadences far from the usual 108 steps a minute need better evidence: a
-    factor of 1.22 costs 0.05.
+    At the dominant period P the legs agree with themselves after P and 2P and disagree after P/2, 3P/2,
+    P/3 and 2P/3; the thirds rule out that three steps are taken for a stride. The strength is the mean of
+    the six, as far as the sequence is long enough. P is a step up to `longest_step` seconds, else a stride.
+    Cadences far from the usual one need better evidence; see `_CADENCE_COST`.
     """
     lags = np.arange(*PERIOD_S, 0.25 / GRID_HZ)
     known = np.flatnonzero(~np.isnan(correlation))
@@ -326,12 +341,13 @@ def _rhythm(correlation: Array, longest_step: float) -> _Rhythm:
     seen = ~np.isnan(terms)
     comb = np.where(seen, terms, 0.0).sum(axis=0) / np.maximum(seen.sum(axis=0), 1)
     steps = np.where(lags < longest_step, lags, lags / 2)
-    scored = comb - 0.05 * (np.log(60.0 / steps / _USUAL_CADENCE) / 0.2) ** 2
+    unusual = np.log(60.0 / steps / _USUAL_CADENCE) / _CADENCE_STEP
+    scored = comb - _CADENCE_COST * unusual**2
     possible = seen[0] & (np.where(seen[0], terms[0], 0.0) > 0) & (comb > 0)
     if not possible.any():
         return _Rhythm(0.0, 0.0, 0.0, 0.0)
     rough = int(np.argmax(np.where(possible, scored, -np.inf)))
-    near = seen[0] & (np.abs(lags / lags[rough] - 1.0) < 0.08)
+    near = seen[0] & (np.abs(lags / lags[rough] - 1.0) < _NEAR)
     best = int(np.argmax(np.where(near, np.where(seen, terms, 0.0)[:2].sum(axis=0), -np.inf)))
     strength, step = float(comb[rough]), float(steps[best])
     once, twice = max(float(terms[0][best]), 0.0), float(terms[1][best])
@@ -342,7 +358,7 @@ def _rhythm(correlation: Array, longest_step: float) -> _Rhythm:
 
 
 def _peaks(grid: Array, values: Array, valid: NDArray[np.bool_], step: float) -> Array:
-    """Grid times of the signal's maxima, at least 0.6 steps apart, the highest first served."""
+    """Return the grid times of the signal's maxima, at least 0.6 steps apart; higher ones win."""
     if not step:
         return np.zeros(0)
     half = max(1, int(step * GRID_HZ / 4))
@@ -353,15 +369,15 @@ def _peaks(grid: Array, values: Array, valid: NDArray[np.bool_], step: float) ->
     top = 1 + np.flatnonzero((inner >= smooth[:-2]) & (inner > smooth[2:]) & valid[1:-1])
     kept: list[int] = []
     for index in top[np.argsort(-smooth[top], kind="stable")]:
-        if all(abs(index - other) >= 0.6 * step * GRID_HZ for other in kept):
+        if all(abs(index - other) >= _STEP_SHORTEST * step * GRID_HZ for other in kept):
             kept.append(int(index))
     return grid[np.sort(np.array(kept, dtype=np.intp))]
 
 
 def _segment(steps: Array, step: float) -> tuple[Array, tuple[float, float]]:
-    """Cycles of two plausible steps in a row, and mean durations of alternate steps."""
+    """Return the cycles of two plausible steps in a row, and the mean durations of alternate steps."""
     durations = np.diff(steps)
-    good = (durations > 0.6 * step) & (durations < 1.4 * step)
+    good = (durations > _STEP_SHORTEST * step) & (durations < _STEP_LONGEST * step)
     starts = np.flatnonzero(good[:-1] & good[1:]) if len(good) > 1 else np.zeros(0, dtype=np.intp)
     cycles = np.stack([steps[starts], steps[starts + 2]], axis=1) if len(starts) else np.zeros((0, 2))
     sides = [durations[side::2][good[side::2]] for side in (0, 1)]
@@ -383,7 +399,7 @@ def _reasons(
         Reason.IRREGULAR: walking and seen_enough and analysis.rhythm < policy.min_rhythm,
         Reason.TOO_FEW_CYCLES: analysis.covered_cycles < policy.min_cycles,
     }
-    if SKELETON in sequence.streams or SKELETON_3D in sequence.streams:
+    if sequence.skeletons is not None or sequence.skeletons_3d is not None:
         found[Reason.MISSING_JOINTS] = _joints_seen(sequence) < policy.min_joints
     total = len(sequence) + sum(sequence.dropped.values())
     for code, count in sequence.dropped.items():
@@ -397,7 +413,7 @@ def _needed_motion(sequence: GaitSequence, policy: QualityPolicy) -> float:
 
 
 def _joints_seen(sequence: GaitSequence) -> float:
-    """Share of the hip, knee and ankle joints (11..16) that were seen."""
+    """Return the share of the hip, knee and ankle joints (11..16) that were seen."""
     return float((_joints(sequence)[:, 11:, 2] > 0).mean())
 
 

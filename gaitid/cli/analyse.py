@@ -1,4 +1,4 @@
-"""``gaitid analyse``: a table and one picture per walk."""
+"""``gaitid analyse``: print a table of walks and draw a picture of each."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "inputs", nargs="+", metavar="INPUT", help="videos, .npz files, or directories of them"
     )
-    parser.add_argument("--out", type=Path, help="directory for one PNG a walk (default: no pictures)")
+    parser.add_argument("--out", type=Path, help="directory of one PNG for each walk (default: no pictures)")
     inputs.add_perception_flags(parser)
 
 
@@ -40,7 +40,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def line(name: str, quality: Quality) -> str:
-    """One row of the table."""
+    """Format one row of the table."""
     figures = f"{quality.frames:6d} {quality.height_px:6.0f} {quality.frame_rate:5.1f} {quality.cadence:7.0f}"
     rhythm = f"{quality.cycles:6.1f} {quality.regularity:7.2f} {quality.symmetry:8.2f} {quality.score:7.0f}"
     return f"{name:18} {figures} {rhythm}  {', '.join(quality.reasons) or '-'}"

@@ -1,4 +1,4 @@
-"""``gaitid edge``: watch a camera, print one decision per finished walk."""
+"""``gaitid edge``: process a camera's video and print one decision for each finished walk."""
 
 from __future__ import annotations
 
@@ -27,19 +27,19 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--server", metavar="HOST:PORT", help="address of the server")
     parser.add_argument("--camera", help="name of this camera")
     parser.add_argument("--gallery", help="gallery to search")
-    parser.add_argument("--purpose", help="what for, to be kept in the server's audit trail")
+    parser.add_argument("--purpose", help="what the searches are for; recorded in the audit trail")
     inputs.add_extractor_flag(parser)
     inputs.add_tls_flags(parser)
     parser.add_argument("--json", action="store_true", help="one JSON object a line")
 
 
 def run(options: argparse.Namespace) -> int:
-    """Process the source to its end; 1 when the server missed any walk."""
+    """Process the source to its end; return 1 if the server did not answer for some walk."""
     chosen = _settings(options)
     matcher = RemoteMatcher(chosen.server, timeout_s=chosen.timeout_s, tls=inputs.tls_of(chosen))
     unanswered = 0
     try:
-        matcher.describe(chosen.gallery)  # a wrong address or gallery shows now, not after the first walk
+        matcher.describe(chosen.gallery)  # fail now, not after the first walk
         with calling(chosen.purpose), open_source(chosen.source, camera=chosen.camera) as source:
             views = watch(source, settings=chosen.perception)
             for sighting in sightings(views, matcher, chosen.gallery, chosen.quality):
@@ -56,7 +56,11 @@ def _settings(options: argparse.Namespace) -> EdgeSettings:
     perception = inputs.with_extractor(base.perception, options.extractor)
     chosen = dataclasses.replace(base, **flags, perception=perception)
     if not chosen.source:
-        raise ConfigError("no source", "a video, camera or address", "pass --source or set it in edge.toml")
+        raise ConfigError(
+            "Setting source is missing",
+            "a video, camera number or address",
+            "Pass --source, or set source in edge.toml",
+        )
     check_name(chosen.camera, "camera")
     return chosen
 
@@ -68,7 +72,7 @@ def _line(sighting: Sighting, live: bool) -> str:
 
 
 def verdict(sighting: Sighting) -> str:
-    """What is known of a sighting, in a few words."""
+    """Describe a sighting in a few words."""
     if sighting.error is not None:
         return f"not identified: {sighting.error}"
     if sighting.decision is None:

@@ -1,4 +1,4 @@
-"""``gaitid extract``: video -> one ``.npz`` a track, and ``tracks.csv`` that lists them."""
+"""``gaitid extract``: write the sequences of a video as ``.npz`` files, and ``tracks.csv`` to list them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """Add the flags of ``gaitid extract``."""
     parser.add_argument("source", help="video file, image directory, USB index or rtsp:// address")
     parser.add_argument("--out", type=Path, default=Path("sequences"), help="directory (default: sequences)")
-    parser.add_argument("--camera", default="", help="camera name kept with each sequence")
+    parser.add_argument("--camera", default="", help="camera name stored with each sequence")
     parser.add_argument("--usable-only", action="store_true", help="write only sequences worth embedding")
     inputs.add_perception_flags(parser)
 
@@ -45,7 +45,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def row(sequence: GaitSequence, quality: Quality) -> list[object]:
-    """The figures of a sequence: track, start and end (s), frames, score, cadence, cycles, reasons."""
+    """Return a row of ``tracks.csv``: track, start and end (s), frames, score, cadence, cycles, reasons."""
     return [
         sequence.origin.track,
         f"{sequence.times[0]:.2f}",

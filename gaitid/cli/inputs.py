@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 
 
 def add_matcher_flags(parser: argparse.ArgumentParser, *, required: bool = True) -> None:
-    """Flags that choose a server or a local data directory, and a gallery."""
+    """Add the flags that choose a server or a local data directory, and a gallery."""
     add_place_flags(parser, required=required)
     parser.add_argument("--gallery", default="main", help="gallery name (default: main)")
 
 
 def add_place_flags(parser: argparse.ArgumentParser, *, required: bool = True) -> None:
-    """Flags that choose a server or a local data directory, and say what for."""
+    """Add the flags that choose a server or a local data directory, and name the purpose of the call."""
     where = parser.add_mutually_exclusive_group(required=required)
     where.add_argument("--server", metavar="HOST:PORT", help="address of a gaitid server")
     where.add_argument("--data", metavar="DIR", help="data directory of galleries on this machine")
@@ -47,7 +47,7 @@ def add_place_flags(parser: argparse.ArgumentParser, *, required: bool = True) -
 
 
 def add_tls_flags(parser: argparse.ArgumentParser) -> None:
-    """Flags of a TLS connection to a server."""
+    """Add the flags of a TLS connection to a server."""
     parser.add_argument("--tls", action="store_true", default=None, help="connect with TLS")
     for name, what in (
         ("ca", "authority of the server's certificate (default: the system's)"),
@@ -58,18 +58,18 @@ def add_tls_flags(parser: argparse.ArgumentParser) -> None:
 
 
 def add_perception_flags(parser: argparse.ArgumentParser) -> None:
-    """Flags that choose how people are found in video: an extractor, and the file with its settings."""
+    """Add the flags that choose an extractor and the file with its settings."""
     parser.add_argument("--config", metavar="TOML", help="edge.toml; its [perception] table is used")
     add_extractor_flag(parser)
 
 
 def add_extractor_flag(parser: argparse.ArgumentParser) -> None:
-    """The flag that chooses an extractor by name."""
+    """Add the flag that chooses an extractor by name."""
     parser.add_argument("--extractor", metavar="NAME", help="extractor that finds people (default: motion)")
 
 
 def perception_of(options: argparse.Namespace) -> PerceptionSettings:
-    """Settings of perception from the flags and the file that they name.
+    """Return the settings of perception from the flags and the file that they name.
 
     Raises:
         ConfigError: The file is missing or has a wrong key.
@@ -82,32 +82,42 @@ def perception_of(options: argparse.Namespace) -> PerceptionSettings:
 
 
 def with_extractor(perception: PerceptionSettings, extractor: str | None) -> PerceptionSettings:
-    """The settings with another extractor; None keeps theirs."""
+    """Return the settings with another extractor; None keeps theirs."""
     return perception if extractor is None else dataclasses.replace(perception, extractor=extractor)
 
 
 def tls_of(options: Any) -> Tls | None:
-    """The TLS files named by flags or settings; None without TLS."""
+    """Return the TLS files that flags or settings name; None without TLS."""
     if not (options.tls or options.tls_ca or options.tls_certificate):
         return None
     return Tls(options.tls_ca, options.tls_certificate, options.tls_key)
 
 
 def open_matcher(options: argparse.Namespace, *, timeout_s: float = 5.0) -> Matcher:
-    """The matcher that the flags name; a server's calls may take so long."""
+    """Open the matcher that the flags name.
+
+    Args:
+        options: Parsed flags.
+        timeout_s: Deadline of each call to a server, seconds.
+    """
     if options.data:
         return gaitid.connect(f"local:{options.data}", encoder=options.encoder, key_file=options.key_file)
     return RemoteMatcher(options.server, timeout_s=timeout_s, tls=tls_of(options))
 
 
 def add_sequence_arguments(parser: argparse.ArgumentParser, count: int | str) -> None:
-    """Positional inputs, so many (or "+", "*"), and the track to take from a video."""
+    """Add positional inputs and the flag that chooses a track of a video.
+
+    Args:
+        parser: Parser of the verb.
+        count: Number of inputs, or "+" or "*".
+    """
     parser.add_argument("inputs", nargs=count, metavar="INPUT", help=".npz of 'gaitid extract', or a video")
     parser.add_argument("--track", type=int, help="track to take when a video shows several people")
 
 
 def sequences(options: argparse.Namespace) -> list[GaitSequence]:
-    """One sequence per input; a video must show one usable walk, or --track must name one."""
+    """Return one sequence per input; a video must show one usable walk, or --track must name one."""
     return [
         npz.load(Path(name)) if name.endswith(".npz") else _from_video(name, options.track)
         for name in options.inputs
@@ -117,7 +127,7 @@ def sequences(options: argparse.Namespace) -> list[GaitSequence]:
 def walks(
     source: str, camera: str = "", perception: PerceptionSettings | None = None
 ) -> Iterator[GaitSequence]:
-    """All sequences of a video that have at least one good frame, in the order they end."""
+    """Yield the sequences of a video that have at least one good frame, in the order they end."""
     from gaitid.perception.pipeline import PerceptionSettings, watch
     from gaitid.perception.sources import open_source
 
@@ -139,8 +149,10 @@ def _from_video(name: str, track: int | None) -> GaitSequence:
     tracks = ", ".join(str(sequence.origin.track) for sequence in (chosen or found)) or "none"
     if track is not None or not chosen:
         raise SequenceError(
-            f"{name} has no usable walk" + (f" with track {track}" if track is not None else ""),
-            f"one; tracks with good frames are: {tracks}",
-            f"look at 'gaitid analyse {name}', or record a longer walk",
+            f"Video {name} has no usable walk" + (f" with track {track}" if track is not None else ""),
+            f"one usable walk (tracks with good frames: {tracks})",
+            f"Run 'gaitid analyse {name}' to see why walks were refused, or record a longer walk",
         )
-    raise InputError(f"{name} shows {len(chosen)} usable walks", "one", f"choose with --track from {tracks}")
+    raise InputError(
+        f"Video {name} shows {len(chosen)} usable walks", "one", f"Pass --track with one of {tracks}"
+    )
