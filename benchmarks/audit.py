@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks import harness
-from benchmarks.gallery import TEMPLATES, Ready, unit_vectors
+from benchmarks.gallery import TEMPLATES, StubEncoder, unit_vectors
 from gaitid.caller import calling
 from gaitid.local import LocalMatcher
 from gaitid.records import Embedding, EnrolmentCheck
@@ -21,12 +21,12 @@ from gaitid.records import Embedding, EnrolmentCheck
 
 def embeddings(count: int, seed: int) -> list[Embedding]:
     """Random embeddings of the stub encoder."""
-    return [Embedding(vector, Ready.contract) for vector in unit_vectors(count, seed)]
+    return [Embedding(vector, StubEncoder.contract) for vector in unit_vectors(count, seed)]
 
 
 def opened(directory: Path, *, recorded: bool = True, within_s: float = 1.0) -> LocalMatcher:
     """A matcher, with or without an audit trail."""
-    matcher = LocalMatcher(Ready(), directory, audit_within_s=within_s)
+    matcher = LocalMatcher(StubEncoder(), directory, audit_within_s=within_s)
     if not recorded:
         matcher._recorded = lambda action, gallery, subject, decision: decision  # type: ignore[method-assign]
         matcher._store._audit._write = lambda note, caller, at: None  # type: ignore[method-assign]

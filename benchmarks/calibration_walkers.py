@@ -25,7 +25,7 @@ import numpy as np
 
 from benchmarks import harness
 from benchmarks.calibration import FMR, FPIR, frame, summary
-from benchmarks.embeddings import WALKS, Embedded, Vectors, embedded
+from benchmarks.embeddings import WALKS, EmbeddedSplit, Vectors, embedded
 from gaitid.encoders.base import load_encoder
 from gaitid.encoders.weights import Impostors
 from gaitid.errors import NotCalibrated
@@ -72,7 +72,7 @@ def plain(gallery: Vectors, scores: np.ndarray) -> dict[str, float]:
     return {"fpir": float((scores.max(1) >= bars[0]).mean()), "fmr": float((scores >= bars[1]).mean())}
 
 
-def card_calibration(known: Embedded) -> ScoreCalibration:
+def card_calibration(known: EmbeddedSplit) -> ScoreCalibration:
     """The calibration that an encoder's card would give, from the validation split."""
     scores = known.impostors @ known.enrolled.T
     card = Impostors.of(scores.ravel(), "")
@@ -82,7 +82,7 @@ def card_calibration(known: Embedded) -> ScoreCalibration:
 
 
 def measure(
-    people: Embedded, card: ScoreCalibration, by: Normaliser, subjects: int, number: int
+    people: EmbeddedSplit, card: ScoreCalibration, by: Normaliser, subjects: int, number: int
 ) -> dict[str, Any]:
     """Measured rates of one gallery by every way of calibration."""
     rows = slice(WALKS * subjects * number, WALKS * subjects * (number + 1))
@@ -99,7 +99,7 @@ def measure(
     return {f"{way} {rate}": value for way in WAYS for rate, value in found[way].items()}
 
 
-def detected(people: Embedded, by: Normaliser, subjects: int) -> dict[str, Any]:
+def detected(people: EmbeddedSplit, by: Normaliser, subjects: int) -> dict[str, Any]:
     """DIR of returning subjects at FPIR 1 %, plain and normalised, and the verdict of the check."""
     gallery, genuine = people.enrolled[: WALKS * subjects], people.returning[:subjects]
     found: dict[str, Any] = {}

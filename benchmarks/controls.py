@@ -33,7 +33,7 @@ VIEW, GALLERY, RESAMPLES = 90.0, 2, 2000
 Hits = NDArray[np.float64]
 
 
-class Seen:
+class Recogniser:
     """A population as one recogniser sees it: mean silhouettes, or the vectors of an encoder."""
 
     def __init__(self, kind: str, encoder: str | None) -> None:
@@ -68,7 +68,7 @@ def hits(gallery: NDArray[np.float32], probe: NDArray[np.float32]) -> Hits:
 def measure(kind: str, people: range, encoder: str | None, apart: Sequence[int]) -> dict[str, Hits]:
     """By cell, the share of each subject's probes that find the subject among these people."""
     cv2.setNumThreads(1)
-    seen = Seen(kind, encoder)
+    seen = Recogniser(kind, encoder)
     gallery = seen.walks(people, [(0, n) for n in range(GALLERY)], "nm", VIEW)
     found = {SAME_DAY: hits(gallery, seen.walks(people, [(0, GALLERY)], "nm", VIEW))}
     for condition, angle in product(CONDITIONS, apart):

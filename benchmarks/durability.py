@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks import harness
-from benchmarks.gallery import TEMPLATES, Ready, unit_vectors
+from benchmarks.gallery import TEMPLATES, StubEncoder, unit_vectors
 from gaitid.gallery.care.backup import back_up, restore, verify
 from gaitid.gallery.care.doctor import examining
 from gaitid.gallery.store.keys import KeyRing
@@ -69,7 +69,7 @@ def same_rows(folder: str, vectors: NDArray[np.float32]) -> Callable[[int], obje
 
 def ours(folder: str, vectors: NDArray[np.float32], check: EnrolmentCheck) -> Callable[[int], object]:
     """A function that enrols the n-th vector."""
-    matcher = LocalMatcher(Ready(), folder)
+    matcher = LocalMatcher(StubEncoder(), folder)
     matcher.create_gallery("g")
     probes = [Embedding(vector, "b") for vector in vectors]
     return lambda n: matcher.enrol("g", f"s{n}", [probes[n]], check=check)
@@ -114,7 +114,7 @@ def bulk(templates: int, base: Path, *, seals: bool) -> dict[str, object]:
     keys = KeyRing(lambda: {"a": bytes(32)}) if seals else None
     with tempfile.TemporaryDirectory(dir=base) as folder:
         data, backups = Path(folder) / "data", Path(folder) / "backups"
-        matcher = LocalMatcher(Ready(), data, keys=keys)
+        matcher = LocalMatcher(StubEncoder(), data, keys=keys)
         matcher.create_gallery("g")
         people = {
             f"s{n}": [Embedding(vector, "b") for vector in vectors[n : n + TEMPLATES]]
@@ -122,8 +122,8 @@ def bulk(templates: int, base: Path, *, seals: bool) -> dict[str, object]:
         }
         took = {"import": harness.wall_and_cpu(lambda: matcher.enrol_many("g", people))}
         matcher.close()
-        took["open"] = harness.wall_and_cpu(lambda: LocalMatcher(Ready(), data, keys=keys).close())
-        matcher = LocalMatcher(Ready(), data, keys=keys)
+        took["open"] = harness.wall_and_cpu(lambda: LocalMatcher(StubEncoder(), data, keys=keys).close())
+        matcher = LocalMatcher(StubEncoder(), data, keys=keys)
         took["back_up"] = harness.wall_and_cpu(lambda: back_up(matcher._store, backups))
         matcher.close()
         (backup,) = backups.iterdir()

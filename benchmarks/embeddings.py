@@ -53,7 +53,7 @@ CROWDS = {"validation": Crowd(2_000, 2_000, 2_000, 1_000), "test": Crowd(10_000,
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Embedded:
+class EmbeddedSplit:
     """Unit vectors (N, D) float32 of each part of a split, in the order of subjects and their walks."""
 
     enrolled: Vectors
@@ -62,10 +62,10 @@ class Embedded:
     cohort: Vectors
 
 
-def embedded(folder: Path, split: str, encoder: Encoder) -> Embedded:
+def embedded(folder: Path, split: str, encoder: Encoder) -> EmbeddedSplit:
     """The embeddings of a split; missing ones are made."""
-    parts = {part: _vectors(folder / split / part, split, part, encoder) for part in Embedded.__slots__}
-    return Embedded(**parts)
+    parts = {part: _vectors(folder / split / part, split, part, encoder) for part in EmbeddedSplit.__slots__}
+    return EmbeddedSplit(**parts)
 
 
 def _vectors(folder: Path, split: str, part: str, encoder: Encoder) -> Vectors:

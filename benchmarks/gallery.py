@@ -26,7 +26,7 @@ from gaitid.records import Embedding, GaitSequence, Quality
 D, TEMPLATES = 256, 4
 
 
-class Ready:
+class StubEncoder:
     """Stub of an encoder; benchmarks of galleries pass ready embeddings."""
 
     name, modalities, min_frames, dimension, threshold, contract = "ready", ("silhouette",), 1, D, 0.5, "b"
@@ -48,7 +48,7 @@ def unit_vectors(count: int, seed: int = 0) -> NDArray[np.float32]:
 
 def opened(directory: str | Path) -> LocalMatcher:
     """A matcher for ready embeddings."""
-    return LocalMatcher(Ready(), directory, assess=lambda sequence: Quality(100.0, len(sequence)))
+    return LocalMatcher(StubEncoder(), directory, assess=lambda sequence: Quality(100.0, len(sequence)))
 
 
 def enrol_rates(count: int, rounds: int) -> dict[str, object]:

@@ -50,7 +50,7 @@ Ask = Callable[[Vectors], NDArray[np.int64]]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class People:
+class DrawnPeople:
     """Drawn subjects, whose templates are drawn again at each use to save memory.
 
     Attributes:
@@ -80,17 +80,17 @@ class People:
         return np.concatenate([templates for _, templates in self.chunks()])
 
 
-def people(subjects: int, probes: int, impostors: int) -> People:
+def people(subjects: int, probes: int, impostors: int) -> DrawnPeople:
     """Draw subjects, mated probes and impostors."""
     random = np.random.default_rng(1)
     who = np.sort(random.choice(subjects, probes, replace=False))
     centres = np.empty((probes, D), np.float32)
-    for start in range(0, subjects, CHUNK):  # the same as in `People.chunks`
+    for start in range(0, subjects, CHUNK):  # the same as in `DrawnPeople.chunks`
         made = directions(np.random.default_rng([2, start]), min(CHUNK, subjects - start))
         mine = (who >= start) & (who < start + CHUNK)
         centres[mine] = made[who[mine] - start]
     hard = np.clip(random.normal(0.745, 0.13, probes), 0.2, 0.97)
-    return People(subjects, who, walk(random, centres, hard), directions(random, impostors))
+    return DrawnPeople(subjects, who, walk(random, centres, hard), directions(random, impostors))
 
 
 def directions(random: np.random.Generator, count: int) -> Vectors:
@@ -132,7 +132,7 @@ def rss() -> int:
     return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
-def fill(directory: Path, crowd: People) -> None:
+def fill(directory: Path, crowd: DrawnPeople) -> None:
     """Enrol all subjects, in commits of 5,000."""
     matcher = opened(directory)
     matcher.create_gallery("g")
@@ -155,7 +155,7 @@ def fill(directory: Path, crowd: People) -> None:
 # -- one size, in a process of its own, so that its memory is the gallery's -----------------------------
 
 
-def figures(directory: Path, crowd: People, options: argparse.Namespace) -> dict[str, object]:
+def figures(directory: Path, crowd: DrawnPeople, options: argparse.Namespace) -> dict[str, object]:
     """All figures of one gallery and of its rivals, which take turns."""
     opened(tempfile.mkdtemp(dir=directory)).close()  # late imports do not count as memory of the gallery
     before, begin, cpu = rss(), time.perf_counter(), time.process_time()
@@ -187,7 +187,7 @@ def figures(directory: Path, crowd: People, options: argparse.Namespace) -> dict
     }
 
 
-def costs(matcher: LocalMatcher, vectors: Vectors, crowd: People, rounds: int) -> dict[str, object]:
+def costs(matcher: LocalMatcher, vectors: Vectors, crowd: DrawnPeople, rounds: int) -> dict[str, object]:
     """CPU milliseconds of an identification, of the index in it, and of bare scans of all."""
     faiss.omp_set_num_threads(1)
     flat = faiss.IndexFlatIP(D)
@@ -214,7 +214,7 @@ def costs(matcher: LocalMatcher, vectors: Vectors, crowd: People, rounds: int) -
     }
 
 
-def exact_hits(vectors: Vectors, crowd: People) -> dict[str, float]:
+def exact_hits(vectors: Vectors, crowd: DrawnPeople) -> dict[str, float]:
     """DIR of a scan of all."""
     ask = Scan(vectors)
     return dir_at_fpir(ask.best(crowd.probes), crowd.who, ask.best(crowd.impostors))
@@ -283,7 +283,7 @@ def waiting(matcher: LocalMatcher, probes: list[Embedding], rounds: int) -> dict
 # -- rivals ------------------------------------------------------------------------------------------
 
 
-def scan_figures(vectors: Vectors, crowd: People, rounds: int) -> dict[str, object]:
+def scan_figures(vectors: Vectors, crowd: DrawnPeople, rounds: int) -> dict[str, object]:
     """Both kinds of FastScan with all rows in one index; the best 100 are scored exactly."""
     return {
         name: _tried(lambda rows, kind=kind: _fast_scan(rows, kind), vectors, crowd, rounds)
@@ -298,7 +298,7 @@ def _fast_scan(vectors: Vectors, kind: str) -> Ask:
     return lambda probes: index.search(probes, 100)[1]
 
 
-def graph_figures(vectors: Vectors, crowd: People, rounds: int) -> dict[str, object]:
+def graph_figures(vectors: Vectors, crowd: DrawnPeople, rounds: int) -> dict[str, object]:
     """Graph indexes, where their packages are installed."""
     return {
         "hnswlib": _tried(_hnswlib, vectors, crowd, rounds),
@@ -306,7 +306,7 @@ def graph_figures(vectors: Vectors, crowd: People, rounds: int) -> dict[str, obj
     }
 
 
-def _tried(make: Callable[[Vectors], Ask], vectors: Vectors, crowd: People, rounds: int) -> object:
+def _tried(make: Callable[[Vectors], Ask], vectors: Vectors, crowd: DrawnPeople, rounds: int) -> object:
     begin = time.process_time()
     try:
         ask = make(vectors)
