@@ -58,8 +58,3 @@ def processor() -> str:
         return platform.processor() or platform.machine()
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     return names[0] if names else platform.processor() or platform.machine()
-
-
-def machine_name() -> str:
-    """Vendor and family of this machine's processor for the names of result files: ``intel-xeon``."""
-    return "-".join(processor().lower().replace("(r)", "").split()[:2])
