@@ -29,7 +29,7 @@ def opened(directory: Path, *, recorded: bool = True, within_s: float = 1.0) -> 
     matcher = LocalMatcher(StubEncoder(), directory, audit_within_s=within_s)
     if not recorded:
         matcher._recorded = lambda action, gallery, subject, decision: decision  # type: ignore[method-assign]
-        matcher._store._audit._write = lambda note, caller, at: None  # type: ignore[method-assign]
+        matcher._store._connection.audit._write = lambda note, caller, at: None  # type: ignore[method-assign]
     return matcher
 
 
@@ -71,7 +71,7 @@ def identify_cost(subjects: int, searches: int, rounds: int) -> dict[str, object
         def search(matcher: LocalMatcher) -> None:
             for probe in probes:
                 matcher.identify("g", probe)
-            matcher._store._flush()
+            matcher._store.trail.flush()
 
         for matcher in matchers.values():
             fill(matcher, subjects)
@@ -119,7 +119,7 @@ def size_and_verification(count: int) -> dict[str, object]:
         with calling("door of annex 4", actor="gate-3"):
             for n in range(count):
                 matcher.identify("g", probes[n % len(probes)])
-        matcher._store._flush()
+        matcher._store.trail.flush()
         size = _pages(matcher) - before
         entries = 0
 

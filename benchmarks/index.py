@@ -161,7 +161,7 @@ def figures(directory: Path, crowd: DrawnPeople, options: argparse.Namespace) ->
     before, begin, cpu = rss(), time.perf_counter(), time.process_time()
     matcher = opened(directory)
     ready, cpu = time.perf_counter() - begin, time.process_time() - cpu
-    index = matcher._galleries["g"]._index
+    index = matcher._galleries["g"]._state.index
     index.settle()
     templates = crowd.subjects * TEMPLATES
     ours: dict[str, object] = {
@@ -192,7 +192,7 @@ def costs(matcher: LocalMatcher, vectors: Vectors, crowd: DrawnPeople, rounds: i
     faiss.omp_set_num_threads(1)
     flat = faiss.IndexFlatIP(D)
     flat.add(vectors)
-    index, probes = matcher._galleries["g"]._index, crowd.probes
+    index, probes = matcher._galleries["g"]._state.index, crowd.probes
     asked = [Embedding(vector, "b") for vector in probes]
     few = max(3, 3_000_000 // len(vectors))
     acts: dict[str, tuple[int, Callable[[int], object]]] = {

@@ -7,6 +7,7 @@ import re
 import secrets
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +17,7 @@ from gaitid.encoders.base import Encoder, check_input, impostors_of
 from gaitid.errors import (
     ConfigError,
     EnrolmentSuspect,
+    GalleryNotFound,
     InputError,
     SequenceTooShort,
 )
@@ -26,8 +28,9 @@ from gaitid.gallery.index.placement import is_engine, open_indexes, record
 from gaitid.gallery.scoring.calibration import ScoreCalibration, of_card
 from gaitid.gallery.scoring.policy import Policy, decide, described
 from gaitid.gallery.store.audit import Note
-from gaitid.gallery.store.database import Store, gallery_not_found
-from gaitid.gallery.store.rows import Change, GalleryRow, Sample
+from gaitid.gallery.store.database import Store
+from gaitid.gallery.store.refusals import gallery_not_found
+from gaitid.gallery.store.rows import Change, EnrolmentSample, GalleryRow
 from gaitid.matcher import FPIR, MAX_AUDIT, MAX_CANDIDATES
 from gaitid.quality import assess
 from gaitid.records import (
@@ -84,6 +87,11 @@ class LocalMatcher:
     Any number of threads may use it at once. Checks come in this order: names, gallery, subject,
     probe; so a malformed probe for an unknown gallery is a `GalleryNotFound`.
 
+    Expired subjects are in no answer, from the second in which they expire. They are erased by `expire`,
+    which runs when the data directory is opened, before each change of a gallery, before a backup and
+    before a rotation of keys. A process that runs for long should also call it regularly, as the server
+    does once a minute.
+
     Args:
         encoder: Embeds sequences; called from many threads.
         data: Data directory; made when it does not exist.
@@ -127,7 +135,7 @@ class LocalMatcher:
             settings, sealed = engine or EngineSettings(), keys is not None
             self._indexes = open_indexes(index, settings, self._store, sealed=sealed)
             try:
-                rows = self._store.galleries()
+                rows = self._store.galleries.all()
                 self._indexes.drop_others(rows)
                 compare = self._indexes.compare
                 self._galleries = {
@@ -136,6 +144,7 @@ class LocalMatcher:
                 }
                 if compare:
                     record(self._store.directory, index, settings)
+                self.expire()
             except BaseException:
                 self._indexes.close()
                 raise
@@ -151,7 +160,7 @@ class LocalMatcher:
         encoder = self._encoder
         calibration = _card_calibration(encoder)
         operating_point = Policy(OperatingPoint(encoder.threshold), calibration).resolve(operating_point, 0)
-        row = self._store.create_gallery(
+        row = self._store.galleries.create(
             gallery,
             encoder.name,
             encoder.contract,
@@ -163,7 +172,7 @@ class LocalMatcher:
         try:
             held = Gallery(self._store, row, self._indexes.of(row))
         except BaseException:  # an engine that does not answer
-            self._store.delete_gallery(row, lambda _: None)
+            self._store.galleries.delete(row, lambda _: None)
             raise
         self._galleries[gallery] = held
         return held.describe()
@@ -171,11 +180,11 @@ class LocalMatcher:
     def calibrate(self, gallery: str, impostors: Iterable[Probe] = ()) -> Calibration:
         """See `Matcher.calibrate`."""
         chosen = select(self, gallery, check_probes(impostors))
-        return self._find(gallery).calibrate([embedding.vector for embedding in chosen])
+        return self._find_to_change(gallery).calibrate([embedding.vector for embedding in chosen])
 
     def set_operating_point(self, gallery: str, operating_point: OperatingPoint) -> GalleryInfo:
         """See `Matcher.set_operating_point`."""
-        held = self._find(gallery)
+        held = self._find_to_change(gallery)
         if not isinstance(operating_point, OperatingPoint):
             kind = type(operating_point).__name__
             raise InputError(f"operating point is a {kind}", "an OperatingPoint", "make one")
@@ -192,21 +201,28 @@ class LocalMatcher:
             raise InputError(
                 "The cohort is empty", "100 walks or more", "Pass walks of people who are not enrolled"
             )
-        return self._find(gallery).normalise([embedding.vector for embedding in chosen], fpir)
+        return self._find_to_change(gallery).normalise([embedding.vector for embedding in chosen], fpir)
 
     def stop_normalising(self, gallery: str) -> GalleryInfo:
         """See `Matcher.stop_normalising`."""
-        held = self._find(gallery)
+        held = self._find_to_change(gallery)
         held.stop_normalising()
         return held.describe()
 
     def list_galleries(self) -> list[GalleryInfo]:
         """See `Matcher.list_galleries`."""
         self._store.check_open()
-        galleries = [held for _, held in sorted(self._galleries.copy().items())]
-        for held in galleries:
-            held.expire(time.time())
-        return [held.describe() for held in galleries]
+        return [held.describe() for _, held in sorted(self._galleries.copy().items())]
+
+    def expire(self) -> None:
+        """Erase the expired subjects of all galleries; each erasure is recorded in the audit trail.
+
+        Raises:
+            StoreError: One could not be erased; it stays out of all answers.
+        """
+        for held in list(self._galleries.copy().values()):
+            with suppress(GalleryNotFound):  # deleted by another thread
+                held.expire()
 
     def describe(self, gallery: str) -> GalleryInfo:
         """See `Matcher.describe`."""
@@ -214,8 +230,8 @@ class LocalMatcher:
 
     def delete_gallery(self, gallery: str) -> None:
         """See `Matcher.delete_gallery`."""
-        row = self._find(gallery).row
-        self._store.delete_gallery(row, lambda _: self._forget(row))
+        row = self._find_to_change(gallery).row
+        self._store.galleries.delete(row, lambda _: self._forget(row))
         self._indexes.drop(row)
 
     def enrol(
@@ -228,7 +244,7 @@ class LocalMatcher:
     ) -> Enrolment:
         """See `Matcher.enrol`; all accepted samples are stored, or none."""
         check_name(subject, "subject")
-        held = self._find(gallery)
+        held = self._find_to_change(gallery)
         held.require_new(subject)
         return self._add(held, subject, samples, check, held.add_subject)
 
@@ -242,7 +258,7 @@ class LocalMatcher:
     ) -> Enrolment:
         """See `Matcher.add_samples`; all accepted samples are stored, or none."""
         check_name(subject, "subject")
-        held = self._find(gallery)
+        held = self._find_to_change(gallery)
         held.require(subject)
         return self._add(held, subject, samples, check, held.add_templates)
 
@@ -261,7 +277,7 @@ class LocalMatcher:
         Raises:
             SubjectExists: One of them is enrolled.
         """
-        held = self._find(gallery)
+        held = self._find_to_change(gallery)
         for subject, embeddings in people.items():
             check_name(subject, "subject")
             if not embeddings:
@@ -324,12 +340,12 @@ class LocalMatcher:
     def delete_subject(self, gallery: str, subject: str) -> int:
         """See `Matcher.delete_subject`; its bytes are overwritten, `erase_subject` also looks for copies."""
         check_name(subject, "subject")
-        return self._find(gallery).delete_subject(subject).revision
+        return self._find_to_change(gallery).delete_subject(subject).revision
 
     def set_terms(self, gallery: str, subject: str, terms: Terms) -> int:
         """See `Matcher.set_terms`."""
         check_name(subject, "subject")
-        held = self._find(gallery)
+        held = self._find_to_change(gallery)
         if not isinstance(terms, Terms):
             raise InputError(f"terms are a {type(terms).__name__}", "Terms", "make them")
         return held.set_terms(subject, terms).revision
@@ -337,7 +353,7 @@ class LocalMatcher:
     def erase_subject(self, gallery: str, subject: str) -> ErasureReceipt:
         """See `Matcher.erase_subject`."""
         check_name(subject, "subject")
-        held = self._find(gallery)
+        held = self._find_to_change(gallery)
         held.require_erasable(subject)
         sign = _signer(self._store.directory)  # before anything is deleted
         with held.erasing(subject) as change:
@@ -361,13 +377,15 @@ class LocalMatcher:
         """See `Matcher.back_up`."""
         if self._backups is None:
             raise ConfigError("no folder for backups was named", "one", "set backup_dir in server.toml")
-        self._store.introduce()
+        self.expire()
+        self._store.trail.introduce()
         made = back_up(self._store, self._backups)
-        self._store.append(Note(AuditAction.BACK_UP, count=made.subjects))
+        self._store.trail.append(Note(AuditAction.BACK_UP, count=made.subjects))
         return made
 
     def rotate_keys(self) -> int:
         """See `Matcher.rotate_keys`."""
+        self.expire()
         return self._store.rotate_keys()
 
     def review(self, gallery: str, audit_id: str, verdict: Verdict) -> int:
@@ -375,7 +393,7 @@ class LocalMatcher:
         row = self._find(gallery).row
         if not isinstance(audit_id, str) or not _AUDIT_ID.fullmatch(audit_id):
             raise InputError(f"audit_id is {audit_id!r:.60}", "16 of 0-9 a-f", "pass Decision.audit_id")
-        return self._store.review(row, audit_id, check_choice(Verdict, verdict))
+        return self._store.trail.review(row, audit_id, check_choice(Verdict, verdict))
 
     def list_audit(
         self, after: int = 0, *, count: int = MAX_AUDIT, gallery: str = "", subject: str = ""
@@ -389,17 +407,17 @@ class LocalMatcher:
         pseudonym = b""
         if subject:
             pseudonym = self._find(gallery).require(check_name(subject, "subject"))
-        return self._store.audit_entries(after, min(count, MAX_AUDIT), gallery, pseudonym)
+        return self._store.trail.entries(after, min(count, MAX_AUDIT), gallery, pseudonym)
 
     def verify_audit(self) -> AuditHead:
         """See `Matcher.verify_audit`."""
         sign = _signer(self._store.directory)
-        number, digest = self._store.verify_audit()
+        number, digest = self._store.trail.verify()
         return sign(AuditHead(number, digest, time.time()), self._store.directory)
 
     def renew_templates(self, gallery: str) -> int:
         """See `Matcher.renew_templates`."""
-        return self._find(gallery).renew_templates()
+        return self._find_to_change(gallery).renew_templates()
 
     def info(self) -> ServerInfo:
         """See `Matcher.info`."""
@@ -424,13 +442,18 @@ class LocalMatcher:
         held = self._galleries.get(gallery)
         if held is None:
             raise gallery_not_found(gallery)
-        held.expire(time.time())
+        return held
+
+    def _find_to_change(self, gallery: str) -> Gallery:
+        """Find a gallery and erase its expired subjects."""
+        held = self._find(gallery)
+        held.expire()
         return held
 
     def _recorded(self, action: AuditAction, gallery: str, subject: bytes, decision: Decision) -> Decision:
         """The decision with its reference in the audit trail."""
         reference = secrets.token_hex(8)
-        self._store.record(
+        self._store.trail.record(
             Note(
                 action,
                 gallery,
@@ -472,7 +495,7 @@ class LocalMatcher:
         subject: str,
         samples: Sequence[Probe],
         check: EnrolmentCheck,
-        store: Callable[[str, Sequence[Sample]], Change],
+        store: Callable[[str, Sequence[EnrolmentSample]], Change],
     ) -> Enrolment:
         """Select and inspect samples, and store the accepted ones."""
         accepted, refused = self._select(held, samples)
@@ -482,18 +505,18 @@ class LocalMatcher:
 
     def _select(
         self, held: Gallery, samples: Sequence[Probe]
-    ) -> tuple[list[tuple[int, Sample]], tuple[tuple[int, tuple[Reason, ...]], ...]]:
+    ) -> tuple[list[tuple[int, EnrolmentSample]], tuple[tuple[int, tuple[Reason, ...]], ...]]:
         """The samples good enough to enrol by index, and index and reasons of the others."""
         check_probes(samples)
         if not len(samples):
             raise InputError("No sample was passed", "one sample or more", "Pass a list of sequences")
-        accepted: list[tuple[int, Sample]] = []
+        accepted: list[tuple[int, EnrolmentSample]] = []
         refused: list[tuple[int, tuple[Reason, ...]]] = []
         for number, probe in enumerate(samples):
             embedding, quality = self._prepare(held, probe)
             if embedding is not None:
                 origin = probe.origin if isinstance(probe, GaitSequence) else Origin()
-                accepted.append((number, Sample(embedding.vector, quality, origin)))
+                accepted.append((number, EnrolmentSample(embedding.vector, quality, origin)))
             elif quality is not None:
                 refused.append((number, quality.reasons))
         if not accepted:
@@ -533,7 +556,7 @@ def _signer(directory: Path) -> Signer:
 
 
 def _inspect(
-    held: Gallery, subject: str, samples: Sequence[tuple[int, Sample]], check: EnrolmentCheck
+    held: Gallery, subject: str, samples: Sequence[tuple[int, EnrolmentSample]], check: EnrolmentCheck
 ) -> tuple[EnrolmentWarning, ...]:
     if check_choice(EnrolmentCheck, check) is EnrolmentCheck.OFF:
         return ()

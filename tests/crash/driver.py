@@ -448,14 +448,18 @@ class Lineage:
     def compare_index(self, matcher: LocalMatcher) -> None:
         """The projection holds what the tables hold, and answers by it."""
         gallery = matcher._galleries["g"]
-        contents = matcher._store.contents(gallery.row)
+        contents = matcher._store.galleries.contents(gallery.row)
         self.counts["index not equal to SQL"] += 1
-        expect(gallery._revision == contents.revision, "the index is of another revision")
+        expect(gallery._state.revision == contents.revision, "the index is of another revision")
         owners = dict(zip(contents.ids.tolist(), contents.subjects, strict=True))
-        expect({k: n for n, s in gallery._subjects.items() for k in s.templates} == owners, "owners differ")
+        expect(
+            {k: n for n, s in gallery._state.subjects.items() for k in s.templates} == owners, "owners differ"
+        )
         if gallery.row.fusion is Fusion.MAX:
-            expect(len(gallery._index) == len(contents.ids), "the index has another size")
-            expect(np.array_equal(gallery._index.vectors(contents.ids), contents.vectors), "vectors differ")
+            expect(len(gallery._state.index) == len(contents.ids), "the index has another size")
+            expect(
+                np.array_equal(gallery._state.index.vectors(contents.ids), contents.vectors), "vectors differ"
+            )
         self.counts["index not equal to SQL"] -= 1
         keys = {
             name
@@ -520,7 +524,7 @@ class Rows(list):
 
 def state(matcher: LocalMatcher) -> dict[str, tuple]:
     """Vectors and terms of each subject, from the tables."""
-    contents = matcher._store.contents(matcher._galleries["g"].row)
+    contents = matcher._store.galleries.contents(matcher._galleries["g"].row)
     turned = contents.space.projection
     plain = contents.vectors if turned is None else turned.undo(contents.vectors)
     vectors: dict[str, Rows] = {}

@@ -22,15 +22,16 @@ from gaitid.errors import AuditBroken, DecisionNotFound, InputError, StoreError,
 from gaitid.gallery.store import commits
 from gaitid.gallery.store import database as store_module
 from gaitid.gallery.store.audit import START, Head, Note, check_chain, link
-from gaitid.gallery.store.database import DATABASE, Sample, Store
+from gaitid.gallery.store.database import DATABASE, Store
+from gaitid.gallery.store.rows import EnrolmentSample
 from gaitid.records import AuditAction, AuditEntry, OperatingPoint, Origin, Terms, Verdict
 
 ROOT = Path(__file__).resolve().parents[2]
 ENTRY = AuditEntry(1, 1795388466.25, "ann", "door", "enrol", "g", "ab" * 16, "done", 1, 2, "x", "cd" * 8)
 
 
-def sample(seed: int = 0) -> Sample:
-    return Sample(np.random.default_rng(seed).standard_normal(16).astype(np.float32), None, Origin())
+def sample(seed: int = 0) -> EnrolmentSample:
+    return EnrolmentSample(np.random.default_rng(seed).standard_normal(16).astype(np.float32), None, Origin())
 
 
 def ignore(_: object) -> None:
@@ -48,11 +49,11 @@ def opened(tmp_path: Path, **options: object) -> Store:
 def filled(tmp_path: Path, **options: object) -> Store:
     """Six entries: a gallery, three subjects, terms, a search."""
     store = opened(tmp_path, **options)
-    row = store.create_gallery("g", "gei", "c0ffee", 16, OperatingPoint(0.5))
+    row = store.galleries.create("g", "gei", "c0ffee", 16, OperatingPoint(0.5))
     for n in range(3):
-        store.add_subject(row, f"zebra-{n}", [sample(n)], ignore)
-    store.set_terms(row, "zebra-0", Terms(expires_at=2e9, legal_hold=True), ignore)
-    store.record(note())
+        store.subjects.add(row, f"zebra-{n}", [sample(n)], ignore)
+    store.subjects.set_terms(row, "zebra-0", Terms(expires_at=2e9, legal_hold=True), ignore)
+    store.trail.record(note())
     return store
 
 
@@ -64,7 +65,7 @@ def store(tmp_path):
 
 
 def entries(store: Store) -> list[AuditEntry]:
-    return store.audit_entries(0, 10_000)
+    return store.trail.entries(0, 10_000)
 
 
 # -- the chain alone -------------------------------------------------------------------------------
@@ -121,14 +122,14 @@ def test_every_field_is_bound(name):
 def test_a_new_trail_is_empty_and_whole(tmp_path):
     store = opened(tmp_path)
     assert entries(store) == []
-    assert store.verify_audit() == START
+    assert store.trail.verify() == START
     store.close()
 
 
 def test_each_change_is_an_entry_and_a_refused_one_is_none(store):
-    row = store.galleries()[0]
+    row = store.galleries.all()[0]
     with calling("tests", actor="ann"), pytest.raises(SubjectExists):
-        store.add_subject(row, "zebra-1", [sample()], ignore)
+        store.subjects.add(row, "zebra-1", [sample()], ignore)
     found = entries(store)
     assert [entry.action for entry in found] == ["create_gallery", *["enrol"] * 3, "set_terms", "identify"]
     assert [entry.number for entry in found] == [1, 2, 3, 4, 5, 6]
@@ -136,17 +137,17 @@ def test_each_change_is_an_entry_and_a_refused_one_is_none(store):
     assert found[4].detail == "expires at 2000000000, held"
     assert found[4].subject == found[1].subject != found[2].subject
     assert {(entry.actor, entry.purpose) for entry in found} == {("local", "")}
-    assert store.verify_audit() == (6, found[-1].hash)
+    assert store.trail.verify() == (6, found[-1].hash)
 
 
 def test_entries_of_one_commit_have_callers_of_their_own(store):
-    row = store.galleries()[0]
+    row = store.galleries.all()[0]
     barrier = threading.Barrier(6)
 
     def enrol(n: int) -> None:
         with calling(f"purpose {n}", actor=f"actor {n}"):
             barrier.wait()
-            store.add_subject(row, f"s{n}", [sample(n)], ignore)
+            store.subjects.add(row, f"s{n}", [sample(n)], ignore)
 
     store._commits.mutex.acquire()
     threads = [threading.Thread(target=enrol, args=(n,)) for n in range(6)]
@@ -158,63 +159,63 @@ def test_entries_of_one_commit_have_callers_of_their_own(store):
         thread.join()
     made = entries(store)[6:]
     assert {(e.actor, e.purpose) for e in made} == {(f"actor {n}", f"purpose {n}") for n in range(6)}
-    assert store.verify_audit().number == 12
+    assert store.trail.verify().number == 12
 
 
 def test_a_failed_transaction_takes_nothing_along(store):
-    row = store.galleries()[0]
-    store.verify_audit()
+    row = store.galleries.all()[0]
+    store.trail.verify()
 
     def fail() -> None:
-        store._audit.append(note(1))
+        store._connection.audit.append(note(1))
         raise sqlite3.OperationalError("disk on fire")
 
     for n in range(3):
-        store._audit.queue(note(2 + n), store_module.current())
+        store._connection.audit.queue(note(2 + n), store_module.current())
     with calling("of a failure"), pytest.raises(StoreError):
         store._commits.run(fail)
-    store.add_subject(row, "late", [sample(9)], ignore)
+    store.subjects.add(row, "late", [sample(9)], ignore)
     with calling("of a failure"):
-        store.record(note(7))
+        store.trail.record(note(7))
     found = entries(store)[6:]
     assert [entry.reference[-1:] for entry in found] == ["2", "3", "4", "", "7"]
     assert found[-1].purpose == "of a failure"
-    assert store.verify_audit().number == 11
+    assert store.trail.verify().number == 11
 
 
 def test_a_caller_of_a_failed_transaction_is_not_taken_for_one_on_record(store):
     def refuse() -> None:
-        store._audit.append(note(1))
+        store._connection.audit.append(note(1))
         raise SubjectExists("no")
 
     def fail() -> None:
-        store._audit.append(note(2))
+        store._connection.audit.append(note(2))
         raise sqlite3.OperationalError("disk on fire")
 
-    store.verify_audit()
+    store.trail.verify()
     with calling("of a failure"):
-        store._audit.queue(note(3), store_module.current())
+        store._connection.audit.queue(note(3), store_module.current())
         tasks = [commits._Task(act, ignore, erases=False) for act in (refuse, fail)]
         with pytest.raises(sqlite3.OperationalError):
             store._commits._transact(tasks)
-        store.record(note(4))
+        store.trail.record(note(4))
     with calling("something else"):
-        store.record(note(5))
+        store.trail.record(note(5))
     assert [(e.reference[-1], e.purpose) for e in entries(store)[6:]] == [
         ("3", "of a failure"),
         ("4", "of a failure"),
         ("5", "something else"),
     ]
-    assert store.verify_audit().number == 9
+    assert store.trail.verify().number == 9
 
 
 def test_a_trail_goes_on_over_restarts(store, tmp_path):
     before = entries(store)
     store.close()
     again = opened(tmp_path)
-    again.record(note(1))
+    again.trail.record(note(1))
     assert entries(again)[:-1] == before
-    assert again.verify_audit().number == 7
+    assert again.trail.verify().number == 7
     again.close()
 
 
@@ -247,7 +248,7 @@ def test_a_search_is_on_record_before_its_answer_if_asked_for(tmp_path):
 def test_the_next_change_takes_waiting_searches_along(tmp_path):
     store = filled(tmp_path, audit_within_s=60)
     assert stored(tmp_path) == 5
-    store.add_subject(store.galleries()[0], "s", [sample()], ignore)
+    store.subjects.add(store.galleries.all()[0], "s", [sample()], ignore)
     assert [entry.action for entry in entries(store)[-2:]] == ["identify", "enrol"]
     store.close()
 
@@ -261,9 +262,9 @@ def test_so_many_may_wait_and_then_answers_wait_for_them(tmp_path, monkeypatch):
     monkeypatch.setattr(store_module, "MOST_WAITING", 4)
     store = filled(tmp_path, audit_within_s=60)
     for n in range(2):
-        store.record(note(n))
+        store.trail.record(note(n))
     assert stored(tmp_path) == 5
-    store.record(note(3))
+    store.trail.record(note(3))
     assert stored(tmp_path) == 9
     store.close()
 
@@ -273,12 +274,12 @@ def test_no_answer_without_a_record(tmp_path, monkeypatch, caplog):
     monkeypatch.setattr(store_module, "MOST_WAITING", 3)
     store = filled(tmp_path, audit_within_s=0.1)
     monkeypatch.setattr(
-        store._audit, "begin", lambda: (_ for _ in ()).throw(sqlite3.OperationalError("full"))
+        store._connection.audit, "begin", lambda: (_ for _ in ()).throw(sqlite3.OperationalError("full"))
     )
     outcomes = []
     for n in range(6):
         try:
-            store.record(note(n))
+            store.trail.record(note(n))
             outcomes.append(True)
         except StoreError:
             outcomes.append(False)
@@ -286,7 +287,7 @@ def test_no_answer_without_a_record(tmp_path, monkeypatch, caplog):
     time.sleep(0.3)
     assert "wait to be recorded" in caplog.text
     monkeypatch.undo()
-    assert store.verify_audit().number == 12
+    assert store.trail.verify().number == 12
     store.close()
 
 
@@ -299,11 +300,11 @@ def test_a_killed_process_loses_searches_that_waited_and_nothing_else(tmp_path):
         from pathlib import Path
         from gaitid.records import OperatingPoint
         store = opened(Path(sys.argv[1]), audit_within_s=0.05)
-        row = store.create_gallery("g", "gei", "c0ffee", 16, OperatingPoint(0.5))
+        row = store.galleries.create("g", "gei", "c0ffee", 16, OperatingPoint(0.5))
         for n in range(100000):
-            store.record(note(2 * n))
-            store.add_subject(row, f"s{n}", [sample(n)], ignore)
-            store.record(note(2 * n + 1))
+            store.trail.record(note(2 * n))
+            store.subjects.add(row, f"s{n}", [sample(n)], ignore)
+            store.trail.record(note(2 * n + 1))
             print(n, flush=True)
     """
     with subprocess.Popen(
@@ -319,10 +320,10 @@ def test_a_killed_process_loses_searches_that_waited_and_nothing_else(tmp_path):
     done = int(last) + 1
     store = opened(tmp_path)
     found = entries(store)
-    assert store.verify_audit().number == len(found)
+    assert store.trail.verify().number == len(found)
     enrolled = [entry for entry in found if entry.action == "enrol"]
     assert len(enrolled) >= done
-    assert len(store.contents(store.galleries()[0]).subjects) == len(enrolled)
+    assert len(store.galleries.contents(store.galleries.all()[0]).subjects) == len(enrolled)
     searches = [int(entry.reference, 16) for entry in found if entry.action == "identify"]
     assert searches[: 2 * done - 1] == list(range(2 * done - 1))  # a change takes those before it along
     store.close()
@@ -367,7 +368,7 @@ def test_whatever_is_changed_is_told(store, tmp_path, statements):
     harmed(tmp_path, *statements)
     again = Store(tmp_path / "data")
     with pytest.raises(AuditBroken):
-        again.verify_audit()
+        again.trail.verify()
     again.close()
 
 
@@ -379,15 +380,15 @@ def test_what_was_cut_off_is_told_by_the_mark(store, tmp_path, kept):
         with pytest.raises(AuditBroken, match="entry 6"):
             opened(tmp_path)
     blind = Store(tmp_path / "data")  # without a mark nobody knows
-    assert blind.verify_audit().number == kept
+    assert blind.trail.verify().number == kept
     blind.close()
 
 
 def test_what_was_cut_off_while_it_is_open_is_told(store, tmp_path):
-    store.verify_audit()
+    store.trail.verify()
     harmed(tmp_path, "DELETE FROM audit WHERE number > 3")
     with pytest.raises(AuditBroken, match="ends with entry 3, not 6"):
-        store.verify_audit()
+        store.trail.verify()
 
 
 def test_a_trail_that_was_written_anew_is_told_by_the_mark(store, tmp_path):
@@ -396,8 +397,8 @@ def test_a_trail_that_was_written_anew_is_told_by_the_mark(store, tmp_path):
     harmed(tmp_path, "DELETE FROM audit WHERE number > 4")
     forger = Store(tmp_path / "data")
     for n in range(2):
-        forger.record(note(50 + n))
-    assert forger.verify_audit().number == 6
+        forger.trail.record(note(50 + n))
+    assert forger.trail.verify().number == 6
     forger.close()
     with pytest.raises(AuditBroken, match="entry 6"):
         opened(tmp_path)
@@ -431,7 +432,7 @@ def test_an_older_copy_with_its_trail_is_no_whole_trail(store, tmp_path):
     store.close()
     shutil.copytree(tmp_path / "data", tmp_path / "copy")
     again = opened(tmp_path)
-    again.record(note(1))
+    again.trail.record(note(1))
     again.close()
     shutil.rmtree(tmp_path / "data")
     (tmp_path / "copy").rename(tmp_path / "data")
@@ -447,10 +448,10 @@ def everything(directory: Path) -> bytes:
 
 
 def test_a_pseudonym_ends_with_its_subject(store, tmp_path):
-    row = store.galleries()[0]
+    row = store.galleries.all()[0]
     (first,) = {entry.subject for entry in entries(store) if entry.number == 3}
-    store.delete_subject(row, "zebra-1", ignore)
-    store.add_subject(row, "zebra-1", [sample(1)], ignore)
+    store.subjects.delete(row, "zebra-1", ignore)
+    store.subjects.add(row, "zebra-1", [sample(1)], ignore)
     *_, gone, back = entries(store)
     assert (gone.action, gone.subject) == ("delete_subject", first)
     assert back.subject != first
@@ -459,29 +460,29 @@ def test_a_pseudonym_ends_with_its_subject(store, tmp_path):
 
 
 def test_no_name_gets_into_the_trail(store, tmp_path):
-    row = store.galleries()[0]
+    row = store.galleries.all()[0]
     for said in ({"purpose": "look for zebra-1 again"}, {"actor": "zebra-1"}):
         with calling(**said), pytest.raises(InputError, match="contains the id of a subject"):
-            store.record(note())
+            store.trail.record(note())
     with calling("look for zebra-9"):
-        store.record(note())
+        store.trail.record(note())
     with pytest.raises(InputError, match="part of an actor"):
-        store.add_subject(row, "zebra-9", [sample()], ignore)
+        store.subjects.add(row, "zebra-9", [sample()], ignore)
     for built_in in ("anonymous", "gaitid"):
         with pytest.raises(InputError, match="part of an actor"):
-            store.add_subject(row, built_in, [sample()], ignore)
+            store.subjects.add(row, built_in, [sample()], ignore)
     with pytest.raises(InputError, match="gallery 'of-zebra-1' contains"):
-        store.create_gallery("of-zebra-1", "gei", "c0ffee", 16, OperatingPoint(0.5))
+        store.galleries.create("of-zebra-1", "gei", "c0ffee", 16, OperatingPoint(0.5))
     with calling("look for zebra-2"), pytest.raises(InputError, match="contains the id"):
-        store.add_subject(row, "late", [sample()], ignore)
-    store.create_gallery("orangutan", "gei", "c0ffee", 16, OperatingPoint(0.5))
+        store.subjects.add(row, "late", [sample()], ignore)
+    store.galleries.create("orangutan", "gei", "c0ffee", 16, OperatingPoint(0.5))
     with pytest.raises(InputError, match="gallery's name"):
-        store.add_subject(row, "orangutan", [sample()], ignore)
+        store.subjects.add(row, "orangutan", [sample()], ignore)
     with calling("look for ape"):  # too short to be told from chance
-        store.record(note())
-    store.add_subject(row, "ape", [sample()], ignore)
+        store.trail.record(note())
+    store.subjects.add(row, "ape", [sample()], ignore)
     for name in ("zebra-1", "zebra-2"):
-        store.delete_subject(row, name, ignore)
+        store.subjects.delete(row, name, ignore)
     content = everything(tmp_path)
     assert b"zebra-0" in content
     assert b"zebra-1" not in content
@@ -492,12 +493,12 @@ def test_no_name_gets_into_the_trail(store, tmp_path):
 
 
 def test_verdicts_follow_a_decision_even_one_that_waits(store):
-    row = store.galleries()[0]
-    store.record(replace(note(77), subject=bytes(range(16)), revision=4))
+    row = store.galleries.all()[0]
+    store.trail.record(replace(note(77), subject=bytes(range(16)), revision=4))
     with calling(actor="ann"):
-        first = store.review(row, f"{77:016x}", Verdict.CONFIRMED)
+        first = store.trail.review(row, f"{77:016x}", Verdict.CONFIRMED)
     with calling(actor="bob"):
-        second = store.review(row, f"{77:016x}", Verdict.REJECTED)
+        second = store.trail.review(row, f"{77:016x}", Verdict.REJECTED)
     assert (first, second) == (8, 9)
     found = entries(store)[6:]
     assert [(e.action, e.actor, e.outcome) for e in found] == [
@@ -511,9 +512,9 @@ def test_verdicts_follow_a_decision_even_one_that_waits(store):
 
 
 def test_a_decision_that_is_not_there_has_no_verdict(store):
-    row = store.galleries()[0]
-    other = store.create_gallery("other", "gei", "c0ffee", 16, OperatingPoint(0.5))
+    row = store.galleries.all()[0]
+    other = store.galleries.create("other", "gei", "c0ffee", 16, OperatingPoint(0.5))
     for gallery, number in ((row, 99), (other, 0)):
         with pytest.raises(DecisionNotFound):
-            store.review(gallery, f"{number:016x}", Verdict.CONFIRMED)
-    assert store.verify_audit().number == 7
+            store.trail.review(gallery, f"{number:016x}", Verdict.CONFIRMED)
+    assert store.trail.verify().number == 7

@@ -37,9 +37,9 @@ def keys(request):
 @pytest.fixture
 def store(tmp_path, keys):
     made = opened(tmp_path, keys)
-    row = made.create_gallery("g", "gei", "c0ffee", DIMENSION, OperatingPoint(0.5))
+    row = made.galleries.create("g", "gei", "c0ffee", DIMENSION, OperatingPoint(0.5))
     for n in range(20):
-        made.add_subject(row, f"subject-{n:02}", [sample(n), sample(n + 50)], ignore)
+        made.subjects.add(row, f"subject-{n:02}", [sample(n), sample(n + 50)], ignore)
     yield made
     made.close()
 
@@ -57,7 +57,7 @@ def test_a_backup_becomes_what_the_galleries_were(store, keys, tmp_path):
     sign(RECEIPT, tmp_path / "data")
     before = facts(store)
     made = back_up(store, tmp_path / "backups")
-    store.delete_subject(store.galleries()[0], "subject-03", ignore)
+    store.subjects.delete(store.galleries.all()[0], "subject-03", ignore)
     folder = tmp_path / "backups" / made.name
     assert (made.subjects, made.templates) == (20, 40)
     assert made.size_bytes == sum((folder / name).stat().st_size for name in (DATABASE, FILE))
@@ -85,8 +85,8 @@ def test_a_backup_is_private_and_its_manifest_says_what_it_is(store, tmp_path):
 
 def test_what_was_sealed_is_sealed_in_a_backup(tmp_path):
     store = opened(tmp_path, ring(b"a"))
-    row = store.create_gallery("g", "gei", "c0ffee", DIMENSION, OperatingPoint(0.5))
-    store.add_subject(row, "ann", [sample(1)], ignore)
+    row = store.galleries.create("g", "gei", "c0ffee", DIMENSION, OperatingPoint(0.5))
+    store.subjects.add(row, "ann", [sample(1)], ignore)
     folder = tmp_path / "backups" / back_up(store, tmp_path / "backups").name
     raw = sample(1).vector.tobytes()
     content = b"".join(path.read_bytes() for path in folder.iterdir())
@@ -96,7 +96,7 @@ def test_what_was_sealed_is_sealed_in_a_backup(tmp_path):
 
 def test_changes_and_erasures_go_on_during_a_backup_and_reach_it(store, keys, tmp_path, monkeypatch):
     """The copy yields after each page; what is erased meanwhile is in no page of it."""
-    row = store.galleries()[0]
+    row = store.galleries.all()[0]
     monkeypatch.setattr("gaitid.gallery.store.database._PAGES", 1)
     monkeypatch.setattr("gaitid.gallery.store.database._PAUSE_S", 0.0)
     turns, steps = iter(range(10)), []
@@ -112,8 +112,8 @@ def test_changes_and_erasures_go_on_during_a_backup_and_reach_it(store, keys, tm
             threads.append(thread)
 
     def act(n: int) -> None:
-        store.delete_subject(row, f"subject-{n:02}", ignore)
-        store.add_subject(row, f"new{n:02}", [sample(n + 900)], ignore)
+        store.subjects.delete(row, f"subject-{n:02}", ignore)
+        store.subjects.add(row, f"new{n:02}", [sample(n + 900)], ignore)
 
     threads: list[threading.Thread] = []
     monkeypatch.setattr(failpoints, "armed", change)
@@ -290,7 +290,7 @@ def test_a_signing_key_of_somebody_else_is_not_overwritten(store, tmp_path):
 
 def test_a_restored_older_state_is_told_by_the_mark(store, keys, tmp_path):
     folder = tmp_path / "backups" / back_up(store, tmp_path / "backups").name
-    store.delete_subject(store.galleries()[0], "subject-00", ignore)
+    store.subjects.delete(store.galleries.all()[0], "subject-00", ignore)
     store.close()
     restore(folder, tmp_path / "again")
     with pytest.raises(StoreRolledBack):
@@ -326,6 +326,6 @@ def test_a_backup_of_an_older_version_is_restored_and_brought_up_to_date(tmp_pat
     with examining(tmp_path / "data") as checks:
         assert f"the next start brings it to {SCHEMA}" in dict(checks)["database"]()
     store = Store(tmp_path / "data")
-    assert store.contents(store.galleries()[0]).subjects == ["ann", "bob", "ann"]
+    assert store.galleries.contents(store.galleries.all()[0]).subjects == ["ann", "bob", "ann"]
     store.close()
     assert repair(tmp_path / "data") == []

@@ -105,8 +105,8 @@ def test_a_card_without_it_leaves_a_gallery_uncalibrated(tmp_path, found):
 def test_a_gallery_that_was_not_created_leaves_no_calibration(tmp_path):
     store = Store(tmp_path)
     calibration = calibration_of(impostors())
-    row = store.create_gallery("g", "gei", "c0ffee", 8, OperatingPoint(0.5), calibration=calibration)
+    row = store.galleries.create("g", "gei", "c0ffee", 8, OperatingPoint(0.5), calibration=calibration)
     assert Gallery(store, row, ExactIndex).describe().calibration == calibration.info
-    store.delete_gallery(row, lambda _: None)
+    store.galleries.delete(row, lambda _: None)
     assert store._db.execute("SELECT count(*) FROM calibrations").fetchone() == (0,)
     store.close()

@@ -19,17 +19,18 @@ from gaitid.gallery.care.doctor import examining, repair
 from gaitid.gallery.gallery import Gallery
 from gaitid.gallery.index.exact import ExactIndex
 from gaitid.gallery.scoring.calibration import learn
-from gaitid.gallery.store.database import DATABASE, Sample, Store
+from gaitid.gallery.store.database import DATABASE, Store
 from gaitid.gallery.store.keys import KeyRing
 from gaitid.gallery.store.mark import check as check_mark
+from gaitid.gallery.store.rows import EnrolmentSample
 from gaitid.records import Fusion, OperatingPoint, Origin, Quality, Terms
 from tests.impostors import DIMENSION, names, people
 
 LOG = f"{DATABASE}-wal"
 
 
-def sample(seed: int) -> Sample:
-    return Sample(people(1, 1, seed)[0], Quality(70.0, 30), Origin("gate", 3))
+def sample(seed: int) -> EnrolmentSample:
+    return EnrolmentSample(people(1, 1, seed)[0], Quality(70.0, 30), Origin("gate", 3))
 
 
 def ignore(_: object) -> None:
@@ -37,14 +38,14 @@ def ignore(_: object) -> None:
 
 
 def make_gallery(store: Store):
-    return store.create_gallery("g", "gei", "c0ffee", DIMENSION, OperatingPoint(0.5))
+    return store.galleries.create("g", "gei", "c0ffee", DIMENSION, OperatingPoint(0.5))
 
 
 def facts(store: Store) -> object:
     """All that can be read from a store, to be compared."""
     found = []
-    for row in store.galleries():
-        held = store.contents(row)
+    for row in store.galleries.all():
+        held = store.galleries.contents(row)
         calibration = None if held.policy.calibration is None else held.policy.calibration.dumps()
         found.append((row, held.ids.tolist(), held.subjects, held.enrolled_at, held.vectors.tobytes()))
         found.append((held.terms, held.revision, held.policy.operating_point, calibration))
@@ -69,13 +70,13 @@ def history(tmp_path_factory, request):
     row = make_gallery(store)
     states.append(facts(store))
     for n in range(5):
-        store.add_subject(row, f"s{n}", [sample(n), sample(n + 50)], ignore)
+        store.subjects.add(row, f"s{n}", [sample(n), sample(n + 50)], ignore)
         states.append(facts(store))
-    store.set_terms(row, "s3", Terms("consent", "door", "form", 2e9), ignore)
+    store.subjects.set_terms(row, "s3", Terms("consent", "door", "form", 2e9), ignore)
     states.append(facts(store))
-    store.set_calibration(row, learn(people(60, 2, 9), names(60, 2), Fusion.MAX), ignore)
+    store.galleries.set_calibration(row, learn(people(60, 2, 9), names(60, 2), Fusion.MAX), ignore)
     states.append(facts(store))
-    store.set_operating_point(row, OperatingPoint(0.75, fpir=0.01), ignore)
+    store.galleries.set_operating_point(row, OperatingPoint(0.75, fpir=0.01), ignore)
     states.append(facts(store))
     (folder / "killed").mkdir()
     for name in (DATABASE, LOG):
@@ -117,8 +118,8 @@ def test_a_log_cut_at_any_frame_is_a_clean_prefix_and_told_by_the_mark(history, 
         assert found in states, end
         reached.append(states.index(found))
         name, secret, told = store._db.execute("SELECT name, secret, marked FROM state").fetchone()
-        mark = folder / "mark", name, secret, told, store._audit.hash_at
-        assert store.verify_audit() == store._audit.head
+        mark = folder / "mark", name, secret, told, store._connection.audit.hash_at
+        assert store.trail.verify() == store._connection.audit.head
         if reached[-1] == len(states) - 1:
             assert check_mark(*mark) is not None
         else:
@@ -335,17 +336,17 @@ def test_an_erasure_on_a_full_disk_says_that_traces_remain_until_there_is_room(s
     filler = small_disk / "filler"
     store = Store(small_disk / "data")
     row = make_gallery(store)
-    store.add_subject(row, "zebra", [sample(n) for n in range(2000)], ignore)
+    store.subjects.add(row, "zebra", [sample(n) for n in range(2000)], ignore)
     free = shutil.disk_usage(small_disk).free
     filler.write_bytes(bytes(free - 1_000_000))  # room for the commit of a deletion, none to empty the log
     with pytest.raises(StoreError, match="traces remain"):
-        store.delete_subject(row, "zebra", ignore)
-    assert store.contents(row).subjects == []
+        store.subjects.delete(row, "zebra", ignore)
+    assert store.galleries.contents(row).subjects == []
     with pytest.raises(StoreError, match=r"full|I/O"):
-        store.add_subject(row, "bob", [sample(n) for n in range(2000)], ignore)
+        store.subjects.add(row, "bob", [sample(n) for n in range(2000)], ignore)
     filler.unlink()
-    store.add_subject(row, "bob", [sample(1)], ignore)
-    store.delete_gallery(row, ignore)
+    store.subjects.add(row, "bob", [sample(1)], ignore)
+    store.galleries.delete(row, ignore)
     assert b"zebra" not in b"".join(path.read_bytes() for path in (small_disk / "data").iterdir())
     store.close()
 
@@ -353,11 +354,11 @@ def test_an_erasure_on_a_full_disk_says_that_traces_remain_until_there_is_room(s
 def test_a_backup_on_a_full_disk_leaves_nothing(small_disk, tmp_path):
     store = Store(tmp_path / "data")
     row = make_gallery(store)
-    store.add_subject(row, "ann", [sample(1)] * 12_000, ignore)
+    store.subjects.add(row, "ann", [sample(1)] * 12_000, ignore)
     with pytest.raises(StoreError, match=r"full|I/O|No space"):
         back_up(store, small_disk)
     assert list(small_disk.iterdir()) == []
-    store.delete_subject(row, "ann", ignore)
+    store.subjects.delete(row, "ann", ignore)
     made = back_up(store, tmp_path / "roomy")
     assert verify(tmp_path / "roomy" / made.name) == made
     store.close()
@@ -383,5 +384,5 @@ def test_a_clock_that_jumps_changes_times_only(tmp_path, monkeypatch, now):
     store.close()
     again = opened(tmp_path)
     assert facts(again) == before
-    assert np.all(np.diff(again.contents(again.galleries()[0]).ids) > 0)
+    assert np.all(np.diff(again.galleries.contents(again.galleries.all()[0]).ids) > 0)
     again.close()

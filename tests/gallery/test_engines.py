@@ -494,7 +494,7 @@ def test_a_renewal_that_does_not_reach_the_engine_is_repaired_at_the_next_start(
         matcher.enrol("g", f"s{n}", [embedding(n)], check="off")
     (content,) = TABLES.values()
     held = matcher._galleries["g"]
-    held._store.renew_templates(held.row, lambda _: FAULTS.add("down"))
+    held._store.galleries.renew_templates(held.row, lambda _: FAULTS.add("down"))
     with pytest.raises(EngineUnreachable):
         matcher.renew_templates("g")
     FAULTS.clear()

@@ -12,7 +12,8 @@ from gaitid.gallery.care.doctor import examining, repair
 from gaitid.gallery.care.identity import FILE, sign
 from gaitid.gallery.scoring.calibration import learn
 from gaitid.gallery.store import checksums
-from gaitid.gallery.store.database import DATABASE, Sample
+from gaitid.gallery.store.database import DATABASE
+from gaitid.gallery.store.rows import EnrolmentSample
 from gaitid.records import Fusion, OperatingPoint, Origin, Terms
 from tests.gallery.test_backup import RECEIPT, ring
 from tests.gallery.test_damage import DIMENSION, ignore, opened, sample
@@ -24,11 +25,13 @@ def place(tmp_path, request):
     """A closed directory with everything in it, and its keys."""
     keys = None if request.param == "plain" else ring(b"a")
     store = opened(tmp_path, keys)
-    row = store.create_gallery("g", "gei", "c0ffee", DIMENSION, OperatingPoint(0.5))
+    row = store.galleries.create("g", "gei", "c0ffee", DIMENSION, OperatingPoint(0.5))
     for n in range(3):
-        store.add_subject(row, f"s{n}", [sample(n), Sample(sample(n).vector, None, Origin())], ignore)
-    store.set_terms(row, "s1", Terms("consent", expires_at=2e9), ignore)
-    store.set_calibration(row, learn(people(60, 2, 9), names(60, 2), Fusion.MAX), ignore)
+        store.subjects.add(
+            row, f"s{n}", [sample(n), EnrolmentSample(sample(n).vector, None, Origin())], ignore
+        )
+    store.subjects.set_terms(row, "s1", Terms("consent", expires_at=2e9), ignore)
+    store.galleries.set_calibration(row, learn(people(60, 2, 9), names(60, 2), Fusion.MAX), ignore)
     store.close()
     sign(RECEIPT, tmp_path / "data")
     return tmp_path, keys
@@ -70,8 +73,8 @@ def test_an_empty_directory_passes_without_mark_and_key(tmp_path):
 def test_a_killed_process_leaves_a_directory_that_passes(tmp_path):
     """With a log that is not in the database yet."""
     store = opened(tmp_path)
-    row = store.create_gallery("g", "gei", "c0ffee", DIMENSION, OperatingPoint(0.5))
-    store.add_subject(row, "ann", [sample(1)], ignore)
+    row = store.galleries.create("g", "gei", "c0ffee", DIMENSION, OperatingPoint(0.5))
+    store.subjects.add(row, "ann", [sample(1)], ignore)
     (tmp_path / "killed" / "data").mkdir(parents=True)
     for name in (DATABASE, f"{DATABASE}-wal"):
         (tmp_path / "killed" / "data" / name).write_bytes((tmp_path / "data" / name).read_bytes())
@@ -153,7 +156,7 @@ def test_a_rolled_back_database_is_told(place):
     folder, keys = place
     before = (folder / "data" / DATABASE).read_bytes()
     store = opened(folder, keys)
-    store.delete_subject(store.galleries()[0], "s0", ignore)
+    store.subjects.delete(store.galleries.all()[0], "s0", ignore)
     store.close()
     (folder / "data" / DATABASE).write_bytes(before)
     assert isinstance(results(folder, keys)["mark"], StoreRolledBack)
@@ -161,8 +164,8 @@ def test_a_rolled_back_database_is_told(place):
 
 def test_without_its_keys_a_sealed_directory_fails_at_the_templates_alone(tmp_path):
     store = opened(tmp_path, ring(b"a"))
-    row = store.create_gallery("g", "gei", "c0ffee", DIMENSION, OperatingPoint(0.5))
-    store.add_subject(row, "ann", [sample(1)], ignore)
+    row = store.galleries.create("g", "gei", "c0ffee", DIMENSION, OperatingPoint(0.5))
+    store.subjects.add(row, "ann", [sample(1)], ignore)
     store.close()
     for keys in (None, ring(b"b")):
         found = results(tmp_path, keys)

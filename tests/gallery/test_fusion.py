@@ -7,7 +7,8 @@ import pytest
 
 from gaitid import registry
 from gaitid.gallery.gallery import Gallery
-from gaitid.gallery.store.database import Sample, Store
+from gaitid.gallery.store.database import Store
+from gaitid.gallery.store.rows import EnrolmentSample
 from gaitid.records import Fusion, OperatingPoint, Origin
 
 D = 8
@@ -17,8 +18,8 @@ def unit(vector: np.ndarray) -> np.ndarray:
     return (vector / np.linalg.norm(vector)).astype(np.float32)
 
 
-def samples(vectors: list[np.ndarray]) -> list[Sample]:
-    return [Sample(vector, None, Origin()) for vector in vectors]
+def samples(vectors: list[np.ndarray]) -> list[EnrolmentSample]:
+    return [EnrolmentSample(vector, None, Origin()) for vector in vectors]
 
 
 def score(fusion: Fusion, probe: np.ndarray, vectors: list[np.ndarray]) -> float:
@@ -36,7 +37,7 @@ def score(fusion: Fusion, probe: np.ndarray, vectors: list[np.ndarray]) -> float
 def test_search_and_comparison_equal_brute_force_through_a_history(tmp_path, fusion, index):
     random = np.random.default_rng(7)
     store = Store(tmp_path)
-    row = store.create_gallery("g", "gei", "c0ffee", D, OperatingPoint(0.5), fusion=fusion)
+    row = store.galleries.create("g", "gei", "c0ffee", D, OperatingPoint(0.5), fusion=fusion)
     kind = registry.resolve("indexes", index)
     gallery = Gallery(store, row, kind)
     alive: dict[str, list[np.ndarray]] = {}
@@ -62,7 +63,7 @@ def test_search_and_comparison_equal_brute_force_through_a_history(tmp_path, fus
             assert claimed == found[0]
     assert gallery.describe().templates == sum(map(len, alive.values()))
     assert [len(info.templates) for info in gallery.subjects()] == [len(alive[n]) for n in sorted(alive)]
-    again = Gallery(store, store.galleries()[0], kind)
+    again = Gallery(store, store.galleries.all()[0], kind)
     assert again.row.fusion is fusion
     assert again.search(probe, 99) == gallery.search(probe, 99)  # bit for bit
     store.close()
@@ -70,7 +71,7 @@ def test_search_and_comparison_equal_brute_force_through_a_history(tmp_path, fus
 
 def test_templates_that_cancel_out_are_like_nobody(tmp_path):
     store = Store(tmp_path)
-    row = store.create_gallery("g", "gei", "c0ffee", D, OperatingPoint(0.5), fusion=Fusion.CENTROID)
+    row = store.galleries.create("g", "gei", "c0ffee", D, OperatingPoint(0.5), fusion=Fusion.CENTROID)
     gallery = Gallery(store, row, registry.resolve("indexes", "faiss"))
     one = unit(np.eye(D)[0])
     gallery.add_subject("janus", samples([one, -one]))

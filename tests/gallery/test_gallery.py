@@ -16,8 +16,9 @@ from gaitid.gallery.gallery import Gallery
 from gaitid.gallery.index.exact import ExactIndex
 from gaitid.gallery.index.faiss_index import FaissIndex
 from gaitid.gallery.lock import ReadersWriterLock
-from gaitid.gallery.store.database import Sample, Store
+from gaitid.gallery.store.database import Store
 from gaitid.gallery.store.keys import KeyRing
+from gaitid.gallery.store.rows import EnrolmentSample
 from gaitid.records import Fusion, OperatingPoint, Origin
 
 D = 8
@@ -29,8 +30,8 @@ def unit(*numbers: float) -> np.ndarray:
     return vector / np.float32(np.linalg.norm(vector))
 
 
-def samples(*vectors: np.ndarray) -> list[Sample]:
-    return [Sample(vector, None, Origin()) for vector in vectors]
+def samples(*vectors: np.ndarray) -> list[EnrolmentSample]:
+    return [EnrolmentSample(vector, None, Origin()) for vector in vectors]
 
 
 @pytest.fixture
@@ -41,7 +42,7 @@ def store(tmp_path):
 
 
 def make(store: Store, index=ExactIndex) -> Gallery:
-    row = store.create_gallery("g", "gei", "c0ffee", D, OperatingPoint(0.5))
+    row = store.galleries.create("g", "gei", "c0ffee", D, OperatingPoint(0.5))
     return Gallery(store, row, index)
 
 
@@ -192,7 +193,7 @@ def compressing(dimension, fetch):
 
 
 def settle(gallery: Gallery) -> None:
-    gallery._index.settle()
+    gallery._state.index.settle()
 
 
 @pytest.mark.parametrize("fusion", list(Fusion))
@@ -200,7 +201,7 @@ def settle(gallery: Gallery) -> None:
 def test_a_compressed_gallery_scores_exactly_over_all_templates(tmp_path, fusion, sealed):
     ring = KeyRing(lambda: {"k": bytes(32)}) if sealed else None
     store = Store(tmp_path, ring)
-    row = store.create_gallery("g", "gei", "c0ffee", D, OperatingPoint(0.5), fusion=fusion)
+    row = store.galleries.create("g", "gei", "c0ffee", D, OperatingPoint(0.5), fusion=fusion)
     gallery = Gallery(store, row, compressing)
     random = np.random.default_rng(0)
     centres = random.standard_normal((150, D))
@@ -209,7 +210,7 @@ def test_a_compressed_gallery_scores_exactly_over_all_templates(tmp_path, fusion
     for n in range(0, 150, 5):
         gallery.delete_subject(f"s{n}")
     settle(gallery)
-    assert not gallery._index.is_exact
+    assert not gallery._state.index.is_exact
     exact, again = Gallery(store, row, ExactIndex), Gallery(store, row, compressing)
     settle(again)
     for _ in range(30):
@@ -226,7 +227,7 @@ def test_a_template_erased_in_the_middle_of_a_search_is_in_no_answer(store):
         gallery.add_subject(f"s{n}", samples(unit(1, n / 50)))
     settle(gallery)
     assert gallery.search(unit(1), 1)[0][0].subject == "s0"
-    fetch, erased = gallery._index._fetch, threading.Event()
+    fetch, erased = gallery._state.index._fetch, threading.Event()
     eraser = threading.Thread(target=gallery.delete_subject, args=("s0",))
 
     def late(ids):
@@ -237,7 +238,7 @@ def test_a_template_erased_in_the_middle_of_a_search_is_in_no_answer(store):
                 time.sleep(0.001)
         return fetch(ids)
 
-    gallery._index._fetch = late
+    gallery._state.index._fetch = late
     found = gallery.search(unit(1), 1)
     eraser.join(10)
     assert (found.candidates[0].subject, found.revision) == ("s1", 41)
@@ -259,7 +260,7 @@ def test_a_probe_never_sees_another_gallery(store, index):
     """Two galleries of one store hold different people with equal names, and the same walk."""
     galleries = []
     for name in ("a", "b"):
-        row = store.create_gallery(name, "gei", "c0ffee", D, OperatingPoint(0.5))
+        row = store.galleries.create(name, "gei", "c0ffee", D, OperatingPoint(0.5))
         galleries.append(Gallery(store, row, index))
     random = np.random.default_rng(3)
     for n in range(60):
@@ -268,7 +269,7 @@ def test_a_probe_never_sees_another_gallery(store, index):
             gallery.add_subject(f"{'ab'[at]}{n}", samples(unit(1, n / 100)))
     galleries[1].delete_subject("b0")
     for gallery in galleries:
-        getattr(gallery._index, "settle", lambda: None)()
+        getattr(gallery._state.index, "settle", lambda: None)()
     held = [{name for info in gallery.subjects() for name in info.templates} for gallery in galleries]
     assert not held[0] & held[1]
     for gallery, templates, foreign in zip(galleries, held, "ba", strict=True):

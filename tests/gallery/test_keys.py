@@ -18,7 +18,7 @@ from gaitid.gallery.gallery import Gallery
 from gaitid.gallery.index.exact import ExactIndex
 from gaitid.gallery.store import checksums, failpoints
 from gaitid.gallery.store import keys as keys_module
-from gaitid.gallery.store.database import DATABASE, Sample, Store
+from gaitid.gallery.store.database import DATABASE, Store
 from gaitid.gallery.store.keys import (
     DataKey,
     KeyRing,
@@ -27,6 +27,7 @@ from gaitid.gallery.store.keys import (
     ring_from_environment,
     ring_from_file,
 )
+from gaitid.gallery.store.rows import EnrolmentSample
 from gaitid.gallery.store.sealing import WRAPPED, Sealing
 from gaitid.records import OperatingPoint, Origin
 
@@ -38,9 +39,9 @@ def ring(**keys: bytes) -> KeyRing:
     return KeyRing(lambda: keys)
 
 
-def sample(seed: int) -> Sample:
+def sample(seed: int) -> EnrolmentSample:
     vector = np.random.default_rng(seed).standard_normal(D)
-    return Sample((vector / np.linalg.norm(vector)).astype(np.float32), None, Origin())
+    return EnrolmentSample((vector / np.linalg.norm(vector)).astype(np.float32), None, Origin())
 
 
 def ignore(_: object) -> None:
@@ -48,9 +49,9 @@ def ignore(_: object) -> None:
 
 
 def fill(store: Store, subjects: int, name: str = "g"):
-    row = store.create_gallery(name, "gei", "c0ffee", D, OperatingPoint(0.5))
+    row = store.galleries.create(name, "gei", "c0ffee", D, OperatingPoint(0.5))
     for n in range(subjects):
-        store.add_subject(row, f"s{n:03}", [sample(n), sample(1000 + n)], ignore)
+        store.subjects.add(row, f"s{n:03}", [sample(n), sample(1000 + n)], ignore)
     return row
 
 
@@ -65,14 +66,14 @@ def traces(subjects: range, content: bytes) -> int:
 
 
 def state(store: Store):
-    (row,) = store.galleries()
-    contents = store.contents(row)
+    (row,) = store.galleries.all()
+    contents = store.galleries.contents(row)
     return contents.ids.tolist(), contents.subjects, contents.vectors.tobytes(), contents.revision
 
 
 def read(store: Store) -> None:
-    for row in store.galleries():
-        store.contents(row)
+    for row in store.galleries.all():
+        store.galleries.contents(row)
 
 
 def open_and_read(directory: Path, given: dict[str, bytes] | None) -> None:
@@ -174,7 +175,7 @@ def test_what_is_sealed_opens_only_whole_and_in_its_place(plain):
 def test_no_plain_template_reaches_the_disk(tmp_path):
     store = Store(tmp_path, ring(a=OLD))
     row = fill(store, 30)
-    store.add_templates(row, "s003", [sample(3)], ignore)
+    store.subjects.add_templates(row, "s003", [sample(3)], ignore)
     assert traces(range(30), everything(tmp_path)) == 0
     before = state(store)
     store.close()
@@ -224,7 +225,7 @@ MOVES = {
 def test_what_was_moved_or_changed_does_not_open(tmp_path, move, error):
     store = Store(tmp_path, ring(a=OLD))
     fill(store, 5)
-    store.create_gallery("h", "gei", "c0ffee", D, OperatingPoint(0.5))
+    store.galleries.create("h", "gei", "c0ffee", D, OperatingPoint(0.5))
     read(store)
     store._db.execute(move)
     with pytest.raises(error):
@@ -293,9 +294,9 @@ def test_a_plain_template_is_refused_while_the_store_is_open(tmp_path):
     known["b"] = NEW
     for act in (
         lambda: read(store),
-        lambda: store.vectors(row, np.array([3])),
-        lambda: store.export(row, "s001"),
-        lambda: store.add_templates(row, "s001", [sample(9)], ignore),
+        lambda: store.galleries.vectors(row, np.array([3])),
+        lambda: store.subjects.export(row, "s001"),
+        lambda: store.subjects.add_templates(row, "s001", [sample(9)], ignore),
         store.rotate_keys,
     ):
         with pytest.raises(StoreCorrupt, match="not sealed"):
@@ -382,14 +383,14 @@ def test_a_rotation_cut_short_is_finished_at_the_next_opening(tmp_path):
     fill(store, 250)
     before = state(store)
     known["b"] = NEW
-    some = store._sealing.update_some
+    some = store._connection.sealing.update_some
 
     def killed(last: int) -> list[int]:
         if last:
             raise KeyboardInterrupt
         return some(last)
 
-    store._sealing.update_some = killed
+    store._connection.sealing.update_some = killed
     with pytest.raises(KeyboardInterrupt):
         store.rotate_keys()
     assert key_names(store) == {"a", "b"}
@@ -409,7 +410,7 @@ def test_a_deleted_subject_takes_its_data_key_along(tmp_path):
     sealed = [row[0] for row in store._db.execute("SELECT vector FROM templates WHERE subject = 1")]
     (key,) = store._db.execute("SELECT data_key FROM subjects WHERE id = 1").fetchone()
     assert key in everything(tmp_path)
-    store.delete_subject(row, "s000", ignore)
+    store.subjects.delete(row, "s000", ignore)
     content = everything(tmp_path)
     assert key not in content
     assert not any(vector in content for vector in sealed)
@@ -431,7 +432,7 @@ def test_a_ring_that_cannot_be_read_again_changes_nothing(tmp_path):
     path.unlink()
     with pytest.raises(ConfigError):
         store.rotate_keys()
-    store.add_subject(store.galleries()[0], "late", [sample(7)], ignore)
+    store.subjects.add(store.galleries.all()[0], "late", [sample(7)], ignore)
     assert key_names(store) == {"one"}
     store.close()
     assert (tmp_path / "data" / DATABASE).exists()

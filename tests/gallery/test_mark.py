@@ -14,7 +14,7 @@ from gaitid.server import app
 
 
 def make(store: Store, name: str):
-    return store.create_gallery(name, "gei", "c0ffee", 16, OperatingPoint(0.5))
+    return store.galleries.create(name, "gei", "c0ffee", 16, OperatingPoint(0.5))
 
 
 def opened(tmp_path: Path) -> Store:
@@ -51,7 +51,7 @@ def test_an_older_copy_is_refused_until_the_loss_is_accepted(store, tmp_path):
             opened(tmp_path)
     (tmp_path / "mark").unlink()
     again = opened(tmp_path)
-    assert [row.name for row in again.galleries()] == ["one"]
+    assert [row.name for row in again.galleries.all()] == ["one"]
     again.close()
 
 
@@ -70,7 +70,7 @@ def test_each_commit_moves_the_mark_before_it_is_acknowledged(store, tmp_path):
     for n in range(3):
         row = make(store, f"more{n}")
         seen.append((tmp_path / "mark").read_bytes())
-    store.delete_gallery(row, lambda _: seen.append((tmp_path / "mark").read_bytes()))
+    store.galleries.delete(row, lambda _: seen.append((tmp_path / "mark").read_bytes()))
     assert len(set(seen)) == 5
     assert len({len(line) for line in seen}) == 1
 
@@ -120,7 +120,7 @@ def test_a_mark_that_fails_later_loses_no_change(store, tmp_path, caplog, monkey
     monkeypatch.setattr("gaitid.gallery.store.mark.os.pwrite", full)
     make(store, "two")
     assert "stays behind" in caplog.text
-    assert len(store.galleries()) == 2
+    assert len(store.galleries.all()) == 2
 
 
 def test_a_server_refuses_an_older_copy(tmp_path):

@@ -10,7 +10,8 @@ import pytest
 
 from gaitid.gallery.gallery import Gallery
 from gaitid.gallery.index.exact import ExactIndex
-from gaitid.gallery.store.database import DATABASE, Sample, Store
+from gaitid.gallery.store.database import DATABASE, Store
+from gaitid.gallery.store.rows import EnrolmentSample
 from gaitid.gallery.store.schema import SCHEMA
 from gaitid.records import Fusion, OperatingPoint, Origin
 
@@ -45,10 +46,10 @@ def test_every_older_version_has_a_fixture():
 
 def test_nothing_is_lost(old):
     store = Store(old)
-    (row,) = store.galleries()
+    (row,) = store.galleries.all()
     assert (row.key, row.name, row.encoder, row.contract, row.dimension) == (3, "home", "gei", "c0ffee", 2)
     assert (row.fusion, row.created_at) == (Fusion.MAX, 1795388466.25)
-    contents = store.contents(row)
+    contents = store.galleries.contents(row)
     assert (contents.ids.tolist(), contents.subjects) == ([1, 2, 5], ["ann", "bob", "ann"])
     assert contents.vectors.tolist() == [[1, 0], [0, 1], [-1, 0]]
     assert contents.revision == 7
@@ -59,14 +60,14 @@ def test_nothing_is_lost(old):
 
 def test_it_works_as_a_new_one(old):
     store = Store(old)
-    gallery = Gallery(store, store.galleries()[0], ExactIndex)
-    change = gallery.add_templates("bob", [Sample(np.array([0, 1], np.float32), None, Origin())])
+    gallery = Gallery(store, store.galleries.all()[0], ExactIndex)
+    change = gallery.add_templates("bob", [EnrolmentSample(np.array([0, 1], np.float32), None, Origin())])
     assert (change.ids.tolist(), change.revision) == ([6], 8)
     gallery.set_operating_point(OperatingPoint(0.25, margin=0.5))
     gallery.delete_subject("ann")
     store.close()
     store = Store(old)
-    contents = store.contents(store.galleries()[0])
+    contents = store.galleries.contents(store.galleries.all()[0])
     assert (contents.ids.tolist(), contents.revision) == ([2, 6], 10)
     assert contents.policy.operating_point == OperatingPoint(0.25, margin=0.5)
     store.close()

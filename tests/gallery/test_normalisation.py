@@ -12,7 +12,7 @@ from gaitid.gallery.index.exact import ExactIndex
 from gaitid.gallery.index.ranking import SHORTLIST_TOLERANCE
 from gaitid.gallery.scoring.normalisation import FEWEST, Normaliser, gain
 from gaitid.gallery.store.database import Store
-from gaitid.gallery.store.rows import Sample
+from gaitid.gallery.store.rows import EnrolmentSample
 from gaitid.local import LocalMatcher
 from gaitid.records import CalibrationSource, Embedding, Fusion, OperatingPoint, Origin, Outcome
 from tests.gallery.test_gallery import compressing, settle
@@ -65,7 +65,7 @@ def store(tmp_path):
 
 
 def filled(store: Store, fusion: Fusion = Fusion.MAX, index=ExactIndex, home=HOME, walks: int = 2) -> Gallery:
-    row = store.create_gallery("g", "gei", "c0ffee", D, OperatingPoint(0.5), fusion=fusion)
+    row = store.galleries.create("g", "gei", "c0ffee", D, OperatingPoint(0.5), fusion=fusion)
     gallery = Gallery(store, row, index)
     count = len(home) // walks
     gallery.add_subjects({f"s{n:03}": list(home[walks * n : walks * (n + 1)]) for n in range(count)})
@@ -146,7 +146,7 @@ def test_it_survives_a_restart_and_a_renewal_sealed(tmp_path):
     assert not any(vector.tobytes()[:16] in everything(tmp_path / "data") for vector in COHORT)
     gallery.renew_templates()
     check_same(answers(gallery), before)
-    turned = store.contents(gallery.row).space.normaliser.cohort
+    turned = store.galleries.contents(gallery.row).space.normaliser.cohort
     assert np.abs(turned - COHORT).max() > 0.1
     store.close()
     store = Store(tmp_path / "data", ring(a=OLD, b=NEW))
@@ -184,7 +184,7 @@ def test_a_cohort_leaves_no_byte(tmp_path, end):
         assert gallery.describe().normalisation is None
         gallery.stop_normalising()
     else:
-        store.delete_gallery(gallery.row, lambda _: None)
+        store.galleries.delete(gallery.row, lambda _: None)
     content = everything(tmp_path)
     assert not any(vector.tobytes()[:16] in content for vector in COHORT)
     store.close()
@@ -194,8 +194,8 @@ def test_changes_keep_step_with_a_reload(store):
     gallery = filled(store)
     gallery.normalise(list(COHORT), 0.05)
     fresh = people(5, 3, seed=9)
-    gallery.add_subject("one", [Sample(v, None, Origin()) for v in fresh[:2]])
-    gallery.add_templates("one", [Sample(fresh[2], None, Origin())])
+    gallery.add_subject("one", [EnrolmentSample(v, None, Origin()) for v in fresh[:2]])
+    gallery.add_templates("one", [EnrolmentSample(fresh[2], None, Origin())])
     gallery.add_subjects({"two": list(fresh[3:6])})
     gallery.delete_subject("s003")
     check_same(answers(gallery), answers(Gallery(store, gallery.row, ExactIndex)))
@@ -241,7 +241,7 @@ def test_too_few_data_for_the_check_are_refused(store, cohort, walks, fpir, matc
 
 
 def test_an_empty_gallery_cannot_check_a_cohort(store):
-    row = store.create_gallery("g", "gei", "c0ffee", D, OperatingPoint(0.5))
+    row = store.galleries.create("g", "gei", "c0ffee", D, OperatingPoint(0.5))
     with pytest.raises(NotCalibrated, match="0 templates"):
         Gallery(store, row, ExactIndex).normalise(list(COHORT), 0.05)
 
@@ -308,7 +308,7 @@ def test_an_operating_point_is_checked_against_what_the_store_holds(store):
     """A target rate is refused when another caller erased the cohort after the first check."""
     gallery = filled(store)
     with pytest.raises(NotCalibrated, match=r"[Cc]alibrate"):
-        store.set_operating_point(gallery.row, OperatingPoint(fpir=0.01), lambda _: None)
+        store.galleries.set_operating_point(gallery.row, OperatingPoint(fpir=0.01), lambda _: None)
     assert gallery.describe().operating_point == OperatingPoint(0.5)
 
 
@@ -363,7 +363,7 @@ def test_a_compressed_gallery_finds_the_best_by_normalised_score(store, renews):
         gallery.renew_templates()
     gallery.describe()  # loads it
     settle(gallery)
-    assert not gallery._index.is_exact
+    assert not gallery._state.index.is_exact
     exact = Gallery(store, gallery.row, ExactIndex)
     equal = sum(
         new[0][:2] == old[0][:2]

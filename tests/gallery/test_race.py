@@ -18,8 +18,9 @@ import pytest
 from gaitid.errors import SubjectNotFound
 from gaitid.gallery.gallery import Gallery
 from gaitid.gallery.index.faiss_index import FaissIndex
-from gaitid.gallery.store.database import Sample, Store
+from gaitid.gallery.store.database import Store
 from gaitid.gallery.store.keys import KeyRing
+from gaitid.gallery.store.rows import EnrolmentSample
 from gaitid.records import Candidate, Fusion, OperatingPoint, Origin
 
 D, K = 32, 3
@@ -65,7 +66,7 @@ def race(gallery: Gallery, people: People, seconds: float, seed: int) -> Log:
         n = 3 * int(random.integers(PEOPLE // 3)) + who
         name = f"s{n}"
         walks = [people.walk(random, n) for _ in range(random.integers(1, 4))]
-        samples = [Sample(walk, None, Origin()) for walk in walks]
+        samples = [EnrolmentSample(walk, None, Origin()) for walk in walks]
         act = random.random()
         try:
             if act < 0.3:
@@ -76,7 +77,7 @@ def race(gallery: Gallery, people: People, seconds: float, seed: int) -> Log:
             log.changes[gallery.add_subject(name, samples).revision] = (name, walks)
 
     def settle(_: np.random.Generator, __: int) -> None:
-        gallery._index.settle()
+        gallery._state.index.settle()
         time.sleep(0.01)
 
     def run(act, number: int, who: int) -> None:
@@ -140,7 +141,7 @@ def judge(answers: list[tuple[np.ndarray, tuple[Candidate, ...]]], held: dict[st
 
 def run_rounds(tmp_path, seconds: float, rounds: int, *, sealed: bool) -> dict[str, int]:
     store = Store(tmp_path, KeyRing(lambda: {"k": bytes(32)}) if sealed else None)
-    row = store.create_gallery("g", "gei", "c0ffee", D, OperatingPoint(0.5), fusion=Fusion.MAX)
+    row = store.galleries.create("g", "gei", "c0ffee", D, OperatingPoint(0.5), fusion=Fusion.MAX)
     gallery, people = Gallery(store, row, rebuilding), People()
     held: dict[str, list[np.ndarray]] = {}
     random = np.random.default_rng(1)
@@ -156,9 +157,9 @@ def run_rounds(tmp_path, seconds: float, rounds: int, *, sealed: bool) -> dict[s
         total["answers"] += len(log.answers)
         total["changes"] += len(log.changes)
         total["misses"] += misses
-        total["compressed"] += not gallery._index.is_exact
-    gallery._index.settle()
-    assert len(gallery._index) == sum(map(len, held.values()))
+        total["compressed"] += not gallery._state.index.is_exact
+    gallery._state.index.settle()
+    assert len(gallery._state.index) == sum(map(len, held.values()))
     store.close()
     return total
 

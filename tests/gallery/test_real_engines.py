@@ -151,7 +151,7 @@ def test_what_this_client_wrote_is_seen_by_its_own_session(server):
 def test_a_migration_that_is_killed_is_finished_by_the_next(server, tmp_path):
     """The verb is killed with SIGKILL as soon as the engine has a table of it."""
     store = Store(tmp_path / "data")
-    row = store.create_gallery("g", "flat", "c0ffee", 256, OperatingPoint(0.9))
+    row = store.galleries.create("g", "flat", "c0ffee", 256, OperatingPoint(0.9))
     fill(store, row, unit(12_000, 256))
     prefix = f"gaitid_{store.name}_"
     store.close()

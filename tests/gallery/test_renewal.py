@@ -48,8 +48,8 @@ def stored(store: Store) -> np.ndarray:
         "SELECT t.vector, s.key_name, s.data_key, s.id FROM templates t JOIN subjects s ON s.id = t.subject"
         " ORDER BY t.id"
     ).fetchall()
-    (gallery,) = store.galleries()
-    plain = store._sealing.unsealed(gallery.key, gallery.contract, rows)
+    (gallery,) = store.galleries.all()
+    plain = store._connection.sealing.unsealed(gallery.key, gallery.contract, rows)
     return np.frombuffer(b"".join(plain), "<f4").reshape(len(rows), -1)
 
 
@@ -60,7 +60,7 @@ def generations(store: Store) -> set[int]:
 @pytest.mark.parametrize("fusion", list(Fusion))
 @pytest.mark.parametrize("index", registry.names("indexes"))
 def test_scores_stay_and_templates_do_not(store, index, fusion):
-    row = store.create_gallery("g", "gei", "c0ffee", D, OperatingPoint(0.5), fusion=fusion)
+    row = store.galleries.create("g", "gei", "c0ffee", D, OperatingPoint(0.5), fusion=fusion)
     gallery = Gallery(store, row, registry.resolve("indexes", index))
     gallery.add_subjects({f"s{n:03}": [sample(n).vector, sample(1000 + n).vector] for n in range(30)})
     before, plain = answers(gallery), stored(store)
@@ -79,7 +79,7 @@ def test_scores_stay_and_templates_do_not(store, index, fusion):
 
 
 def test_an_empty_gallery_is_renewed_and_filled(store):
-    row = store.create_gallery("g", "gei", "c0ffee", D, OperatingPoint(0.5))
+    row = store.galleries.create("g", "gei", "c0ffee", D, OperatingPoint(0.5))
     gallery = Gallery(store, row, ExactIndex)
     assert gallery.renew_templates() == 0
     gallery.add_subject("ann", [sample(1)])
@@ -105,18 +105,18 @@ def test_without_keys_nothing_is_renewed(tmp_path):
     store = Store(tmp_path)
     row = fill(store, 3)
     with pytest.raises(KeyMissing, match="no keys were given"):
-        store.renew_templates(row, ignore)
+        store.galleries.renew_templates(row, ignore)
     assert generations(store) == {0}
-    store.delete_gallery(row, ignore)
+    store.galleries.delete(row, ignore)
     with pytest.raises(GalleryNotFound):
-        store.renew_templates(row, ignore)
+        store.galleries.renew_templates(row, ignore)
     store.close()
 
 
 def test_a_projection_needs_its_key(tmp_path):
     store = Store(tmp_path, ring(a=OLD))
-    row = store.create_gallery("g", "gei", "c0ffee", D, OperatingPoint(0.5))
-    store.renew_templates(row, ignore)
+    row = store.galleries.create("g", "gei", "c0ffee", D, OperatingPoint(0.5))
+    store.galleries.renew_templates(row, ignore)
     store.close()
     for given in (None, ring(b=NEW)):
         with pytest.raises(KeyMissing, match="key 'a'"):
@@ -124,14 +124,17 @@ def test_a_projection_needs_its_key(tmp_path):
 
 
 def test_two_galleries_of_the_same_people_cannot_be_linked(store):
-    rows = [store.create_gallery(name, "gei", "c0ffee", D, OperatingPoint(0.5)) for name in ("g", "h")]
+    rows = [store.galleries.create(name, "gei", "c0ffee", D, OperatingPoint(0.5)) for name in ("g", "h")]
     for row in rows:
-        store.add_subjects(row, {f"s{n:03}": [sample(n)] for n in range(300)}, ignore)
-        store.renew_templates(row, ignore)
-    one, two = (store.contents(row).vectors for row in rows)
+        store.subjects.add_many(row, {f"s{n:03}": [sample(n)] for n in range(300)}, ignore)
+        store.galleries.renew_templates(row, ignore)
+    one, two = (store.galleries.contents(row).vectors for row in rows)
     scores = one @ two.T
     assert 0.3 < area(scores.diagonal(), scores[~np.eye(300, dtype=bool)]) < 0.7  # keys are random
-    one, two = (store.contents(row).space.projection.undo(v) for row, v in zip(rows, (one, two), strict=True))
+    one, two = (
+        store.galleries.contents(row).space.projection.undo(v)
+        for row, v in zip(rows, (one, two), strict=True)
+    )
     np.testing.assert_allclose(one, two, atol=1e-6)
 
 
@@ -150,7 +153,7 @@ def test_cut_short_it_is_right_and_the_next_call_finishes_it(tmp_path, monkeypat
 
     monkeypatch.setattr(failpoints, "armed", killed)
     with pytest.raises(KeyboardInterrupt):
-        store.renew_templates(row, ignore)
+        store.galleries.renew_templates(row, ignore)
     monkeypatch.setattr(failpoints, "armed", None)
     assert generations(store) == {1, 2}
     gallery.add_subject("late", [sample(5000)])
@@ -205,60 +208,60 @@ def test_searches_and_changes_go_on_meanwhile(store, monkeypatch):
 def test_old_keys_are_gone_and_new_ones_follow_a_rotation(tmp_path):
     known = {"a": OLD}
     store = Store(tmp_path, ring(**known))
-    store._sealing._ring._load = lambda: known
+    store._connection.sealing._ring._load = lambda: known
     row = fill(store, 5)
-    store.renew_templates(row, ignore)
+    store.galleries.renew_templates(row, ignore)
     (old,) = store._db.execute("SELECT data_key FROM projections").fetchone()
     assert old in everything(tmp_path)
-    store.renew_templates(row, ignore)
+    store.galleries.renew_templates(row, ignore)
     assert old not in everything(tmp_path)
     known["b"] = NEW
     assert store.rotate_keys() == 5
     assert store.rotate_keys() == 0
     assert {name for (name,) in store._db.execute("SELECT key_name FROM projections")} == {"b"}
     assert key_names(store) == {"b"}
-    before = store.contents(row).vectors
+    before = store.galleries.contents(row).vectors
     store.close()
     again = Store(tmp_path, ring(b=NEW))
-    np.testing.assert_array_equal(again.contents(row).vectors, before)
+    np.testing.assert_array_equal(again.galleries.contents(row).vectors, before)
     (last,) = again._db.execute("SELECT data_key FROM projections").fetchone()
-    again.delete_gallery(row, ignore)
+    again.galleries.delete(row, ignore)
     assert last not in everything(tmp_path)
     again.close()
 
 
 def test_a_projection_of_another_gallery_does_not_open(store):
-    rows = [store.create_gallery(name, "gei", "c0ffee", D, OperatingPoint(0.5)) for name in ("g", "h")]
+    rows = [store.galleries.create(name, "gei", "c0ffee", D, OperatingPoint(0.5)) for name in ("g", "h")]
     for row in rows:
-        store.renew_templates(row, ignore)
+        store.galleries.renew_templates(row, ignore)
     first, second = rows
-    store._projections._made.clear()
+    store._connection.projections._made.clear()
     store._db.execute(
         "UPDATE projections SET data_key = (SELECT data_key FROM projections WHERE gallery = ?)"
         " WHERE gallery = ?",
         (first.key, second.key),
     )
-    store.contents(first)
+    store.galleries.contents(first)
     with pytest.raises(KeyMissing):
-        store.contents(second)
+        store.galleries.contents(second)
 
 
 def test_a_lost_projection_is_told(store):
     row = fill(store, 2)
-    store.renew_templates(row, ignore)
+    store.galleries.renew_templates(row, ignore)
     store._db.execute("DELETE FROM projections")
     with pytest.raises(StoreCorrupt, match="projection 1, which is gone"):
-        store.contents(row)
+        store.galleries.contents(row)
 
 
 def test_a_renewal_that_was_rolled_back_leaves_no_matrix_behind(store, monkeypatch):
     """The next one has the same number and another key."""
-    row = store.create_gallery("g", "gei", "c0ffee", D, OperatingPoint(0.5))
+    row = store.galleries.create("g", "gei", "c0ffee", D, OperatingPoint(0.5))
     gallery = Gallery(store, row, ExactIndex)
 
     def full(point: str) -> None:
         if point == "before commit":
-            store._projections.of(row)  # as an enrolment of the same commit would
+            store._connection.projections.of(row)  # as an enrolment of the same commit would
             raise OSError("no space left")
 
     monkeypatch.setattr(failpoints, "armed", full)
@@ -267,7 +270,7 @@ def test_a_renewal_that_was_rolled_back_leaves_no_matrix_behind(store, monkeypat
     monkeypatch.setattr(failpoints, "armed", None)
     gallery.renew_templates()
     gallery.add_subject("ann", [sample(1)])
-    store._projections._made.clear()
+    store._connection.projections._made.clear()
     np.testing.assert_allclose(
         gallery.export("ann").templates[0].embedding.vector, sample(1).vector, atol=1e-6
     )
@@ -279,11 +282,11 @@ def test_an_index_that_reads_vectors_from_the_store_goes_on_with_its_own_project
 ):
     """Whatever generation the rows are of when it asks."""
     monkeypatch.setattr(projections, "AT_ONCE", 30)
-    row = store.create_gallery("g", "gei", "c0ffee", D, OperatingPoint(0.5), fusion=fusion)
+    row = store.galleries.create("g", "gei", "c0ffee", D, OperatingPoint(0.5), fusion=fusion)
     gallery = Gallery(store, row, compressing)
     gallery.add_subjects({f"s{n:03}": [sample(n).vector, sample(1000 + n).vector] for n in range(60)})
     settle(gallery)
-    assert not gallery._index.is_exact
+    assert not gallery._state.index.is_exact
     before = answers(gallery)
     gallery.renew_templates()
     settle(gallery)
@@ -302,5 +305,5 @@ def test_an_index_that_reads_vectors_from_the_store_goes_on_with_its_own_project
     for found in [*seen, answers(gallery)]:
         check_same([scored[:3] for scored in found], [scored[:3] for scored in before])
     assert seen
-    store.renew_templates(row, ignore)  # of which the gallery was not told
+    store.galleries.renew_templates(row, ignore)  # of which the gallery was not told
     check_same(answers(gallery), before)

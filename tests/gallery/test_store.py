@@ -26,16 +26,17 @@ from gaitid.errors import (
     SubjectExists,
     SubjectNotFound,
 )
-from gaitid.gallery.store.database import DATABASE, Sample, Store
+from gaitid.gallery.store.database import DATABASE, Store
+from gaitid.gallery.store.rows import EnrolmentSample
 from gaitid.gallery.store.schema import SCHEMA
 from gaitid.records import OperatingPoint, Origin, Quality, Reason
 
 RULE = OperatingPoint(0.5, 0.1)
 
 
-def sample(seed: int = 0, dimension: int = 16) -> Sample:
+def sample(seed: int = 0, dimension: int = 16) -> EnrolmentSample:
     vector = np.random.default_rng(seed).standard_normal(dimension).astype(np.float32)
-    return Sample(vector, Quality(70.0, 30, reasons=(Reason.IRREGULAR,)), Origin("gate", 3))
+    return EnrolmentSample(vector, Quality(70.0, 30, reasons=(Reason.IRREGULAR,)), Origin("gate", 3))
 
 
 def ignore(_: object) -> None:
@@ -43,7 +44,7 @@ def ignore(_: object) -> None:
 
 
 def make_gallery(store: Store, name: str = "g", dimension: int = 16):
-    return store.create_gallery(name, "gei", "c0ffee", dimension, RULE)
+    return store.galleries.create(name, "gei", "c0ffee", dimension, RULE)
 
 
 @pytest.fixture
@@ -54,7 +55,7 @@ def store(tmp_path):
 
 
 def test_a_new_store_is_empty_and_private(store):
-    assert store.galleries() == []
+    assert store.galleries.all() == []
     assert store.directory.stat().st_mode & 0o777 == 0o700
     assert (store.directory / DATABASE).stat().st_mode & 0o077 == 0
 
@@ -63,13 +64,13 @@ def test_what_was_stored_is_there_after_a_restart(tmp_path):
     store = Store(tmp_path)
     row = make_gallery(store)
     samples = [sample(1), sample(2)]
-    change = store.add_subject(row, "ann", samples, ignore)
-    more = store.add_templates(row, "ann", [sample(3)], ignore)
+    change = store.subjects.add(row, "ann", samples, ignore)
+    more = store.subjects.add_templates(row, "ann", [sample(3)], ignore)
     assert (change.revision, more.revision) == (1, 2)
     store.close()
     store = Store(tmp_path)
-    assert store.galleries() == [row]
-    contents = store.contents(row)
+    assert store.galleries.all() == [row]
+    contents = store.galleries.contents(row)
     assert contents.ids.tolist() == [*change.ids, *more.ids]
     assert contents.subjects == ["ann"] * 3
     assert contents.enrolled_at == [change.at] * 3
@@ -79,7 +80,7 @@ def test_what_was_stored_is_there_after_a_restart(tmp_path):
 
 
 def test_quality_and_origin_are_kept(store):
-    store.add_subject(make_gallery(store), "ann", [sample()], ignore)
+    store.subjects.add(make_gallery(store), "ann", [sample()], ignore)
     with sqlite3.connect(store.directory / DATABASE) as reader:
         quality, camera, track = reader.execute("SELECT quality, camera, track FROM templates").fetchone()
     reader.close()
@@ -109,49 +110,49 @@ def test_the_files_are_durable_strict_and_versioned(store):
     ("error", "change"),
     [
         (GalleryExists, lambda s, g: make_gallery(s)),
-        (SubjectExists, lambda s, g: s.add_subject(g, "ann", [sample()], ignore)),
-        (SubjectNotFound, lambda s, g: s.add_templates(g, "bob", [sample()], ignore)),
-        (SubjectNotFound, lambda s, g: s.delete_subject(g, "bob", ignore)),
+        (SubjectExists, lambda s, g: s.subjects.add(g, "ann", [sample()], ignore)),
+        (SubjectNotFound, lambda s, g: s.subjects.add_templates(g, "bob", [sample()], ignore)),
+        (SubjectNotFound, lambda s, g: s.subjects.delete(g, "bob", ignore)),
     ],
 )
 def test_a_refused_change_leaves_the_revision(store, error, change):
     row = make_gallery(store)
-    store.add_subject(row, "ann", [sample()], ignore)
+    store.subjects.add(row, "ann", [sample()], ignore)
     with pytest.raises(error):
         change(store, row)
-    assert store.contents(row).revision == 1
+    assert store.galleries.contents(row).revision == 1
 
 
 def test_a_gallery_made_again_is_another(store):
     old = make_gallery(store)
-    store.delete_gallery(old, ignore)
+    store.galleries.delete(old, ignore)
     new = make_gallery(store)
     assert new.key != old.key
     for act in (
-        lambda: store.add_subject(old, "ann", [sample()], ignore),
-        lambda: store.delete_gallery(old, ignore),
-        lambda: store.contents(old),
+        lambda: store.subjects.add(old, "ann", [sample()], ignore),
+        lambda: store.galleries.delete(old, ignore),
+        lambda: store.galleries.contents(old),
     ):
         with pytest.raises(GalleryNotFound):
             act()
-    assert store.contents(new).revision == 0
+    assert store.galleries.contents(new).revision == 0
 
 
 def test_template_ids_are_never_used_again(store):
     row = make_gallery(store)
-    first = store.add_subject(row, "ann", [sample()], ignore).ids[0]
-    store.delete_subject(row, "ann", ignore)
-    assert store.add_subject(row, "bob", [sample()], ignore).ids[0] > first
+    first = store.subjects.add(row, "ann", [sample()], ignore).ids[0]
+    store.subjects.delete(row, "ann", ignore)
+    assert store.subjects.add(row, "bob", [sample()], ignore).ids[0] > first
 
 
 def test_deleting_a_gallery_deletes_its_subjects_only(store):
     one, two = make_gallery(store, "one"), make_gallery(store, "two")
     for row in (one, two):
-        store.add_subject(row, "ann", [sample()], ignore)
-    store.delete_gallery(one, ignore)
+        store.subjects.add(row, "ann", [sample()], ignore)
+    store.galleries.delete(one, ignore)
     assert store._db.execute("SELECT count(*) FROM subjects").fetchone() == (1,)
     assert store._db.execute("SELECT count(*) FROM templates").fetchone() == (1,)
-    assert store.contents(two).subjects == ["ann"]
+    assert store.galleries.contents(two).subjects == ["ann"]
 
 
 # -- who may open it -------------------------------------------------------------------------------
@@ -170,7 +171,7 @@ def test_a_closed_store_says_so(tmp_path):
     store = Store(tmp_path)
     row = make_gallery(store)
     store.close()
-    for act in (store.galleries, lambda: store.delete_subject(row, "ann", ignore)):
+    for act in (store.galleries.all, lambda: store.subjects.delete(row, "ann", ignore)):
         with pytest.raises(StoreError, match="closed"):
             act()
 
@@ -239,7 +240,7 @@ def test_a_damaged_or_foreign_database_is_refused(tmp_path, harm):
     store = Store(tmp_path)
     row = make_gallery(store)
     for n in range(40):
-        store.add_subject(row, f"s{n}", [sample(n, 256)], ignore)
+        store.subjects.add(row, f"s{n}", [sample(n, 256)], ignore)
     store.close()
     harm(tmp_path / DATABASE)
     before = (tmp_path / DATABASE).read_bytes()
@@ -250,10 +251,10 @@ def test_a_damaged_or_foreign_database_is_refused(tmp_path, harm):
 
 def test_a_vector_of_a_wrong_length_is_damage(store):
     row = make_gallery(store)
-    store.add_subject(row, "ann", [sample()], ignore)
+    store.subjects.add(row, "ann", [sample()], ignore)
     store._db.execute("UPDATE templates SET vector = x'00'")
     with pytest.raises(StoreCorrupt, match="wrong length"):
-        store.contents(row)
+        store.galleries.contents(row)
 
 
 # -- committing ------------------------------------------------------------------------------------
@@ -261,16 +262,16 @@ def test_a_vector_of_a_wrong_length_is_damage(store):
 
 def test_a_full_disk_acknowledges_nothing_and_is_survived(store):
     row = make_gallery(store)
-    store.add_subject(row, "ann", [sample()], ignore)
+    store.subjects.add(row, "ann", [sample()], ignore)
     pages = store._db.execute("PRAGMA page_count").fetchone()[0]
     store._db.execute(f"PRAGMA max_page_count = {pages + 2}")
     told = []
     with pytest.raises(StoreError, match="full"):
-        store.add_subject(row, "bob", [sample(n, 256) for n in range(200)], told.append)
+        store.subjects.add(row, "bob", [sample(n, 256) for n in range(200)], told.append)
     assert not told
-    assert store.contents(row).revision == 1
+    assert store.galleries.contents(row).revision == 1
     store._db.execute("PRAGMA max_page_count = 1000000")
-    assert store.add_subject(row, "bob", [sample()], told.append).revision == 2
+    assert store.subjects.add(row, "bob", [sample()], told.append).revision == 2
     assert told[0].revision == 2
 
 
@@ -283,7 +284,7 @@ def test_writers_share_commits_and_are_told_in_order(store):
     store._commits._transact = lambda tasks: (groups.append(len(tasks)), transact(tasks))[1]
 
     def enrol(n: int) -> None:
-        store.add_subject(row, f"s{n}", [sample(n)], lambda change: told.append(change.revision))
+        store.subjects.add(row, f"s{n}", [sample(n)], lambda change: told.append(change.revision))
 
     threads = [threading.Thread(target=enrol, args=(n,)) for n in range(20)]
     with store._commits.mutex:  # a commit under way
@@ -295,7 +296,7 @@ def test_writers_share_commits_and_are_told_in_order(store):
         thread.join(10)
     assert told == list(range(1, 21))
     assert groups == [20]
-    assert sorted(store.contents(row).subjects) == sorted(f"s{n}" for n in range(20))
+    assert sorted(store.galleries.contents(row).subjects) == sorted(f"s{n}" for n in range(20))
 
 
 def share_a_commit(store: Store, *acts: Callable[[], object]) -> list[object]:
@@ -311,20 +312,20 @@ def share_a_commit(store: Store, *acts: Callable[[], object]) -> list[object]:
 @pytest.mark.parametrize(("harm", "error"), [("refused", SubjectExists), ("a mistake", OverflowError)])
 def test_one_failed_change_does_not_harm_the_others_of_its_group(store, harm, error):
     row = make_gallery(store)
-    store.add_subject(row, "ann", [sample()], ignore)
+    store.subjects.add(row, "ann", [sample()], ignore)
 
     def enrol(name: str) -> int:
-        return store.add_subject(row, name, [sample()], ignore).revision
+        return store.subjects.add(row, name, [sample()], ignore).revision
 
     def mistake() -> None:
-        store._grow(row)
+        store._connection.grow(row)
         raise OverflowError("Python int too large to convert to SQLite INTEGER")
 
     fail = partial(enrol, "ann") if harm == "refused" else partial(store._commits.run, mistake)
     bob, failed, cyd = share_a_commit(store, partial(enrol, "bob"), fail, partial(enrol, "cyd"))
     assert isinstance(failed, error)
     assert {bob, cyd} == {2, 3}
-    assert store.contents(row).revision == 3
+    assert store.galleries.contents(row).revision == 3
 
 
 def test_a_failing_database_and_an_interruption_end_the_whole_group(store):
@@ -339,11 +340,11 @@ def test_a_failing_database_and_an_interruption_end_the_whole_group(store):
     ):
         found = share_a_commit(
             store,
-            lambda: store.add_subject(row, "bob", [sample()], ignore),
+            lambda: store.subjects.add(row, "bob", [sample()], ignore),
             partial(store._commits.run, partial(fail, error)),
         )
         assert [type(one) for one in found] == [told, told]
-    assert store.contents(row).revision == 0
+    assert store.galleries.contents(row).revision == 0
 
 
 # -- erasing ---------------------------------------------------------------------------------------
@@ -362,21 +363,21 @@ def traces(vector: np.ndarray, content: bytes) -> int:
 def test_nothing_of_a_deleted_subject_stays_in_any_file(tmp_path, dimension):
     store, random = Store(tmp_path), np.random.default_rng(dimension)
     row = make_gallery(store, dimension=dimension)
-    alive: dict[str, list[Sample]] = {}
+    alive: dict[str, list[EnrolmentSample]] = {}
     for n in range(60 if dimension < 2048 else 18):
         name = f"zebra-{random.integers(2**62):016x}"  # in random order, so that index pages split
         alive[name] = [sample(100 * n + m, dimension) for m in range(random.integers(1, 4))]
-        store.add_subject(row, name, alive[name], ignore)
+        store.subjects.add(row, name, alive[name], ignore)
         if n % 3 == 2:
             gone = list(alive)[random.integers(len(alive))]
             samples = alive.pop(gone)
             assert gone.encode() in everything(tmp_path)
             assert all(traces(one.vector, everything(tmp_path)) for one in samples)
-            store.delete_subject(row, gone, ignore)
+            store.subjects.delete(row, gone, ignore)
             content = everything(tmp_path)
             assert gone.encode() not in content
             assert not any(traces(one.vector, content) for one in samples)
-    store.delete_gallery(row, ignore)
+    store.galleries.delete(row, ignore)
     assert b"zebra-" not in everything(tmp_path)
     store.close()
 
@@ -385,10 +386,10 @@ def test_a_copy_of_a_row_that_was_moved_is_removed_when_a_scan_finds_it(tmp_path
     """SQLite leaves some where it rearranges pages; here one is put there."""
     store = Store(tmp_path)
     row = make_gallery(store)
-    store.add_subject(row, "zebra", [sample(1)], ignore)
-    store.add_subject(row, "ann", [sample(2)], ignore)
+    store.subjects.add(row, "zebra", [sample(1)], ignore)
+    store.subjects.add(row, "ann", [sample(2)], ignore)
     before = everything(tmp_path)
-    traces = store.delete_subject(row, "zebra", ignore).traces
+    traces = store.subjects.delete(row, "zebra", ignore).traces
     assert len(traces) == 3
     assert all(trace in before for trace in traces)  # a piece of the vector, the row, the index of names
     size = store.scan(traces)
@@ -399,7 +400,7 @@ def test_a_copy_of_a_row_that_was_moved_is_removed_when_a_scan_finds_it(tmp_path
         assert trace in everything(tmp_path)
         assert 0 < store.scan(traces) <= size
         assert trace not in everything(tmp_path)
-    assert store.contents(row).subjects == ["ann"]
+    assert store.galleries.contents(row).subjects == ["ann"]
     store.close()
     Store(tmp_path).close()
 
@@ -412,13 +413,13 @@ def test_a_name_is_looked_for_as_sqlite_writes_it(tmp_path, name, subject):
     if subject > 1:
         first = "INSERT INTO subjects (id, gallery, name, enrolled_at) VALUES (?, 1, 'first', 0)"
         store._db.execute(first, (subject - 1,))
-    store.add_subject(row, name, [sample(2)], ignore)
+    store.subjects.add(row, name, [sample(2)], ignore)
     store._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     before = everything(tmp_path)
-    traces = store.delete_subject(row, name, ignore).traces[-2:]
+    traces = store.subjects.delete(row, name, ignore).traces[-2:]
     assert all(trace in before for trace in traces)
     assert store.scan(traces) > 0
-    store.add_subject(row, name, [sample(2)], ignore)  # takes the same id, and is no trace of herself
+    store.subjects.add(row, name, [sample(2)], ignore)  # takes the same id, and is no trace of herself
     store.scan(traces)
     store.close()
 
@@ -427,9 +428,9 @@ def test_a_deletion_cut_short_is_finished_at_the_next_start(tmp_path):
     """Killed after the commit, before the log was emptied."""
     store = Store(tmp_path / "one")
     row = make_gallery(store)
-    store.add_subject(row, "zebra", [sample()], ignore)
+    store.subjects.add(row, "zebra", [sample()], ignore)
     store._commits._empty_log = lambda erasures: None
-    store.delete_subject(row, "zebra", ignore)
+    store.subjects.delete(row, "zebra", ignore)
     shutil.copytree(tmp_path / "one", tmp_path / "two")
     store.close()
     assert b"zebra" in everything(tmp_path / "two")
@@ -439,41 +440,41 @@ def test_a_deletion_cut_short_is_finished_at_the_next_start(tmp_path):
 
 def test_an_erasure_that_a_reader_hinders_is_told(store):
     row = make_gallery(store)
-    store.add_subject(row, "zebra", [sample()], ignore)
+    store.subjects.add(row, "zebra", [sample()], ignore)
     store._db.execute("PRAGMA busy_timeout = 10")
     reader = sqlite3.connect(store.directory / DATABASE, isolation_level=None)
     reader.execute("BEGIN")
     reader.execute("SELECT count(*) FROM subjects").fetchone()
     with pytest.raises(StoreError, match="traces remain"):
-        store.delete_subject(row, "zebra", ignore)
-    assert store.contents(row).subjects == []
+        store.subjects.delete(row, "zebra", ignore)
+    assert store.galleries.contents(row).subjects == []
     reader.close()
-    store.delete_gallery(row, ignore)
+    store.galleries.delete(row, ignore)
     assert b"zebra" not in everything(store.directory)
 
 
 def test_vectors_are_read_by_id_while_others_write(store):
     row, other = make_gallery(store), make_gallery(store, "other")
-    kept = store.add_subject(row, "ann", [sample(n) for n in range(3)], ignore).ids
-    elsewhere = store.add_subject(other, "ann", [sample(9)], ignore).ids
-    assert store.vectors(row, kept[:0])[1].shape == (0, 16)
+    kept = store.subjects.add(row, "ann", [sample(n) for n in range(3)], ignore).ids
+    elsewhere = store.subjects.add(other, "ann", [sample(9)], ignore).ids
+    assert store.galleries.vectors(row, kept[:0])[1].shape == (0, 16)
     with store._commits.mutex:  # a commit under way
-        found, read = store.vectors(row, np.concatenate((kept[[2, 0]], elsewhere, [99])))
+        found, read = store.galleries.vectors(row, np.concatenate((kept[[2, 0]], elsewhere, [99])))
     assert found.tolist() == kept[[0, 2]].tolist()
     assert np.array_equal(read, np.stack([sample(n).vector for n in (0, 2)]))
-    store.delete_subject(row, "ann", ignore)  # the log is emptied although a reader is open
+    store.subjects.delete(row, "ann", ignore)  # the log is emptied although a reader is open
     assert (store.directory / f"{DATABASE}-wal").stat().st_size == 0
-    assert store.vectors(row, kept)[0].tolist() == []
+    assert store.galleries.vectors(row, kept)[0].tolist() == []
 
 
 def test_a_reader_cannot_write_and_ends_with_the_store(store):
     row = make_gallery(store)
-    kept = store.add_subject(row, "ann", [sample()], ignore).ids
-    with store._readers.one() as db:
+    kept = store.subjects.add(row, "ann", [sample()], ignore).ids
+    with store._connection.readers.one() as db:
         with pytest.raises(sqlite3.OperationalError, match="readonly"):
             db.execute("DELETE FROM templates")
         store.close()  # while it is read
     with pytest.raises(sqlite3.ProgrammingError, match="closed"):
         db.execute("SELECT 1")
     with pytest.raises(StoreError, match="closed"):
-        store.vectors(row, kept)
+        store.galleries.vectors(row, kept)

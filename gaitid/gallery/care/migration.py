@@ -71,9 +71,9 @@ def migrate(
     is_kept, is_exact = is_engine(name), not is_engine(name) or settings.search == "exact"
     if is_kept:
         record(store.directory, name, settings, compare=True)
-        target.drop_others(store.galleries())
+        target.drop_others(store.galleries.all())
     try:
-        for row in store.galleries():
+        for row in store.galleries.all():
             yield _moved(store, row, target, samples, is_kept=is_kept, is_exact=is_exact)
         if is_kept:
             record(store.directory, name, settings)
@@ -113,7 +113,7 @@ def _found(gallery: Gallery, probe: NDArray[np.float32]) -> tuple[Candidate, ...
 
 def _probes(store: Store, row: GalleryRow, count: int) -> list[NDArray[np.float32]]:
     """Templates of `count` subjects, one each, moved by as much again as noise (cosine about 0.7)."""
-    contents = store.contents(row, most_subjects=count)
+    contents = store.galleries.contents(row, most_subjects=count)
     turned = contents.space.projection
     vectors = contents.vectors if turned is None else turned.undo(contents.vectors)
     first = dict(zip(reversed(contents.subjects), reversed(vectors), strict=True))

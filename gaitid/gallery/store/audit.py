@@ -1,15 +1,14 @@
-"""The audit trail of a data directory: who did what to which gallery when, and what for.
+"""The audit trail of a data directory: who did what to which gallery, when, and for what purpose.
 
-An entry's hash covers the entry and the hash before it, so that nothing can be changed, taken out or
-put elsewhere without breaking all that follows. What was cut off at the end is told by whoever knows
-a later head: the mark (`gallery.mark`), or a signed `AuditHead` that was kept elsewhere.
+The hash of an entry covers the entry and the previous hash, so no entry can be changed, removed or moved
+without breaking the chain after it. Entries cut off at the end are detected by comparison with a later head:
+the mark (`gallery.store.mark`), or a signed `AuditHead` that is stored elsewhere.
 
-A subject appears by a pseudonym: 16 random bytes of its row. They are erased with the row, and the
-entries then speak of nobody. Entries have no vector, no score, and no subject's id.
+A subject appears under a pseudonym: 16 random bytes of its row. They are erased with the row, and its entries
+then refer to nobody. Entries contain no vector, no score and no subject name.
 
 A change is recorded within its own transaction. A search is answered first and recorded with the next
-transaction, which comes soon (`Flusher`); searches that wait are lost if the process is killed, and
-only they.
+transaction, which follows soon (`Flusher`). If the process is killed, only searches that wait are lost.
 """
 
 from __future__ import annotations
@@ -22,19 +21,20 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import astuple, dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from gaitid.caller import Caller, current
 from gaitid.errors import AuditBroken, GaitIdError, InputError
+from gaitid.gallery.store import query
 from gaitid.gallery.store.traces import SHORTEST_NAME
 from gaitid.records import AuditAction, AuditEntry
 
 _LOG = logging.getLogger(__name__)
 
 MOST_WAITING = 1000
-"""Searches that may wait to be recorded; the next one waits until they are."""
+"""Searches that may wait to be recorded; the next one is answered after they are."""
 _KNOWN = 10_000
-"""Callers remembered; more are looked up again."""
+"""Callers kept in memory; others are looked up again."""
 _ENTRIES = (
     "SELECT number, at, actor, purpose, action, gallery, subject, outcome, revision, count, detail,"
     " reference, hash FROM audit JOIN callers ON callers.id = audit.caller WHERE "
@@ -49,12 +49,28 @@ class Head(NamedTuple):
 
 
 START = Head(0, bytes(32))
-"""Of a trail without entries."""
+"""Head of an empty trail."""
+
+
+class _EntryRow(NamedTuple):
+    number: int
+    at: float
+    actor: str
+    purpose: str
+    action: str
+    gallery: str
+    subject: bytes
+    outcome: str
+    revision: int
+    count: int
+    detail: str
+    reference: bytes | None
+    hash: bytes
 
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """What an entry is to say; see `AuditEntry`."""
+    """The content of a new entry; see `AuditEntry`."""
 
     action: AuditAction
     gallery: str = ""
@@ -69,10 +85,13 @@ class Note:
 class Audit:
     """The trail within an open database.
 
-    Only `queue` and `waiting` may be called at any time; for all else the caller holds the database.
+    Only `queue` and `waiting` may be called at any time; for all other methods the caller holds the database.
 
     Args:
         db: The database.
+
+    Attributes:
+        head: The last entry, including those of the transaction under way.
     """
 
     def __init__(self, db: sqlite3.Connection) -> None:
@@ -81,29 +100,29 @@ class Audit:
         self._taken: list[tuple[Note, Caller, float]] = []
         self._callers: dict[Caller, int] = {}
         self._fresh: list[Caller] = []  # in `_callers` since the transaction began
-        row = db.execute("SELECT number, hash FROM audit ORDER BY number DESC LIMIT 1").fetchone()
-        self.head = self._committed = START if row is None else Head(*row)
+        last = query.first(db, Head, "SELECT number, hash FROM audit ORDER BY number DESC LIMIT 1")
+        self.head = self._committed = last or START
 
     def queue(self, note: Note, caller: Caller) -> int:
-        """Have a note written by the next transaction; gives how many wait."""
+        """Queue a note for the next transaction; return how many wait."""
         self._waiting.append((note, caller, time.time()))
         return self.waiting()
 
     def waiting(self) -> int:
-        """How many notes wait, or are in a transaction that has not ended."""
+        """Return how many notes wait, or are in a transaction that has not ended."""
         return len(self._waiting) + len(self._taken)
 
     # -- within a transaction ----------------------------------------------------------------------
 
     def begin(self) -> None:
-        """Write what waits."""
+        """Write the notes that wait."""
         self._fresh = []
         self._taken = [self._waiting.popleft() for _ in range(len(self._waiting))]
         for note, caller, at in self._taken:
             self._write(note, caller, at)
 
     def append(self, note: Note) -> None:
-        """Write an entry of the present caller.
+        """Write an entry of the current caller.
 
         Raises:
             InputError: See `admit`.
@@ -112,7 +131,7 @@ class Audit:
         self._write(note, current(), time.time())
 
     def introduce(self) -> None:
-        """Put the present caller on record, before an act whose entry comes when it is done.
+        """Record the current caller before an action whose own entry is written when it is done.
 
         Raises:
             InputError: See `admit`.
@@ -121,13 +140,13 @@ class Audit:
         self._caller(current())
 
     def undo(self, head: Head) -> None:
-        """Go back to an earlier head: the database has."""
+        """Go back to an earlier head, as the database has."""
         self.head = head
         for caller in self._fresh:
             self._callers.pop(caller, None)
 
     def end(self, *, committed: bool) -> None:
-        """Take note of the end of the transaction."""
+        """End the transaction."""
         if committed:
             self._committed = self.head
         else:
@@ -171,99 +190,100 @@ class Audit:
         self.head = head
 
     def _caller(self, caller: Caller) -> int:
-        if not self._is_on_record(caller):
-            row = self._db.execute(
-                "INSERT INTO callers (actor, purpose) VALUES (?, ?) RETURNING id", astuple(caller)
-            ).fetchone()
-            self._keep(caller, row[0])
+        if not self._is_recorded(caller):
+            statement = "INSERT INTO callers (actor, purpose) VALUES (?, ?) RETURNING id"
+            self._remember(caller, query.value(self._db, statement, *astuple(caller)))
             self._fresh.append(caller)
         return self._callers[caller]
 
-    def _is_on_record(self, caller: Caller) -> bool:
+    def _is_recorded(self, caller: Caller) -> bool:
         if caller in self._callers:
             return True
-        row = self._db.execute(
-            "SELECT id FROM callers WHERE actor = ? AND purpose = ?", astuple(caller)
-        ).fetchone()
-        if row is not None:
-            self._keep(caller, row[0])
-        return row is not None
+        statement = "SELECT id FROM callers WHERE actor = ? AND purpose = ?"
+        for key in query.column(self._db, statement, *astuple(caller)):
+            self._remember(caller, key)
+        return caller in self._callers
 
-    def _keep(self, caller: Caller, key: int) -> None:
+    def _remember(self, caller: Caller, key: int) -> None:
         if len(self._callers) >= _KNOWN:
             self._callers.clear()
         self._callers[caller] = key
 
-    # -- no names ----------------------------------------------------------------------------------
+    # -- no names of subjects ----------------------------------------------------------------------
 
     def knows(self, caller: Caller) -> bool:
-        """True when it is certain that this caller is on record."""
+        """Return whether this caller is certainly recorded."""
         return caller in self._callers
 
     def admit(self, caller: Caller) -> None:
-        """Return if a caller is on record, or may be.
+        """Return if a caller is recorded, or may be.
 
         Raises:
-            InputError: Actor or purpose contain the id of a subject, which they would outlast.
+            InputError: Actor or purpose contain the name of a subject, which could then never be erased.
         """
-        if not self._is_on_record(caller):
-            self.admit_words(caller.actor, "actor")
-            self.admit_words(caller.purpose, "purpose")
+        if not self._is_recorded(caller):
+            self.admit_words(caller.actor, "Actor")
+            self.admit_words(caller.purpose, "Purpose")
 
     def admit_words(self, text: str, what: str) -> None:
-        """Return if a text may be kept for ever.
+        """Return if a text may be stored for ever.
+
+        Args:
+            text: The text.
+            what: Kind of the text, which begins the error message.
 
         Raises:
-            InputError: It contains the id of a subject.
+            InputError: It contains the name of a subject.
         """
         statement = "SELECT 1 FROM subjects WHERE length(name) >= ? AND instr(?, name) LIMIT 1"
-        if self._db.execute(statement, (SHORTEST_NAME, text)).fetchone():
-            raise _kept(f"{what} {text!r} contains the id of a subject")
+        if query.exists(self._db, statement, SHORTEST_NAME, text):
+            raise _permanent(f"{what} {text!r} contains the name of a subject")
 
     def admit_subject(self, name: str) -> None:
-        """Return if a subject's id is no part of what is kept for ever.
+        """Return if a subject's name is part of no text that is stored for ever.
 
         Raises:
-            InputError: An actor or purpose on record, or the name of a gallery, contains it.
+            InputError: A recorded actor or purpose, or the name of a gallery, contains it.
         """
         statement = (
             "SELECT 1 FROM callers WHERE instr(actor, ?1) OR instr(purpose, ?1)"
             " UNION ALL SELECT 1 FROM galleries WHERE instr(name, ?1)"
         )
-        if len(name) >= SHORTEST_NAME and self._db.execute(statement, (name,)).fetchone():
-            raise _kept(f"subject id {name!r} is part of an actor, a purpose or a gallery's name")
+        if len(name) >= SHORTEST_NAME and query.exists(self._db, statement, name):
+            raise _permanent(f"Subject name {name!r} is part of an actor, a purpose or a gallery name")
 
     # -- reading -----------------------------------------------------------------------------------
 
     def hash_at(self, number: int) -> bytes:
-        """The hash of an entry; zeros for number 0, empty when there is no such entry."""
-        row = self._db.execute("SELECT hash FROM audit WHERE number = ?", (number,)).fetchone()
-        return START.hash if not number else b"" if row is None else bytes(row[0])
+        """Return the hash of an entry; zeros for number 0, empty when there is no such entry."""
+        if not number:
+            return START.hash
+        return b"".join(query.column(self._db, "SELECT hash FROM audit WHERE number = ?", number))
 
     def search(self, gallery: str, reference: str) -> AuditEntry | None:
-        """The search of that reference in a gallery."""
-        row = self._db.execute(
+        """Return the search with this reference in a gallery."""
+        row = query.first(
+            self._db,
+            _EntryRow,
             _ENTRIES + "reference = ? AND gallery = ? AND action IN (?, ?)",
-            (bytes.fromhex(reference), gallery, AuditAction.IDENTIFY.value, AuditAction.VERIFY.value),
-        ).fetchone()
+            *(bytes.fromhex(reference), gallery, AuditAction.IDENTIFY.value, AuditAction.VERIFY.value),
+        )
         return None if row is None else _entry(row)
 
     def page(self, after: int, count: int, gallery: str = "", subject: bytes = b"") -> list[AuditEntry]:
-        """Up to `count` entries after a number; of one gallery and one pseudonym, if given."""
+        """Return up to `count` entries after a number; of one gallery and one pseudonym, if given."""
         chosen = " AND gallery = ?" * bool(gallery) + " AND subject = ?" * bool(subject)
         values = [value for value in (gallery, subject) if value]
-        rows = self._db.execute(
-            f"{_ENTRIES} number > ?{chosen} ORDER BY number LIMIT ?",
-            (after, *values, count),
-        )
+        statement = f"{_ENTRIES} number > ?{chosen} ORDER BY number LIMIT ?"
+        rows = query.each(self._db, _EntryRow, statement, after, *values, count)
         return [_entry(row) for row in rows]
 
 
 class Flusher:
-    """Calls `flush` in a thread of its own, at the latest `within_s` after each `wake`.
+    """Calls `flush` in a background thread, at most `within_s` after each `wake`.
 
     Args:
-        flush: Records the searches that wait; what it raises is logged, and it is called again.
+        flush: Records the searches that wait; an error is logged, and it is called again.
         within_s: Seconds.
     """
 
@@ -274,7 +294,7 @@ class Flusher:
         self._starting = threading.Lock()
 
     def wake(self) -> None:
-        """Something waits."""
+        """Report that a search waits."""
         if self._due.is_set():
             return
         self._due.set()
@@ -304,52 +324,52 @@ class Flusher:
 
 
 def link(previous: bytes, entry: AuditEntry) -> bytes:
-    """The hash of an entry that follows the entry with the hash `previous`."""
+    """Return the hash of an entry that follows the entry with the hash `previous`."""
     return hashlib.sha256(previous + entry.statement()).digest()
 
 
 def check_chain(entries: Iterable[AuditEntry], begin: Head = START) -> Head:
-    """Follow a trail from the entry after `begin` on; gives its last number and hash.
+    """Check the hash chain of a trail from the entry after `begin` on; return its end.
 
     Raises:
-        AuditBroken: An entry was changed, taken out or put elsewhere.
+        AuditBroken: An entry was changed, removed or moved.
     """
     head = begin
     for entry in entries:
         if entry.number != head.number + 1 or entry.hash != link(head.hash, entry):
-            raise broken(f"entry {entry.number} does not follow entry {head.number} as it was")
+            raise broken(f"Entry {entry.number} does not follow entry {head.number} as recorded")
         head = Head(entry.number, entry.hash)
     return head
 
 
 def broken(got: str) -> AuditBroken:
-    """The error for a trail that is not what it was."""
+    """Error for a trail that is not what was recorded; `got` is a sentence without a full stop."""
     return AuditBroken(
-        got, "the audit trail as it was recorded", "somebody changed it: compare with a backup"
+        got, "the audit trail as it was recorded", "Compare it with a backup to find what was changed"
     )
 
 
-def _kept(got: str) -> InputError:
+def _permanent(got: str) -> InputError:
     return InputError(
-        got, "ids that can be erased: the audit trail keeps such words for ever", "choose another"
+        got,
+        "no name of a subject in words that the audit trail stores for ever",
+        "Pass other words, or another name",
     )
 
 
-def _entry(row: tuple[Any, ...]) -> AuditEntry:
-    number, at, actor, purpose, action, gallery, subject, outcome, revision, count, *end = row
-    detail, reference, digest = end
+def _entry(row: _EntryRow) -> AuditEntry:
     return AuditEntry(
-        number,
-        at,
-        actor,
-        purpose,
-        action,
-        gallery,
-        subject.hex(),
-        outcome,
-        revision,
-        count,
-        detail,
-        (reference or b"").hex(),
-        digest,
+        row.number,
+        row.at,
+        row.actor,
+        row.purpose,
+        row.action,
+        row.gallery,
+        row.subject.hex(),
+        row.outcome,
+        row.revision,
+        row.count,
+        row.detail,
+        (row.reference or b"").hex(),
+        row.hash,
     )

@@ -1,28 +1,36 @@
-"""A checksum in each row, so that what a disk changed silently is found and not believed.
+"""A checksum in each row, so that silent changes of the disk are detected.
 
-SQLite checks the frames of its log and the shape of its pages, not what is in them: a flipped bit in
-a vector, a name or a threshold is a sound database with another answer. Tables with a column
-`checksum` keep the CRC-32 of all their other columns there. Triggers of the connection write it, so
-no statement of gaitid has to think of it, and what another program changes is found likewise. It
-is no protection against somebody who wants to forge a row: sealing is (`keys`).
+SQLite checks the frames of its log and the structure of its pages, but not their content: after a flipped bit
+in a vector, a name or a threshold the database opens normally and gives another answer. Tables with a column
+`checksum` store the CRC-32 of all their other columns there. Triggers of the connection write it, so no
+statement of gaitid has to, and changes by other programs are detected too. Checksums do not protect against
+deliberate forgery; encryption does (`keys`).
 """
 
 from __future__ import annotations
 
 import sqlite3
 import zlib
+from typing import NamedTuple
+
+from gaitid.gallery.store import query
 
 _COLUMN = "checksum"
 _BASE = 2**62
-"""Added, so that all take eight bytes, as the column's default does: a row that a trigger writes again
-stays in its place, for SQLite leaves copies of rows that it moves (`Store.scan`)."""
+"""Added, so that every checksum takes eight bytes, as the default of the column does. A row that a trigger
+rewrites then stays in its place; SQLite leaves copies of rows that it moves (`Store.scan`)."""
+
+
+class _Column(NamedTuple):
+    name: str
+    type: str
 
 
 def install(db: sqlite3.Connection) -> None:
-    """Keep the checksums of this connection's changes."""
+    """Write checksums with all changes of this connection."""
     _add_function(db)
     for table, columns in _tables(db):
-        names = ", ".join(name for name, _ in columns)
+        names = ", ".join(column.name for column in columns)
         for event in ("INSERT", f"UPDATE OF {names}"):
             db.execute(
                 f"CREATE TEMP TRIGGER checksum_{table}_{event[:6]} AFTER {event} ON main.{table}"
@@ -31,21 +39,19 @@ def install(db: sqlite3.Connection) -> None:
 
 
 def renew(db: sqlite3.Connection) -> None:
-    """Write the checksums of all rows, as after a change of the layout."""
+    """Write the checksums of all rows, as needed after a migration."""
     _add_function(db)
     for table, columns in _tables(db):
         db.execute(_renewal(table, columns))
 
 
 def damaged(db: sqlite3.Connection) -> str:
-    """Where the first row is that does not have its checksum; empty = nowhere (2 us a row)."""
+    """Describe the first row whose checksum is wrong; empty = all are right (2 us per row)."""
     _add_function(db)
     for table, columns in _tables(db):
-        found = db.execute(
-            f"SELECT rowid FROM {table} WHERE {_COLUMN} IS NOT {_digest(columns)} LIMIT 1"  # noqa: S608
-        ).fetchone()
-        if found:
-            return f"row {found[0]} of {table} is not as it was written"
+        wrong = f"SELECT rowid FROM {table} WHERE {_COLUMN} IS NOT {_digest(columns)} LIMIT 1"  # noqa: S608
+        for row in query.column(db, wrong):
+            return f"row {row} of {table} is not as it was written"
     return ""
 
 
@@ -58,23 +64,24 @@ def _row_checksum(*values: bytes | int | float | None) -> int:
     return _BASE + zlib.crc32(b"\0".join(parts))
 
 
-def _tables(db: sqlite3.Connection) -> list[tuple[str, list[tuple[str, str]]]]:
-    """The tables that have checksums, with names and types of the columns that these are of."""
+def _tables(db: sqlite3.Connection) -> list[tuple[str, list[_Column]]]:
+    """Return the tables that have checksums, with the columns that these cover."""
     found = []
-    for (table,) in db.execute("SELECT name FROM main.sqlite_master WHERE type = 'table'").fetchall():
-        columns = db.execute("SELECT name, type FROM pragma_table_info(?)", (table,)).fetchall()
-        if any(name == _COLUMN for name, _ in columns):
-            found.append((table, [column for column in columns if column[0] != _COLUMN]))
+    for table in query.column(db, "SELECT name FROM main.sqlite_master WHERE type = 'table'"):
+        columns = query.fetch(db, _Column, "SELECT name, type FROM pragma_table_info(?)", table)
+        if any(column.name == _COLUMN for column in columns):
+            found.append((table, [column for column in columns if column.name != _COLUMN]))
     return found
 
 
-def _renewal(table: str, columns: list[tuple[str, str]], prefix: str = "") -> str:
+def _renewal(table: str, columns: list[_Column], prefix: str = "") -> str:
     return f"UPDATE {table} SET {_COLUMN} = {_digest(columns, prefix)}"  # noqa: S608
 
 
-def _digest(columns: list[tuple[str, str]], prefix: str = "") -> str:
-    # As bytes, so that text that is no UTF-8 any more reaches the function.
+def _digest(columns: list[_Column], prefix: str = "") -> str:
+    # As bytes, so that damaged text that is not UTF-8 reaches the function.
     texts = [
-        f"CAST({prefix}{name} AS BLOB)" if kind == "TEXT" else f"{prefix}{name}" for name, kind in columns
+        f"CAST({prefix}{column.name} AS BLOB)" if column.type == "TEXT" else f"{prefix}{column.name}"
+        for column in columns
     ]
     return f"row_checksum({', '.join(texts)})"

@@ -1,7 +1,7 @@
-"""The cohorts by which galleries of a database normalise scores: templates of people, kept as such.
+"""The cohorts by which galleries of a database normalise scores: templates of people, protected as such.
 
-A cohort has a data key of its own, is under the newest projection of its gallery, and goes with it. All of
-it is called by the store, within its transactions or while it holds what it reads.
+A cohort has a data key of its own, is under the newest projection of its gallery, and is erased with it. The
+store calls all of it within its transactions, or while it holds the database.
 """
 
 from __future__ import annotations
@@ -9,15 +9,17 @@ from __future__ import annotations
 import json
 import sqlite3
 from dataclasses import asdict, dataclass
+from typing import NamedTuple
 
 import numpy as np
 
 from gaitid.errors import NotCalibrated
 from gaitid.gallery.scoring.calibration import ScoreCalibration
 from gaitid.gallery.scoring.normalisation import Normaliser
+from gaitid.gallery.store import query
 from gaitid.gallery.store.renewal import Known, under
 from gaitid.gallery.store.rows import GalleryRow
-from gaitid.gallery.store.sealing import Sealing
+from gaitid.gallery.store.sealing import SealedRow, Sealing
 from gaitid.records import Normalisation
 
 
@@ -26,9 +28,9 @@ class Cohort:
     """How a gallery normalises.
 
     Attributes:
-        normaliser: Of its cohort.
-        info: What the check found.
-        calibration: What normalised scores mean.
+        normaliser: Normalises by the cohort.
+        info: Result of the check that the cohort does no harm.
+        calibration: Calibration of normalised scores.
     """
 
     normaliser: Normaliser
@@ -36,41 +38,53 @@ class Cohort:
     calibration: ScoreCalibration
 
 
+class _CohortRow(NamedTuple):
+    vectors: bytes
+    key_name: str | None
+    data_key: bytes | None
+    generation: int
+    normalisation: str
+    law: str
+
+
 class Cohorts:
     """The cohorts of a database.
 
     Args:
         db: The database.
-        sealing: Seals and opens them.
+        sealing: Encrypts and decrypts them.
     """
 
     def __init__(self, db: sqlite3.Connection, sealing: Sealing) -> None:
         self._db, self._sealing = db, sealing
 
     def of(self, gallery: GalleryRow, known: Known) -> Cohort | None:
-        """The cohort of a gallery under its newest projection; None = scores are not normalised.
+        """Return the cohort of a gallery under its newest projection; None = scores are not normalised.
 
         Raises:
-            KeyMissing: Its key is not there, or does not open it.
+            KeyMissing: Its key is missing, or does not open it.
             StoreCorrupt: It was changed, or belongs elsewhere.
         """
-        row = self._db.execute(
+        row = query.first(
+            self._db,
+            _CohortRow,
             "SELECT vectors, key_name, data_key, generation, normalisation, law FROM cohorts"
             " WHERE gallery = ? AND contract = ?",
-            (gallery.key, gallery.contract),
-        ).fetchone()
+            gallery.key,
+            gallery.contract,
+        )
         if row is None:
             return None
-        sealed = [(*row[:3], "cohort")]
-        (plain,) = self._sealing.unsealed(gallery.key, gallery.contract, sealed)
-        held = np.frombuffer(plain, "<f4").astype(np.float32).reshape(-1, gallery.dimension)
-        vectors = under(held, [row[3]] * len(held), known, max(known, default=0))
-        parts = json.loads(row[4])
+        sealed = SealedRow(row.vectors, row.key_name, row.data_key, "cohort")
+        (plain,) = self._sealing.unsealed(gallery.key, gallery.contract, [sealed])
+        stored = np.frombuffer(plain, "<f4").astype(np.float32).reshape(-1, gallery.dimension)
+        vectors = under(stored, [row.generation] * len(stored), known, max(known, default=0))
+        parts = json.loads(row.normalisation)
         normaliser = Normaliser(vectors, parts["mean"], parts["deviation"])
-        return Cohort(normaliser, Normalisation(**parts["info"]), ScoreCalibration.loads(row[5]))
+        return Cohort(normaliser, Normalisation(**parts["info"]), ScoreCalibration.loads(row.law))
 
     def keep(self, gallery: GalleryRow, cohort: Cohort, generation: int) -> None:
-        """Let a gallery normalise by a cohort that is under the projection of `generation`."""
+        """Store the cohort of a gallery, which is under the projection of `generation`."""
         normaliser = cohort.normaliser
         plain = normaliser.cohort.astype("<f4").tobytes()
         parts = {"mean": normaliser.mean, "deviation": normaliser.deviation, "info": asdict(cohort.info)}
@@ -91,7 +105,7 @@ class Cohorts:
         )
 
     def set_calibration(self, gallery: GalleryRow, calibration: ScoreCalibration) -> None:
-        """Let normalised scores of a gallery mean something else.
+        """Replace the calibration of a gallery's normalised scores.
 
         Raises:
             NotCalibrated: The gallery does not normalise.
@@ -100,8 +114,12 @@ class Cohorts:
             "UPDATE cohorts SET law = ? WHERE gallery = ?", (calibration.dumps(), gallery.key)
         ).rowcount
         if not changed:
-            raise NotCalibrated("a law of normalised scores", "one of plain scores", "calibrate again")
+            raise NotCalibrated(
+                "The calibration is of normalised scores, and the gallery does not normalise",
+                "a calibration of plain scores",
+                "Calibrate again",
+            )
 
-    def forget(self, gallery: GalleryRow) -> None:
+    def erase(self, gallery: GalleryRow) -> None:
         """Erase the cohort of a gallery."""
         self._db.execute("DELETE FROM cohorts WHERE gallery = ?", (gallery.key,))

@@ -1,8 +1,8 @@
-"""Group commit: whoever finds a commit under way shares the next one.
+"""Group commit: changes that arrive while a commit is under way share the next one.
 
 A change is a function that writes to the database. It is acknowledged after its commit has reached the disk.
-Changes that arrive while a commit is under way wait for its end and share one transaction; one that is
-refused by its own check, or fails by a mistake of its own, does not harm the others.
+Changes that arrive while a commit is under way wait for its end and share one transaction. A change that is
+refused by its own check, or fails with an error of its own, does not affect the others.
 """
 
 from __future__ import annotations
@@ -15,12 +15,13 @@ from contextvars import Context, copy_context
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Lock
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from gaitid.errors import StoreError
-from gaitid.gallery.store import failpoints
+from gaitid.gallery.store import failpoints, query
 from gaitid.gallery.store.audit import Audit
 from gaitid.gallery.store.mark import Mark, Seen
+from gaitid.gallery.store.query import R
 from gaitid.gallery.store.schema import typed
 
 T = TypeVar("T")
@@ -30,31 +31,41 @@ _COUNT_MARKED = "UPDATE state SET changes = changes + 1, marked = changes + 1 RE
 
 
 def ignore(_: object) -> None:
-    """Nothing follows."""
+    """Do nothing after a commit."""
+
+
+class _Checkpoint(NamedTuple):
+    busy: int
+    log: int
+    checkpointed: int
 
 
 @dataclass(slots=True, eq=False)
 class _Task(Generic[T]):
     change: Callable[[], T]
     then: Callable[[T], None]
-    erases: bool
     context: Context = field(default_factory=copy_context)  # the audit trail asks who called
     result: list[T] = field(default_factory=list)
     error: BaseException | None = None
+    erases: bool = False
     done: bool = False
+
+    def follow(self) -> None:
+        for result in self.result:
+            self.then(result)
 
 
 class Commits:
-    """The one that writes to a database; any number of threads may ask it to.
+    """The only writer of a database; any number of threads may submit changes.
 
     Args:
         db: The open database.
         path: Its file.
-        audit: The trail; what waits to be recorded goes along with every transaction.
+        audit: The trail; entries that wait to be recorded go along with every transaction.
         mark: Moved after each commit. None = no mark.
 
     Attributes:
-        mutex: Held by whoever uses the database; within a change it is.
+        mutex: Held by any user of the database; within a change it is held.
         closed: True after `close`.
     """
 
@@ -62,49 +73,73 @@ class Commits:
         self._db, self._path, self._audit, self._mark = db, path, audit, mark
         self.mutex = Lock()
         self._waiting: deque[_Task[Any]] = deque()
+        self._current: _Task[Any] | None = None
         self.closed = False
 
     def close(self) -> bool:
-        """Refuse what comes after; true the first time. The caller holds the mutex."""
+        """Refuse all later changes; return True the first time. The caller holds the mutex."""
         first, self.closed = not self.closed, True
         return first
 
     def check_open(self) -> None:
         """Raise `StoreError` after `close`."""
         if self.closed:
-            raise StoreError(f"the store at {self._path.parent} is closed", "an open one", "open it again")
+            raise StoreError(
+                f"The store at {self._path.parent} is closed",
+                "an open store",
+                "Open the data directory again",
+            )
 
-    def read(self, statement: str, *values: Any) -> list[Any]:
-        """All rows; the caller holds the mutex.
+    def read(self, kind: type[R], statement: str, *values: Any) -> list[R]:
+        """Return all rows of a query; the caller holds the mutex.
 
         Raises:
             StoreError: They cannot be read.
         """
         self.check_open()
         try:
-            return self._db.execute(statement, values).fetchall()
+            return query.fetch(self._db, kind, statement, *values)
         except sqlite3.Error as error:
             raise typed(error, self._path) from error
 
-    def run(self, change: Callable[[], T], then: Callable[[T], None] = ignore, *, erases: bool = False) -> T:
-        """Commit a change, alone or with the others that wait; gives its result.
-
-        Args:
-            change: Writes; an error takes back what it wrote and is raised here, one of SQLite's from all.
-            then: Called with the result after the commit and before any later change; must not raise.
-            erases: Also empty the write-ahead log, before this returns.
+    def execute(self, statement: str) -> None:
+        """Run a statement outside any transaction, such as VACUUM; the caller holds the mutex.
 
         Raises:
-            StoreError: It is not committed; or it is, and the log could not be emptied.
+            StoreError: It failed.
         """
-        task = _Task(change, then, erases)
+        self.check_open()
+        try:
+            self._db.execute(statement)
+        except sqlite3.Error as error:
+            raise typed(error, self._path) from error
+
+    def run(self, change: Callable[[], T], then: Callable[[T], None] = ignore) -> T:
+        """Commit a change, alone or together with the others that wait; return its result.
+
+        Args:
+            change: Writes. Its own error undoes what it wrote and is raised here; an SQLite error fails
+                all changes of the transaction.
+            then: Called with the result after the commit and before any later change; must not raise.
+
+        Raises:
+            StoreError: The change is not committed; or it is, and the log could not be emptied.
+        """
+        task = _Task(change, then)
         self._waiting.append(task)
         with self.mutex:
             if not task.done:
                 self._commit_waiting()
         if task.error is not None:
             raise task.error
-        return task.result[0]
+        (result,) = task.result
+        return result
+
+    def require_empty_log(self) -> None:
+        """Empty the write-ahead log before the change under way is acknowledged; called within it."""
+        if self._current is None:
+            raise RuntimeError("no change is under way")
+        self._current.erases = True
 
     def _commit_waiting(self) -> None:
         tasks = [self._waiting.popleft() for _ in range(len(self._waiting))]
@@ -113,7 +148,7 @@ class Commits:
             failpoints.reached("before index apply")
             for task in tasks:
                 if task.error is None:
-                    task.then(task.result[0])
+                    task.follow()
             failpoints.reached("after index apply")
             self._empty_log([task for task in tasks if task.erases and task.error is None])
         except BaseException as error:
@@ -132,7 +167,7 @@ class Commits:
             self._audit.begin()
             for task in tasks:
                 self._attempt(task)
-            (changes,) = self._db.execute(_COUNT if self._mark is None else _COUNT_MARKED).fetchone()
+            changes = query.value(self._db, _COUNT if self._mark is None else _COUNT_MARKED)
             failpoints.reached("before commit")
             self._db.execute("COMMIT")
         except BaseException:
@@ -147,34 +182,37 @@ class Commits:
             failpoints.reached("after mark")
 
     def _attempt(self, task: _Task[Any]) -> None:
-        """Run one task of a transaction; one that fails by itself does not harm the others."""
+        """Run one change within the transaction; an error of its own does not affect the others."""
         self._db.execute("SAVEPOINT task")
         head = self._audit.head
+        self._current = task
         try:
             task.result.append(task.context.run(task.change))
-        except sqlite3.Error:  # of the database, so of all
+        except sqlite3.Error:  # of the database, so it fails every change
             raise
         except Exception as error:
             task.error = error
             self._db.execute("ROLLBACK TO task")
             self._audit.undo(head)
+        finally:
+            self._current = None
         self._db.execute("RELEASE task")
 
     def _empty_log(self, erasures: list[_Task[Any]]) -> None:
-        """Finish committed erasures; on failure only they are told, for they alone ask for it."""
+        """Finish committed erasures; a failure is raised from them only, since no other change needs it."""
         if not erasures:
             return
         failpoints.reached("before log emptied")
         try:
-            busy, _, _ = self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-            cause = "another program reads the database" if busy else ""
+            checkpoint = query.first(self._db, _Checkpoint, "PRAGMA wal_checkpoint(TRUNCATE)")
+            cause = "another program reads the database" if checkpoint and checkpoint.busy else ""
         except sqlite3.Error as error:
             cause = str(error)
         failpoints.reached("after log emptied")
         for task in erasures:
             if cause:
                 task.error = StoreError(
-                    f"deleted, but traces remain in the write-ahead log ({cause})",
+                    f"The deletion is committed, but traces remain in the write-ahead log ({cause})",
                     "an empty log",
-                    "remove the cause; the next deletion or start empties it",
+                    "Remove the cause; the next deletion or start empties the log",
                 )

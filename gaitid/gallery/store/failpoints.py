@@ -1,4 +1,4 @@
-"""Named points on the ways to the disk, at which a test may end the process or fail.
+"""Named points on the way to the disk, at which a test may kill the process or raise an error.
 
 In production `armed` is None and a point costs one comparison; nothing outside the process can arm it.
 """
@@ -26,13 +26,13 @@ POINTS = (
     "after backup rename",
     "before restore rename",
 )
-"""All points, in the order in which a change, an erasure, a rotation, a backup and a restoration come by."""
+"""All points, in the order in which changes, erasures, rotations, backups and restorations pass them."""
 
 armed: Callable[[str], None] | None = None
-"""Called with the name of each point that is reached."""
+"""Called with the name of each point that is reached; set by tests."""
 
 
 def reached(point: str) -> None:
-    """Say that a point is reached."""
+    """Report that a point is reached."""
     if armed is not None:
         armed(point)

@@ -1,17 +1,16 @@
-"""Keys that protect templates on disk: AES-256-GCM under a key of each subject's own.
+"""Encryption keys for templates on disk: AES-256-GCM with a separate key for each subject.
 
     key-encryption key (a file, the environment, a KMS; never in the data directory)
       wraps   the data key of each subject (random, 256 bits)
       seals   the subject's templates
 
-Both steps authenticate which subject, gallery and contract they belong to, so a sealed template or
-key that is moved to another row does not open. What is wrapped for good says, authenticated, that nothing
-beside it is plain (`sealing`). Nonces are random, 96 bits; a data key seals a few
-templates and a key-encryption key some millions of data keys, far below the 2^32 that NIST SP 800-38D
-(sec. 8.3) allows. A deleted subject takes its data key along.
+Both steps authenticate the subject, gallery and contract they belong to, so a sealed template or key that is
+moved to another row does not open. A key that is wrapped as final states, authenticated, that nothing else in
+the database is plain (`sealing`). Nonces are random, 96 bits. A data key seals a few templates and a
+key-encryption key some millions of data keys, far below the 2^32 that NIST SP 800-38D (sec. 8.3) allows. The
+data key of a subject is deleted with the subject.
 
-Key text has a line for each key, ``NAME BASE64-OF-32-BYTES``, the one in use last; ``#`` begins a
-comment.
+Key text has one line per key, ``NAME BASE64-OF-32-BYTES``; the last key is in use. ``#`` begins a comment.
 """
 
 from __future__ import annotations
@@ -32,7 +31,7 @@ from gaitid.gallery.store.sealing import FINAL, WRAPPED
 from gaitid.records import check_name
 
 ENVIRONMENT = "GAITID_KEYS"
-"""Environment variable of key text."""
+"""Environment variable that holds key text."""
 
 _KEY, _NONCE = 32, 12
 
@@ -42,7 +41,7 @@ class DataKey:
 
     Args:
         key: 32 bytes.
-        bound: What its templates belong to; authenticated, not kept.
+        bound: What its templates belong to; authenticated, not stored.
     """
 
     def __init__(self, key: bytes, bound: bytes) -> None:
@@ -50,7 +49,7 @@ class DataKey:
         self._bound = b"template\0" + bound
 
     def seal(self, plain: bytes) -> bytes:
-        """Encrypt: nonce, ciphertext, tag."""
+        """Encrypt; return nonce, ciphertext and tag."""
         nonce = secrets.token_bytes(_NONCE)
         return nonce + self._cipher.encrypt(nonce, plain, self._bound)
 
@@ -58,23 +57,23 @@ class DataKey:
         """Decrypt.
 
         Raises:
-            StoreCorrupt: It was changed, or belongs to another subject, gallery or contract.
+            StoreCorrupt: The data were changed, or belong to another subject, gallery or contract.
         """
         try:
             return self._cipher.decrypt(sealed[:_NONCE], sealed[_NONCE:], self._bound)
         except (InvalidTag, ValueError) as error:
             raise StoreCorrupt(
-                "a sealed template does not open",
-                "one that was sealed for its subject",
-                "it was changed or moved: restore a backup",
+                "A sealed template does not open: it was changed or moved",
+                "a template sealed for its subject",
+                "Restore a backup",
             ) from error
 
 
 class KeyRing:
-    """Key-encryption keys by name; new data keys are wrapped by the last.
+    """Key-encryption keys by name; the last one wraps new data keys.
 
     Args:
-        load: Gives all keys, 32 bytes each, the one in use last; called now and by each `reload`.
+        load: Returns all keys, 32 bytes each, the one in use last; called now and by each `reload`.
 
     Raises:
         ConfigError: There is no key, or one is malformed.
@@ -85,19 +84,21 @@ class KeyRing:
         self.reload()
 
     def reload(self) -> None:
-        """Read the keys again, as before a rotation.
+        """Read the keys again, as a rotation does.
 
         Raises:
-            ConfigError: See `KeyRing`; the keys stay what they were.
+            ConfigError: See `KeyRing`; the keys stay as they were.
         """
         keys = dict(self._load())
         if not keys:
-            raise ConfigError("there is no key", "at least one", "make one with 'gaitid keys create'")
+            raise ConfigError("The key text has no key", "at least one", "Run 'gaitid keys create'")
         for name, key in keys.items():
             check_name(name, "key")
             if len(key) != _KEY:
-                raise ConfigError(f"key {name!r} has {len(key)} bytes", f"{_KEY}", "make a new one")
-        # Swapped as a whole: other threads wrap meanwhile.
+                raise ConfigError(
+                    f"Key {name!r} has {len(key)} bytes", f"{_KEY} bytes", "Run 'gaitid keys create'"
+                )
+        # Swapped at once: other threads wrap meanwhile.
         self._keys = keys, next(reversed(keys))
 
     @property
@@ -106,29 +107,29 @@ class KeyRing:
         return self._keys[1]
 
     def new(self, bound: bytes, stage: bytes = FINAL) -> tuple[DataKey, str, bytes]:
-        """A fresh data key, the name of the key that wraps it, and it wrapped at a stage of the sealing."""
+        """Make a data key; return it, the name of the wrapping key, and it wrapped at a stage of sealing."""
         key, name, wrapped = self.new_secret(bound, stage)
         return DataKey(key, bound), name, wrapped
 
     def open(self, name: str, wrapped: bytes, bound: bytes) -> DataKey:
-        """The data key of a wrapped one.
+        """Unwrap a data key.
 
         Raises:
-            KeyMissing: There is no key of that name, or it does not open it.
+            KeyMissing: No key has that name, or it does not unwrap the data key.
         """
         return DataKey(self.open_secret(name, wrapped, bound), bound)
 
     def new_secret(self, bound: bytes, stage: bytes = FINAL) -> tuple[bytes, str, bytes]:
-        """32 fresh random bytes, the name of the key that wraps them, and them wrapped; see `new`."""
+        """Make 32 random bytes; return them, the name of the wrapping key, and them wrapped; see `new`."""
         secret = secrets.token_bytes(_KEY)
         return secret, *self._wrap(secret, bound, stage)
 
     def open_secret(self, name: str, wrapped: bytes, bound: bytes) -> bytes:
-        """The bytes of a wrapped secret; see `open`."""
+        """Unwrap a secret; see `open`."""
         return self._unwrap(name, wrapped, bound)
 
     def rewrap(self, name: str, wrapped: bytes, bound: bytes, stage: bytes = FINAL) -> tuple[str, bytes]:
-        """A data key or secret wrapped by the key in use, with that key's name; see `open` and `new`."""
+        """Wrap a data key or secret again by the key in use; return that key's name and the wrapped bytes."""
         return self._wrap(self._unwrap(name, wrapped, bound), bound, stage)
 
     def _wrap(self, key: bytes, bound: bytes, stage: bytes) -> tuple[str, bytes]:
@@ -140,42 +141,46 @@ class KeyRing:
         keys, _ = self._keys
         if name not in keys:
             raise KeyMissing(
-                f"templates are sealed under key {name!r}",
-                f"it among {', '.join(keys)}",
-                "add its line to the key text, above the one in use",
+                f"Templates are sealed under key {name!r}, and the key text has {', '.join(keys)}",
+                f"key {name!r} in the key text",
+                "Add its line above the key in use",
             )
         try:
             stage, body = wrapped[:-WRAPPED], wrapped[-WRAPPED:]
             return AESGCM(keys[name]).decrypt(body[:_NONCE], body[_NONCE:], b"key\0" + stage + bound)
         except (InvalidTag, ValueError, TypeError) as error:  # TypeError: there is no data key
             raise KeyMissing(
-                f"key {name!r} does not open a data key",
-                "the key that wrapped it, and the row unchanged",
-                "give the right key; if it is right, restore a backup",
+                f"Key {name!r} does not unwrap a data key",
+                "the key that wrapped it, and an unchanged row",
+                "Pass the right key, or restore a backup if it is right",
             ) from error
 
 
 def ring_from_file(path: Path) -> KeyRing:
-    """The keys of a file of key text.
+    """Load the keys of a file of key text.
 
     Raises:
-        ConfigError: It cannot be read, others may read it, or a line is malformed.
+        ConfigError: The file cannot be read, other users may read it, or a line is malformed.
     """
 
     def load() -> Mapping[str, bytes]:
         try:
             mode, text = path.stat().st_mode, path.read_text()
         except (OSError, UnicodeDecodeError) as error:
-            raise ConfigError(f"{path} cannot be read ({error})", "a key file", "check the path") from error
+            raise ConfigError(
+                f"Key file {path} cannot be read ({error})",
+                "a readable file of key text",
+                "Correct the path or its permissions",
+            ) from error
         if mode & (stat.S_IROTH | stat.S_IWOTH):
-            raise ConfigError(f"{path} is open to all users", "mode 600", f"chmod 600 {path}")
+            raise ConfigError(f"Key file {path} is open to all users", "mode 600", f"Run 'chmod 600 {path}'")
         return parse(text)
 
     return KeyRing(load)
 
 
 def ring_from_environment() -> KeyRing:
-    """The keys of the key text in the environment variable `ENVIRONMENT`.
+    """Load the keys from the environment variable `ENVIRONMENT`.
 
     Raises:
         ConfigError: It is not set, or a line is malformed.
@@ -184,10 +189,10 @@ def ring_from_environment() -> KeyRing:
 
 
 def parse(text: str) -> dict[str, bytes]:
-    """The keys of key text.
+    """Parse key text.
 
     Raises:
-        ConfigError: A line is malformed, or a name comes twice.
+        ConfigError: A line is malformed, or a name occurs twice.
     """
     keys: dict[str, bytes] = {}
     for number, line in enumerate(text.splitlines(), 1):
@@ -200,7 +205,9 @@ def parse(text: str) -> dict[str, bytes]:
             name, key = "", b""
         if len(words) != 2 or not name or name in keys:  # never show the line: it may hold a key
             raise ConfigError(
-                f"line {number} of the key text is malformed", "NAME BASE64, each name once", "correct it"
+                f"Line {number} of the key text is malformed",
+                "NAME BASE64-OF-32-BYTES, each name once",
+                "Correct that line, or make a new key with 'gaitid keys create'",
             )
         keys[name] = key
     return keys
@@ -210,7 +217,7 @@ def append_key(path: Path, name: str) -> None:
     """Add a new random key to a key file, which is made when it does not exist (mode 600).
 
     Raises:
-        ConfigError: The file cannot be written or read, or has a key of that name.
+        ConfigError: The file cannot be written or read, or already has a key of that name.
         InputError: The name is malformed.
     """
     check_name(name, "key")
@@ -220,9 +227,15 @@ def append_key(path: Path, name: str) -> None:
         with os.fdopen(descriptor, "r+") as file:
             text = file.read()
             if name in parse(text):
-                raise ConfigError(f"{path} has a key {name!r}", "a new name", "choose another")
+                raise ConfigError(
+                    f"Key file {path} already has a key {name!r}", "a new name", "Choose another name"
+                )
             file.write(line if not text or text.endswith("\n") else "\n" + line)
             file.flush()
             os.fsync(file.fileno())
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} cannot be written ({error})", "a writable file", "check it") from error
+        raise ConfigError(
+            f"Key file {path} cannot be written ({error})",
+            "a writable file",
+            "Correct the path or its permissions",
+        ) from error

@@ -1,12 +1,13 @@
-"""The high-water mark: a file apart from the database that says how far the database had come.
+"""The high-water mark: a file outside the database that stores how many changes the database has seen.
 
-A database that was replaced by an older copy of itself (a snapshot rolled back, a backup restored
-over it) is sound, but has lost changes and holds subjects that were erased. The mark tells; and it
-knows the last entry of the audit trail, so that nothing can be cut off there. It is one
-line, authenticated (HMAC-SHA256) by a secret of the database, so whoever cannot read the database
-cannot forge it. It is written after each commit and not forced to the disk: a power cut may leave it
-some changes behind, never ahead, so it does not cry wolf. The database keeps how far it had come when
-it last told a mark, so changes made without the mark do not make up for those that were rolled back.
+A database that was replaced by an older copy of itself (a snapshot rolled back, a backup restored over it)
+passes every check, but has lost changes and holds subjects that were erased. The mark detects this. It also
+stores the last entry of the audit trail, so that entries cannot be cut off at the end. It is one line,
+authenticated (HMAC-SHA256) with a secret of the database, so forging it takes access to the database.
+
+The mark is written after each commit and not forced to the disk: after a power cut it may be some changes
+behind, but never ahead, so it raises no false alarm. The database stores its number of changes at the last
+write of a mark, so changes made without the mark do not make up for those that were rolled back.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ _LOG = logging.getLogger(__name__)
 
 
 class Seen(NamedTuple):
-    """How far a database has come: its changes, and the head of its audit trail."""
+    """State of a database: number of changes, and head of its audit trail."""
 
     changes: int
     head: Head
@@ -37,9 +38,9 @@ class Mark:
 
     Args:
         path: Its file; made when it does not exist.
-        name: Id of the database.
+        name: Identifier of the database.
         secret: Secret of the database.
-        seen: What the database has seen; written at once.
+        seen: State of the database; written at once.
 
     Raises:
         StoreError: It cannot be written.
@@ -50,21 +51,19 @@ class Mark:
         try:
             self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
-            raise StoreError(f"{path} cannot be used ({error})", "a writable file", "correct it") from error
+            raise _unusable(path, error) from error
         try:
             self._write(seen)
         except OSError as error:
             self.close()
-            raise StoreError(
-                f"{path} cannot be written ({error})", "a writable file", "correct it"
-            ) from error
+            raise _unusable(path, error) from error
 
     def move(self, seen: Seen) -> None:
-        """Say that so much is committed; a failure is logged, for it is committed."""
+        """Write the state after a commit; a failure is logged only, since the commit stands."""
         try:
             self._write(seen)
         except OSError as error:
-            _LOG.error("the high-water mark stays behind at a failed write: %s", error)
+            _LOG.error("the high-water mark could not be written and stays behind: %s", error)
 
     def close(self) -> None:
         """Release the file."""
@@ -72,41 +71,51 @@ class Mark:
 
     def _write(self, seen: Seen) -> None:
         line = _line(self._name, self._secret, seen)
-        os.pwrite(self._descriptor, line, 0)  # of one length: nothing stays behind it
+        os.pwrite(self._descriptor, line, 0)  # of constant length: overwrites the last line completely
 
 
-def check(path: Path, name: bytes, secret: bytes, told: int, hash_at: Callable[[int], bytes]) -> Seen | None:
-    """Compare a database with its mark; gives what this has seen, None = there is no mark.
+def check(
+    path: Path, name: bytes, secret: bytes, marked: int, hash_at: Callable[[int], bytes]
+) -> Seen | None:
+    """Compare a database with its mark; return the state in the mark, None = there is no mark.
 
     Args:
         path: File of the mark.
-        name: Id of the database.
+        name: Identifier of the database.
         secret: Secret of the database.
-        told: Changes that the database had seen when it last told a mark.
-        hash_at: Gives the hash of an entry of the audit trail; empty = there is none.
+        marked: Number of changes of the database when it last wrote a mark.
+        hash_at: Returns the hash of an entry of the audit trail; empty = no such entry.
 
     Raises:
-        StoreRolledBack: The mark has seen more.
+        StoreRolledBack: The mark has seen more changes.
         AuditBroken: The mark has seen another entry.
-        StoreCorrupt: It is damaged, or of another database.
-        StoreError: It cannot be read.
+        StoreCorrupt: The mark is damaged, or of another database.
+        StoreError: The mark cannot be read.
     """
     try:
         text = path.read_bytes() if path.exists() else b""
     except OSError as error:
-        raise StoreError(f"{path} cannot be used ({error})", "a readable file", "correct it") from error
+        raise StoreError(
+            f"Mark {path} cannot be read ({error})", "a readable file", "Correct its permissions or the path"
+        ) from error
     if not text:
         return None
-    marked = _read(path, text, name, secret)
-    if marked.changes > told:
+    seen = _read(path, text, name, secret)
+    if seen.changes > marked:
         raise StoreRolledBack(
-            f"the database has seen {told} changes, its mark {path} {marked.changes}",
-            "a database that has seen them all",
-            "it is an older copy: restore the newest one, or delete the mark to accept the loss",
+            f"The database has seen {marked} changes, its mark {path} {seen.changes}: it is an older copy",
+            "a database that has seen all changes of its mark",
+            "Restore the newest copy, or delete the mark to accept the loss",
         )
-    if hash_at(marked.head.number) != marked.head.hash:
-        raise broken(f"entry {marked.head.number} is not the one that the mark {path} has seen")
-    return marked
+    if hash_at(seen.head.number) != seen.head.hash:
+        raise broken(f"Entry {seen.head.number} is not the one that mark {path} has seen")
+    return seen
+
+
+def _unusable(path: Path, error: OSError) -> StoreError:
+    return StoreError(
+        f"Mark {path} cannot be written ({error})", "a writable file", "Correct its permissions or the path"
+    )
 
 
 def _read(path: Path, text: bytes, name: bytes, secret: bytes) -> Seen:
@@ -118,15 +127,15 @@ def _read(path: Path, text: bytes, name: bytes, secret: bytes) -> Seen:
         seen = Seen(-1, START)
     if seen.changes < 0 or not hmac.compare_digest(text, _line(name, secret, seen, words[2])):
         raise StoreCorrupt(
-            f"{path} is no mark of this database",
-            "its own, unchanged",
-            "give the right file; delete it only if you know that the database is the newest",
+            f"File {path} is not a mark of this database",
+            "the mark that this database wrote, unchanged",
+            "Pass the right file; delete it only if you know that the database is the newest copy",
         )
     return seen
 
 
 def _line(name: bytes, secret: bytes, seen: Seen, version: bytes = b"2") -> bytes:
-    said = b"gaitid mark %s %s %020d" % (version, name.hex().encode(), seen.changes)
-    if version != b"1":  # written before there was an audit trail, and shorter
-        said += b" %020d %s" % (seen.head.number, seen.head.hash.hex().encode())
-    return said + b" " + hmac.new(secret, said, hashlib.sha256).hexdigest().encode() + b"\n"
+    line = b"gaitid mark %s %s %020d" % (version, name.hex().encode(), seen.changes)
+    if version != b"1":  # version 1 is from before the audit trail, and shorter
+        line += b" %020d %s" % (seen.head.number, seen.head.hash.hex().encode())
+    return line + b" " + hmac.new(secret, line, hashlib.sha256).hexdigest().encode() + b"\n"

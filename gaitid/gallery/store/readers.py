@@ -1,4 +1,4 @@
-"""Connections that read the database beside the one that writes it, so that no reader waits for a commit."""
+"""Connections that read the database beside the one that writes, so that no reader waits for a commit."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from pathlib import Path
 class Readers:
     """Read-only connections to a database in WAL mode; any number of threads may use them.
 
-    Reads must be short: the log cannot be emptied, and so no erasure acknowledged, while one lasts.
+    Reads must be short: while one lasts the log cannot be emptied, so no erasure is acknowledged.
 
     Args:
-        path: The database; it is open elsewhere.
+        path: The database file; another connection has it open.
     """
 
     def __init__(self, path: Path) -> None:
@@ -25,7 +25,7 @@ class Readers:
 
     @contextmanager
     def one(self) -> Iterator[sqlite3.Connection]:
-        """A connection for this thread; each statement sees the last commit before it."""
+        """Lend a connection to this thread; each statement sees the last commit before it."""
         try:
             db = self._idle.pop()
         except IndexError:
@@ -39,7 +39,7 @@ class Readers:
                 self.close()
 
     def close(self) -> None:
-        """Close those that are idle now, and the others when they become so."""
+        """Close the idle connections now, and the others once they are idle."""
         self._closed = True
         while self._idle:
             self._idle.pop().close()

@@ -1,21 +1,22 @@
 """The projections of the galleries of a database, and the renewal of their templates.
 
-A gallery's templates are under its newest projection, or while a renewal is under way some are under an
-older one, each with its generation beside it. So a renewal may be cut short anywhere, and searches and
-changes go on meanwhile. All of it is called by the store, within its transactions or while it holds
-what it reads.
+All templates of a gallery are under its newest projection, except during a renewal, when some are still under
+an older one. Each template stores the generation of its projection, so a renewal may be interrupted at any
+point, and searches and changes go on meanwhile. The store calls all of it within its transactions, or while
+it holds the database.
 """
 
 from __future__ import annotations
 
 import sqlite3
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
 from gaitid.errors import StoreCorrupt
 from gaitid.gallery.scoring.projection import Projection, Vectors
-from gaitid.gallery.store import failpoints
+from gaitid.gallery.store import failpoints, query
 from gaitid.gallery.store.rows import GalleryRow
 from gaitid.gallery.store.sealing import Sealing, sealed
 
@@ -23,7 +24,22 @@ AT_ONCE = 400
 """Templates of one commit of a renewal; other changes go in between."""
 
 Known = Mapping[int, Projection]
-"""The projections of a gallery by generation; templates of generation 0 are under none."""
+"""Projections of a gallery by generation; templates of generation 0 are under none."""
+
+
+class _ProjectionRow(NamedTuple):
+    generation: int
+    key_name: str
+    data_key: bytes
+
+
+class _TemplateRow(NamedTuple):
+    id: int
+    vector: bytes
+    key_name: str | None
+    data_key: bytes | None
+    subject: int
+    generation: int
 
 
 class Projections:
@@ -39,32 +55,25 @@ class Projections:
         self._made: dict[tuple[int, bytes], Projection] = {}  # by gallery and wrapped key
 
     def of(self, gallery: GalleryRow, db: sqlite3.Connection | None = None) -> Known:
-        """The projections of a gallery; read by a connection of its own, any thread may ask.
+        """Return the projections of a gallery; any thread may call it with a connection of its own as `db`.
 
         Raises:
-            KeyMissing: The key of one is not there, or does not open it.
+            KeyMissing: The key of one is missing, or does not open it.
         """
-        rows = (
-            (db or self._db)
-            .execute(
-                "SELECT generation, key_name, data_key FROM projections WHERE gallery = ?", (gallery.key,)
-            )
-            .fetchall()
+        statement = (
+            "SELECT generation, key_name, data_key FROM projections WHERE gallery = ? ORDER BY generation"
         )
         known = {}
-        for generation, name, wrapped in sorted(rows):
-            made = self._made.get((gallery.key, wrapped))
+        for row in query.fetch(db or self._db, _ProjectionRow, statement, gallery.key):
+            made = self._made.get((gallery.key, row.data_key))
             if made is None:
-                what = f"projection {generation}"
-                key = self._sealing.open_secret(gallery.key, gallery.contract, what, name, wrapped)
-                made = self._made[gallery.key, wrapped] = Projection(key, gallery.dimension)
-            known[generation] = made
-        if len(known) < sum(place[0] == gallery.key for place in self._made):
-            self._made = {
-                place: made
-                for place, made in self._made.items()
-                if made in known.values() or place[0] != gallery.key
-            }
+                what = f"projection {row.generation}"
+                key = self._sealing.open_secret(
+                    gallery.key, gallery.contract, what, row.key_name, row.data_key
+                )
+                made = self._made[gallery.key, row.data_key] = Projection(key, gallery.dimension)
+            known[row.generation] = made
+        self._forget_others(gallery, known)
         return known
 
     def begin(self, gallery: GalleryRow) -> None:
@@ -84,61 +93,71 @@ class Projections:
         )
 
     def renew_some(self, gallery: GalleryRow, last: int) -> list[int]:
-        """Bring the next templates after number `last` under the newest projection.
+        """Bring the next templates after id `last` under the newest projection.
 
         Returns:
-            Their numbers; none = all are.
+            Their ids; empty = all templates are under it.
         """
         known = self.of(gallery)
         newest = max(known, default=0)
-        rows = self._db.execute(  # CROSS: by the templates' number, without sorting
-            "SELECT t.vector, s.key_name, s.data_key, s.id, t.id, t.generation"
+        rows = query.fetch(
+            self._db,
+            _TemplateRow,  # CROSS: by the templates' ids, without sorting
+            "SELECT t.id AS id, t.vector AS vector, s.key_name AS key_name, s.data_key AS data_key,"
+            " s.id AS subject, t.generation AS generation"
             " FROM templates t CROSS JOIN subjects s ON s.id = t.subject"
             " WHERE t.id > ? AND s.gallery = ? AND t.generation <> ? ORDER BY t.id LIMIT ?",
-            (last, gallery.key, newest, AT_ONCE),
-        ).fetchall()
+            *(last, gallery.key, newest, AT_ONCE),
+        )
         if not rows:
             return []
-        plain = self._sealing.unsealed(gallery.key, gallery.contract, [row[:4] for row in rows])
+        plain = self._sealing.unsealed(gallery.key, gallery.contract, rows)
         vectors = np.frombuffer(b"".join(plain), "<f4").reshape(len(rows), -1)
-        moved = under(vectors, [row[5] for row in rows], known, newest).astype("<f4", copy=False)
+        moved = under(vectors, [row.generation for row in rows], known, newest).astype("<f4", copy=False)
         for row, vector in zip(rows, moved, strict=True):
-            key = self._sealing.key(gallery.key, gallery.contract, row[3])
+            key = self._sealing.key(gallery.key, gallery.contract, row.subject)
             self._db.execute(
                 "UPDATE templates SET vector = ?, generation = ? WHERE id = ?",
-                (sealed(vector.tobytes(), key), newest, row[4]),
+                (sealed(vector.tobytes(), key), newest, row.id),
             )
             failpoints.reached("template under new projection")
-        return [row[4] for row in rows]
+        return [row.id for row in rows]
 
     def finish(self, gallery: GalleryRow) -> None:
-        """Forget the projections that nothing is under any more."""
+        """Delete the projections that no template is under any more."""
         newest = max(self.of(gallery), default=0)
         if not self._holds_older(gallery, newest):
             self._db.execute(
                 "DELETE FROM projections WHERE gallery = ? AND generation < ?", (gallery.key, newest)
             )
 
+    def _forget_others(self, gallery: GalleryRow, known: Known) -> None:
+        """Drop the projections of a gallery that were made for keys it no longer has."""
+        if len(known) < sum(key == gallery.key for key, _ in self._made):
+            self._made = {
+                (key, wrapped): made
+                for (key, wrapped), made in self._made.items()
+                if made in known.values() or key != gallery.key
+            }
+
     def _is_under_way(self, gallery: GalleryRow, newest: int) -> bool:
-        older = self._db.execute(
-            "SELECT 1 FROM projections WHERE gallery = ? AND generation < ?", (gallery.key, newest)
-        ).fetchone()
-        return older is not None or self._holds_older(gallery, newest)
+        statement = "SELECT 1 FROM projections WHERE gallery = ? AND generation < ?"
+        return query.exists(self._db, statement, gallery.key, newest) or self._holds_older(gallery, newest)
 
     def _holds_older(self, gallery: GalleryRow, newest: int) -> bool:
-        found = self._db.execute(
+        return query.exists(
+            self._db,
             "SELECT 1 FROM subjects s JOIN templates t ON t.subject = s.id"
             " WHERE s.gallery = ? AND t.generation < ? LIMIT 1",
-            (gallery.key, newest),
-        ).fetchone()
-        return found is not None
+            *(gallery.key, newest),
+        )
 
 
 def under(vectors: Vectors, generations: Sequence[int], known: Known, target: int) -> Vectors:
-    """Stored vectors (N, D) as they are under the projection of generation `target`; 0 = under none.
+    """Return stored vectors (N, D) as they are under the projection of generation `target`; 0 = under none.
 
     Raises:
-        StoreCorrupt: One is under a projection that is gone.
+        StoreCorrupt: A vector is under a projection that is missing.
     """
     held = np.array(generations, np.int64)
     if (held == target).all():
@@ -147,9 +166,9 @@ def under(vectors: Vectors, generations: Sequence[int], known: Known, target: in
     for generation in np.unique(held[held != target]).tolist():
         if generation and generation not in known:
             raise StoreCorrupt(
-                f"a template is under projection {generation}, which is gone",
-                f"one of {', '.join(map(str, known)) or 'none'}",
-                "restore a backup",
+                f"A template is under projection {generation}, which is missing",
+                f"a projection among {', '.join(map(str, known)) or 'none'}",
+                "Restore a backup",
             )
         some = vectors[held == generation]
         raw = known[generation].undo(some) if generation else some

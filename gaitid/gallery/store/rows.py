@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,18 +29,18 @@ class GalleryRow:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Contents:
-    """All templates of a gallery, by ascending id.
+    """All templates of a gallery, by ascending id, those of expired subjects included.
 
     Attributes:
         ids: (N,) int64.
         subjects: N subject names.
         enrolled_at: When each of those subjects was first enrolled, Unix seconds.
-        pseudonyms: What those subjects are called in the audit trail, 16 bytes each.
+        pseudonyms: Names of those subjects in the audit trail, 16 bytes each.
         vectors: (N, D) float32, placed in `space`.
-        terms: Of the subjects that have other than `Terms()`, by name.
-        revision: State of the gallery that this is.
+        terms: Terms by subject name, without the subjects whose terms are `Terms()`.
+        revision: Revision of the gallery.
         policy: How it decides.
-        space: Where it compares.
+        space: The space in which it compares.
         normalisation: How its scores are normalised; None = they are not.
     """
 
@@ -58,7 +57,7 @@ class Contents:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Sample:
+class EnrolmentSample:
     """What becomes a template: its vector (D,) float32, quality (None = unknown) and origin."""
 
     vector: NDArray[np.float32]
@@ -68,14 +67,15 @@ class Sample:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Change:
-    """A committed change.
+    """A committed change of a gallery.
 
     Attributes:
-        ids: (M,) int64 of the templates it added or removed.
-        revision: The gallery's, after it.
-        at: Unix seconds.
-        pseudonyms: What its subjects are called in the audit trail, one by one.
+        ids: (M,) int64 ids of the templates it added or removed.
+        revision: Revision of the gallery after it.
+        at: When it was made, Unix seconds.
+        pseudonyms: Names of its subjects in the audit trail, in order.
         traces: Pieces of the bytes it erased.
+        expired: Names of expired subjects that it erased first, because their names were enrolled again.
     """
 
     ids: NDArray[np.int64]
@@ -83,20 +83,49 @@ class Change:
     at: float
     pseudonyms: tuple[bytes, ...] = ()
     traces: tuple[bytes, ...] = ()
+    expired: tuple[str, ...] = ()
 
     def joined(self, before: Change) -> Change:
-        """This erasure together with one `before` it."""
+        """Return this erasure together with the one `before` it."""
         ids = np.concatenate((before.ids, self.ids))
         return replace(self, ids=ids, traces=before.traces + self.traces)
 
 
+class TermsColumns(Protocol):
+    """A row of a query that has the terms of a subject."""
+
+    @property
+    def legal_basis(self) -> str:
+        """See `Terms`."""
+
+    @property
+    def purpose(self) -> str:
+        """See `Terms`."""
+
+    @property
+    def reference(self) -> str:
+        """See `Terms`."""
+
+    @property
+    def expires_at(self) -> float | None:
+        """See `Terms`."""
+
+    @property
+    def legal_hold(self) -> int:
+        """See `Terms`; 0 or 1."""
+
+
+def no_templates() -> NDArray[np.int64]:
+    """Return the ids (0,) of a change that adds and removes no template."""
+    return np.empty(0, np.int64)
+
+
 def quality_of(text: str) -> Quality:
-    """The quality of a stored text."""
+    """Parse a stored quality."""
     fields = json.loads(text)
     return Quality(**{**fields, "reasons": tuple(map(Reason, fields.get("reasons", ())))})
 
 
-def terms_of(row: Sequence[Any]) -> Terms:
-    """The terms of legal_basis, purpose, reference, expires_at, legal_hold as stored."""
-    legal_basis, purpose, reference, expires_at, legal_hold = row
-    return Terms(legal_basis, purpose, reference, expires_at, bool(legal_hold))
+def terms_of(row: TermsColumns) -> Terms:
+    """Return the terms in a row of subjects."""
+    return Terms(row.legal_basis, row.purpose, row.reference, row.expires_at, bool(row.legal_hold))

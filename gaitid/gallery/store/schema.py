@@ -1,4 +1,4 @@
-"""The database file: who owns it, its layout, how it is brought up to date, its failures as typed errors."""
+"""The database file: its owner, layout and migrations, and typed errors for its failures."""
 
 from __future__ import annotations
 
@@ -7,14 +7,15 @@ import fcntl
 import os
 import sqlite3
 from pathlib import Path
+from typing import NamedTuple
 
 from gaitid.errors import StoreCorrupt, StoreError, StoreLocked, StoreReadOnly
-from gaitid.gallery.store import checksums
+from gaitid.gallery.store import checksums, query
 
 DENIED = (errno.EACCES, errno.EPERM, errno.EROFS)
-"""Error numbers of a file system that may not be written."""
+"""Error numbers of a file system that the process may not write."""
 FAILURES = (OSError, sqlite3.Error, UnicodeDecodeError)
-"""What the file system and SQLite raise; the last when a damaged text is part of an error's message."""
+"""Errors of the file system and of SQLite; the last when an error message includes a damaged text."""
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 # The n-th entry brings a database from schema version n to n + 1; entries are never changed.
@@ -81,7 +82,7 @@ _MIGRATIONS: tuple[tuple[str, ...], ...] = (
         "ALTER TABLE subjects ADD COLUMN checksum INTEGER NOT NULL DEFAULT 4611686018427387904",
         "ALTER TABLE templates ADD COLUMN checksum INTEGER NOT NULL DEFAULT 4611686018427387904",
         "ALTER TABLE calibrations ADD COLUMN checksum INTEGER NOT NULL DEFAULT 4611686018427387904",
-        "ALTER TABLE state ADD COLUMN marked INTEGER NOT NULL DEFAULT 0",  # changes last told to a mark
+        "ALTER TABLE state ADD COLUMN marked INTEGER NOT NULL DEFAULT 0",  # changes last written to a mark
         "ALTER TABLE state ADD COLUMN checksum INTEGER NOT NULL DEFAULT 4611686018427387904",
         "UPDATE state SET marked = changes",
     ),
@@ -142,39 +143,43 @@ _MIGRATIONS: tuple[tuple[str, ...], ...] = (
     ),
 )
 SCHEMA = len(_MIGRATIONS)
-"""Version of the database layout, kept in ``PRAGMA user_version``."""
+"""Version of the database layout, stored in ``PRAGMA user_version``."""
 
 
 def take_lock(path: Path) -> int:
-    """Own the directory of a lock file, which is made: an exclusive `flock`, which ends with the process.
+    """Take ownership of the directory of a lock file by an exclusive `flock`, which ends with the process.
+
+    Directory and file are made when they do not exist.
 
     Raises:
-        StoreLocked: Another process owns it.
-        StoreReadOnly: It cannot be made or written.
+        StoreLocked: Another process owns the directory.
+        StoreReadOnly: It cannot be created or written.
         StoreError: The disk is full.
     """
     try:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)  # others have no business here
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)  # private: it holds biometric data
         lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
         kind = StoreError if error.errno in _FULL else StoreReadOnly
         raise kind(
-            f"{path.parent} cannot be written ({error.strerror})",
-            "a directory that this user can make and write",
-            "choose another, free disk space or correct its permissions",
+            f"Directory {path.parent} cannot be written ({error.strerror})",
+            "a directory that this user can create and write",
+            "Choose another directory, free disk space or correct its permissions",
         ) from error
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
         os.close(lock)
         raise StoreLocked(
-            f"{path.parent} is in use", "one owner", "stop the other server or choose another directory"
+            f"Directory {path.parent} is in use",
+            "a directory that no other process has open",
+            "Stop the other server, or choose another directory",
         ) from error
     return lock
 
 
 def open_database(path: Path) -> sqlite3.Connection:
-    """Open or make the database, checked and of the present layout.
+    """Open or create the database, checked and migrated to the current layout.
 
     Raises:
         StoreReadOnly: It cannot be written.
@@ -186,16 +191,20 @@ def open_database(path: Path) -> sqlite3.Connection:
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
         db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         check_health(db, path)
-        mode = db.execute("PRAGMA journal_mode = WAL").fetchone()[0]
+        mode = query.value(db, "PRAGMA journal_mode = WAL")
         if mode != "wal":
-            raise StoreError(f"{path} has journal mode {mode}", "WAL", "use a local file system")
+            raise StoreError(
+                f"Database {path} has journal mode {mode}",
+                "journal mode wal",
+                "Put the data directory on a local file system",
+            )
         db.execute("PRAGMA synchronous = FULL")
         db.execute("PRAGMA secure_delete = ON")
         db.execute("PRAGMA foreign_keys = ON")
         db.execute("PRAGMA temp_store = MEMORY")  # no template in the system's temporary directory
         _migrate(db)
         checksums.install(db)
-        db.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # a deletion cut short is finished here
+        db.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # finishes a deletion that was interrupted
         return db
     except BaseException as error:
         if db is not None:
@@ -206,38 +215,47 @@ def open_database(path: Path) -> sqlite3.Connection:
 
 
 def check_health(db: sqlite3.Connection, path: Path) -> int:
-    """Check pages, layout and rows of a database of any version (4 CPU s a million templates).
+    """Check pages, layout and rows of a database of any version (4 CPU s per million templates).
 
     Returns:
-        Its schema version; 0 = it is empty.
+        Its schema version; 0 = the database is empty.
 
     Raises:
         StoreCorrupt: It is damaged, of a newer gaitid, or of another program.
     """
-    found = db.execute("PRAGMA integrity_check(1)").fetchone()[0]
+    found = query.value(db, "PRAGMA integrity_check(1)")
     if found != "ok":
         raise corrupt(path, found)
-    version = int(db.execute("PRAGMA user_version").fetchone()[0])
+    version = int(query.value(db, "PRAGMA user_version"))
     if version > SCHEMA:
         raise StoreCorrupt(
-            f"{path} has schema version {version}", f"{SCHEMA} or older", "open it with a newer gaitid"
+            f"Database {path} has schema version {version}",
+            f"version {SCHEMA} or older",
+            "Open it with a newer gaitid",
         )
-    if version == 0 and db.execute("SELECT 1 FROM sqlite_master").fetchone():
+    if version == 0 and query.exists(db, "SELECT 1 FROM sqlite_master"):
         raise corrupt(path, "it belongs to another program")
     if _layout(db) != _layout_of(version):
-        raise corrupt(path, f"its tables are not those of schema version {version}")
+        raise corrupt(path, f"its tables do not match schema version {version}")
     if row := checksums.damaged(db) or _stray(db):
         raise corrupt(path, row)
     return version
 
 
+class _StrayRow(NamedTuple):
+    table: str
+    rowid: int
+    parent: str
+    fkid: int
+
+
 def _stray(db: sqlite3.Connection) -> str:
-    found = db.execute("PRAGMA foreign_key_check").fetchone()
-    return f"row {found[1]} of {found[0]} belongs to nothing" if found else ""
+    found = query.first(db, _StrayRow, "PRAGMA foreign_key_check")
+    return f"row {found.rowid} of {found.table} refers to a missing row" if found else ""
 
 
 def _layout(db: sqlite3.Connection) -> list[tuple[object, ...]]:
-    """Tables with their columns, indexes and references; not their text, which SQLite may write anew."""
+    """Return tables with columns, indexes and references; not their SQL text, which SQLite may rewrite."""
     found: list[tuple[object, ...]] = []
     for (table,) in db.execute("SELECT name FROM main.sqlite_master WHERE type = 'table' ORDER BY name"):
         for what in ("table_xinfo", "index_list", "foreign_key_list"):
@@ -256,8 +274,8 @@ def _layout_of(version: int) -> list[tuple[object, ...]]:
 
 
 def _migrate(db: sqlite3.Connection) -> None:
-    db.execute("BEGIN IMMEDIATE")  # also finds out here that the database cannot be written
-    version = db.execute("PRAGMA user_version").fetchone()[0]
+    db.execute("BEGIN IMMEDIATE")  # fails here if the database cannot be written
+    version = query.value(db, "PRAGMA user_version")
     _run_migrations(db, version, SCHEMA)
     if version < SCHEMA:
         checksums.renew(db)
@@ -272,7 +290,7 @@ def _run_migrations(db: sqlite3.Connection, start: int, end: int) -> None:
 
 
 def force(path: Path) -> None:
-    """Bring a file, or the names in a folder, to the disk."""
+    """Force a file, or the names in a folder, to the disk."""
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)
@@ -281,19 +299,25 @@ def force(path: Path) -> None:
 
 
 def typed(error: BaseException, path: Path) -> BaseException:
-    """The gaitid error of a failure of SQLite or of the file system; others stay what they are."""
+    """Return the gaitid error for a failure of SQLite or the file system; other errors stay as they are."""
     if not isinstance(error, FAILURES):
         return error
     text = str(error)
     if "readonly" in text or (isinstance(error, OSError) and error.errno in DENIED):
         return StoreReadOnly(
-            f"{path} cannot be written ({text})", "a writable file", "correct its permissions"
+            f"File {path} cannot be written ({text})", "a writable file", "Correct its permissions"
         )
     if isinstance(error, UnicodeDecodeError) or "malformed" in text or "not a database" in text:
         return corrupt(path, text)
-    return StoreError(f"{path}: {text}", "nothing was changed", "free disk space or repair the disk")
+    return StoreError(
+        f"Database {path} cannot be used ({text}), and nothing was changed",
+        "a disk that works and has free space",
+        "Free disk space or repair the disk",
+    )
 
 
 def corrupt(path: Path, what: str) -> StoreCorrupt:
-    """The error for a damaged database."""
-    return StoreCorrupt(f"{path} is damaged ({what})", "a sound gaitid database", "restore a backup")
+    """Error for a damaged database."""
+    return StoreCorrupt(
+        f"Database {path} is damaged ({what})", "an undamaged gaitid database", "Restore a backup"
+    )

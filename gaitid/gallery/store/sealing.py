@@ -1,34 +1,101 @@
-"""Which templates of the database are sealed, by whose data key, under which key of the ring.
+"""Which templates of the database are sealed (encrypted), with whose data key, under which key of the ring.
 
-A database that was plain is sealed in two stages, so that it can be cut short anywhere. First all subjects
-get data keys, some commits at a time; then one commit wraps all keys for good. A key wrapped for good says
-so, authenticated, and where there is one, nothing is plain any more: what is then was put there by somebody
-without the keys, and is refused. Databases of older versions are at the first stage.
+A plain database is sealed in two stages, so that the work may be interrupted at any point. First all
+subjects get data keys, a few per commit; then one commit wraps all keys as final. A final key says so,
+authenticated, and where there is one, nothing is plain any more: a plain row found later was put there by
+somebody without the keys, and is refused. Databases of older versions are at the first stage.
 
-All of it is called by the store, within its transactions or while it holds what it reads.
+The store calls all of it within its transactions, or while it holds the database.
 """
 
 from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from gaitid.errors import KeyMissing, StoreCorrupt
-from gaitid.gallery.store import failpoints
+from gaitid.gallery.store import failpoints, query
 
-if TYPE_CHECKING:  # cryptography is imported by those who use keys
+if TYPE_CHECKING:  # cryptography is imported only by those who use keys
     from gaitid.gallery.store.keys import DataKey, KeyRing
 
 FIRST, FINAL = b"", b"\x01"
-"""Stages of the sealing: how a wrapped key begins, some others may be plain; none is."""
+"""Prefix of a wrapped key at each stage: other rows may still be plain; no row is plain."""
 WRAPPED = 60
-"""Bytes of a wrapped key after its stage: nonce, ciphertext, tag."""
+"""Bytes of a wrapped key after its prefix: nonce, ciphertext, tag."""
 
 _AT_ONCE = 100
 """Subjects of one commit of a rotation; other changes go in between."""
 
 _IS_FINAL = f"key_name IS NOT NULL AND data_key IS NOT NULL AND length(data_key) > {WRAPPED}"
+_SUBJECTS = (
+    "SELECT s.id AS subject, s.key_name AS key_name, s.data_key AS data_key, g.id AS gallery,"
+    " g.contract AS contract FROM subjects s JOIN galleries g ON g.id = s.gallery WHERE s.id > ?"
+)
+
+
+class Sealed(Protocol):
+    """A stored vector as the rows of a query have it; `subject` is its owner, or another name for it."""
+
+    @property
+    def vector(self) -> bytes:
+        """Encrypted when `key_name` is given."""
+
+    @property
+    def key_name(self) -> str | None:
+        """The key of the ring that wraps the data key."""
+
+    @property
+    def data_key(self) -> bytes | None:
+        """The data key, wrapped."""
+
+    @property
+    def subject(self) -> int | str:
+        """The owner of the data key."""
+
+
+class SealedRow(NamedTuple):
+    """A `Sealed` without further columns."""
+
+    vector: bytes
+    key_name: str | None
+    data_key: bytes | None
+    subject: int | str
+
+
+class _KeyRow(NamedTuple):
+    key_name: str | None
+    data_key: bytes | None
+
+
+class _SubjectRow(NamedTuple):
+    subject: int
+    key_name: str | None
+    data_key: bytes | None
+    gallery: int
+    contract: str
+
+
+class _ProjectionRow(NamedTuple):
+    gallery: int
+    contract: str
+    generation: int
+    key_name: str
+    data_key: bytes
+
+
+class _CohortRow(NamedTuple):
+    gallery: int
+    contract: str
+    vectors: bytes
+    key_name: str | None
+    data_key: bytes | None
+
+
+class _VectorRow(NamedTuple):
+    id: int
+    vector: bytes
 
 
 class Sealing:
@@ -47,7 +114,11 @@ class Sealing:
         self._db, self._ring = db, ring
         found = self._first("key_name IS NOT NULL")
         if found and ring is None:
-            raise KeyMissing(f"templates are sealed under key {found[0]!r}", "that key", "pass the key file")
+            raise KeyMissing(
+                f"Templates are sealed under key {found.key_name!r}, and no keys were given",
+                "a key file that holds this key",
+                "Pass the key file, or set GAITID_KEYS",
+            )
         self._is_final = found is not None and self._first(_IS_FINAL) is not None
         if self._is_final and self._first(f"NOT ({_IS_FINAL})"):
             raise _forged()
@@ -62,7 +133,7 @@ class Sealing:
         self._need().reload()
 
     def new_key(self, gallery: int, contract: str, subject: int) -> DataKey | None:
-        """Give a subject a data key; None without a ring."""
+        """Give a subject a data key; return None without a ring."""
         if self._ring is None:
             return None
         key, name, wrapped = self._ring.new(_bound(gallery, contract, subject), self._stage)
@@ -70,18 +141,17 @@ class Sealing:
         return key
 
     def key(self, gallery: int, contract: str, subject: int) -> DataKey | None:
-        """The data key of a subject; None when it is not sealed.
+        """Return the data key of a subject; None when the subject is not sealed.
 
         Raises:
-            StoreCorrupt: It is not, though the database is.
+            StoreCorrupt: The subject is not sealed, though the database is.
         """
-        name, wrapped = self._db.execute(
-            "SELECT key_name, data_key FROM subjects WHERE id = ?", (subject,)
-        ).fetchone()
-        return self._open(name, wrapped, _bound(gallery, contract, subject))
+        statement = "SELECT key_name, data_key FROM subjects WHERE id = ?"
+        (row,) = query.fetch(self._db, _KeyRow, statement, subject)
+        return self._open(row.key_name, row.data_key, _bound(gallery, contract, subject))
 
     def new_secret(self, gallery: int, contract: str, what: str) -> tuple[bytes, str, bytes]:
-        """32 random bytes for a gallery, the name of the key that wraps them, and them wrapped.
+        """Make 32 random bytes for a gallery; return them, the name of the key that wraps them, and wrapped.
 
         Raises:
             KeyMissing: There is no ring.
@@ -89,11 +159,11 @@ class Sealing:
         return self._need().new_secret(_bound(gallery, contract, what))
 
     def open_secret(self, gallery: int, contract: str, what: str, name: str, wrapped: bytes) -> bytes:
-        """The bytes of such a secret.
+        """Return the bytes of a secret made by `new_secret`.
 
         Raises:
-            KeyMissing: Its key is not there, or does not open it.
-            StoreCorrupt: It was not wrapped for good, though the database was.
+            KeyMissing: Its key is missing, or does not open it.
+            StoreCorrupt: It is not wrapped as final, though the database is.
         """
         self._check(name, wrapped)
         return self._need().open_secret(name, wrapped, _bound(gallery, contract, what))
@@ -101,114 +171,125 @@ class Sealing:
     def seal_apart(
         self, gallery: int, contract: str, what: str, plain: bytes
     ) -> tuple[bytes, str | None, bytes | None]:
-        """Something of a gallery under a data key of its own: sealed, key name and wrapped data key.
+        """Seal data of a gallery with a data key of its own; return it sealed, key name and wrapped data key.
 
-        Without a ring it stays plain, and there are none.
+        Without a ring the data stay plain, and name and key are None.
         """
         if self._ring is None:
             return plain, None, None
         key, name, wrapped = self._ring.new(_bound(gallery, contract, what))
         return key.seal(plain), name, wrapped
 
-    def unsealed(self, gallery: int, contract: str, rows: Sequence[Sequence[Any]]) -> list[bytes]:
-        """The plain vectors of rows (vector, key name, wrapped data key, subject) of one gallery.
+    def unsealed(self, gallery: int, contract: str, rows: Sequence[Sealed]) -> list[bytes]:
+        """Return the plain vectors of rows of one gallery.
 
         Raises:
-            KeyMissing: The key of one is not there, or does not open it.
-            StoreCorrupt: One was changed, belongs elsewhere, or is plain in a database that was sealed.
+            KeyMissing: The key of a row is missing, or does not open it.
+            StoreCorrupt: A row was changed, belongs elsewhere, or is plain in a database that was sealed.
         """
         keys: dict[int | str, DataKey | None] = {}
         plain = []
-        for vector, name, wrapped, subject in rows:
-            if subject not in keys:
-                keys[subject] = self._open(name, wrapped, _bound(gallery, contract, subject))
-            key = keys[subject]
-            plain.append(vector if key is None else key.unseal(vector))
+        for row in rows:
+            if row.subject not in keys:
+                bound = _bound(gallery, contract, row.subject)
+                keys[row.subject] = self._open(row.key_name, row.data_key, bound)
+            key = keys[row.subject]
+            plain.append(row.vector if key is None else key.unseal(row.vector))
         return plain
 
     def update_some(self, last: int) -> list[int]:
-        """Seal what is plain, wrap by the key in use what is not, for the next subjects after `last`.
+        """Seal the next plain subjects after id `last`, and wrap the keys of others by the key in use.
 
         Returns:
-            Those subjects; none = all are up to date.
+            The ids of those subjects; empty = all are up to date.
         """
         if self._ring is None:
             return []
-        rows = self._db.execute(
-            "SELECT s.id, s.key_name, s.data_key, g.id, g.contract FROM subjects s"
-            " JOIN galleries g ON g.id = s.gallery WHERE s.id > ? AND s.key_name IS NOT ?"
-            " ORDER BY s.id LIMIT ?",
-            (last, self._ring.current, _AT_ONCE),
-        ).fetchall()
-        for subject, name, wrapped, gallery, contract in rows:
-            self._check(name, wrapped)
-            bound = _bound(gallery, contract, subject)
-            if name is None:
-                self._seal_templates(subject, self.new_key(gallery, contract, subject))
+        statement = f"{_SUBJECTS} AND s.key_name IS NOT ? ORDER BY s.id LIMIT ?"
+        rows = query.fetch(self._db, _SubjectRow, statement, last, self._ring.current, _AT_ONCE)
+        for row in rows:
+            self._check(row.key_name, row.data_key)
+            bound = _bound(row.gallery, row.contract, row.subject)
+            if row.key_name is None:
+                self._seal_templates(row.subject, self.new_key(row.gallery, row.contract, row.subject))
             else:
-                self._keep(subject, *self._ring.rewrap(name, wrapped, bound, self._stage))
+                fresh = self._ring.rewrap(row.key_name, row.data_key or b"", bound, self._stage)
+                self._keep(row.subject, *fresh)
             failpoints.reached("subject under new key")
-        return [row[0] for row in rows]
+        return [row.subject for row in rows]
 
     def update_rest(self) -> int:
-        """The same for all cohorts and projections at once, and wrap all keys for good, if they are not.
+        """Bring all cohorts and projections under the key in use, and wrap all keys as final.
 
         Returns:
-            How many there were to do.
+            How many rows were out of date.
         """
         if self._ring is None:
             return 0
         count = 0 if self._is_final else self._finish_subjects(self._ring)
-        for gallery, contract, generation, name, wrapped in self._db.execute(
-            "SELECT gallery, contract, generation, key_name, data_key FROM projections p"  # noqa: S608
-            f" JOIN galleries g ON g.id = p.gallery WHERE key_name <> ? OR NOT ({_IS_FINAL})",
-            (self._ring.current,),
-        ).fetchall():
-            self._check(name, wrapped)
-            fresh = self._ring.rewrap(name, wrapped, _bound(gallery, contract, f"projection {generation}"))
-            self._db.execute(
-                "UPDATE projections SET key_name = ?, data_key = ? WHERE gallery = ? AND generation = ?",
-                (*fresh, gallery, generation),
-            )
-            count += 1
-        for gallery, contract, vectors, name, wrapped in self._db.execute(
-            "SELECT gallery, contract, vectors, key_name, data_key FROM cohorts"  # noqa: S608
-            f" WHERE key_name IS NOT ? OR NOT ({_IS_FINAL})",
-            (self._ring.current,),
-        ).fetchall():
-            self._check(name, wrapped)
-            if name is None:
-                row = self.seal_apart(gallery, contract, "cohort", vectors)
-            else:
-                row = (vectors, *self._ring.rewrap(name, wrapped, _bound(gallery, contract, "cohort")))
-            self._db.execute(
-                "UPDATE cohorts SET vectors = ?, key_name = ?, data_key = ? WHERE gallery = ?",
-                (*row, gallery),
-            )
-            count += 1
+        count += self._update_projections(self._ring) + self._update_cohorts(self._ring)
         self._is_final = True
         return count
 
+    def _update_projections(self, ring: KeyRing) -> int:
+        rows = query.fetch(
+            self._db,
+            _ProjectionRow,
+            "SELECT gallery, contract, generation, key_name, data_key FROM projections p"  # noqa: S608
+            f" JOIN galleries g ON g.id = p.gallery WHERE key_name <> ? OR NOT ({_IS_FINAL})",
+            ring.current,
+        )
+        for row in rows:
+            self._check(row.key_name, row.data_key)
+            bound = _bound(row.gallery, row.contract, f"projection {row.generation}")
+            fresh = ring.rewrap(row.key_name, row.data_key, bound)
+            self._db.execute(
+                "UPDATE projections SET key_name = ?, data_key = ? WHERE gallery = ? AND generation = ?",
+                (*fresh, row.gallery, row.generation),
+            )
+        return len(rows)
+
+    def _update_cohorts(self, ring: KeyRing) -> int:
+        rows = query.fetch(
+            self._db,
+            _CohortRow,
+            "SELECT gallery, contract, vectors, key_name, data_key FROM cohorts"  # noqa: S608
+            f" WHERE key_name IS NOT ? OR NOT ({_IS_FINAL})",
+            ring.current,
+        )
+        for row in rows:
+            self._check(row.key_name, row.data_key)
+            sealed_again: tuple[bytes, str | None, bytes | None]
+            if row.key_name is None:
+                sealed_again = self.seal_apart(row.gallery, row.contract, "cohort", row.vectors)
+            else:
+                bound = _bound(row.gallery, row.contract, "cohort")
+                sealed_again = (row.vectors, *ring.rewrap(row.key_name, row.data_key or b"", bound))
+            self._db.execute(
+                "UPDATE cohorts SET vectors = ?, key_name = ?, data_key = ? WHERE gallery = ?",
+                (*sealed_again, row.gallery),
+            )
+        return len(rows)
+
     def _finish_subjects(self, ring: KeyRing) -> int:
         count = last = 0
-        while rows := self._db.execute(
-            "SELECT s.id, s.key_name, s.data_key, g.id, g.contract FROM subjects s"
-            " JOIN galleries g ON g.id = s.gallery WHERE s.id > ? ORDER BY s.id LIMIT ?",
-            (last, _AT_ONCE),
-        ).fetchall():
-            for subject, name, wrapped, gallery, contract in rows:
-                self._keep(subject, *ring.rewrap(name, wrapped, _bound(gallery, contract, subject)))
-            count, last = count + len(rows), rows[-1][0]
+        statement = f"{_SUBJECTS} ORDER BY s.id LIMIT ?"
+        while rows := query.fetch(self._db, _SubjectRow, statement, last, _AT_ONCE):
+            for row in rows:
+                bound = _bound(row.gallery, row.contract, row.subject)
+                self._keep(row.subject, *ring.rewrap(row.key_name or "", row.data_key or b"", bound))
+            count, last = count + len(rows), rows[-1].subject
         return count
 
-    def _first(self, condition: str) -> tuple[str | None] | None:
-        """Name of the key of the first thing in the database of which that is so."""
-        found: tuple[str | None] | None = self._db.execute(
-            "SELECT key_name FROM (SELECT key_name, data_key FROM subjects"  # noqa: S608
+    def _first(self, condition: str) -> _KeyRow | None:
+        """Return the first key in the database that satisfies an SQL condition."""
+        return query.first(
+            self._db,
+            _KeyRow,
+            "SELECT key_name, data_key FROM (SELECT key_name, data_key FROM subjects"  # noqa: S608
             " UNION ALL SELECT key_name, data_key FROM projections"
-            f" UNION ALL SELECT key_name, data_key FROM cohorts) WHERE {condition} LIMIT 1"
-        ).fetchone()
-        return found
+            f" UNION ALL SELECT key_name, data_key FROM cohorts) WHERE {condition} LIMIT 1",
+        )
 
     @property
     def _stage(self) -> bytes:
@@ -218,14 +299,16 @@ class Sealing:
         if self._is_final and (name is None or wrapped is None or len(wrapped) <= WRAPPED):
             raise _forged()
 
-    def _open(self, name: str | None, wrapped: bytes, bound: bytes) -> DataKey | None:
+    def _open(self, name: str | None, wrapped: bytes | None, bound: bytes) -> DataKey | None:
         self._check(name, wrapped)
-        return None if name is None else self._need().open(name, wrapped, bound)
+        return None if name is None else self._need().open(name, wrapped or b"", bound)
 
     def _seal_templates(self, subject: int, key: DataKey | None) -> None:
-        rows = self._db.execute("SELECT id, vector FROM templates WHERE subject = ?", (subject,)).fetchall()
-        for template, vector in rows:
-            self._db.execute("UPDATE templates SET vector = ? WHERE id = ?", (sealed(vector, key), template))
+        statement = "SELECT id, vector FROM templates WHERE subject = ?"
+        for row in query.fetch(self._db, _VectorRow, statement, subject):
+            self._db.execute(
+                "UPDATE templates SET vector = ? WHERE id = ?", (sealed(row.vector, key), row.id)
+            )
 
     def _keep(self, subject: int, name: str, wrapped: bytes) -> None:
         self._db.execute(
@@ -234,23 +317,27 @@ class Sealing:
 
     def _need(self) -> KeyRing:
         if self._ring is None:
-            raise KeyMissing("no keys were given", "a store opened with keys", "pass the key file")
+            raise KeyMissing(
+                "The store was opened without keys",
+                "a store opened with keys",
+                "Pass the key file, or set GAITID_KEYS",
+            )
         return self._ring
 
 
 def sealed(plain: bytes, key: DataKey | None) -> bytes:
-    """`plain`, sealed when there is a key."""
+    """Return `plain`, sealed when there is a key."""
     return plain if key is None else key.seal(plain)
 
 
 def _forged() -> StoreCorrupt:
     return StoreCorrupt(
-        "templates are not sealed, in a database that was sealed",
-        "sealed ones only",
-        "somebody without the keys put them there: restore a backup",
+        "The database was sealed, but holds templates that are plain",
+        "sealed templates only",
+        "Restore a backup; somebody without the keys put them there",
     )
 
 
 def _bound(gallery: int, contract: str, what: int | str) -> bytes:
-    """What a sealed thing belongs to: a subject, or a thing of the gallery by its name."""
+    """What sealed data belong to: a subject by its id, or other data of the gallery by their name."""
     return f"{gallery}\0{contract}\0{what}".encode()

@@ -1,4 +1,4 @@
-"""Looks for the bytes of what was erased in the files of a data directory."""
+"""Search the files of a data directory for the bytes of erased data."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ from pathlib import Path
 from gaitid.errors import StoreError
 
 _WINDOW, _STEP, _MOST, _DISTINCT = 16, 512, 64, 8
-"""A trace is 16 bytes with 8 different ones at least (not a run of zeros, which is in every file),
-taken every 512 bytes, 64 of them at most."""
+"""A trace is a run of 16 bytes with at least 8 distinct values (not zeros, which are in every file). One is
+taken every 512 bytes, and at most 64 in all."""
 _BLOCK = 2**20
 _SIZES = (1, 2, 3, 4, 6, 8)
-"""Bytes of an integer of a record's type 1, 2, ... 6."""
+"""Bytes of an integer of record type 1, 2, ... 6."""
 SHORTEST_NAME = 6
-"""Names of fewer letters are found in any large file by chance; only rows are looked through for them."""
+"""Shorter names (in characters) occur in any large file by chance; only their rows are searched for."""
 
 
 def windows(blobs: Iterable[bytes]) -> tuple[bytes, ...]:
-    """Short pieces of all blobs that would be found if a part of one was left."""
+    """Take short pieces of all blobs, so that some would be found if a part of a blob was left."""
     found = [window for blob in blobs for window in _windows(blob)]
     return tuple(found[:: -(-len(found) // _MOST)]) if found else ()
 
 
 def name_traces(gallery: int, subject: int, name: str, enrolled_at: float) -> tuple[bytes, ...]:
-    """What SQLite writes of a subject's name, in its row and in the index of names.
+    """Return the bytes that SQLite writes for a subject's name: in its row, and in the index of names.
 
-    Other columns go along, so that nobody of a like name is meant.
+    They include other columns, so that a similar name does not match.
 
     Source: "Database File Format", sqlite.org, sec. 2.1 (records).
     """
@@ -39,15 +39,15 @@ def name_traces(gallery: int, subject: int, name: str, enrolled_at: float) -> tu
 
 
 def scan(directory: Path, traces: tuple[bytes, ...], is_alive: Callable[[bytes], bool]) -> int:
-    """Read every file of the directory; gives the bytes read.
+    """Read every file of a directory; return the number of bytes read.
 
     Args:
-        directory: Where to look.
-        traces: What to look for.
-        is_alive: Says of a trace that was found whether something that is still there explains it.
+        directory: Where to search.
+        traces: What to search for.
+        is_alive: Returns whether data that were not erased explain a trace that was found.
 
     Raises:
-        StoreError: One of `traces` is in a file, or a file cannot be read.
+        StoreError: A file holds one of `traces`, or cannot be read.
     """
     total = 0
     for path in sorted(entry for entry in directory.rglob("*") if entry.is_file()):
@@ -55,13 +55,15 @@ def scan(directory: Path, traces: tuple[bytes, ...], is_alive: Callable[[bytes],
         total += size
         if any(not is_alive(trace) for trace in found):
             raise StoreError(
-                f"erased, but {path} still holds a part of it", "no trace", "delete that file, or report this"
+                f"The data are erased, but file {path} still holds a part of them",
+                "no trace in any file",
+                "Delete that file, or report this",
             )
     return total
 
 
 def _integer(value: int) -> tuple[int, bytes]:
-    """Type and bytes of an integer >= 0 in a record."""
+    """Return type and bytes of an integer >= 0 in a record."""
     if value < 2:
         return 8 + value, b""
     kind, size = next((n + 1, size) for n, size in enumerate(_SIZES) if value < 2 ** (8 * size - 1))
@@ -69,7 +71,7 @@ def _integer(value: int) -> tuple[int, bytes]:
 
 
 def _varint(value: int) -> bytes:
-    """A number below 2**14 as records have it."""
+    """Return a number below 2**14 in the encoding of records."""
     return bytes([value]) if value < 128 else bytes([0x80 | value >> 7, value & 0x7F])
 
 
@@ -93,7 +95,11 @@ def _search(path: Path, traces: tuple[bytes, ...]) -> tuple[int, list[bytes]]:
                 found.update(trace for trace in traces if trace in content)
                 rest = content[len(content) - overlap :]
             return size, list(found)
-    except FileNotFoundError:  # a temporary file that went meanwhile
+    except FileNotFoundError:  # a temporary file that was deleted meanwhile
         return 0, []
     except OSError as error:
-        raise StoreError(f"{path} cannot be read ({error})", "readable files", "try again") from error
+        raise StoreError(
+            f"File {path} cannot be read ({error})",
+            "a readable file",
+            "Correct its permissions and try again",
+        ) from error
