@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import Protocol
 
 import grpc
 import grpc.aio
@@ -31,7 +32,7 @@ from gaitid.settings import is_loopback, split_address
 
 _log = logging.getLogger(__name__)
 EXPIRY_S = 60.0
-"""How often subjects whose time is over are looked for, seconds; calls that name their gallery look, too."""
+"""How often expired subjects are erased, seconds; changes of a gallery erase its own, too."""
 _LAST_BYTES_S = 1.0
 """How long answers may take to leave once the work is done, seconds."""
 
@@ -105,8 +106,16 @@ class ServerSettings:
             )
 
 
+class Served(Matcher, Protocol):
+    """A matcher that a server can serve: it also erases expired subjects."""
+
+    def expire(self) -> None:
+        """See `LocalMatcher.expire`."""
+        ...
+
+
 @asynccontextmanager
-async def start(settings: ServerSettings, matcher: Matcher | None = None) -> AsyncIterator[str]:
+async def start(settings: ServerSettings, matcher: Served | None = None) -> AsyncIterator[str]:
     """Serve until the context ends; gives the address (``host:port``) that was bound.
 
     At the end no new call is taken, those in work may finish within `shutdown_grace_s`, and the
@@ -165,7 +174,7 @@ async def serve(settings: ServerSettings, ready: Callable[[str], None] = lambda 
 
 
 @contextmanager
-def running(settings: ServerSettings, matcher: Matcher | None = None) -> Iterator[str]:
+def running(settings: ServerSettings, matcher: Served | None = None) -> Iterator[str]:
     """Serve in a thread of this process; gives the bound address. See `start`."""
     begun: Future[tuple[str, Callable[[], object]]] = Future()
 
@@ -198,17 +207,17 @@ def running(settings: ServerSettings, matcher: Matcher | None = None) -> Iterato
         thread.join()
 
 
-async def _expire(matcher: Matcher) -> None:
-    """Ask for the galleries now and then: asking erases those subjects whose time is over."""
+async def _expire(matcher: Served) -> None:
+    """Erase expired subjects at regular times; a failure is logged and repeated at the next."""
     while True:
         await asyncio.sleep(EXPIRY_S)
         try:
-            await asyncio.to_thread(matcher.list_galleries)
+            await asyncio.to_thread(matcher.expire)
         except GaitIdError as error:
-            _log.error("subjects whose time is over could not be erased: %s", error.code)
+            _log.error("expired subjects could not be erased: %s", error.code)
 
 
-def _open(settings: ServerSettings) -> Matcher:
+def _open(settings: ServerSettings) -> Served:
     encoder = load_encoder(settings.encoder)
     judge = partial(assess, policy=settings.quality)
     keys = find_keys(settings.key_file)

@@ -10,9 +10,9 @@ import pytest
 
 from gaitid.errors import InputError, SubjectHeld, SubjectNotFound
 from gaitid.gallery.gallery import Gallery
-from gaitid.gallery.store.rows import Change
+from gaitid.gallery.store.rows import Change, EnrolmentSample
 from gaitid.local import LocalMatcher
-from gaitid.records import Fusion, Outcome, Terms
+from gaitid.records import Fusion, OperatingPoint, Origin, Outcome, Terms
 from gaitid.server import app
 from tests.impostors import Ready, embedding
 
@@ -72,38 +72,152 @@ def test_a_hold_keeps_a_subject_from_everybody_and_from_time(matcher, clock):
     assert matcher.identify("g", embedding(0)).subject == "zebra-ann"
     assert matcher.describe("g").revision == 4
     matcher.set_terms("g", "zebra-ann", Terms(expires_at=1_900_000_100.0))
-    assert matcher.describe("g").subjects == 2  # the hold was all that kept it
+    assert matcher.describe("g").subjects == 2  # only the hold kept it
     matcher.delete_gallery("g")
 
 
-def test_who_has_expired_is_in_no_answer_and_in_no_file(matcher, clock, tmp_path):
+def is_erased(directory: Path) -> bool:
+    """Whether no file has zebra-ann, who is enrolled as embedding 0."""
+    content, vector = everything(directory), embedding(0).vector.tobytes()
+    return b"zebra-ann" not in content and not any(
+        vector[at : at + 12] in content for at in range(0, len(vector) - 11, 12)
+    )
+
+
+def test_an_expired_subject_is_in_no_answer_before_it_is_erased(matcher, clock, tmp_path):
     matcher.set_terms("g", "zebra-ann", Terms(expires_at=1_900_000_100.0))
-    matcher.set_terms("g", "zebra-bob", Terms(expires_at=1_900_000_200.0))
-    clock[0] = 1_900_000_099.9
+    clock[0] = math.nextafter(1_900_000_100.0, 0.0)
     assert matcher.identify("g", embedding(0)).subject == "zebra-ann"
     clock[0] = 1_900_000_100.0
-    decision = matcher.identify("g", embedding(0))
+    decision = matcher.identify("g", embedding(0), max_candidates=2)
     assert decision.outcome is Outcome.NO_MATCH
     assert sorted(c.subject for c in decision.candidates) == ["zebra-bob", "zebra-cyd"]
-    content = everything(tmp_path)
-    assert b"zebra-ann" not in content
-    vector = embedding(0).vector.tobytes()
-    assert not any(vector[at : at + 12] in content for at in range(0, len(vector) - 11, 12))
-    clock[0] = math.nextafter(1_900_000_200.0, math.inf)
-    with pytest.raises(SubjectNotFound):
-        matcher.verify("g", "zebra-bob", embedding(1))
+    assert [info.id for info in matcher.list_subjects("g")] == ["zebra-bob", "zebra-cyd"]
     (info,) = matcher.list_galleries()
-    assert (info.subjects, info.revision) == (1, 7)
+    assert (info.subjects, info.templates, info.revision) == (2, 2, 4)
+    assert matcher.describe("g") == info
+    for ask in (
+        lambda: matcher.verify("g", "zebra-ann", embedding(0)),
+        lambda: matcher.export_subject("g", "zebra-ann"),
+        lambda: matcher.list_audit(gallery="g", subject="zebra-ann"),
+    ):
+        with pytest.raises(SubjectNotFound):
+            ask()
+    assert not is_erased(tmp_path)  # no getter erases
+    assert "expire_subject" not in [entry.action for entry in matcher.list_audit()]
 
 
-def test_time_that_ran_out_while_nobody_was_there_is_noticed_at_once(matcher, clock, tmp_path):
+def test_a_gallery_whose_subjects_have_all_expired_answers_as_an_empty_one(matcher, clock):
+    for name in ("zebra-ann", "zebra-bob", "zebra-cyd"):
+        matcher.set_terms("g", name, Terms(expires_at=1_900_000_100.0))
+    clock[0] += 100
+    decision = matcher.identify("g", embedding(0))
+    assert (decision.outcome, decision.candidates) == (Outcome.EMPTY_GALLERY, ())
+
+
+def test_expired_subjects_do_not_take_the_place_of_others(clock, tmp_path):
+    matcher = LocalMatcher(Ready(), tmp_path, index="exact")
+    matcher.create_gallery("g")
+    matcher.enrol_many("g", {f"s{n:03}": [embedding(0)] * 8 for n in range(200)})
+    for n in range(190):
+        matcher.set_terms("g", f"s{n:03}", Terms(expires_at=1_900_000_100.0))
+    clock[0] += 100
+    found = matcher.identify("g", embedding(0), max_candidates=20).candidates
+    assert [candidate.subject for candidate in found] == [f"s{n}" for n in range(190, 200)]
+    matcher.close()
+
+
+def test_an_enrolment_is_not_compared_with_expired_subjects(matcher, clock):
+    matcher.set_terms("g", "zebra-ann", Terms(expires_at=1_900_000_100.0))
+    held = matcher._galleries["g"]
+    sample = EnrolmentSample(embedding(0).vector, None, Origin())
+    assert [w.subject for w in held.suspicions("zebra-eve", [(0, sample)])] == ["zebra-ann"]
+    clock[0] += 100
+    assert held.suspicions("zebra-eve", [(0, sample)]) == ()
+
+
+ERASE = {
+    "expire": lambda matcher: matcher.expire(),
+    "enrol": lambda matcher: matcher.enrol("g", "zebra-dan", [embedding(7)]),
+    "enrol_many": lambda matcher: matcher.enrol_many("g", {"zebra-dan": [embedding(7)]}),
+    "add_samples": lambda matcher: matcher.add_samples("g", "zebra-bob", [embedding(8)]),
+    "delete_subject": lambda matcher: matcher.delete_subject("g", "zebra-bob"),
+    "erase_subject": lambda matcher: matcher.erase_subject("g", "zebra-bob"),
+    "set_terms": lambda matcher: matcher.set_terms("g", "zebra-bob", CONSENT),
+    "set_operating_point": lambda matcher: matcher.set_operating_point("g", OperatingPoint(0.5)),
+    "delete_gallery": lambda matcher: matcher.delete_gallery("g"),
+}
+
+
+@pytest.mark.parametrize("erase", ERASE.values(), ids=ERASE)
+def test_expired_subjects_are_erased_by_expire_and_by_changes(matcher, clock, tmp_path, erase):
+    matcher.set_terms("g", "zebra-ann", Terms(expires_at=1_900_000_100.0))
+    clock[0] += 100
+    erase(matcher)
+    assert is_erased(tmp_path)
+    expiries = [entry for entry in matcher.list_audit() if entry.action == "expire_subject"]
+    assert [(entry.actor, entry.count) for entry in expiries] == [("gaitid", 1)]
+
+
+@pytest.mark.parametrize("many", [False, True])
+def test_the_name_of_an_expired_subject_can_be_enrolled_before_it_is_erased(matcher, clock, tmp_path, many):
+    matcher.set_terms("g", "zebra-ann", Terms(expires_at=1_900_000_100.0))
+    clock[0] += 100
+    held = matcher._galleries["g"]
+    held.require_new("zebra-ann")
+    if many:
+        change = held.add_subjects({"zebra-dan": [embedding(4).vector], "zebra-ann": [embedding(5).vector]})
+    else:
+        change = held.add_subject("zebra-ann", [EnrolmentSample(embedding(5).vector, None, Origin())])
+    assert (change.revision, change.expired) == (5, ("zebra-ann",))
+    assert matcher.describe("g").subjects == 3 + many
+    assert matcher.identify("g", embedding(5)).subject == "zebra-ann"
+    assert matcher.identify("g", embedding(0)).outcome is Outcome.NO_MATCH
+    vector = embedding(0).vector.tobytes()
+    content = everything(tmp_path)
+    assert not any(vector[at : at + 12] in content for at in range(0, len(vector) - 11, 12))
+    expiry, *enrolments = matcher.list_audit(after=5)[: 2 + many]
+    assert (expiry.action, expiry.actor, expiry.revision) == ("expire_subject", "gaitid", 5) or many
+    assert {entry.action for entry in enrolments} <= {"enrol", "expire_subject"}
+    (info,) = [info for info in matcher.list_subjects("g") if info.id == "zebra-ann"]
+    assert (info.terms, info.templates) == (Terms(), tuple(map(str, change.ids[-1:])))
+    clock[0] -= 100  # the old subject does not come back
+    assert matcher.describe("g").subjects == 3 + many
+
+
+def test_a_change_of_an_expired_subject_is_refused(matcher, clock):
+    matcher.set_terms("g", "zebra-ann", Terms(expires_at=1_900_000_100.0))
+    clock[0] += 100
+    held = matcher._galleries["g"]  # without the expiry that the matcher runs first
+    sample = EnrolmentSample(embedding(5).vector, None, Origin())
+    for change in (
+        lambda: held.add_templates("zebra-ann", [sample]),
+        lambda: held.set_terms("zebra-ann", Terms()),
+    ):
+        with pytest.raises(SubjectNotFound):
+            change()
+    assert matcher.describe("g").revision == 4
+
+
+def test_an_expiry_while_nobody_had_the_directory_open_is_done_at_the_opening(matcher, clock, tmp_path):
     matcher.set_terms("g", "zebra-ann", Terms(expires_at=1_900_000_100.0))
     matcher.close()
     clock[0] += 1e6
     again = LocalMatcher(Ready(), tmp_path)
+    assert is_erased(tmp_path)
     assert again.identify("g", embedding(0)).outcome is Outcome.NO_MATCH
-    assert b"zebra-ann" not in everything(tmp_path)
     again.close()
+
+
+def test_a_backup_has_no_expired_subject(clock, tmp_path):
+    matcher = LocalMatcher(Ready(), tmp_path / "data", backups=tmp_path / "backups")
+    matcher.create_gallery("g")
+    matcher.enrol("g", "zebra-ann", [embedding(0)])
+    matcher.set_terms("g", "zebra-ann", Terms(expires_at=1_900_000_100.0))
+    clock[0] += 100
+    assert matcher.back_up().subjects == 0
+    assert b"zebra-ann" not in b"".join(p.read_bytes() for p in (tmp_path / "backups").rglob("gaitid.db"))
+    matcher.close()
 
 
 def test_a_longer_term_can_be_agreed_in_time(matcher, clock):
@@ -143,6 +257,7 @@ def test_what_is_agreed_while_an_expiry_is_under_way_holds(matcher, clock, monke
 
     monkeypatch.setattr(Gallery, "delete_subject", late)
     clock[0] += 200
+    matcher.expire()
     assert matcher.identify("g", embedding(0)).subject == "zebra-ann"
     assert matcher.describe("g").subjects == 3
 

@@ -150,7 +150,7 @@ class KeyRing:
             return AESGCM(keys[name]).decrypt(body[:_NONCE], body[_NONCE:], b"key\0" + stage + bound)
         except (InvalidTag, ValueError, TypeError) as error:  # TypeError: there is no data key
             raise KeyMissing(
-                f"Key {name!r} does not unwrap a data key",
+                f"Key {name!r} does not open a data key",
                 "the key that wrapped it, and an unchanged row",
                 "Pass the right key, or restore a backup if it is right",
             ) from error
