@@ -369,5 +369,6 @@ def test_ten_thousand_steps():
     print(dict(counts))
     assert set(counts) >= {
         "enrol", "add", "enrol_many", "delete_subject", "erase_subject", "set_terms", "time_passes",
-        "set_operating_point", "reopen", "expire_all", "rotate_keys", "renew", "back_up", "identify", "verify",
+        "set_operating_point", "reopen", "expire_all",
+        "rotate_keys", "renew", "back_up", "identify", "verify",
     }  # fmt: skip

@@ -1,8 +1,8 @@
-"""The signing key of a data directory, and what it signs: receipts and audit heads (Ed25519, RFC 8032).
+"""The signing key of a data directory, which signs receipts and audit heads (Ed25519, RFC 8032).
 
-The key is made when it is first needed and kept in the directory (mode 600). Whoever gets a receipt
-compares its public key with the one that the site has published; a signature alone only says that
-all receipts with that key come from one place.
+The key is made when it is first needed and stored in the directory (mode 600). The recipient of a receipt
+compares its public key with the one that the site has published. A signature alone proves only that all
+receipts with that key come from one place.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from gaitid.records import AuditHead, ErasureReceipt
 Signed = TypeVar("Signed", ErasureReceipt, AuditHead)
 
 FILE = IDENTITY
-"""Name of the key's file in the data directory: 32 bytes."""
+"""Name of the key file in the data directory: 32 bytes."""
 
 
 class Signer(Protocol):
@@ -36,10 +36,10 @@ class Signer(Protocol):
 
 
 def sign(document: Signed, directory: Path) -> Signed:
-    """A receipt or head with the directory's public key and signature.
+    """Return a receipt or head with the directory's public key and signature.
 
     Raises:
-        StoreError: The key cannot be made or read.
+        StoreError: The key cannot be created or read.
     """
     key = load(directory / FILE)
     named = replace(document, public_key=key.public_key().public_bytes_raw())
@@ -50,38 +50,44 @@ def check(document: ErasureReceipt | AuditHead) -> None:
     """Return if the receipt or head is signed by the key it names.
 
     Raises:
-        InputError: It is not: something in it was changed.
+        InputError: It is not: a part of it was changed.
     """
     try:
         key = Ed25519PublicKey.from_public_bytes(document.public_key)
         key.verify(document.signature, document.statement())
     except (InvalidSignature, ValueError) as error:
         raise InputError(
-            "the signature does not fit what it signs", "a document as it was issued", "ask for it again"
+            "The signature does not match the document",
+            "a document as it was issued",
+            "Request it again from the server that issued it",
         ) from error
 
 
 def load(path: Path) -> Ed25519PrivateKey:
-    """The key in a file; made when there is none.
+    """Load the key in a file, which is made when it does not exist.
 
     Raises:
         StoreCorrupt: The file holds something else.
-        StoreError: It cannot be made or read.
+        StoreError: It cannot be created or read.
     """
     try:
         if not path.exists():
             _make(path)
         return Ed25519PrivateKey.from_private_bytes(path.read_bytes())
     except ValueError as error:
-        raise StoreCorrupt(f"{path} is no signing key", "32 bytes", "restore a backup of it") from error
+        raise StoreCorrupt(
+            f"File {path} is not a signing key", "a file of 32 bytes", "Restore it from a backup"
+        ) from error
     except OSError as error:
         raise StoreError(
-            f"{path} cannot be used ({error})", "a file of this user", "correct its permissions"
+            f"Signing key {path} cannot be used ({error})",
+            "a file that this user can read and write",
+            "Correct its permissions",
         ) from error
 
 
 def _make(path: Path) -> None:
-    """Write a new key so that it is whole or absent; a key that another thread made first stays."""
+    """Write a new key, completely or not at all; keep a key that another thread made first."""
     fresh = path.with_name(f"{path.name}.{os.getpid()}.{id(path)}")
     descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:

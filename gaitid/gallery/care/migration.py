@@ -1,6 +1,6 @@
-"""Moves the indexes of a store's galleries into an engine, and back; verified, and resumed when cut short.
+"""Move the indexes of a store's galleries into an engine, and back: verified, and resumed if interrupted.
 
-Templates stay in the store all the while; what moves is its projection.
+Templates stay in the store; only the indexes move.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ _CANDIDATES = 5
 
 @dataclass(frozen=True, slots=True)
 class Moved:
-    """One gallery that was moved and verified.
+    """A gallery that was moved and verified.
 
     Attributes:
-        gallery: Its name.
+        gallery: Name of the gallery.
         rows: Rows of its index, all compared with the store.
-        added: Rows that were missing there before.
-        searches: Sampled searches.
-        equal: Those with the same best subjects and scores as a search of all rows in this process.
+        added: Rows that were missing in the target before.
+        searches: Number of sampled searches.
+        equal: Searches with the same candidates and scores as an exact search in this process.
     """
 
     gallery: str
@@ -47,25 +47,28 @@ def migrate(
 ) -> Iterator[Moved]:
     """Move all galleries of a store to the index or engine `name`, one after the other.
 
-    Cut short, even by a kill, the same call finishes it: rows that are there are not sent again. An
-    engine that is left forgets its rows when all galleries are verified.
+    If interrupted, even by a kill, the same call finishes it: rows that are already there are not sent again.
+    When the galleries leave an engine, their rows there are deleted after all galleries are verified.
 
     Args:
-        store: Opened by nobody else.
-        name: Of `registry.INDEXES` or `registry.ENGINES`; where they are already, they are verified.
-        settings: Of the engine.
-        sealed: The templates are sealed on disk.
-        samples: Searches of each gallery to compare.
+        store: The open store; no matcher uses it.
+        name: Name in `registry.INDEXES` or `registry.ENGINES`; if the galleries are there already, they are
+            only verified.
+        settings: Settings of the engine.
+        sealed: Whether templates are encrypted on disk.
+        samples: Searches to compare per gallery.
 
     Raises:
         ConfigError: They are in another engine; or see `indexes.Indexes`.
-        EngineError: The engine fails, or holds or finds other than it was given.
+        EngineError: The engine fails, or holds or finds other rows than it was given.
     """
     held_by, held = recall(store.directory)
     leaves = is_engine(held_by) and not is_engine(name)
     if is_engine(held_by) and not leaves and (held_by, held.address) != (name, settings.address):
         raise ConfigError(
-            f"the galleries are held by {held_by} at {held.address}", "one engine", "move them to faiss first"
+            f"Engine {held_by} at {held.address} holds the galleries",
+            "galleries that no other engine holds",
+            "Move them to faiss first",
         )
     target = Indexes(name, settings, store, sealed=sealed)
     is_kept, is_exact = is_engine(name), not is_engine(name) or settings.search == "exact"
@@ -91,19 +94,23 @@ def _moved(
 ) -> Moved:
     gallery = Gallery(store, row, target.of(row))
     added = gallery.repair.added
-    if is_kept:  # an index in this process has just been made of the same vectors
+    if is_kept:  # an index in this process was just built from the same vectors
         gallery = Gallery(store, row, target.of(row), thorough=True)
         if gallery.repair != (0, 0):
             raise EngineError(
-                f"the engine differed from gallery {row.name!r} in {gallery.repair} rows",
-                "none, after all were written",
-                "look at its log, and repeat",
+                f"After the migration the engine differs from gallery {row.name!r} by {gallery.repair} rows",
+                "no difference",
+                "Look at the log of the engine, and repeat the migration",
             )
     reference, probes = Gallery(store, row, ExactIndex), _probes(store, row, samples)
     equal = sum(_found(gallery, probe) == _found(reference, probe) for probe in probes)
     if is_exact and equal < len(probes):
         others = len(probes) - equal
-        raise EngineError(f"{others} of {len(probes)} searches found others", "none", "look at its log")
+        raise EngineError(
+            f"In {others} of {len(probes)} searches the engine found other candidates",
+            "the candidates of an exact search",
+            "Look at the log of the engine",
+        )
     return Moved(row.name, gallery.rows, added, len(probes), equal)
 
 
@@ -112,7 +119,7 @@ def _found(gallery: Gallery, probe: NDArray[np.float32]) -> tuple[Candidate, ...
 
 
 def _probes(store: Store, row: GalleryRow, count: int) -> list[NDArray[np.float32]]:
-    """Templates of `count` subjects, one each, moved by as much again as noise (cosine about 0.7)."""
+    """Return one template of each of `count` subjects, with noise of the same norm (cosine about 0.7)."""
     contents = store.galleries.contents(row, most_subjects=count)
     turned = contents.space.projection
     vectors = contents.vectors if turned is None else turned.undo(contents.vectors)
