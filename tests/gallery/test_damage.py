@@ -49,10 +49,9 @@ def facts(store: Store) -> object:
         calibration = None if held.policy.calibration is None else held.policy.calibration.dumps()
         found.append((row, held.ids.tolist(), held.subjects, held.enrolled_at, held.vectors.tobytes()))
         found.append((held.terms, held.revision, held.policy.operating_point, calibration))
-    with store._commits.mutex:  # an export would be put on record
-        found.extend(
-            store._commits.read("SELECT id, quality, camera, track, enrolled_at FROM templates ORDER BY id")
-        )
+    with store._commits.mutex:  # an export would be recorded
+        statement = "SELECT id, quality, camera, track, enrolled_at FROM templates ORDER BY id"
+        found.extend(store._db.execute(statement).fetchall())
     return found
 
 

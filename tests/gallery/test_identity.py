@@ -46,7 +46,7 @@ def test_a_signed_receipt_is_genuine_and_its_key_stays(tmp_path):
     ids=str,
 )
 def test_a_changed_receipt_is_refused(tmp_path, change):
-    with pytest.raises(InputError, match="does not fit"):
+    with pytest.raises(InputError, match="does not match the document"):
         check(replace(sign(RECEIPT, tmp_path), **change))
 
 
@@ -66,7 +66,7 @@ def test_threads_agree_on_one_key(tmp_path):
 
 def test_a_damaged_or_unusable_key_is_an_error(tmp_path):
     (tmp_path / FILE).write_bytes(b"short")
-    with pytest.raises(StoreCorrupt, match="no signing key"):
+    with pytest.raises(StoreCorrupt, match="not a signing key"):
         sign(RECEIPT, tmp_path)
     with pytest.raises(StoreError):
         sign(RECEIPT, tmp_path / "missing")

@@ -271,9 +271,9 @@ def test_a_plain_template_in_a_sealed_directory_is_refused(tmp_path):
     store.close()
     altered(tmp_path, forge)
     for _ in range(2):
-        with pytest.raises(StoreCorrupt, match="not sealed, in a database that was"):
+        with pytest.raises(StoreCorrupt, match="was sealed, but holds templates that are plain"):
             open_and_read(tmp_path, {"a": OLD})
-    with examining(tmp_path, ring(a=OLD)) as checks, pytest.raises(StoreCorrupt, match="not sealed"):
+    with examining(tmp_path, ring(a=OLD)) as checks, pytest.raises(StoreCorrupt, match="that are plain"):
         dict(checks)["templates"]()
 
 
@@ -299,7 +299,7 @@ def test_a_plain_template_is_refused_while_the_store_is_open(tmp_path):
         lambda: store.subjects.add_templates(row, "s001", [sample(9)], ignore),
         store.rotate_keys,
     ):
-        with pytest.raises(StoreCorrupt, match="not sealed"):
+        with pytest.raises(StoreCorrupt, match="that are plain"):
             act()
     store.close()
 
@@ -419,7 +419,7 @@ def test_a_deleted_subject_takes_its_data_key_along(tmp_path):
 
 def test_without_keys_there_is_nothing_to_rotate(tmp_path):
     store = Store(tmp_path)
-    with pytest.raises(KeyMissing, match="no keys"):
+    with pytest.raises(KeyMissing, match="without keys"):
         store.rotate_keys()
     store.close()
 

@@ -96,7 +96,7 @@ def test_a_mark_that_was_changed_is_refused(store, tmp_path, harm):
     text = (tmp_path / "mark").read_bytes()
     (tmp_path / "mark").write_bytes(harm(text))
     assert harm(text) != text
-    with pytest.raises(StoreCorrupt, match="no mark of this database"):
+    with pytest.raises(StoreCorrupt, match="not a mark of this database"):
         opened(tmp_path)
     (tmp_path / "mark").write_bytes(text)
     opened(tmp_path).close()
@@ -108,7 +108,7 @@ def test_a_mark_of_another_database_is_refused(store, tmp_path):
 
 
 def test_a_mark_that_cannot_be_written_is_an_error_at_the_start(tmp_path):
-    with pytest.raises(StoreError, match="cannot be used"):
+    with pytest.raises(StoreError, match="cannot be read"):
         Store(tmp_path / "data", mark=tmp_path)
     Store(tmp_path / "data").close()  # the refused opening kept no lock
 

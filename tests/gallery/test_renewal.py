@@ -15,6 +15,7 @@ from gaitid.gallery.index.exact import ExactIndex
 from gaitid.gallery.store import failpoints
 from gaitid.gallery.store import renewal as projections
 from gaitid.gallery.store.database import Store
+from gaitid.gallery.store.sealing import SealedRow
 from gaitid.records import Fusion, OperatingPoint
 from tests.gallery.test_gallery import compressing, settle
 from tests.gallery.test_keys import NEW, OLD, D, everything, fill, ignore, key_names, ring, sample
@@ -47,7 +48,8 @@ def stored(store: Store) -> np.ndarray:
     rows = store._db.execute(
         "SELECT t.vector, s.key_name, s.data_key, s.id FROM templates t JOIN subjects s ON s.id = t.subject"
         " ORDER BY t.id"
-    ).fetchall()
+    )
+    rows = [SealedRow(*row) for row in rows]
     (gallery,) = store.galleries.all()
     plain = store._connection.sealing.unsealed(gallery.key, gallery.contract, rows)
     return np.frombuffer(b"".join(plain), "<f4").reshape(len(rows), -1)
@@ -104,7 +106,7 @@ def test_an_export_gives_what_was_enrolled(store):
 def test_without_keys_nothing_is_renewed(tmp_path):
     store = Store(tmp_path)
     row = fill(store, 3)
-    with pytest.raises(KeyMissing, match="no keys were given"):
+    with pytest.raises(KeyMissing, match="without keys"):
         store.galleries.renew_templates(row, ignore)
     assert generations(store) == {0}
     store.galleries.delete(row, ignore)
@@ -250,7 +252,7 @@ def test_a_lost_projection_is_told(store):
     row = fill(store, 2)
     store.galleries.renew_templates(row, ignore)
     store._db.execute("DELETE FROM projections")
-    with pytest.raises(StoreCorrupt, match="projection 1, which is gone"):
+    with pytest.raises(StoreCorrupt, match="projection 1, which is missing"):
         store.galleries.contents(row)
 
 

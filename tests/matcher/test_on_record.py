@@ -143,7 +143,7 @@ def test_what_may_not_be_recorded_is_not_done(matcher, names, tmp_path, act):
     matcher.enrol("g", "zebra-1", [embedding(1)])
     names.append("b")
     before = traces(tmp_path)
-    with calling("for zebra-1"), pytest.raises(InputError, match="purpose"):
+    with calling("for zebra-1"), pytest.raises(InputError, match="Purpose"):
         act(matcher)
     assert traces(tmp_path) == before
     matcher.enrol("g", "zebra-2", [embedding(2)], check="off")
@@ -156,7 +156,7 @@ def test_an_opening_that_may_not_be_recorded_seals_nothing(tmp_path):
     matcher.enrol("g", "zebra-1", [embedding(1)])
     matcher.close()
     ring = KeyRing(lambda: {"a": bytes(32)})
-    with calling("for zebra-1"), pytest.raises(InputError, match="purpose"):
+    with calling("for zebra-1"), pytest.raises(InputError, match="Purpose"):
         LocalMatcher(Ready(), tmp_path / "data", keys=ring)
     assert traces(tmp_path)[0][0] == [(None,)]
     with calling("for all"):
