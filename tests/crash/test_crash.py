@@ -66,7 +66,7 @@ SPOILS = {
     "an erasure acknowledged and not done": ("driver.Child.erase = lambda self, said: 0", "a trace of it"),
     "an erasure that leaves the log": (
         "from gaitid.gallery.store.commits import Commits\nCommits._empty_log = lambda self, erasures: None",
-        "still holds a part of it",
+        "still holds a part of them",
     ),
     "a change outside of the transaction": (
         """

@@ -324,7 +324,7 @@ def test_a_backup_of_an_older_version_is_restored_and_brought_up_to_date(tmp_pat
     assert (made.subjects, made.templates) == (2, 3)
     assert restore(folder, tmp_path / "data") == made
     with examining(tmp_path / "data") as checks:
-        assert f"the next start brings it to {SCHEMA}" in dict(checks)["database"]()
+        assert f"the next start migrates it to {SCHEMA}" in dict(checks)["database"]()
     store = Store(tmp_path / "data")
     assert store.galleries.contents(store.galleries.all()[0]).subjects == ["ann", "bob", "ann"]
     store.close()
