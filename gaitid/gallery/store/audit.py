@@ -36,7 +36,7 @@ MOST_WAITING = 1000
 _KNOWN = 10_000
 """Callers kept in memory; others are looked up again."""
 _ENTRIES = (
-    "SELECT number, at, actor, purpose, action, gallery, subject, outcome, revision, count, detail,"
+    "SELECT number, at, actor, purpose, action, gallery, subject, outcome, revision, count AS amount, detail,"
     " reference, hash FROM audit JOIN callers ON callers.id = audit.caller WHERE "
 )
 
@@ -62,7 +62,7 @@ class _EntryRow(NamedTuple):
     subject: bytes
     outcome: str
     revision: int
-    count: int
+    amount: int
     detail: str
     reference: bytes | None
     hash: bytes
@@ -368,7 +368,7 @@ def _entry(row: _EntryRow) -> AuditEntry:
         row.subject.hex(),
         row.outcome,
         row.revision,
-        row.count,
+        row.amount,
         row.detail,
         (row.reference or b"").hex(),
         row.hash,
