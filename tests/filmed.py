@@ -19,18 +19,18 @@ def draw_walker(image, x, feet, height, phase, *, girth=1.0):
     hip, neck = (x, feet - 0.5 * height), (x, feet - 0.8 * height)
     head = (round(x), round(feet - 0.91 * height))
     cv2.circle(image, head, round(0.075 * height), _COLOR, cv2.FILLED, cv2.LINE_AA)
-    _line(image, hip, neck, _COLOR, round(2.1 * thick))
+    _line(image, hip, neck, round(2.1 * thick))
     for side in (0.0, np.pi):
         swing = 0.45 * np.sin(phase + side)
         bend = 0.5 * max(0.0, np.cos(phase + side))
         knee = (hip[0] + 0.25 * height * np.sin(swing), hip[1] + 0.25 * height * np.cos(swing))
         shin = swing - bend
         foot = (knee[0] + 0.24 * height * np.sin(shin), knee[1] + 0.24 * height * np.cos(shin))
-        _line(image, hip, knee, _COLOR, round(1.2 * thick))
-        _line(image, knee, foot, _COLOR, thick)
-        _line(image, foot, (foot[0] + 0.07 * height, foot[1]), _COLOR, max(2, thick // 2))
+        _line(image, hip, knee, round(1.2 * thick))
+        _line(image, knee, foot, thick)
+        _line(image, foot, (foot[0] + 0.07 * height, foot[1]), max(2, thick // 2))
         hand = (neck[0] - 0.3 * height * np.sin(0.8 * swing), neck[1] + 0.3 * height * np.cos(0.8 * swing))
-        _line(image, neck, hand, _COLOR, max(2, round(0.7 * thick)))
+        _line(image, neck, hand, max(2, round(0.7 * thick)))
 
 
 def _line(image, start, end, thickness):
