@@ -1,6 +1,6 @@
 """Actor and purpose of calls, as recorded in the audit trail.
 
-    with calling("door of house 4"):
+    with calling("front door 4"):
         matcher.identify("home", walk)
 
 They apply to the calls of this thread (or asyncio task) until the block ends. A server takes the actor

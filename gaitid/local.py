@@ -1,4 +1,4 @@
-"""The matcher over a data directory of this machine."""
+"""The matcher over a data directory of this process."""
 
 from __future__ import annotations
 
@@ -82,34 +82,34 @@ _AUDIT_ID = re.compile("[0-9a-f]{16}")
 
 
 class LocalMatcher:
-    """A matcher over a data directory of this machine; see `Matcher` for its methods.
+    """A matcher over a data directory of this process; see `Matcher` for its methods.
 
-    Any number of threads may use it at once. Checks come in this order: names, gallery, subject,
-    probe; so a malformed probe for an unknown gallery is a `GalleryNotFound`.
+    Any number of threads may use it at the same time. Arguments are checked in this order: names, gallery,
+    subject, probe. A malformed probe for an unknown gallery is therefore a `GalleryNotFound`.
 
-    Expired subjects are in no answer, from the second in which they expire. They are erased by `expire`,
-    which runs when the data directory is opened, before each change of a gallery, before a backup and
-    before a rotation of keys. A process that runs for long should also call it regularly, as the server
-    does once a minute.
+    Expired subjects disappear from all answers at once. `expire` erases them. It runs when the data
+    directory is opened, before each change of a gallery, before a backup and before a rotation of keys. A
+    long-running process should also call it regularly; the server calls it once a minute.
 
     Args:
         encoder: Embeds sequences; called from many threads.
-        data: Data directory; made when it does not exist.
-        index: Name in `registry.INDEXES`, or in `registry.ENGINES`.
-        engine: Where an engine is, and how it searches.
-        keys: Seal templates on disk; None = they are not sealed. See `find_keys`.
-        mark: File that tells a data directory that was rolled back; best on another disk. None = no mark.
-        backups: Folder for backups, outside of `data`; None = `back_up` is refused.
-        audit_within_s: Searches are in the audit trail so long after they were answered, seconds (a killed
-            process loses those that are not); 0 = before they are answered. Changes always are.
-        assess: Gives the quality of a sequence; one that is not usable is not embedded. Another policy
-            is ``functools.partial(quality.assess, policy=...)``.
+        data: Data directory; created if it does not exist.
+        index: Name in `registry.INDEXES` or `registry.ENGINES`.
+        engine: Address and search settings of an engine.
+        keys: Keys that encrypt templates on disk; None = no encryption. See `find_keys`.
+        mark: File that detects a data directory that was rolled back, best on another disk; None = no mark.
+        backups: Folder for backups, outside `data`; None = `back_up` is refused.
+        audit_within_s: Longest delay of a search's entry in the audit trail, seconds. Entries that are still
+            waiting are lost if the process is killed. 0 = written before the answer. Changes are always
+            written before the answer.
+        assess: Measures the quality of a sequence; a sequence that is not usable is not searched or
+            enrolled. For another policy pass ``functools.partial(quality.assess, policy=...)``.
 
     Raises:
-        StoreError: The directory is in use, read-only, damaged, or sealed under another key; see
-            `gallery.store.Store`.
-        UnknownName: No index of that name.
-        ConfigError: The engine cannot be used so, or is not the one that holds the galleries.
+        StoreError: The directory is in use, read-only, damaged, or encrypted with another key; see
+            `gallery.store.database.Store`.
+        UnknownName: The index is unknown.
+        ConfigError: The engine's settings are invalid, or another engine stores the galleries.
     """
 
     def __init__(
@@ -129,7 +129,7 @@ class LocalMatcher:
         self._assess = assess
         self._backups = backups
         if not is_engine(index):
-            registry.resolve("indexes", index)  # a misspelt name opens nothing
+            registry.resolve("indexes", index)  # fail on a misspelt name before anything is opened
         self._store = Store(data, keys, mark=mark, audit_within_s=audit_within_s)
         try:
             settings, sealed = engine or EngineSettings(), keys is not None
@@ -171,7 +171,7 @@ class LocalMatcher:
         )
         try:
             held = Gallery(self._store, row, self._indexes.of(row))
-        except BaseException:  # an engine that does not answer
+        except BaseException:  # for example an engine that does not answer
             self._store.galleries.delete(row, lambda _: None)
             raise
         self._galleries[gallery] = held
@@ -187,7 +187,11 @@ class LocalMatcher:
         held = self._find_to_change(gallery)
         if not isinstance(operating_point, OperatingPoint):
             kind = type(operating_point).__name__
-            raise InputError(f"operating point is a {kind}", "an OperatingPoint", "make one")
+            raise InputError(
+                f"Argument operating_point is of type {kind}",
+                "an OperatingPoint",
+                "Pass OperatingPoint(threshold=0.5)",
+            )
         held.set_operating_point(operating_point)
         return held.describe()
 
@@ -262,32 +266,34 @@ class LocalMatcher:
         held.require(subject)
         return self._add(held, subject, samples, check, held.add_templates)
 
-    def enrol_many(self, gallery: str, people: Mapping[str, Sequence[Embedding]]) -> int:
-        """Add many new subjects with their templates in one change, all or nothing, without any check.
+    def enrol_many(self, gallery: str, subjects: Mapping[str, Sequence[Embedding]]) -> int:
+        """Enrol many new subjects in one change, all or none, without an enrolment check.
 
-        For moving people from elsewhere; no duplicate is looked for, and quality counts as unknown.
+        For imports from other systems: duplicates are not detected, and the quality is unknown.
 
         Args:
             gallery: Name of the gallery.
-            people: At least one embedding of each new subject.
+            subjects: At least one embedding of each new subject.
 
         Returns:
             The new revision.
 
         Raises:
-            SubjectExists: One of them is enrolled.
+            SubjectExists: One of them is enrolled already.
         """
         held = self._find_to_change(gallery)
-        for subject, embeddings in people.items():
+        for subject, embeddings in subjects.items():
             check_name(subject, "subject")
             if not embeddings:
-                raise InputError(f"subject {subject!r} has no embedding", "one or more", "leave it out")
+                raise InputError(
+                    f"Subject {subject!r} has no embedding", "one or more embeddings", "Leave the subject out"
+                )
             for embedding in embeddings:
                 check_probe(embedding, (Embedding,))
                 self._prepare(held, embedding)
-        if not people:
+        if not subjects:
             return held.describe().revision
-        vectors = {name: [one.vector for one in embeddings] for name, embeddings in people.items()}
+        vectors = {name: [one.vector for one in embeddings] for name, embeddings in subjects.items()}
         return held.add_subjects(vectors).revision
 
     def list_subjects(self, gallery: str) -> list[SubjectInfo]:
@@ -302,10 +308,12 @@ class LocalMatcher:
         max_candidates: int = MAX_CANDIDATES,
         operating_point: OperatingPoint | None = None,
     ) -> Decision:
-        """See `Matcher.identify`; an empty gallery is reported before a poor probe."""
+        """See `Matcher.identify`; an empty gallery is reported before a low quality."""
         held = self._find(gallery)
         if type(max_candidates) is not int or max_candidates < 1:
-            raise InputError(f"max_candidates is {max_candidates!r}", "an int of at least 1", "ask for one")
+            raise InputError(
+                f"Argument max_candidates is {max_candidates!r}", "an int of at least 1", "Pass 1 or more"
+            )
         embedding, quality = self._prepare(held, probe)
         if embedding is None:
             found = held.without_search(operating_point)
@@ -338,7 +346,7 @@ class LocalMatcher:
         return self._recorded(AuditAction.VERIFY, gallery, pseudonym, decision)
 
     def delete_subject(self, gallery: str, subject: str) -> int:
-        """See `Matcher.delete_subject`; its bytes are overwritten, `erase_subject` also looks for copies."""
+        """See `Matcher.delete_subject`; its bytes are overwritten; `erase_subject` also scans for copies."""
         check_name(subject, "subject")
         return self._find_to_change(gallery).delete_subject(subject).revision
 
@@ -347,7 +355,9 @@ class LocalMatcher:
         check_name(subject, "subject")
         held = self._find_to_change(gallery)
         if not isinstance(terms, Terms):
-            raise InputError(f"terms are a {type(terms).__name__}", "Terms", "make them")
+            raise InputError(
+                f"Argument terms is of type {type(terms).__name__}", "Terms", "Pass a Terms record"
+            )
         return held.set_terms(subject, terms).revision
 
     def erase_subject(self, gallery: str, subject: str) -> ErasureReceipt:
@@ -376,7 +386,9 @@ class LocalMatcher:
     def back_up(self) -> Backup:
         """See `Matcher.back_up`."""
         if self._backups is None:
-            raise ConfigError("no folder for backups was named", "one", "set backup_dir in server.toml")
+            raise ConfigError(
+                "No backup folder is configured", "a folder", "Set backup_dir in server.toml, or pass backups"
+            )
         self.expire()
         self._store.trail.introduce()
         made = back_up(self._store, self._backups)
@@ -392,7 +404,9 @@ class LocalMatcher:
         """See `Matcher.review`."""
         row = self._find(gallery).row
         if not isinstance(audit_id, str) or not _AUDIT_ID.fullmatch(audit_id):
-            raise InputError(f"audit_id is {audit_id!r:.60}", "16 of 0-9 a-f", "pass Decision.audit_id")
+            raise InputError(
+                f"Argument audit_id is {audit_id!r:.60}", "16 hexadecimal digits", "Pass Decision.audit_id"
+            )
         return self._store.trail.review(row, audit_id, check_choice(Verdict, verdict))
 
     def list_audit(
@@ -401,8 +415,10 @@ class LocalMatcher:
         """See `Matcher.list_audit`."""
         for name, value, least in (("after", after, 0), ("count", count, 1)):
             if type(value) is not int or not least <= value < 2**63:
-                raise InputError(f"{name} is {value!r:.60}", f"an int from {least} to 2^63 - 1", "correct it")
-        if gallery:  # may have been deleted: its entries are still there
+                raise InputError(
+                    f"Argument {name} is {value!r:.60}", f"an int from {least} to 2^63 - 1", f"Pass {least}"
+                )
+        if gallery:  # not looked up: the entries of a deleted gallery are kept
             check_name(gallery, "gallery")
         pseudonym = b""
         if subject:
@@ -432,7 +448,7 @@ class LocalMatcher:
         )
 
     def close(self) -> None:
-        """See `Matcher.close`; waits for a commit under way."""
+        """See `Matcher.close`; waits for a commit in progress."""
         self._store.close()
         self._indexes.close()
 
@@ -451,7 +467,7 @@ class LocalMatcher:
         return held
 
     def _recorded(self, action: AuditAction, gallery: str, subject: bytes, decision: Decision) -> Decision:
-        """The decision with its reference in the audit trail."""
+        """Record a decision in the audit trail and return it with its reference."""
         reference = secrets.token_hex(8)
         self._store.trail.record(
             Note(
@@ -471,12 +487,12 @@ class LocalMatcher:
         del self._galleries[row.name]
 
     def _prepare(self, held: Gallery, probe: Probe) -> tuple[Embedding | None, Quality | None]:
-        """Embedding and quality of a probe; no embedding when its quality is too poor."""
+        """Embed a probe and assess its quality; the embedding is None if the quality is too low."""
         check_probe(probe, (GaitSequence, Embedding))
         if isinstance(probe, Embedding):
             check_embedding(held.row, probe)
             return probe, None
-        check_contract(held.row, self._encoder.contract, f"Encoder {self._encoder.name}")
+        check_contract(held.row, self._encoder.contract, f"encoder {self._encoder.name}")
         quality = self._quality(probe)
         return (self._encoder(probe) if quality.usable else None), quality
 
@@ -506,9 +522,9 @@ class LocalMatcher:
     def _select(
         self, held: Gallery, samples: Sequence[Probe]
     ) -> tuple[list[tuple[int, EnrolmentSample]], tuple[tuple[int, tuple[Reason, ...]], ...]]:
-        """The samples good enough to enrol by index, and index and reasons of the others."""
-        check_probes(samples)
-        if not len(samples):
+        """Return the usable samples with their index, and index and reasons of the others."""
+        samples = list(check_probes(samples))
+        if not samples:
             raise InputError("No sample was passed", "one sample or more", "Pass a list of sequences")
         accepted: list[tuple[int, EnrolmentSample]] = []
         refused: list[tuple[int, tuple[Reason, ...]]] = []
@@ -525,10 +541,10 @@ class LocalMatcher:
 
 
 def find_keys(file: Path | None = None) -> KeyRing | None:
-    """The keys that seal templates: of a file, else of the environment (GAITID_KEYS), else none.
+    """Load the keys that encrypt templates from a file, or from the variable GAITID_KEYS, or return None.
 
     Raises:
-        ConfigError: They cannot be read.
+        ConfigError: The keys cannot be read.
         MissingDependency: The package cryptography is not installed.
     """
     if file is None and "GAITID_KEYS" not in os.environ:
@@ -536,7 +552,7 @@ def find_keys(file: Path | None = None) -> KeyRing | None:
     try:
         from gaitid.gallery.store.keys import ring_from_environment, ring_from_file
     except ModuleNotFoundError as error:
-        raise registry.missing(error, "sealing of templates") from error
+        raise registry.missing(error, "encryption of templates") from error
     return ring_from_environment() if file is None else ring_from_file(file)
 
 
@@ -546,7 +562,7 @@ def _card_calibration(encoder: Encoder) -> ScoreCalibration | None:
 
 
 def _signer(directory: Path) -> Signer:
-    """What signs; its key was found in the directory, or made."""
+    """Function that signs; loads the signing key of the directory, or creates it."""
     try:
         from gaitid.gallery.care.identity import FILE, load, sign
     except ModuleNotFoundError as error:
@@ -564,12 +580,12 @@ def _inspect(
     if found and check_choice(EnrolmentCheck, check) is EnrolmentCheck.REFUSE:
         first = found[0]
         what = {
-            Suspicion.DUPLICATE: f"like subject {first.subject!r}",
-            Suspicion.INCONSISTENT: "unlike the subject's others",
+            Suspicion.DUPLICATE: f"similar to subject {first.subject!r}",
+            Suspicion.INCONSISTENT: "unlike the subject's other samples",
         }
         raise EnrolmentSuspect(
-            f"sample {first.sample} is {what[first.suspicion]} (score {first.score:.3f})",
-            f"samples of {subject!r} alone",
-            "look at the walks; enrol with check WARN if they are right",
+            f"Sample {first.sample} is {what[first.suspicion]} (score {first.score:.3f})",
+            f"samples of subject {subject!r} only",
+            "Look at the walks, and enrol with check WARN if they are right",
         )
     return found

@@ -91,7 +91,7 @@ def missing(error: ModuleNotFoundError, what: str) -> MissingDependency:
     package = (error.name or "?").partition(".")[0]
     extra = _EXTRAS.get(package)
     remedy = f"Run pip install 'gaitid[{extra}]'" if extra else f"Run pip install {package}"
-    return MissingDependency(f"Package {package} is not installed", f"it for {what}", remedy)
+    return MissingDependency(f"Package {package} is not installed", f"this package for {what}", remedy)
 
 
 def nearest(name: str, candidates: object) -> str:

@@ -1,6 +1,6 @@
-"""A matcher on a server: the same calls, answers and errors as the local one.
+"""The matcher of a server: the same calls, answers and errors as the local one.
 
-Nothing here needs torch, OpenCV or FAISS.
+Needs neither torch nor OpenCV nor FAISS.
 """
 
 from __future__ import annotations
@@ -70,9 +70,9 @@ from gaitid.v1 import match_service_pb2 as match
 from gaitid.v1 import subject_service_pb2 as subject_v1
 
 ATTEMPTS = 3
-"""How often a call is tried while the server is unavailable, within its deadline."""
+"""Largest number of attempts while the server is unavailable, within the deadline of the call."""
 BACKOFF_S = 0.1
-"""Pause after the first attempt, seconds; doubles, and is drawn from 50 to 100 % of that."""
+"""Pause after the first attempt, seconds; it doubles each time, and 50 to 100 % of it are drawn."""
 
 _DETAILS = "grpc-status-details-bin"
 _TOO_LARGE = re.compile(r"larger than max \((\d+) vs\. (\d+)\)")
@@ -80,12 +80,12 @@ _TOO_LARGE = re.compile(r"larger than max \((\d+) vs\. (\d+)\)")
 
 @dataclass(frozen=True, slots=True)
 class Tls:
-    """How to trust a server, and how to be trusted.
+    """Certificates of a TLS connection.
 
     Attributes:
-        ca: PEM file of the authority of the server's certificate; None = the system's authorities.
-        certificate: PEM file of our own certificate, when the server asks for one; with `key`.
-        key: PEM file of its private key.
+        ca: PEM file of the authority that signed the server's certificate; None = the system's authorities.
+        certificate: PEM file of the client's certificate, if the server requires one; needs `key`.
+        key: PEM file of the client's private key.
     """
 
     ca: Path | None = None
@@ -94,7 +94,9 @@ class Tls:
 
     def __post_init__(self) -> None:
         if (self.certificate is None) != (self.key is None):
-            raise ConfigError("one of certificate and key is set", "both or neither", "add the other")
+            raise ConfigError(
+                "Only one of certificate and key is set", "both or neither", "Set the other one"
+            )
 
 
 class Upload:
@@ -139,24 +141,24 @@ class Upload:
 
 
 class RemoteMatcher:
-    """Galleries of the server at an address; see `matcher.Matcher` for what each call does.
+    """Galleries of a server; see `matcher.Matcher` for its methods.
 
-    What `caller.calling` says of the purpose is sent along; who calls is for the server to say.
-    Safe to use from several threads. A change carries a fresh `request_id`, so a retry after a
-    broken connection does it once.
+    The purpose set by `caller.calling` is sent along; the server determines the actor. Safe to use from
+    several threads. Each change has a fresh `request_id`, so a retry after a broken connection does not
+    repeat it.
 
     Args:
         address: ``host:port``.
         timeout_s: Longest time of a call including retries, seconds.
         stream_timeout_s: The same for `calibrate` and `normalise`, which embed every probe on the server.
-        tls: How to connect; None = without TLS.
+        tls: Certificates; None = without TLS.
         max_message_bytes: Largest request and answer, bytes.
 
     Raises:
         ConfigError: The address is malformed, or a TLS file cannot be read.
 
-    All calls raise `ServerUnreachable` when nobody answers at the address, `DeadlineExceeded` when
-    no answer comes in time, and `Overloaded` when the server is full.
+    All calls raise `ServerUnreachable` if no server answers at the address, `DeadlineExceeded` if no answer
+    comes in time, and `Overloaded` if the server is full.
     """
 
     def __init__(
@@ -184,7 +186,7 @@ class RemoteMatcher:
     def create_gallery(
         self, gallery: str, *, operating_point: OperatingPoint | None = None, fusion: Fusion = Fusion.MAX
     ) -> GalleryInfo:
-        """Make an empty gallery; without an operating point the encoder's threshold is used."""
+        """Create an empty gallery; without an operating point the encoder's threshold is used."""
         request = _request(
             gallery_v1.CreateGalleryRequest,
             gallery=gallery,
@@ -202,10 +204,14 @@ class RemoteMatcher:
         return wire.unpack_calibration(answer.calibration)
 
     def set_operating_point(self, gallery: str, operating_point: OperatingPoint) -> GalleryInfo:
-        """Decide by another rule from now on."""
+        """Replace the operating point of a gallery."""
         if not isinstance(operating_point, OperatingPoint):
             kind = type(operating_point).__name__
-            raise InputError(f"operating point is a {kind}", "an OperatingPoint", "make one")
+            raise InputError(
+                f"Argument operating_point is of type {kind}",
+                "an OperatingPoint",
+                "Pass OperatingPoint(threshold=0.5)",
+            )
         request = _request(
             gallery_v1.SetOperatingPointRequest,
             gallery=gallery,
@@ -222,17 +228,17 @@ class RemoteMatcher:
         return wire.unpack_normalisation(answer.normalisation)
 
     def stop_normalising(self, gallery: str) -> GalleryInfo:
-        """Erase the cohort of a gallery: its scores are plain again."""
+        """Erase the cohort of a gallery and stop normalising its scores."""
         request = _request(gallery_v1.StopNormalisingRequest, gallery=gallery, request_id=_request_id())
         return wire.unpack_gallery(self._call(self._galleries.StopNormalising, request).gallery)
 
     def list_galleries(self) -> list[GalleryInfo]:
-        """All galleries, by name."""
+        """Describe all galleries, ordered by name."""
         answer = self._call(self._galleries.ListGalleries, gallery_v1.ListGalleriesRequest())
         return [wire.unpack_gallery(gallery) for gallery in answer.galleries]
 
     def describe(self, gallery: str) -> GalleryInfo:
-        """State of one gallery."""
+        """Describe one gallery."""
         request = _request(gallery_v1.GetGalleryRequest, gallery=gallery)
         return wire.unpack_gallery(self._call(self._galleries.GetGallery, request).gallery)
 
@@ -249,7 +255,7 @@ class RemoteMatcher:
         *,
         check: EnrolmentCheck = EnrolmentCheck.WARN,
     ) -> Enrolment:
-        """Add a new subject with one template per good sample."""
+        """Enrol a new subject with one template per good sample."""
         request = _samples(subject_v1.EnrolRequest, gallery, subject, samples, check)
         return wire.unpack_enrolment(self._call(self._subjects.Enrol, request).enrolment)
 
@@ -266,7 +272,7 @@ class RemoteMatcher:
         return wire.unpack_enrolment(self._call(self._subjects.AddSamples, request).enrolment)
 
     def list_subjects(self, gallery: str) -> list[SubjectInfo]:
-        """All subjects of a gallery, by id; asked for page by page."""
+        """List all subjects of a gallery, ordered by id; fetched in pages."""
         found: list[SubjectInfo] = []
         token = ""
         while True:
@@ -285,7 +291,7 @@ class RemoteMatcher:
         max_candidates: int = MAX_CANDIDATES,
         operating_point: OperatingPoint | None = None,
     ) -> Decision:
-        """Search the gallery for the probe (1:N, open set)."""
+        """Search a gallery for a probe (1:N, open set)."""
         request = _request(
             match.IdentifyRequest,
             gallery=gallery,
@@ -298,7 +304,7 @@ class RemoteMatcher:
     def verify(
         self, gallery: str, subject: str, probe: Probe, *, operating_point: OperatingPoint | None = None
     ) -> Decision:
-        """Compare the probe with the claimed subject (1:1)."""
+        """Compare a probe with the claimed subject (1:1)."""
         request = _request(
             match.VerifyRequest,
             gallery=gallery,
@@ -309,16 +315,18 @@ class RemoteMatcher:
         return wire.unpack_decision(self._call(self._match.Verify, request).decision)
 
     def delete_subject(self, gallery: str, subject: str) -> int:
-        """Delete a subject and its templates at once; gives the new revision."""
+        """Delete a subject and its templates, and return the new revision."""
         request = _request(
             subject_v1.DeleteSubjectRequest, gallery=gallery, subject=subject, request_id=_request_id()
         )
         return int(self._call(self._subjects.DeleteSubject, request).revision)
 
     def set_terms(self, gallery: str, subject: str, terms: Terms) -> int:
-        """Record on what terms a subject is held; gives the new revision."""
+        """Replace the terms under which a subject's templates are stored, and return the new revision."""
         if not isinstance(terms, Terms):
-            raise InputError(f"terms are a {type(terms).__name__}", "Terms", "make them")
+            raise InputError(
+                f"Argument terms is of type {type(terms).__name__}", "Terms", "Pass a Terms record"
+            )
         request = _request(
             subject_v1.SetTermsRequest,
             gallery=gallery,
@@ -329,14 +337,14 @@ class RemoteMatcher:
         return int(self._call(self._subjects.SetTerms, request).revision)
 
     def erase_subject(self, gallery: str, subject: str) -> ErasureReceipt:
-        """Delete a subject, look for traces of it in all files of the galleries, and sign a receipt."""
+        """Delete a subject, scan all files of the galleries for traces of it, and sign a receipt."""
         request = _request(
             subject_v1.EraseSubjectRequest, gallery=gallery, subject=subject, request_id=_request_id()
         )
         return wire.unpack_receipt(self._call(self._subjects.EraseSubject, request).receipt)
 
     def export_subject(self, gallery: str, subject: str) -> SubjectExport:
-        """All that a gallery holds of a subject, as those may ask whom it is about."""
+        """Export everything a gallery stores about a subject (for subject access requests)."""
         request = _request(subject_v1.ExportSubjectRequest, gallery=gallery, subject=subject)
         return wire.unpack_export(self._call(self._subjects.ExportSubject, request))
 
@@ -347,17 +355,17 @@ class RemoteMatcher:
         return wire.unpack_embedding(answer.embedding), wire.unpack_quality(answer.quality)
 
     def back_up(self) -> Backup:
-        """Write a backup of all galleries into the server's folder for backups."""
+        """Write a backup of all galleries into the server's backup folder."""
         request = admin.CreateBackupRequest(request_id=_request_id())
         return wire.unpack_backup(self._call(self._admin.CreateBackup, request).backup)
 
     def rotate_keys(self) -> int:
-        """Read the keys of the galleries again, and bring every subject under the one in use."""
+        """Reload the keys of the galleries and re-encrypt every subject with the active key."""
         request = admin.RotateKeysRequest(request_id=_request_id())
         return int(self._call(self._admin.RotateKeys, request).subjects)
 
     def review(self, gallery: str, audit_id: str, verdict: Verdict) -> int:
-        """Record what a human says of a decision; gives the number of the entry in the audit trail."""
+        """Record a human verdict on a decision, and return the number of its entry in the audit trail."""
         request = _request(
             match.ReviewDecisionRequest,
             gallery=gallery,
@@ -370,23 +378,23 @@ class RemoteMatcher:
     def list_audit(
         self, after: int = 0, *, count: int = MAX_AUDIT, gallery: str = "", subject: str = ""
     ) -> list[AuditEntry]:
-        """The entries of the audit trail that follow the entry of number `after`, by number."""
+        """List the entries of the audit trail with numbers above `after`, ordered by number."""
         request = _request(admin.ListAuditRequest, after=after, count=count, gallery=gallery, subject=subject)
         answer = self._call(self._admin.ListAudit, request)
         return [wire.unpack_audit_entry(entry) for entry in answer.entries]
 
     def verify_audit(self) -> AuditHead:
-        """Check that nothing in the audit trail was changed, taken out or cut off; 6 s a million entries."""
+        """Verify the hash chain of the audit trail; takes 6 s per million entries."""
         answer = self._call(self._admin.VerifyAudit, admin.VerifyAuditRequest())
         return wire.unpack_audit_head(answer.head)
 
     def renew_templates(self, gallery: str) -> int:
-        """Bring all templates of a gallery under a new secret projection."""
+        """Move all templates of a gallery to a new secret projection; no score changes."""
         request = _request(admin.RenewTemplatesRequest, gallery=gallery, request_id=_request_id())
         return int(self._call(self._admin.RenewTemplates, request).templates)
 
     def info(self) -> ServerInfo:
-        """Version, encoder and wanted input."""
+        """Return version, encoder and required input."""
         return wire.unpack_info(self._call(self._admin.GetServerInfo, admin.GetServerInfoRequest()))
 
     def close(self) -> None:
@@ -467,7 +475,7 @@ def _read(path: Path | None) -> bytes | None:
     try:
         return None if path is None else path.read_bytes()
     except OSError as error:
-        raise ConfigError(f"{path} cannot be read ({error})", "a PEM file", "check the path") from error
+        raise ConfigError(f"File {path} cannot be read ({error})", "a PEM file", "Check the path") from error
 
 
 def _transport_error(code: grpc.StatusCode, text: str, timeout_s: float) -> GaitIdError:

@@ -70,7 +70,7 @@ class Selection:
             check_embedding(self._gallery, probe)
             self._embeddings.append(probe)
         else:
-            check_contract(self._gallery, self._server.contract, f"Encoder {self._server.encoder}")
+            check_contract(self._gallery, self._server.contract, f"encoder {self._server.encoder}")
             self._embed(probe)
 
     def embeddings(self) -> list[Embedding]:
@@ -147,7 +147,7 @@ def check_embedding(gallery: EmbeddingSpace, embedding: Embedding) -> None:
         ContractMismatch: It was made by another encoder.
         InputError: It has another number of dimensions than its contract says.
     """
-    check_contract(gallery, embedding.contract, "The embedding")
+    check_contract(gallery, embedding.contract, "the embedding")
     if len(embedding.vector) != gallery.dimension:
         raise InputError(
             f"The embedding has {len(embedding.vector)} dimensions",
@@ -157,11 +157,11 @@ def check_embedding(gallery: EmbeddingSpace, embedding: Embedding) -> None:
 
 
 def check_contract(gallery: EmbeddingSpace, contract: str, maker: str) -> None:
-    """Raise `ContractMismatch` unless `contract` is the gallery's; `maker` starts the message."""
+    """Raise `ContractMismatch` unless `contract` is the gallery's; `maker` is who has it."""
     if contract != gallery.contract:
         raise ContractMismatch(
-            f"{maker} has contract {contract}",
-            f"contract {gallery.contract} of encoder {gallery.encoder}, as gallery {gallery.name!r} has",
+            f"Contract {contract} of {maker} does not fit gallery {gallery.name!r}",
+            f"contract {gallery.contract} of encoder {gallery.encoder}",
             "Use that encoder, or enrol in a new gallery",
         )
 

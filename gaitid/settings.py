@@ -49,10 +49,10 @@ def load(path: str | Path, cls: type[T]) -> T:
         table = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"File {path} is not valid TOML ({error})", "TOML 1.0", "Fix that line") from error
-    return build(cls, table, f"File {path}")
+    return build(cls, table, f"file {path}")
 
 
-def build(cls: type[T], table: Mapping[str, Any], where: str = "The configuration") -> T:
+def build(cls: type[T], table: Mapping[str, Any], where: str = "the configuration") -> T:
     """Build the dataclass `cls` from a table of values, including nested tables.
 
     Raises:
@@ -76,7 +76,7 @@ def build(cls: type[T], table: Mapping[str, Any], where: str = "The configuratio
     ]
     if missing:
         raise ConfigError(
-            f"{where} lacks the key {missing[0]!r}", "a value, because it has no default", "Add the key"
+            f"Key {missing[0]!r} is missing in {where}", "a value, because it has no default", "Add the key"
         )
     values = {key: _value(hints[key], value, f"{where}: {key}") for key, value in table.items()}
     return cls(**values, **named)
@@ -139,7 +139,7 @@ def _named_tables(
 
 def _unknown_key(key: str, known: Collection[str], where: str) -> ConfigError:
     return ConfigError(
-        f"{where} has the unknown key {key!r}", f"one of {', '.join(known)}", nearest(key, known)
+        f"Key {key!r} of {where} is unknown", f"one of {', '.join(known)}", nearest(key, known)
     )
 
 
@@ -159,7 +159,9 @@ def _value(kind: Any, value: Any, where: str) -> Any:
             return Path(value)
     expected = " or ".join(getattr(option, "__name__", str(option)) for option in options)
     raise ConfigError(
-        f"{where} is {value!r} ({type(value).__name__})", expected, f"Write a value of type {expected}"
+        f"Setting {where} is {value!r} ({type(value).__name__})",
+        expected,
+        f"Write a value of type {expected}",
     )
 
 

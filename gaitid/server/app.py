@@ -1,4 +1,4 @@
-"""Wires matcher, services, limits and TLS into a running server."""
+"""Builds a running server from a matcher, services, limits and TLS."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _log = logging.getLogger(__name__)
 EXPIRY_S = 60.0
 """How often expired subjects are erased, seconds; changes of a gallery erase its own, too."""
 _LAST_BYTES_S = 1.0
-"""How long answers may take to leave once the work is done, seconds."""
+"""Longest time to send the remaining answers after the work is done, seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,28 +42,28 @@ class ServerSettings:
     """The keys of ``server.toml``.
 
     Attributes:
-        address: ``host:port`` to listen on; port 0 takes a free one.
-        data: Directory of the galleries.
+        address: ``host:port`` to listen on; port 0 = any free port.
+        data: Data directory of the galleries.
         encoder: Name of the encoder.
-        index: Name of the index, or of the engine that keeps it.
-        key_file: Keys that seal the templates on disk; None = those of the environment variable
-            GAITID_KEYS, and without it they are not sealed.
-        mark_file: Tells a data directory that was replaced by an older copy of itself; keep it on another
-            disk. None = no such check.
-        backup_dir: Folder into which `CreateBackup` writes; None = it is refused.
-        audit_within_s: Searches are in the audit trail so long after they were answered, seconds, at most
-            60; 0 = before they are answered.
-        max_message_bytes: Largest request and answer, bytes; requests in work or waiting take at most
-            `max_concurrent` times that much memory.
-        workers: Threads that embed and search.
-        max_concurrent: Calls in work or waiting; more are told to come back.
-        tls_certificate: PEM file of the server's certificate chain; with `tls_key` switches TLS on.
+        index: Name of the index, or of the engine that stores it.
+        key_file: Keys that encrypt the templates on disk; None = the keys in the environment variable
+            GAITID_KEYS, or no encryption if it is not set.
+        mark_file: File that detects a data directory that was replaced by an older copy; keep it on
+            another disk. None = no such check.
+        backup_dir: Folder into which `CreateBackup` writes; None = backups are refused.
+        audit_within_s: Longest delay of a search's entry in the audit trail, seconds, at most 60;
+            0 = written before the answer.
+        max_message_bytes: Largest request and answer, bytes. Calls in progress or waiting take at most
+            `max_concurrent` times as much memory.
+        workers: Number of threads that embed and search.
+        max_concurrent: Largest number of calls in progress or waiting; others are refused as `Overloaded`.
+        tls_certificate: PEM file of the server's certificate chain; enables TLS together with `tls_key`.
         tls_key: PEM file of its private key.
-        tls_client_ca: PEM file of the authority of client certificates; set = clients need one.
+        tls_client_ca: PEM file of the authority of client certificates; if set, clients need one.
         insecure: Allow other hosts to connect without TLS.
         shutdown_grace_s: How long calls may take to finish after SIGTERM, seconds.
-        quality: When a sequence is good enough to be embedded.
-        engine: Where an engine is, and how it searches.
+        quality: Smallest quality of a sequence that is searched or enrolled.
+        engine: Address and search settings of an engine.
     """
 
     address: str = "127.0.0.1:7443"
@@ -89,20 +89,32 @@ class ServerSettings:
         host, _ = split_address(self.address)
         for key in ("max_message_bytes", "workers", "max_concurrent"):
             if getattr(self, key) < 1:
-                raise ConfigError(f"{key} is {getattr(self, key)}", "1 or more", "correct it")
+                raise ConfigError(
+                    f"Setting {key} is {getattr(self, key)}", "1 or more", "Set it to 1 or more"
+                )
         if not 0 <= self.shutdown_grace_s < float("inf"):
-            raise ConfigError(f"shutdown_grace_s is {self.shutdown_grace_s}", "0 or more", "correct it")
+            raise ConfigError(
+                f"Setting shutdown_grace_s is {self.shutdown_grace_s}", "0 or more seconds", "Set it to 10"
+            )
         if not 0 <= self.audit_within_s <= 60:
-            raise ConfigError(f"audit_within_s is {self.audit_within_s}", "0 to 60", "correct it")
+            raise ConfigError(
+                f"Setting audit_within_s is {self.audit_within_s}", "0 to 60 seconds", "Set it to 1"
+            )
         if (self.tls_certificate is None) != (self.tls_key is None):
-            raise ConfigError("one of tls_certificate and tls_key is set", "both or neither", "add the other")
+            raise ConfigError(
+                "Only one of tls_certificate and tls_key is set", "both or neither", "Set the other one"
+            )
         if self.tls_client_ca and not self.tls_certificate:
-            raise ConfigError("tls_client_ca is set without TLS", "tls_certificate, tls_key", "add them")
+            raise ConfigError(
+                "Setting tls_client_ca is set without TLS",
+                "tls_certificate and tls_key",
+                "Set tls_certificate and tls_key",
+            )
         if not (self.tls_certificate or self.insecure or is_loopback(host)):
             raise ConfigError(
-                f"address {self.address} is open to other hosts, without TLS",
+                f"Address {self.address} is open to other hosts without TLS",
                 "tls_certificate and tls_key",
-                "set them, listen on 127.0.0.1, or set insecure = true",
+                "Set them, listen on 127.0.0.1, or set insecure = true",
             )
 
 
@@ -118,17 +130,17 @@ class Served(Matcher, Protocol):
 async def start(settings: ServerSettings, matcher: Served | None = None) -> AsyncIterator[str]:
     """Serve until the context ends; gives the address (``host:port``) that was bound.
 
-    At the end no new call is taken, those in work may finish within `shutdown_grace_s`, and the
+    At the end new calls are refused, calls in progress may finish within `shutdown_grace_s`, and the
     galleries are closed.
 
     Args:
-        settings: How to serve.
-        matcher: What to serve; None opens the galleries of `settings.data`. It is closed at the end.
+        settings: Settings of the server.
+        matcher: Matcher to serve, closed at the end; None opens the galleries of `settings.data`.
 
     Raises:
         ConfigError: The address cannot be bound, or a TLS file cannot be read.
         StoreError: The data directory cannot be used.
-        UnknownName: No such encoder or index.
+        UnknownName: The encoder or index is unknown.
     """
     credentials = _credentials(settings)
     matcher = matcher or _open(settings)
@@ -146,7 +158,7 @@ async def start(settings: ServerSettings, matcher: Served | None = None) -> Asyn
         finally:
             expiring.cancel()
             await vitals.enter_graceful_shutdown()
-            # Draining first: grpc's own stop answers calls that arrive in between with CANCELLED.
+            # Drain first: grpc's own stop answers calls that arrive in between with CANCELLED.
             await calls.drain(settings.shutdown_grace_s)
             await server.stop(_LAST_BYTES_S)
     finally:
@@ -158,8 +170,8 @@ async def serve(settings: ServerSettings, ready: Callable[[str], None] = lambda 
     """Serve until SIGTERM or SIGINT.
 
     Args:
-        settings: How to serve.
-        ready: Called with the bound address once calls are answered.
+        settings: Settings of the server.
+        ready: Called with the bound address when the server is ready.
 
     Raises:
         GaitIdError: See `start`.
@@ -235,7 +247,7 @@ def _open(settings: ServerSettings) -> Served:
 
 
 def _server(settings: ServerSettings, calls: Calls, matcher: Matcher) -> grpc.aio.Server:
-    # A second, coarser limit: calls above it are refused before their message is read.
+    # A second, coarser limit: gRPC refuses calls above it before it reads their message.
     server = grpc.aio.server(
         options=[
             ("grpc.max_receive_message_length", settings.max_message_bytes),
@@ -271,7 +283,7 @@ def _bind(server: grpc.aio.Server, address: str, credentials: grpc.ServerCredent
         return server.add_secure_port(address, credentials)
     except RuntimeError as error:
         raise ConfigError(
-            f"address {address} cannot be bound", "a free address of this host", "choose another port"
+            f"Address {address} cannot be bound", "a free address of this host", "Choose another port"
         ) from error
 
 
@@ -287,4 +299,4 @@ def _read(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise ConfigError(f"{path} cannot be read ({error})", "a PEM file", "check the path") from error
+        raise ConfigError(f"File {path} cannot be read ({error})", "a PEM file", "Check the path") from error

@@ -8,7 +8,7 @@ from gaitid.wire.fields import pack_time, unpack_time
 
 
 def pack_backup(backup: Backup) -> admin_service_pb2.Backup:
-    """The message of a backup."""
+    """Pack a backup."""
     return admin_service_pb2.Backup(
         name=backup.name,
         created_at=pack_time(backup.created_at),
@@ -21,7 +21,7 @@ def pack_backup(backup: Backup) -> admin_service_pb2.Backup:
 
 
 def unpack_backup(message: admin_service_pb2.Backup) -> Backup:
-    """The backup of a message."""
+    """Unpack a backup."""
     return Backup(
         message.name,
         unpack_time(message.created_at),
@@ -34,7 +34,7 @@ def unpack_backup(message: admin_service_pb2.Backup) -> Backup:
 
 
 def pack_audit_entry(entry: AuditEntry) -> admin_service_pb2.AuditEntry:
-    """The message of an entry of the audit trail."""
+    """Pack an entry of the audit trail."""
     return admin_service_pb2.AuditEntry(
         number=entry.number,
         at_s=entry.at,
@@ -53,7 +53,7 @@ def pack_audit_entry(entry: AuditEntry) -> admin_service_pb2.AuditEntry:
 
 
 def unpack_audit_entry(message: admin_service_pb2.AuditEntry) -> AuditEntry:
-    """The entry of the audit trail of a message."""
+    """Unpack an entry of the audit trail."""
     return AuditEntry(
         message.number,
         message.at_s,
@@ -72,7 +72,7 @@ def unpack_audit_entry(message: admin_service_pb2.AuditEntry) -> AuditEntry:
 
 
 def pack_audit_head(head: AuditHead) -> admin_service_pb2.AuditHead:
-    """The message of the head of an audit trail."""
+    """Pack the head of an audit trail."""
     return admin_service_pb2.AuditHead(
         number=head.number,
         hash=head.hash,
@@ -83,12 +83,12 @@ def pack_audit_head(head: AuditHead) -> admin_service_pb2.AuditHead:
 
 
 def unpack_audit_head(message: admin_service_pb2.AuditHead) -> AuditHead:
-    """The head of an audit trail of a message."""
+    """Unpack the head of an audit trail."""
     return AuditHead(message.number, message.hash, message.signed_at_s, message.public_key, message.signature)
 
 
 def pack_info(info: ServerInfo) -> admin_service_pb2.GetServerInfoResponse:
-    """The message of a matcher's description."""
+    """Pack the description of a matcher."""
     return admin_service_pb2.GetServerInfoResponse(
         version=info.version,
         encoder=info.encoder,
@@ -100,7 +100,7 @@ def pack_info(info: ServerInfo) -> admin_service_pb2.GetServerInfoResponse:
 
 
 def unpack_info(message: admin_service_pb2.GetServerInfoResponse) -> ServerInfo:
-    """The matcher's description of a message."""
+    """Unpack the description of a matcher."""
     return ServerInfo(
         message.version,
         message.encoder,

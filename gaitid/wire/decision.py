@@ -11,7 +11,7 @@ _VERDICTS = values_of(match_service_pb2.Verdict, Verdict, "VERDICT")
 
 
 def pack_quality(quality: Quality) -> decision_pb2.Quality:
-    """The message of a quality."""
+    """Pack a quality."""
     return decision_pb2.Quality(
         score=quality.score,
         frames=quality.frames,
@@ -26,7 +26,7 @@ def pack_quality(quality: Quality) -> decision_pb2.Quality:
 
 
 def unpack_quality(message: decision_pb2.Quality) -> Quality:
-    """The quality of a message.
+    """Unpack a quality.
 
     Raises:
         MessageError: A reason code is unknown.
@@ -45,7 +45,7 @@ def unpack_quality(message: decision_pb2.Quality) -> Quality:
 
 
 def pack_operating_point(point: OperatingPoint) -> decision_pb2.OperatingPoint:
-    """The message of an operating point."""
+    """Pack an operating point."""
     return decision_pb2.OperatingPoint(
         threshold=point.threshold,
         review_band=point.review_band,
@@ -57,7 +57,7 @@ def pack_operating_point(point: OperatingPoint) -> decision_pb2.OperatingPoint:
 
 
 def unpack_operating_point(message: decision_pb2.OperatingPoint) -> OperatingPoint:
-    """The operating point of a message.
+    """Unpack an operating point.
 
     Raises:
         InputError: A number is out of range.
@@ -73,7 +73,7 @@ def unpack_operating_point(message: decision_pb2.OperatingPoint) -> OperatingPoi
 
 
 def pack_decision(decision: Decision) -> decision_pb2.Decision:
-    """The message of a decision."""
+    """Pack a decision."""
     message = decision_pb2.Decision(
         outcome=f"OUTCOME_{decision.outcome.name}",
         candidates=[
@@ -95,7 +95,7 @@ def pack_decision(decision: Decision) -> decision_pb2.Decision:
 
 
 def unpack_decision(message: decision_pb2.Decision) -> Decision:
-    """The decision of a message.
+    """Unpack a decision.
 
     Raises:
         MessageError: The outcome or a reason code is unknown.
@@ -120,16 +120,16 @@ def unpack_decision(message: decision_pb2.Decision) -> Decision:
 
 
 def pack_verdict(verdict: Verdict) -> str:
-    """The name of a verdict's enum value.
+    """Name of a verdict's enum value.
 
     Raises:
-        InputError: It is none.
+        InputError: It is not a `Verdict`.
     """
     return f"VERDICT_{check_choice(Verdict, verdict).name}"
 
 
 def unpack_verdict(value: int) -> Verdict:
-    """The verdict of an enum value.
+    """Unpack a verdict.
 
     Raises:
         MessageError: The value is unknown.

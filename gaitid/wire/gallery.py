@@ -12,7 +12,7 @@ _SOURCES = values_of(gallery_service_pb2.CalibrationSource, CalibrationSource, "
 
 
 def pack_gallery(info: GalleryInfo) -> gallery_service_pb2.Gallery:
-    """The message of a gallery's state."""
+    """Pack the state of a gallery."""
     message = gallery_service_pb2.Gallery(
         name=info.name,
         encoder=info.encoder,
@@ -34,7 +34,7 @@ def pack_gallery(info: GalleryInfo) -> gallery_service_pb2.Gallery:
 
 
 def unpack_gallery(message: gallery_service_pb2.Gallery) -> GalleryInfo:
-    """The gallery's state of a message.
+    """Unpack the state of a gallery.
 
     Raises:
         MessageError: The fusion or the calibration's source is unknown.
@@ -57,16 +57,16 @@ def unpack_gallery(message: gallery_service_pb2.Gallery) -> GalleryInfo:
 
 
 def pack_fusion(fusion: Fusion) -> str:
-    """The name of a fusion's enum value.
+    """Name of a fusion's enum value.
 
     Raises:
-        InputError: It is none.
+        InputError: It is not a `Fusion`.
     """
     return f"FUSION_{check_choice(Fusion, fusion).name}"
 
 
 def unpack_fusion(value: int) -> Fusion:
-    """The fusion of an enum value; unspecified is MAX.
+    """Unpack a fusion; unspecified is MAX.
 
     Raises:
         MessageError: The value is unknown.
@@ -75,7 +75,7 @@ def unpack_fusion(value: int) -> Fusion:
 
 
 def pack_calibration(calibration: Calibration) -> gallery_service_pb2.Calibration:
-    """The message of a calibration."""
+    """Pack a calibration."""
     return gallery_service_pb2.Calibration(
         source=f"CALIBRATION_SOURCE_{calibration.source.name}",
         subjects=calibration.subjects,
@@ -89,7 +89,7 @@ def pack_calibration(calibration: Calibration) -> gallery_service_pb2.Calibratio
 
 
 def unpack_calibration(message: gallery_service_pb2.Calibration) -> Calibration:
-    """The calibration of a message.
+    """Unpack a calibration.
 
     Raises:
         MessageError: The source is unknown.
@@ -107,7 +107,7 @@ def unpack_calibration(message: gallery_service_pb2.Calibration) -> Calibration:
 
 
 def pack_normalisation(info: Normalisation) -> gallery_service_pb2.Normalisation:
-    """The message of a normalisation."""
+    """Pack a normalisation."""
     return gallery_service_pb2.Normalisation(
         cohort=info.cohort,
         fpir=info.fpir,
@@ -119,7 +119,7 @@ def pack_normalisation(info: Normalisation) -> gallery_service_pb2.Normalisation
 
 
 def unpack_normalisation(message: gallery_service_pb2.Normalisation) -> Normalisation:
-    """The normalisation of a message."""
+    """Unpack a normalisation."""
     return Normalisation(
         message.cohort,
         message.fpir,

@@ -26,7 +26,7 @@ from gaitid.v1 import sequence_pb2
 from gaitid.wire.fields import README, floats
 
 MAX_MESSAGE_BYTES = 8 * 2**20
-"""Largest message either side accepts by default: 60 silhouettes of 64x44 deflate to about 4 KB."""
+"""Default size limit of a message, bytes; 60 silhouettes of 64x44 take about 4 KB deflated."""
 _UNPACKINGS = {
     sequence_pb2.SILHOUETTE_PACKING_BITS: silhouette.unpack,
     sequence_pb2.SILHOUETTE_PACKING_BITS_DEFLATED: silhouette.inflate,
@@ -38,14 +38,18 @@ _PRECISIONS: dict[int, skeleton.Precision] = {
 
 
 def pack_sequence(sequence: GaitSequence) -> sequence_pb2.GaitSequence:
-    """The message of a sequence; silhouettes are deflated, skeletons keep all their digits.
+    """Pack a sequence; silhouettes are deflated, skeletons keep full precision.
 
     Raises:
-        InputError: It is no sequence.
-        SequenceError: Its origin or counts do not fit a message.
+        InputError: It is not a `GaitSequence`.
+        SequenceError: Its origin or counts do not fit in a message.
     """
     if not isinstance(sequence, GaitSequence):
-        raise InputError(f"probe is a {type(sequence).__name__}", "a GaitSequence", "convert it")
+        raise InputError(
+            f"Argument sequence is of type {type(sequence).__name__}",
+            "a GaitSequence",
+            "Convert it to a GaitSequence",
+        )
     try:
         message = sequence_pb2.GaitSequence(
             times_s=sequence.times,
@@ -54,7 +58,11 @@ def pack_sequence(sequence: GaitSequence) -> sequence_pb2.GaitSequence:
             track=sequence.origin.track,
         )
     except (TypeError, ValueError) as error:
-        raise SequenceError(f"dropped cannot be sent ({error})", "32-bit counts", "correct it") from error
+        raise SequenceError(
+            f"The origin or counts cannot be sent ({error})",
+            "a text, a 64-bit track number and 32-bit counts",
+            "Check origin and dropped",
+        ) from error
     for name, array in sequence.streams.items():
         getattr(message, _CODECS[name].field).CopyFrom(_CODECS[name].pack(array))
     if sequence.boxes is not None:
@@ -63,11 +71,11 @@ def pack_sequence(sequence: GaitSequence) -> sequence_pb2.GaitSequence:
 
 
 def unpack_sequence(message: sequence_pb2.GaitSequence) -> GaitSequence:
-    """The sequence of a message.
+    """Unpack a sequence.
 
     Raises:
         MessageError: A length, layout or count is wrong.
-        SequenceError: The content is none of a gait sequence.
+        SequenceError: The content is not a valid gait sequence.
     """
     streams = {
         name: codec.unpack(getattr(message, codec.field))
@@ -80,32 +88,40 @@ def unpack_sequence(message: sequence_pb2.GaitSequence) -> GaitSequence:
 
 
 def pack_embedding(embedding: Embedding) -> sequence_pb2.Embedding:
-    """The message of an embedding."""
+    """Pack an embedding."""
     vector = embedding.vector.astype("<f4", copy=False).tobytes()
     return sequence_pb2.Embedding(vector=vector, contract=embedding.contract)
 
 
 def unpack_embedding(message: sequence_pb2.Embedding) -> Embedding:
-    """The embedding of a message.
+    """Unpack an embedding.
 
     Raises:
-        MessageError: The vector is no array of float32.
-        InputError: It is not of unit length, or has no contract.
+        MessageError: The vector is not an array of float32.
+        InputError: It does not have unit length, or has no contract.
     """
     return Embedding(floats(message.vector, (len(message.vector) // 4,), "vector"), message.contract)
 
 
 def pack_probe(probe: Probe) -> sequence_pb2.Probe:
-    """The message of a probe."""
+    """Pack a probe.
+
+    Raises:
+        InputError: It is neither a sequence nor an embedding.
+    """
     if isinstance(probe, Embedding):
         return sequence_pb2.Probe(embedding=pack_embedding(probe))
     if isinstance(probe, GaitSequence):
         return sequence_pb2.Probe(sequence=pack_sequence(probe))
-    raise InputError(f"probe is a {type(probe).__name__}", "a GaitSequence or Embedding", "convert it")
+    raise InputError(
+        f"Argument probe is of type {type(probe).__name__}",
+        "a GaitSequence or Embedding",
+        "Convert it to that type",
+    )
 
 
 def unpack_probe(message: sequence_pb2.Probe) -> Probe:
-    """The probe of a message.
+    """Unpack a probe.
 
     Raises:
         MessageError: It is neither a sequence nor an embedding.
@@ -116,14 +132,14 @@ def unpack_probe(message: sequence_pb2.Probe) -> Probe:
             return unpack_sequence(message.sequence)
         case "embedding":
             return unpack_embedding(message.embedding)
-    raise MessageError("probe is empty", "a sequence or an embedding", "set one of the two")
+    raise MessageError("The probe is empty", "a sequence or an embedding", "Set one of the two")
 
 
 def unpack_samples(messages: Sequence[sequence_pb2.Probe]) -> list[Probe]:
-    """The samples of an enrolment.
+    """Unpack the probes of one message.
 
     Raises:
-        MessageError: Together they have more than `records.MAX_FRAMES` frames.
+        MessageError: They have more than `records.MAX_FRAMES` frames in total.
         InputError: One of them is malformed.
     """
     frames = sum(
@@ -132,7 +148,9 @@ def unpack_samples(messages: Sequence[sequence_pb2.Probe]) -> list[Probe]:
     )
     if frames > MAX_FRAMES:
         raise MessageError(
-            f"samples have {frames} frames together", f"at most {MAX_FRAMES} a call", "send several calls"
+            f"The probes of the message have {frames} frames",
+            f"at most {MAX_FRAMES}",
+            "Send several messages",
         )
     return [unpack_probe(message) for message in messages]
 
@@ -152,7 +170,7 @@ def _unpack_silhouettes(message: sequence_pb2.SilhouetteStream) -> NDArray[np.ui
     silhouette.check_size(message.height, message.width)
     unpack = _UNPACKINGS.get(message.packing)
     if unpack is None:
-        raise MessageError(f"silhouette packing is {message.packing}", "bits or deflated bits", README)
+        raise MessageError(f"Field packing is {message.packing}", "bits or deflated bits", README)
     return unpack(message.data, message.frames, message.height, message.width)
 
 
@@ -175,7 +193,7 @@ def _unpack_skeletons(
 ) -> NDArray[np.float32]:
     precision = _PRECISIONS.get(message.format)
     if precision is None:
-        raise MessageError(f"skeleton format is {message.format}", "float32 or float16", README)
+        raise MessageError(f"Field format is {message.format}", "float32 or float16", README)
     return skeleton.unpack(message.data, message.frames, precision, values)
 
 

@@ -7,17 +7,17 @@ from google.rpc import code_pb2, error_details_pb2, status_pb2
 from gaitid.errors import EnrolmentRejected, GaitIdError, InputError, InternalError, Overloaded, from_code
 
 RETRY_AFTER_S = 0.5
-"""What an overloaded server asks its callers to wait, seconds."""
+"""How long callers of an overloaded server should wait, seconds."""
 MAX_TEXT = 500
-"""Letters of each part of an error that travel; trailing metadata is limited by gRPC."""
+"""Longest part of an error that is sent, characters; gRPC limits trailing metadata."""
 _DOMAIN = "gaitid"
 
 
 def pack_error(error: GaitIdError) -> status_pb2.Status:
-    """The google.rpc.Status of an error.
+    """Pack an error.
 
-    `ErrorInfo` carries the error's code and its three parts, `BadRequest` repeats the fault for
-    clients that know only the standard details, `RetryInfo` says when to come back.
+    `ErrorInfo` has the code and the three parts of the error. `BadRequest` repeats the fault for clients
+    that know only the standard details, and `RetryInfo` says when to try again.
     """
     parts = {"got": error.got, "expected": error.expected, "remedy": error.remedy}
     if isinstance(error, EnrolmentRejected):
@@ -38,7 +38,7 @@ def pack_error(error: GaitIdError) -> status_pb2.Status:
 
 
 def unpack_error(status: status_pb2.Status) -> GaitIdError:
-    """The error of a google.rpc.Status; without our `ErrorInfo` an `InternalError`."""
+    """Unpack an error; a status without gaitid's `ErrorInfo` becomes an `InternalError`."""
     info = error_details_pb2.ErrorInfo()
     for detail in status.details:
         if detail.Is(info.DESCRIPTOR) and detail.Unpack(info) and info.domain == _DOMAIN:
@@ -48,7 +48,9 @@ def unpack_error(status: status_pb2.Status) -> GaitIdError:
                 info.reason, parts.get("got", ""), parts.get("expected", ""), parts.get("remedy", ""), reasons
             )
     return InternalError(
-        f"status {status.code} ({status.message})", "the details of a gaitid server", "check the address"
+        f"The status is {status.code} ({status.message})",
+        "the details of a gaitid server",
+        "Check the address",
     )
 
 

@@ -25,7 +25,7 @@ _SUSPICIONS = values_of(subject_service_pb2.Suspicion, Suspicion, "SUSPICION")
 
 
 def pack_subject(info: SubjectInfo) -> subject_service_pb2.Subject:
-    """The message of a subject."""
+    """Pack a subject."""
     return subject_service_pb2.Subject(
         id=info.id,
         templates=info.templates,
@@ -35,7 +35,7 @@ def pack_subject(info: SubjectInfo) -> subject_service_pb2.Subject:
 
 
 def unpack_subject(message: subject_service_pb2.Subject) -> SubjectInfo:
-    """The subject of a message.
+    """Unpack a subject.
 
     Raises:
         InputError: Its terms are malformed.
@@ -49,7 +49,7 @@ def unpack_subject(message: subject_service_pb2.Subject) -> SubjectInfo:
 
 
 def pack_terms(terms: Terms) -> subject_service_pb2.Terms:
-    """The message of terms."""
+    """Pack terms."""
     return subject_service_pb2.Terms(
         legal_basis=terms.legal_basis,
         purpose=terms.purpose,
@@ -60,10 +60,10 @@ def pack_terms(terms: Terms) -> subject_service_pb2.Terms:
 
 
 def unpack_terms(message: subject_service_pb2.Terms) -> Terms:
-    """The terms of a message; an absent one holds the default terms.
+    """Unpack terms; an absent message gives the default terms.
 
     Raises:
-        InputError: A text is too long, or the time is none.
+        InputError: A text is too long, or the time is out of range.
     """
     return Terms(
         message.legal_basis,
@@ -75,7 +75,7 @@ def unpack_terms(message: subject_service_pb2.Terms) -> Terms:
 
 
 def pack_enrolment(enrolment: Enrolment) -> subject_service_pb2.Enrolment:
-    """The message of an enrolment's answer."""
+    """Pack the result of an enrolment."""
     refused = [
         subject_service_pb2.RefusedSample(index=index, reasons=[reason.value for reason in reasons])
         for index, reasons in enrolment.refused
@@ -98,7 +98,7 @@ def pack_enrolment(enrolment: Enrolment) -> subject_service_pb2.Enrolment:
 
 
 def unpack_enrolment(message: subject_service_pb2.Enrolment) -> Enrolment:
-    """The enrolment's answer of a message.
+    """Unpack the result of an enrolment.
 
     Raises:
         MessageError: A reason code or suspicion is unknown.
@@ -117,16 +117,16 @@ def unpack_enrolment(message: subject_service_pb2.Enrolment) -> Enrolment:
 
 
 def pack_check(check: EnrolmentCheck) -> str:
-    """The name of an enrolment check's enum value.
+    """Name of an enrolment check's enum value.
 
     Raises:
-        InputError: It is none.
+        InputError: It is not an `EnrolmentCheck`.
     """
     return f"ENROLMENT_CHECK_{check_choice(EnrolmentCheck, check).name}"
 
 
 def unpack_check(value: int) -> EnrolmentCheck:
-    """The enrolment check of an enum value; unspecified is WARN.
+    """Unpack an enrolment check; unspecified is WARN.
 
     Raises:
         MessageError: The value is unknown.
@@ -135,7 +135,7 @@ def unpack_check(value: int) -> EnrolmentCheck:
 
 
 def pack_receipt(receipt: ErasureReceipt) -> subject_service_pb2.ErasureReceipt:
-    """The message of an erasure's receipt."""
+    """Pack the receipt of an erasure."""
     return subject_service_pb2.ErasureReceipt(
         gallery=receipt.gallery,
         subject=receipt.subject,
@@ -149,7 +149,7 @@ def pack_receipt(receipt: ErasureReceipt) -> subject_service_pb2.ErasureReceipt:
 
 
 def unpack_receipt(message: subject_service_pb2.ErasureReceipt) -> ErasureReceipt:
-    """The erasure's receipt of a message."""
+    """Unpack the receipt of an erasure."""
     return ErasureReceipt(
         message.gallery,
         message.subject,
@@ -163,7 +163,7 @@ def unpack_receipt(message: subject_service_pb2.ErasureReceipt) -> ErasureReceip
 
 
 def pack_export(export: SubjectExport) -> subject_service_pb2.ExportSubjectResponse:
-    """The message of all that is held of a subject."""
+    """Pack everything that is stored about a subject."""
     return subject_service_pb2.ExportSubjectResponse(
         gallery=export.gallery,
         subject=export.subject,
@@ -184,7 +184,7 @@ def pack_export(export: SubjectExport) -> subject_service_pb2.ExportSubjectRespo
 
 
 def unpack_export(message: subject_service_pb2.ExportSubjectResponse) -> SubjectExport:
-    """All that is held of a subject.
+    """Unpack everything that is stored about a subject.
 
     Raises:
         InputError: An embedding or quality is malformed.

@@ -329,7 +329,7 @@ def test_another_encoder_cannot_use_the_gallery_but_its_embeddings_can(tmp_path)
         lambda: matcher.verify("g", "ann", walk(1)),
         lambda: matcher.enrol("g", "bob", [walk(1)]),
     ):
-        with pytest.raises(ContractMismatch, match=r"Encoder mean has .*decaf.*c0ffee of encoder mean"):
+        with pytest.raises(ContractMismatch, match=r"decaf of encoder mean .*c0ffee of encoder mean"):
             act()
     assert matcher.identify("g", embedding(1)).subject == "ann"
     matcher.close()

@@ -16,7 +16,7 @@ from gaitid.records import Fusion, OperatingPoint, Origin, Outcome, Terms
 from gaitid.server import app
 from tests.impostors import Ready, embedding
 
-CONSENT = Terms("consent", "door of house 4", "form 2026-17", 2_000_000_000.0)
+CONSENT = Terms("consent", "front door 4", "form 2026-17", 2_000_000_000.0)
 
 
 @pytest.fixture
@@ -229,7 +229,7 @@ def test_a_longer_term_can_be_agreed_in_time(matcher, clock):
     assert matcher.describe("g").subjects == 2
 
 
-def enrolled_anew(matcher: LocalMatcher) -> None:
+def enrolled_again(matcher: LocalMatcher) -> None:
     matcher.delete_subject("g", "zebra-ann")
     matcher.enrol("g", "zebra-ann", [embedding(0)])
 
@@ -240,9 +240,9 @@ def enrolled_anew(matcher: LocalMatcher) -> None:
         lambda matcher: matcher.set_terms("g", "zebra-ann", Terms(expires_at=1_900_000_300.0)),
         lambda matcher: matcher.set_terms("g", "zebra-ann", Terms()),
         lambda matcher: matcher.set_terms("g", "zebra-ann", Terms(legal_hold=True)),
-        enrolled_anew,
+        enrolled_again,
     ],
-    ids=["a longer term", "no term", "a hold", "enrolled anew"],
+    ids=["a longer term", "no term", "a hold", "enrolled again"],
 )
 def test_what_is_agreed_while_an_expiry_is_under_way_holds(matcher, clock, monkeypatch, change):
     matcher.set_terms("g", "zebra-ann", Terms(expires_at=1_900_000_100.0))

@@ -410,7 +410,7 @@ def test_a_failed_request_may_be_tried_again(call):
 # name: (metadata, purpose on record; None = refused)
 PURPOSES = {
     "none": ((), ""),
-    "plain": ((("gaitid-purpose", "door of house 4"),), "door of house 4"),
+    "plain": ((("gaitid-purpose", "front door 4"),), "front door 4"),
     "encoded": ((("gaitid-purpose", "Haust%C3%BCr 100%25"),), "Haust\u00fcr 100%"),
     "no UTF-8": ((("gaitid-purpose", "%ff"),), None),
     "two lines": ((("gaitid-purpose", "a%0Ab"),), None),

@@ -74,7 +74,7 @@ def test_an_unknown_name_prints_the_nearest():
 def test_a_missing_package_names_its_extra():
     error = registry.missing(ModuleNotFoundError("no", name="faiss.swig"), "index faiss")
     assert isinstance(error, MissingDependency)
-    wanted = "Package faiss is not installed; expected it for index faiss. Run pip install 'gaitid[server]'."
+    wanted = "Package faiss is not installed; expected this package for index faiss. Run pip install 'gaitid[server]'."
     assert str(error) == wanted
 
 

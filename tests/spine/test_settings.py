@@ -37,7 +37,7 @@ def test_a_good_file(tmp_path, text, expected):
 
 
 BAD = {
-    "": "lacks the key 'name'",
+    "": "Key 'name' is missing",
     'nome = "a"': "Write 'name'",
     'name = "a"\n[inner]\ndepht = 4': "Write 'depth'",
     "name = 3": "expected str",

@@ -1,4 +1,4 @@
-"""Worker processes do not outlive whoever started them."""
+"""Worker processes do not outlive the process that started them."""
 
 from __future__ import annotations
 

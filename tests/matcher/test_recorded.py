@@ -1,4 +1,4 @@
-"""Every act of a matcher is on record, with figures that say nothing of anybody."""
+"""Every action of a matcher is recorded, with figures that reveal nothing about anybody."""
 
 from __future__ import annotations
 
