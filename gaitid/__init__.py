@@ -1,6 +1,6 @@
 """gaitid: identify people by their gait.
 
-The public names below are loaded on first use, so that importing `gaitid` costs little.
+The public names are imported on first use, so that ``import gaitid`` is fast.
 """
 
 from __future__ import annotations
@@ -46,14 +46,14 @@ __all__ = ["__version__", "connect", *sorted(_NAMES)]
 def connect(
     target: str, *, encoder: str = "strider", key_file: Path | None = None, backups: Path | None = None
 ) -> Matcher:
-    """The matcher at `target`; the caller cannot tell a local from a remote one.
+    """Open the matcher at `target`; local and remote matchers give equal answers.
 
     Args:
-        target: ``local:DIRECTORY`` for galleries in this process, else ``host:port`` of a server.
-        encoder: Name of the encoder of a local matcher; a server has its own.
-        key_file: Keys that seal the templates of a local matcher; None = those of the environment
-            variable GAITID_KEYS, and without it they are not sealed. A server has its own.
-        backups: Folder for the backups of a local matcher. A server has its own.
+        target: ``local:DIRECTORY`` for galleries in this process, or ``host:port`` of a server.
+        encoder: Name of the encoder of a local matcher; ignored for a server.
+        key_file: Keys that encrypt the templates of a local matcher; None = the keys in the environment
+            variable GAITID_KEYS, or no encryption if it is not set. Ignored for a server.
+        backups: Backup folder of a local matcher; ignored for a server.
 
     Raises:
         GaitIdError: The directory cannot be used, or the address is malformed.

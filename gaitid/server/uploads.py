@@ -95,4 +95,6 @@ class Upload:
                 "parameters in the first message only",
                 f"Send {self._field} alone",
             )
+        if not message.last and not getattr(message, self._field):
+            raise MessageError("A later message is empty", "probes", f"Send {self._field}, or set last")
         return self._selection

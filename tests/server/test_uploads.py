@@ -64,6 +64,10 @@ MALFORMED = {
         lambda probes: [Request(gallery="home", impostors=probes), Request(request_id="1", last=True)],
         MESSAGE_ERROR,
     ),
+    "an empty message": (
+        lambda probes: [Request(gallery="home", impostors=probes), Request(), Request(last=True)],
+        MESSAGE_ERROR,
+    ),
     "a long id": (lambda probes: [Request(gallery="home", request_id="1" * 65, last=True)], MESSAGE_ERROR),
     "an empty probe": (
         lambda probes: [Request(gallery="home", impostors=[wire.sequence.sequence_pb2.Probe()], last=True)],
