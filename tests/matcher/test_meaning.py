@@ -93,7 +93,7 @@ def test_one_person_under_two_names_is_noticed(town):
     town.set_operating_point("town", OperatingPoint(0.95))
     again = Embedding(people(100, 2, seed=1)[20], Ready.contract)
     (stranger,) = embeddings(1, seed=9)
-    with pytest.raises(EnrolmentSuspect, match="sample 0 is like subject 's10'"):
+    with pytest.raises(EnrolmentSuspect, match="Sample 0 is similar to subject 's10'"):
         town.enrol("town", "alias", [again], check=EnrolmentCheck.REFUSE)
     assert town.describe("town").subjects == 100
     done = town.enrol("town", "alias", [stranger, again])
@@ -110,7 +110,7 @@ def test_two_people_under_one_name_are_noticed(town):
     assert town.enrol("town", "one", [Embedding(v, Ready.contract) for v in own[:2]]).warnings == ()
     assert town.add_samples("town", "one", [Embedding(own[2], Ready.contract)]).warnings == ()
     stray = Embedding(others[0], Ready.contract)
-    with pytest.raises(EnrolmentSuspect, match="unlike the subject's others"):
+    with pytest.raises(EnrolmentSuspect, match="unlike the subject's other samples"):
         town.add_samples("town", "one", [stray], check=EnrolmentCheck.REFUSE)
     (warning,) = town.add_samples("town", "one", [stray]).warnings
     assert (warning.suspicion, warning.subject) == (Suspicion.INCONSISTENT, "one")

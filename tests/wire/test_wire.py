@@ -366,7 +366,7 @@ def test_an_empty_probe_is_a_typed_error():
 def test_samples_are_bounded_before_they_are_inflated(stream):
     one = wire.pack_probe(sequence())
     getattr(one.sequence, stream).frames = MAX_FRAMES // 2
-    with pytest.raises(errors.MessageError, match="15000 frames together"):
+    with pytest.raises(errors.MessageError, match="have 15000 frames"):
         wire.unpack_samples([one, one, one])
     assert wire.unpack_samples([]) == []
 
