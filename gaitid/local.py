@@ -87,7 +87,7 @@ class LocalMatcher:
     Any number of threads may use it at the same time. Arguments are checked in this order: names, gallery,
     subject, probe. A malformed probe for an unknown gallery is therefore a `GalleryNotFound`.
 
-    Expired subjects disappear from all answers at once. `expire` erases them. It runs when the data
+    Expired subjects are excluded from all answers immediately. `expire` erases them. It runs when the data
     directory is opened, before each change of a gallery, before a backup and before a rotation of keys. A
     long-running process should also call it regularly; the server calls it once a minute.
 

@@ -128,7 +128,7 @@ class Served(Matcher, Protocol):
 
 @asynccontextmanager
 async def start(settings: ServerSettings, matcher: Served | None = None) -> AsyncIterator[str]:
-    """Serve until the context ends; gives the address (``host:port``) that was bound.
+    """Serve until the context ends; yields the bound address (``host:port``).
 
     At the end new calls are refused, calls in progress may finish within `shutdown_grace_s`, and the
     galleries are closed.
@@ -187,7 +187,7 @@ async def serve(settings: ServerSettings, ready: Callable[[str], None] = lambda 
 
 @contextmanager
 def running(settings: ServerSettings, matcher: Served | None = None) -> Iterator[str]:
-    """Serve in a thread of this process; gives the bound address. See `start`."""
+    """Serve in a thread of this process; yields the bound address. See `start`."""
     begun: Future[tuple[str, Callable[[], object]]] = Future()
 
     async def main() -> None:
