@@ -1,4 +1,4 @@
-"""Indexes to judge: of the registry, ours when it is compressed, and of each engine that can be had."""
+"""Indexes under test: of the registry, ours when compressed, and of each installed engine."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _numbers = count(1)
 
 
 class Segmented(FaissIndex):
-    """The index of choice above its switch point, its candidates scored exactly, as a gallery does it."""
+    """The default index above its switch point, with candidates scored exactly, like a gallery."""
 
     def __init__(self, dimension: int) -> None:
         super().__init__(dimension, self._recall, exact_up_to=20, tail=16)
@@ -57,7 +57,7 @@ class Segmented(FaissIndex):
 
 @pytest.fixture(scope="session")
 def connected(tmp_path_factory) -> Iterator[Callable[[str], Engine]]:
-    """Gives a connection to an engine, which is started when first asked for."""
+    """Return a function that connects to an engine, starting it on first use."""
     with ExitStack() as stack:
         found: dict[str, Engine] = {}
 
@@ -73,7 +73,7 @@ def connected(tmp_path_factory) -> Iterator[Callable[[str], Engine]]:
 
 @pytest.fixture
 def maker(connected) -> Iterator[Callable[[str], Callable[[int], Index]]]:
-    """Gives the maker of an index by name; tables made in engines are dropped."""
+    """Return the factory of an index by name; tables created in engines are dropped."""
     with ExitStack() as stack:
 
         def of(name: str) -> Callable[[int], Index]:

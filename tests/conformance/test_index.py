@@ -1,4 +1,4 @@
-"""Every index of the registry, and of every engine, keeps the promises of `gallery.index.Index`."""
+"""Every index of the registry and of every engine fulfils `gallery.index.protocol.Index`."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def ids(*numbers: int) -> np.ndarray:
     return np.array(numbers, np.int64)
 
 
-def test_keeps_the_protocol(make):
+def test_implements_the_protocol(make):
     assert isinstance(make(D), Index)
 
 
@@ -74,7 +74,7 @@ def test_the_order_is_that_of_a_float64_product(make):
 
 
 @pytest.mark.parametrize("copies", [2, 9, 60])  # more than any over-fetch
-def test_equal_scores_come_by_id(make, copies):
+def test_equal_scores_are_ordered_by_id(make, copies):
     index, one = make(D), vectors(1)
     order = np.random.default_rng(0).permutation(copies)
     for n in order:  # whatever the order of arrival
@@ -84,7 +84,7 @@ def test_equal_scores_come_by_id(make, copies):
         assert index.search(one, k)[0][0].tolist() == list(range(k))
 
 
-def test_a_removed_vector_is_found_no_more(make):
+def test_a_removed_vector_is_not_found(make):
     index, stored = make(D), vectors(50)
     index.add(np.arange(50), stored)
     index.remove(ids(3, 49, 0))
@@ -127,7 +127,7 @@ def test_a_wrong_change_is_refused_and_changes_nothing(make, mistake, change):
     assert index.search(vectors(2), 1)[0].tolist() == [[1], [2]]
 
 
-def test_adding_nothing_is_nothing(make):
+def test_adding_nothing_changes_nothing(make):
     index = make(D)
     index.add(ids(), vectors(0))
     index.remove(ids())
@@ -135,7 +135,7 @@ def test_adding_nothing_is_nothing(make):
 
 
 def test_searches_while_adding_and_removing_are_right(make, name):
-    """A vector that is never removed is always found, best and whole, whatever the writer does."""
+    """A vector that is never removed is always found first, whatever the writer does."""
     index, stored = make(D), vectors(300)
     index.add(np.arange(100), stored[:100])
     stop, wrong, searches = threading.Event(), [], [0]
@@ -223,7 +223,7 @@ def test_one_index_does_not_see_anothers(make):
     assert second.ids().tolist() == [2, 3]
 
 
-def test_ids_are_those_that_are_held(make):
+def test_ids_are_those_held(make):
     index = make(D)
     assert index.ids().tolist() == index.ids(ids(1)).tolist() == []
     index.add(ids(9, 4, 7), vectors(3))
@@ -234,7 +234,7 @@ def test_ids_are_those_that_are_held(make):
 
 
 @pytest.mark.parametrize("by_vector", [False, True])
-def test_an_index_is_brought_to_what_is_wanted(make, by_vector):
+def test_an_index_is_reconciled(make, by_vector):
     index, wanted = make(D), vectors(5)
     first, later = fetch_from(ids(1, 2, 3), wanted[:3]), fetch_from(ids(2, 3, 4, 8), wanted[1:])
     assert reconcile(index, ids(), first, by_vector=by_vector) == (0, 0)

@@ -69,7 +69,7 @@ def result(casia: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
-def test_the_document_tells_what_was_measured_and_how(result: Path, casia: Path) -> None:
+def test_the_document_states_what_was_measured_and_how(result: Path, casia: Path) -> None:
     document = json.loads((result / "result.json").read_text())
     what, how = document["what"], document["how"]
     assert document["protocol"]["name"] == "casia-b/view-matrix"
@@ -153,7 +153,7 @@ def test_wrong_usage_is_status_two(name: str, tmp_path: Path, capsys: Any, monke
     assert list(tmp_path.iterdir()) == []
 
 
-def test_sequences_that_do_not_suit_the_encoder_are_listed(tmp_path: Path) -> None:
+def test_sequences_the_encoder_rejects_are_listed(tmp_path: Path) -> None:
     walks = [
         LayoutWalk(s, "nm", n, 0, draw(s, n, 0, 5 if (s, n) == (75, 2) else 12))
         for s in (75, 76)
@@ -169,7 +169,7 @@ def test_sequences_that_do_not_suit_the_encoder_are_listed(tmp_path: Path) -> No
     assert seen[-1] == (4, 4)
 
 
-def test_nothing_to_embed_is_an_error(tmp_path: Path) -> None:
+def test_a_data_set_that_cannot_be_embedded_is_an_error(tmp_path: Path) -> None:
     walks = [LayoutWalk(s, "nm", 1, 0, draw(s, 1, 0, 5)) for s in (75, 76)]
     dataset = open_dataset("casia-b", write_layout("casia-b-pkl", tmp_path, walks))
     with pytest.raises(DatasetError, match="None of 2 sequences of casia-b could be embedded"):

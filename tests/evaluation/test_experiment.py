@@ -1,4 +1,4 @@
-"""The document of an evaluation, its comparison and its pages."""
+"""The document of an evaluation, its comparison and its reports."""
 
 from __future__ import annotations
 
@@ -150,7 +150,7 @@ def test_the_test_keeps_its_level() -> None:
     assert 0.03 < np.mean(found) < 0.07
 
 
-def test_a_sign_flip_test_by_hand() -> None:
+def test_a_sign_flip_test_as_worked_out() -> None:
     def document(values: list[float]) -> dict[str, Any]:
         table = {str(i): [value, 1] for i, value in enumerate(values)}
         return {
@@ -178,7 +178,7 @@ def test_unlike_evaluations_are_not_compared(documents: dict[str, Any], tmp_path
 
 
 class _Checker(HTMLParser):
-    """Every tag closed in order; collects image sources."""
+    """Check that tags close in order, and collect image sources."""
 
     def __init__(self) -> None:
         super().__init__()

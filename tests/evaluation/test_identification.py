@@ -61,7 +61,7 @@ BY_HAND = {
 
 
 @pytest.mark.parametrize("name", BY_HAND)
-def test_one_probe_by_hand(name: str) -> None:
+def test_one_probe_as_worked_out(name: str) -> None:
     (embeddings, labels), rank, precision, penalty = BY_HAND[name]
     found = search(embeddings, labels, NM, POOLED, metric="euc")
     assert found.rank.tolist() == [[rank]]
@@ -74,19 +74,19 @@ def test_one_probe_by_hand(name: str) -> None:
     assert figures.cmc[rank - 1] == 1.0
 
 
-def test_who_wins_a_tie_in_the_published_evaluators_is_who_stands_first() -> None:
+def test_the_first_row_wins_a_tie_in_the_published_evaluators() -> None:
     first = line((1, "a", "p"), (2, "a", "g"), (2, "b", "g"))
     last = line((1, "a", "p"), (2, "b", "g"), (2, "a", "g"))
     assert measure(*first, POOLED, metric="euc", convention="opengait").rank[1] == 1.0
     assert measure(*last, POOLED, metric="euc", convention="opengait").rank[1] == 0.0
 
 
-def test_a_constant_embedding_finds_nobody(cohort: Make) -> None:
+def test_a_constant_embedding_identifies_nobody(cohort: Make) -> None:
     embeddings, labels = cohort()
     assert measure(np.ones_like(embeddings), labels, POOLED).rank[1] == 0.0
 
 
-def test_one_view_pair_by_hand() -> None:
+def test_one_view_pair_as_worked_out() -> None:
     # Two subjects, two views; the probes of view 000 are right in view 090, those of 090 wrong in 000.
     rows = [
         (1.0, "a", "000", "nm-05"),

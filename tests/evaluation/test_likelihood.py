@@ -1,4 +1,4 @@
-"""Calibration against closed forms, scipy and scikit-learn."""
+"""Log-likelihood ratios against closed forms, scipy and scikit-learn."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def normals(count: int = 20_000) -> tuple[Any, Any]:
     return drawn + 2.0, drawn
 
 
-def test_cllr_by_hand() -> None:
+def test_cllr_as_worked_out() -> None:
     assert cllr(np.zeros(3), np.zeros(5)) == pytest.approx(1.0)  # saying nothing costs one bit
     assert cllr(np.full(3, 50.0), np.full(5, -50.0)) == pytest.approx(0.0, abs=1e-12)
     # Odds of 3 for the genuine, of 1 for the impostor: (log2(4/3) + log2(2)) / 2.
@@ -82,7 +82,7 @@ TAILS = {
 
 
 @pytest.mark.parametrize("name", TAILS)
-def test_the_tail_of_known_laws(name: str) -> None:
+def test_the_tail_of_known_distributions(name: str) -> None:
     quantile, shape = TAILS[name]
     scores = quantile(np.random.default_rng(1).random(200_000))
     tail = fit_tail(scores, bootstraps=19)
@@ -104,7 +104,7 @@ def test_the_fit_is_scipys() -> None:
     assert (tail.shape, tail.scale) == (pytest.approx(shape, abs=2e-3), pytest.approx(scale, rel=2e-3))
 
 
-def test_a_tail_that_is_no_pareto_is_called_so() -> None:
+def test_a_tail_that_is_not_pareto_is_reported() -> None:
     random = np.random.default_rng(3)
     lumps = np.r_[
         random.random(100_000), 2 + 0.01 * random.standard_normal(1000), 3 + 0.01 * random.random(900)
@@ -121,7 +121,7 @@ def test_too_few_or_equal_scores_are_refused() -> None:
         fit_tail(np.arange(10_000.0), bootstraps=1).threshold(1.0)
 
 
-def test_fmr_falls_from_one_to_nothing() -> None:
+def test_fmr_falls_from_one_to_zero() -> None:
     tail = fit_tail(TAILS["bounded"][0](np.random.default_rng(4).random(50_000)), bootstraps=1)
     at = np.linspace(-0.5, 1.5, 400)
     fmr = tail.fmr(at)

@@ -48,7 +48,7 @@ HAND = table(
 AB = np.array([True, True, False])
 
 
-def test_a_trial_by_hand() -> None:
+def test_a_trial_as_worked_out() -> None:
     found = trial(HAND, AB, np.array([False, False, False, True, True]))
     np.testing.assert_allclose(found.mate, [0.9, 0.4, 0.5])
     assert found.rank.tolist() == [1, 1, 2]
@@ -67,7 +67,7 @@ FNIR_BY_HAND = {
 
 
 @pytest.mark.parametrize("name", FNIR_BY_HAND)
-def test_fnir_by_hand(name: str) -> None:
+def test_fnir_as_worked_out(name: str) -> None:
     fpir, rank, fnir, kept = FNIR_BY_HAND[name]
     found = trial(HAND, AB, np.array([False, False, False, True, True]))
     got = fnir_at_fpir(found, fpir, rank)
@@ -107,7 +107,7 @@ def independent(probes: int, subjects: int, shift: float, seed: int = 0) -> Subj
     return SubjectScores(rows, own, np.arange(probes), own.astype(np.int32))
 
 
-def test_fpir_of_independent_scores_grows_as_the_law_says() -> None:
+def test_fpir_of_independent_scores_grows_as_the_formula_says() -> None:
     scores = independent(6000, 200, 4.0)
     growth = gallery_growth(scores, fpir=0.01, split=Split(repeats=10))
     assert [row.subjects for row in growth] == [3, 6, 12, 25, 50, 100]

@@ -22,7 +22,7 @@ CASES = {
     "an overlap of a half counts": ([boxes(t1=A)], [boxes(f9=HALF)], (0, 0, 0, 1), 1.0, 1.0),
     "less does not": ([boxes(t1=A)], [boxes(f9=LESS)], (1, 1, 0, 0), -1.0, 0.0),
     "a ghost beside": ([boxes(t1=A)], [boxes(f9=A, f8=FAR)], (0, 1, 0, 1), 0.0, 2 / 3),
-    "a track that ends and begins anew": (
+    "a track that ends and starts again": (
         [boxes(t1=A)] * 4, [boxes(f1=A)] * 3 + [boxes(f2=A)], (0, 0, 1, 3), 0.75, 0.75,
     ),
     "a gap is a miss but no switch": (
@@ -48,7 +48,7 @@ CASES = {
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_worked_by_hand(name):
+def test_worked_examples(name):
     truth, found, counts, mota, idf1 = CASES[name]
     scores = score_tracks(truth, found)
     assert (scores.misses, scores.false, scores.switches, scores.identity_hits) == counts
@@ -56,7 +56,7 @@ def test_worked_by_hand(name):
     assert scores.idf1 == pytest.approx(idf1)
 
 
-def test_frames_must_agree_and_hold_somebody():
+def test_frames_must_agree_and_contain_a_walker():
     with pytest.raises(InputError, match="2 true and 1 reported"):
         score_tracks([boxes(t1=A)] * 2, [boxes()])
     with pytest.raises(InputError, match="0 true boxes"):

@@ -51,7 +51,7 @@ def sampler(cohort: Any, limit: int = 10**9, seed: int = 0) -> Pairs:
     return gather.done()
 
 
-def test_error_rates_by_hand() -> None:
+def test_error_rates_as_worked_out() -> None:
     found = curve([0.5, 0.9], [0.1, 0.5, 0.2, 0.2])
     assert found.threshold.tolist() == [0.1, 0.2, 0.5, 0.9, np.inf]
     assert found.fmr.tolist() == [1.0, 0.75, 0.25, 0.0, 0.0]
@@ -70,7 +70,7 @@ EER_BY_HAND = {
 
 
 @pytest.mark.parametrize("name", EER_BY_HAND)
-def test_eer_by_hand(name: str) -> None:
+def test_eer_as_worked_out(name: str) -> None:
     genuine, impostor, steps, hull = EER_BY_HAND[name]
     found = curve(genuine, impostor)
     assert eer(found)[0] == pytest.approx(steps)
@@ -107,7 +107,7 @@ def test_min_dcf_weighs_prior_and_costs() -> None:
         )
 
 
-def test_operating_points_by_hand() -> None:
+def test_rates_at_an_fmr_as_worked_out() -> None:
     found = curve([0.5, 0.9], [0.1, 0.2, 0.3, 0.6])
     assert (at_fmr(found, 0.25).threshold, at_fmr(found, 0.25).tar) == (0.5, 1.0)
     strict = at_fmr(found, 0.1)
@@ -134,7 +134,7 @@ def test_wrong_scores_are_refused(name: str) -> None:
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_referees_agree(seed: int) -> None:
+def test_reference_implementations_agree(seed: int) -> None:
     random = np.random.default_rng(seed)
     genuine, impostor = random.normal(1.5, 1.2, 700), random.normal(0, 1, 1500)
     found = curve(genuine, impostor)

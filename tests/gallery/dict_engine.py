@@ -1,4 +1,4 @@
-"""An engine of dicts that can be told to fail, to lag and to lie; its tables outlive its connections."""
+"""An engine of dicts that can fail, lag or lie on request; its tables outlive its connections."""
 
 from __future__ import annotations
 

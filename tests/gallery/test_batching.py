@@ -1,4 +1,4 @@
-"""Searches that wait are joined, and nobody gets another's answer."""
+"""Waiting searches are joined, and each gets its own answer."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from gaitid.gallery.index.batching import Batcher
 
 
 class Slow:
-    """Answers a probe x with ids x, x + 1, ... when it is let go; remembers the sizes of its batches."""
+    """Answers a probe x with ids x, x + 1, ... when released; records the sizes of its batches."""
 
     def __init__(self) -> None:
         self.sizes: list[int] = []
@@ -55,7 +55,7 @@ def wait_for(batcher: Batcher, count: int) -> None:
         ("so many at most", 40, [1, 32, 8]),
     ],
 )
-def test_those_who_wait_are_joined(name, waiting, sizes):
+def test_waiting_searches_are_joined(name, waiting, sizes):
     slow = Slow()
     batcher, answers = Batcher(slow, 1), {}
     threads = [ask(batcher, answers, 0)]
@@ -71,7 +71,7 @@ def test_those_who_wait_are_joined(name, waiting, sizes):
     assert batcher._free == 1
 
 
-def test_who_finds_a_free_core_waits_for_nobody():
+def test_a_search_with_a_free_core_does_not_wait():
     slow = Slow()
     batcher, answers = Batcher(slow, 2), {}
     threads = [ask(batcher, answers, n) for n in range(2)]
@@ -83,7 +83,7 @@ def test_who_finds_a_free_core_waits_for_nobody():
     assert slow.sizes == [1, 1]
 
 
-def test_a_failure_reaches_all_who_were_joined_and_no_others():
+def test_a_failure_reaches_the_whole_batch_and_no_other():
     slow = Slow()
     batcher, answers = Batcher(slow, 1), {}
     threads = [ask(batcher, answers, 0)]

@@ -19,8 +19,8 @@ from tests.impostors import Ready, people
 
 
 def impostors(count: int = 1_000) -> Impostors:
-    """Of a million pairs of people whom no other test meets."""
-    return Impostors.of((people(count, 1, seed=71) @ people(count, 1, seed=72).T).ravel(), "by hand")
+    """Impostor scores of pairs of people who occur in no other test."""
+    return Impostors.of((people(count, 1, seed=71) @ people(count, 1, seed=72).T).ravel(), "worked example")
 
 
 def calibration_of(found: Impostors):
@@ -40,13 +40,13 @@ def embeddings(vectors: np.ndarray) -> list[Embedding]:
 
 @pytest.mark.parametrize("scores", [np.zeros(0), np.zeros(5), np.linspace(0, 1, 400), np.full(10_000, 0.5)])
 def test_a_card_with_too_few_data_gives_no_calibration(scores):
-    found = Impostors.of(scores, "by hand") if len(scores) else Impostors(0.1, 0.2, 9, "an older card")
+    found = Impostors.of(scores, "worked example") if len(scores) else Impostors(0.1, 0.2, 9, "an older card")
     assert calibration_of(found) is None
 
 
 def test_what_a_card_tells_is_what_the_scores_were():
     scores = (people(800, 1, seed=1) @ people(900, 1, seed=2).T).ravel()
-    found = Impostors.of(scores, "by hand")
+    found = Impostors.of(scores, "worked example")
     assert (found.pairs, found.mean) == (720_000, pytest.approx(scores.mean(), abs=1e-4))
     assert len(found.fmr) == len(found.scores) < 70
     for rate, score in zip(found.fmr, found.scores, strict=True):

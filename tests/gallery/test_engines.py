@@ -1,4 +1,4 @@
-"""Galleries in an engine: never behind the store, whatever the engine does; and moved there and back."""
+"""Galleries in an engine never lag the store, whatever the engine does, and can be moved there and back."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def _dict_engine(monkeypatch):
 
 @pytest.fixture
 def open_(tmp_path):
-    """Opens the directory, which is closed first if it is open."""
+    """Open the directory, after closing it if it is open."""
     opened = []
 
     def open_(index="dict", engine=HERE, **more):
@@ -88,7 +88,7 @@ def index_of(count: int, distinct: int, seed: int = 0) -> tuple[EngineIndex, Exa
     [(0, 1, 3), (1, 1, 3), (5, 5, 5), (60, 60, 3), (60, 1, 3), (300, 300, 3), (300, 2, 3), (300, 300, 100)],
 )
 def test_an_index_in_an_engine_equals_the_exact_one(count, distinct, k):
-    """Also when more is wanted, or more is equal, than the 64 rows that this engine gives at most."""
+    """Also with more requested or equal rows than the 64 that this engine returns at most."""
     ours, exact, pool = index_of(count, distinct)
     for one, other in zip(ours.search(pool[:4], k), exact.search(pool[:4], k), strict=True):
         assert np.array_equal(one, other)
@@ -112,7 +112,7 @@ def test_a_removal_is_verified():
         ours.vectors(np.array([1]))
 
 
-def test_a_row_that_the_engine_lost_is_told():
+def test_a_row_that_the_engine_lost_is_reported():
     ours, _, _ = index_of(5, 5)
     del TABLES["t"][3]
     with pytest.raises(EngineError, match="1 of 2 rows"):
@@ -182,7 +182,7 @@ def test_while_the_engine_is_down_changes_are_kept_and_searches_refused(matcher,
     assert "new" not in caplog.text
 
 
-def test_a_change_that_reached_the_engine_in_half_is_whole_at_the_next_search(matcher):
+def test_a_partial_change_in_the_engine_is_completed_at_the_next_search(matcher):
     FAULTS.add("half")
     matcher.enrol("g", "new", [embedding(50), embedding(51)], check="off")
     assert rows() == [13]
@@ -215,7 +215,7 @@ def test_a_gallery_deleted_while_the_engine_is_down_is_dropped_at_the_next_start
     assert rows() == []
 
 
-def test_a_gallery_is_not_made_while_the_engine_is_down(matcher):
+def test_a_gallery_is_not_created_while_the_engine_is_down(matcher):
     FAULTS.add("down")
     with pytest.raises(EngineUnreachable):
         matcher.create_gallery("h")
@@ -251,7 +251,7 @@ def test_connect_opens_a_directory_with_its_engine(tmp_path):
     assert rows() == [0]
 
 
-def test_sealed_templates_go_to_an_engine_only_when_that_is_said(open_):
+def test_encrypted_templates_go_to_an_engine_only_with_consent(open_):
     keys = KeyRing(lambda: {"a": bytes(32)})
     with pytest.raises(ConfigError, match="an engine stores them in clear"):
         open_(keys=keys)
@@ -268,7 +268,7 @@ def test_an_unknown_index_names_those_that_are_known(open_):
     [{"search": "fast"}, {"consistency": "eventually"}, {"timeout_s": 0.0}, {"timeout_s": float("nan")}],
     ids=str,
 )
-def test_settings_that_are_none_are_refused(wrong):
+def test_invalid_settings_are_refused(wrong):
     with pytest.raises(ConfigError):
         EngineSettings("here", **wrong)
 
@@ -285,7 +285,7 @@ def test_settings_that_are_none_are_refused(wrong):
         ("10.0.0.7", False, False, False),
     ],
 )
-def test_vectors_do_not_travel_in_the_open(host, encrypted, insecure, allowed):
+def test_vectors_do_not_travel_unencrypted(host, encrypted, insecure, allowed):
     settings = EngineSettings("x", insecure=insecure)
     if allowed:
         settings.check_tls(host, encrypted=encrypted)
@@ -299,7 +299,7 @@ def test_vectors_do_not_travel_in_the_open(host, encrypted, insecure, allowed):
 
 @pytest.fixture
 def restored(tmp_path):
-    """Restores what `backed_up` wrote and opens it; `forget` = as a backup without the engine's record."""
+    """Restore the backup of `backed_up` and open it; `forget` = the backup has no record of the engine."""
     opened = []
 
     def restored(index="dict", *, forget=False, **more):
@@ -320,7 +320,7 @@ def restored(tmp_path):
 
 
 def backed_up(tmp_path, then, **more) -> None:
-    """A directory in the engine is backed up, goes on with `then`, and is lost."""
+    """Back up a directory in the engine, run `then`, and lose the directory."""
     options = {"engine": HERE, **more, "index": "dict", "backups": tmp_path / "backups"}
     made = LocalMatcher(Ready(), tmp_path / "lost", **options)
     made.create_gallery("g")
@@ -345,7 +345,7 @@ def test_a_restored_directory_names_its_engine_and_brings_it_to_its_state(tmp_pa
     assert found(restored(), 3)[0] == "carol"
 
 
-def test_nobody_is_taken_for_who_had_the_id_before_the_loss(tmp_path, restored, monkeypatch):
+def test_no_subject_is_confused_with_a_former_owner_of_its_id(tmp_path, restored, monkeypatch):
     backed_up(tmp_path, enrol_bob)
     made = restored("faiss", forget=True)
     made.enrol("g", "carol", [embedding(3)])  # gets the id that bob has in the engine
@@ -374,7 +374,7 @@ def test_a_renewal_that_was_lost_is_taken_back_in_the_engine(tmp_path, restored)
 
 @pytest.fixture
 def filled(open_, tmp_path):
-    """A directory in memory's index with a gallery of each fusion and an empty one; gives what it finds."""
+    """Fill a directory with a gallery of each fusion and an empty one, in memory; return its answers."""
     made = open_("faiss")
     for gallery, fusion in (("g", Fusion.MAX), ("m", Fusion.MEAN), ("void", Fusion.MAX)):
         made.create_gallery(gallery, fusion=fusion)
@@ -410,7 +410,7 @@ def test_galleries_move_to_an_engine_and_back(filled, open_, tmp_path):
     check_answers(open_("faiss"), filled)
 
 
-def test_a_migration_that_was_cut_goes_on_where_it_was(filled, open_, tmp_path):
+def test_an_interrupted_migration_continues(filled, open_, tmp_path):
     FAULTS.add("half")
     with pytest.raises(EngineUnreachable):
         moved(tmp_path, "dict")
@@ -422,7 +422,7 @@ def test_a_migration_that_was_cut_goes_on_where_it_was(filled, open_, tmp_path):
     check_answers(open_(), filled)
 
 
-def test_a_way_back_that_was_cut_goes_on_where_it_was(filled, open_, tmp_path):
+def test_an_interrupted_way_back_continues(filled, open_, tmp_path):
     moved(tmp_path, "dict")
     FAULTS.add("down")
     with pytest.raises(EngineUnreachable):
@@ -451,7 +451,7 @@ def test_an_engine_that_searches_wrongly_is_found(filled, tmp_path, monkeypatch)
     assert moved(tmp_path, "dict", EngineSettings("here", search="hnsw"))[0].equal < 5
 
 
-def test_from_engine_to_engine_goes_by_way_of_here(filled, tmp_path):
+def test_from_engine_to_engine_needs_a_stop_in_this_process(filled, tmp_path):
     moved(tmp_path, "dict")
     with pytest.raises(ConfigError, match="move them to faiss first"):
         moved(tmp_path, "dict", EngineSettings("elsewhere"))

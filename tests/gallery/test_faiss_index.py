@@ -1,4 +1,4 @@
-"""The index above its switch point: compressed, rebuilt by a thread, and still right."""
+"""The index above its switch point: compressed, rebuilt by a thread, and still correct."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def ids(*numbers: int) -> np.ndarray:
 
 
 class Truth:
-    """Vectors by id, as a store has them; what is asked for is counted."""
+    """Vectors by id, as in a store; requests are counted."""
 
     def __init__(self) -> None:
         self.rows: dict[int, np.ndarray] = {}
@@ -52,7 +52,7 @@ def put(index, truth: Truth, keys: np.ndarray, rows: np.ndarray) -> None:
 
 
 def found(index, probe: np.ndarray, k: int) -> tuple[list[int], list[float]]:
-    """The best `k` after exact scoring, as a gallery does it."""
+    """The best `k` after exact scoring, like a gallery."""
     near = index.search(probe[None], k + 8)[0][0]
     keys, scores = best(near, exact_scores(index.vectors(near), probe), min(k, len(near)))
     return keys.tolist(), scores.tolist()
@@ -105,7 +105,7 @@ def test_without_a_fetch_nothing_is_compressed():
     assert np.array_equal(index.vectors(ids(99)), vectors(100)[99:])
 
 
-def test_as_many_are_found_as_are_wanted():
+def test_as_many_are_found_as_requested():
     truth = Truth()
     index = make(truth)
     put(index, truth, np.arange(700), vectors(700))
@@ -119,7 +119,7 @@ def test_as_many_are_found_as_are_wanted():
 
 
 def test_removed_neighbours_do_not_hide_what_is_left():
-    """FastScan looks at removed rows too: 300 of them are nearer than the one that counts."""
+    """FastScan scans removed rows too: 300 of them are nearer than the remaining one."""
     truth = Truth()
     index = make(truth)
     probe = vectors(1)[0]
@@ -213,7 +213,7 @@ def test_a_rebuild_that_fails_changes_nothing(monkeypatch, caplog):
 
 
 def test_changes_during_a_rebuild_are_kept(monkeypatch):
-    """The tail is sealed while rows are added, removed, and removed and added again with another vector."""
+    """The tail is compressed while rows are added, removed, and replaced by another vector."""
     truth, begun, go_on = Truth(), threading.Event(), threading.Event()
     index, stored = make(truth), vectors(400)
     build = Segment.of
@@ -265,7 +265,7 @@ def test_an_erased_vector_is_not_made_up():
     steps=st.lists(st.tuples(st.integers(1, 120), st.floats(0, 0.6)), max_size=8),
 )
 def test_any_history_leaves_what_was_not_removed(seed, dimension, steps):
-    """In any order of adding, removing and rebuilding the content is right, and the best is found."""
+    """After any order of adds, removals and rebuilds the content is right and the best row is found."""
     random, truth = np.random.default_rng(seed), Truth()
     index = make(truth, exact_up_to=60, tail=20, dimension=dimension)
     exact = ExactIndex(dimension)

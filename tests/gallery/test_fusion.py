@@ -69,7 +69,7 @@ def test_search_and_comparison_equal_brute_force_through_a_history(tmp_path, fus
     store.close()
 
 
-def test_templates_that_cancel_out_are_like_nobody(tmp_path):
+def test_templates_that_cancel_out_match_nobody(tmp_path):
     store = Store(tmp_path)
     row = store.galleries.create("g", "gei", "c0ffee", D, OperatingPoint(0.5), fusion=Fusion.CENTROID)
     gallery = Gallery(store, row, registry.resolve("indexes", "faiss"))

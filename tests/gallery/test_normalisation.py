@@ -1,4 +1,4 @@
-"""Normalised scores: as the formula says, found exactly, let in only where they help, and forgotten."""
+"""Normalised scores follow the formula, are searched exactly, must not do harm, and can be erased."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _SHARED = np.eye(D)[0]
 
 
 def people(count: int, walks: int, seed: int, shared: float = 1.0) -> np.ndarray:
-    """(count * walks, D) float32: some walks, by chance, are more like everybody's than others."""
+    """(count * walks, D) float32: by chance some walks resemble everybody's more than others."""
     random = np.random.default_rng(seed)
     selves = np.repeat(random.standard_normal((count, D)), walks, axis=0)
     made = selves + 0.7 * random.standard_normal(selves.shape)
@@ -41,7 +41,7 @@ PROBES = people(60, 1, seed=3)
 
 
 def reference(row: np.ndarray, probe: np.ndarray, cohort: np.ndarray) -> float:
-    """The score of one row by the definition, number by number."""
+    """The score of one row by the definition."""
 
     def judge(vector: np.ndarray) -> tuple[float, float]:
         cosines = sorted(float(one.astype(float) @ vector.astype(float)) for one in cohort)
@@ -78,7 +78,7 @@ def answers(gallery: Gallery, probes: np.ndarray = PROBES[:8]) -> list[list[tupl
     ]
 
 
-def test_a_score_is_what_the_formula_says():
+def test_a_score_follows_the_formula():
     cohort = np.concatenate([COHORT[:120], PROBES[:1]])  # who is in it herself does not count
     normaliser = Normaliser.of(cohort)
     ready, offsets = normaliser.probes(PROBES[:2])
@@ -111,7 +111,7 @@ def test_scores_stay_between_minus_one_and_one_in_the_same_order():
 @pytest.mark.parametrize("fusion", list(Fusion))
 @pytest.mark.parametrize("index", registry.names("indexes"))
 def test_the_best_by_normalised_score_are_found(store, index, fusion):
-    """However far down the list of plain cosines they are."""
+    """However low their plain cosines rank."""
     gallery = filled(store, fusion, registry.resolve("indexes", index))
     plain = answers(gallery)
     gallery.normalise(list(COHORT), 0.05)
@@ -253,7 +253,7 @@ def test_a_cohort_of_one_walk_over_and_over_does_not_break_arithmetic():
 
 
 class Ready:
-    """Stands for an encoder; all probes are ready embeddings."""
+    """Stands in for an encoder; all probes are embeddings."""
 
     name, modalities, min_frames, dimension, threshold = "ready", ("silhouette",), 5, D, 0.9
     contract = "c0ffee"
@@ -263,7 +263,7 @@ def embeddings(vectors: np.ndarray) -> list[Embedding]:
     return [Embedding(vector, Ready.contract) for vector in vectors]
 
 
-def test_asked_rates_hold_for_normalised_scores(tmp_path):
+def test_target_rates_hold_for_normalised_scores(tmp_path):
     matcher = LocalMatcher(Ready(), tmp_path)
     matcher.create_gallery("town")
     matcher.enrol_many("town", {f"s{n:03}": embeddings(HOME[2 * n : 2 * n + 2]) for n in range(150)})

@@ -1,4 +1,4 @@
-"""Every way a decision can go."""
+"""Every outcome of a decision."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ GOOD, POOR = Quality(80, 30), Quality(10, 3, reasons=(Reason.TOO_SHORT,))
         ((0.9, 0.8, 0.1), OperatingPoint(0.5, max_matches=2), Outcome.MATCH),
     ],
 )
-def test_an_ambiguous_match_is_for_a_human(scores, operating_point, outcome):
+def test_an_ambiguous_match_needs_a_review(scores, operating_point, outcome):
     candidates = tuple(Candidate(f"s{n}", score, str(n)) for n, score in enumerate(scores))
     assert depth(operating_point, 1) <= max(len(scores), 3)
     decision = decide(candidates, None, operating_point, 1, shown=1)
@@ -42,7 +42,7 @@ def test_an_ambiguous_match_is_for_a_human(scores, operating_point, outcome):
         (OperatingPoint(0.5, margin=0.1, max_matches=3), 9, 9),
     ],
 )
-def test_a_search_goes_as_deep_as_the_rule_looks(operating_point, wanted, found):
+def test_a_search_returns_as_many_subjects_as_the_operating_point_needs(operating_point, wanted, found):
     assert depth(operating_point, wanted) == found
 
 

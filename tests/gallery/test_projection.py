@@ -1,4 +1,4 @@
-"""A projection keeps every score, and tells nothing to who has another key."""
+"""A projection preserves every score and reveals nothing to holders of another key."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from gaitid.gallery.scoring.projection import KEY_BYTES, Projection
 D = 64
 ONE, TWO = bytes(KEY_BYTES), bytes(range(KEY_BYTES))
 PINNED = [[0.578995, -0.804255, 0.133938], [0.263067, 0.339763, 0.902971], [0.771726, 0.487581, -0.408294]]
-"""The matrix of TWO in three dimensions: templates on disk depend on it."""
+"""The matrix of TWO in three dimensions, on which templates on disk depend."""
 
 
 def vectors(count: int, seed: int = 0, dimension: int = D) -> np.ndarray:
@@ -19,13 +19,13 @@ def vectors(count: int, seed: int = 0, dimension: int = D) -> np.ndarray:
 
 
 def area(linked: np.ndarray, other: np.ndarray) -> float:
-    """AUC of scores of pairs that belong together against those that do not."""
+    """AUC of the scores of mated against non-mated pairs."""
     ranks = np.argsort(np.argsort(np.concatenate([linked, other])))[: len(linked)] + 1
     return float((ranks.sum() - len(linked) * (len(linked) + 1) / 2) / (len(linked) * len(other)))
 
 
 @pytest.mark.parametrize("dimension", [1, 2, 7, 64, 256])
-def test_scores_are_those_of_before(dimension):
+def test_scores_are_preserved(dimension):
     some, others = vectors(50, 1, dimension), vectors(40, 2, dimension)
     turned = Projection(TWO, dimension)
     np.testing.assert_allclose(turned.apply(some) @ turned.apply(others).T, some @ others.T, atol=1e-6)
@@ -34,7 +34,7 @@ def test_scores_are_those_of_before(dimension):
     assert turned.apply(some).dtype == np.float32
 
 
-def test_a_hundred_renewals_in_a_row_do_not_wear_a_template_out():
+def test_a_hundred_renewals_do_not_degrade_a_template():
     first = vectors(20)
     held = Projection(ONE, D).apply(first)
     turned = Projection(ONE, D)
@@ -44,14 +44,14 @@ def test_a_hundred_renewals_in_a_row_do_not_wear_a_template_out():
     np.testing.assert_allclose(turned.undo(held), first, atol=2e-6)
 
 
-def test_a_key_gives_the_same_matrix_for_ever():
+def test_a_key_always_gives_the_same_matrix():
     image = Projection(TWO, 3).apply(np.eye(3, dtype=np.float32))
     np.testing.assert_allclose(image, PINNED, atol=1e-6)
     assert not np.allclose(Projection(ONE, 3).apply(np.eye(3, dtype=np.float32)), PINNED, atol=0.1)
 
 
 def test_matrices_are_spread_evenly():
-    """Haar: no direction is preferred, and a fixed vector is sent anywhere."""
+    """Haar: no direction is preferred, and a fixed vector may map anywhere."""
     start = np.array([[1.0, 0, 0, 0]], np.float32)
     sent = np.concatenate(
         [Projection(n.to_bytes(KEY_BYTES, "big"), 4).apply(start) for n in range(2_000)]
@@ -70,8 +70,8 @@ def test_templates_under_two_keys_cannot_be_linked():
     assert area(within.diagonal(), within[~np.eye(len(same), dtype=bool)]) > 0.999
 
 
-def test_known_pairs_give_the_key_away():
-    """What the documents say it is not: D known pairs turn any other template back."""
+def test_known_pairs_reveal_the_matrix():
+    """Not irreversible, as documented: D known pairs invert any other template."""
     known, secret = vectors(D + 8, 1), vectors(5, 2)
     turned = Projection(TWO, D)
     guess, *_ = np.linalg.lstsq(known.astype(np.float64), turned.apply(known).astype(np.float64), rcond=None)

@@ -1,4 +1,4 @@
-"""A matcher over each real engine: right, isolated, erased, and whole after the engine was killed."""
+"""A matcher over each real engine: correct, isolated, erased, and complete after a kill of the engine."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ KILLABLE = SLOW[1:]  # the file of milvus-lite lives in this process
 
 @pytest.fixture(scope="module")
 def server(request, tmp_path_factory):
-    """A running engine by name; it ends when the tests of that engine have."""
+    """Start an engine by name; it stops after its tests."""
     with engines.running(request.param, tmp_path_factory.mktemp(request.param)) as running:
         running.backend = engines.BACKENDS[request.param]
         yield running
@@ -86,7 +86,7 @@ def test_a_matcher_over_an_engine_answers_as_one_in_memory(server, tmp_path):
 
 @pytest.mark.parametrize("server", KILLABLE, indirect=True)
 def test_five_thousand_rows_survive_a_kill(server):
-    """Insert, search, delete, SIGKILL, restart, recount; and the matcher's connection heals by itself."""
+    """Insert, search, delete, SIGKILL, restart, recount; the matcher reconnects automatically."""
     engine = connect(server.backend, server.settings)
     index, exact = (EngineIndex(256, engine.table("gaitid_kill_1", 256)), ExactIndex(256))
     rows, probes = unit(5_000, 256), unit(5, 256, seed=1)
@@ -149,7 +149,7 @@ def test_what_this_client_wrote_is_seen_by_its_own_session(server):
 
 @pytest.mark.parametrize("server", SLOW, indirect=True)
 def test_a_migration_that_is_killed_is_finished_by_the_next(server, tmp_path):
-    """The verb is killed with SIGKILL as soon as the engine has a table of it."""
+    """Kill the command with SIGKILL as soon as the engine has its table."""
     store = Store(tmp_path / "data")
     row = store.galleries.create("g", "flat", "c0ffee", 256, OperatingPoint(0.9))
     fill(store, row, unit(12_000, 256))
@@ -183,7 +183,7 @@ def test_a_migration_that_is_killed_is_finished_by_the_next(server, tmp_path):
 
 
 def fill(store: Store, row, vectors: np.ndarray) -> None:
-    """Many subjects of four templates in one commit, as an import would."""
+    """Enrol many subjects of four templates in one commit, like an import."""
     db = store._db
     db.execute("BEGIN")
     for n in range(0, len(vectors), 4):
@@ -198,7 +198,7 @@ def fill(store: Store, row, vectors: np.ndarray) -> None:
 
 
 def wait_until_it_writes(engine, prefix: str, data: Path, process: subprocess.Popen) -> None:
-    """Until its table is there; or, when the engine cannot be asked, two seconds after it was named."""
+    """Wait for its table, or two seconds after its record if the engine cannot be queried."""
     while process.poll() is None:
         if engine is None and (data / RECORD).exists():
             time.sleep(2)
@@ -226,7 +226,7 @@ def wait_until_it_writes(engine, prefix: str, data: Path, process: subprocess.Po
         ("pgvector", "postgresql://u:secret@localhost/x", "address contains a password"),
     ],
 )
-def test_an_address_that_cannot_be_used_is_told(backend, address, says):
+def test_an_unusable_address_is_reported(backend, address, says):
     engines.require({"milvus": "pymilvus", "pgvector": "psycopg"}[backend])
     with pytest.raises(ConfigError) as caught:
         connect(backend, replace(engines.EngineSettings(), address=address))
@@ -239,7 +239,7 @@ def test_an_address_that_cannot_be_used_is_told(backend, address, says):
     ("backend", "address"),
     [("milvus", "http://127.0.0.1:9"), ("pgvector", "postgresql://u@127.0.0.1:9/x")],
 )
-def test_an_engine_that_does_not_answer_is_told_in_time(backend, address):
+def test_an_engine_that_does_not_answer_is_reported_in_time(backend, address):
     engines.require({"milvus": "pymilvus", "pgvector": "psycopg"}[backend])
     begin = time.monotonic()
     with pytest.raises(EngineUnreachable, match="does not answer"):

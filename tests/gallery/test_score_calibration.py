@@ -1,4 +1,4 @@
-"""A calibrated gallery keeps the error rate that was asked for."""
+"""A calibrated gallery keeps its target error rate."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.impostors import names, people
 
 
 def best_scores(probes: np.ndarray, gallery: np.ndarray, walks: int, fusion: Fusion) -> np.ndarray:
-    """The best score of each probe with any subject, by the definition of the fusion."""
+    """Best score of each probe with any subject, by the definition of the fusion."""
     cosines = (probes @ gallery.T).reshape(len(probes), -1, walks)
     if fusion is Fusion.MAX:
         return cosines.max(axis=2).max(axis=1)
@@ -26,7 +26,7 @@ def best_scores(probes: np.ndarray, gallery: np.ndarray, walks: int, fusion: Fus
 @pytest.mark.parametrize("fusion", list(Fusion))
 @pytest.mark.parametrize("source", [CalibrationSource.GALLERY, CalibrationSource.IMPOSTORS])
 @pytest.mark.parametrize("walks", [1, 3])
-def test_the_asked_fpir_is_the_measured_one(fusion, source, walks):
+def test_the_target_fpir_is_measured(fusion, source, walks):
     gallery = people(400, walks, seed=1)
     cohort = people(500, 1, seed=2) if source is CalibrationSource.IMPOSTORS else None
     calibration = learn(gallery, names(400, walks), fusion, cohort)
@@ -67,7 +67,7 @@ def test_a_larger_gallery_asks_for_a_higher_threshold():
 
 
 def test_false_matches_that_come_together_are_counted_once():
-    """Ten copies of each subject are ten false matches, but one false positive."""
+    """Ten copies of each subject make ten false matches but one false positive."""
     few = people(80, 1, seed=1)
     copies, owners = np.repeat(few, 10, axis=0), [f"s{n}" for n in range(800)]
     impostors = people(600, 1, seed=2)

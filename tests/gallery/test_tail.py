@@ -72,7 +72,7 @@ def test_a_poor_fit_is_reported():
     [np.empty(0), np.ones(1), drawn("normal", 20 * FEWEST - 1), np.ones(5_000), np.r_[0.5, np.ones(5_000)]],
     ids=["none", "one", "few", "equal", "equal at the top"],
 )
-def test_scores_that_say_nothing_are_refused(scores):
+def test_scores_without_information_are_refused(scores):
     with pytest.raises(InputError):
         fit_tail(scores)
 
