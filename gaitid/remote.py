@@ -108,6 +108,7 @@ class Upload:
         first: Parameters.
         field: Name of the field that has the probes.
         probes: Probes to send; read by a thread of gRPC.
+        max_bytes: Largest batch, bytes.
 
     Attributes:
         error: What the caller's iterable or the packing of a probe raised.
@@ -116,8 +117,9 @@ class Upload:
         InputError: `probes` is a single probe, or cannot be iterated.
     """
 
-    def __init__(self, first: Any, field: str, probes: Iterable[Probe]) -> None:
+    def __init__(self, first: Any, field: str, probes: Iterable[Probe], max_bytes: int) -> None:
         self._first, self._field, self._probes = first, field, check_probes(probes)
+        self._max_bytes = max_bytes
         self._is_begun = False
         self.error: Exception | None = None
 
@@ -132,7 +134,7 @@ class Upload:
         yield self._first
         self._is_begun = True
         try:
-            for batch in wire.batched(self._probes):
+            for batch in wire.batched(self._probes, self._max_bytes):
                 yield kind(**{self._field: batch})
         except Exception as error:
             self.error = error
@@ -177,6 +179,7 @@ class RemoteMatcher:
                 )
         split_address(address)
         self._address, self._timeout_s, self._stream_timeout_s = address, timeout_s, stream_timeout_s
+        self._batch_bytes = min(wire.BATCH_BYTES, max_message_bytes // 2)  # leave room for the framing
         self._channel = _channel(address, tls, max_message_bytes)
         self._match = match_service_pb2_grpc.MatchServiceStub(self._channel)  # type: ignore[no-untyped-call]
         self._galleries = gallery_service_pb2_grpc.GalleryServiceStub(self._channel)  # type: ignore[no-untyped-call]
@@ -200,7 +203,8 @@ class RemoteMatcher:
         """Measure how impostors score in a gallery; the probes are streamed to the server."""
         kind = gallery_v1.CalibrateGalleryRequest
         first = _request(kind, gallery=gallery, request_id=_request_id())
-        answer = self._stream(self._galleries.CalibrateGallery, Upload(first, "impostors", impostors))
+        upload = Upload(first, "impostors", impostors, self._batch_bytes)
+        answer = self._stream(self._galleries.CalibrateGallery, upload)
         return wire.unpack_calibration(answer.calibration)
 
     def set_operating_point(self, gallery: str, operating_point: OperatingPoint) -> GalleryInfo:
@@ -224,7 +228,8 @@ class RemoteMatcher:
         """Normalise scores by a cohort if that does no harm; the probes are streamed to the server."""
         kind = gallery_v1.NormaliseGalleryRequest
         first = _request(kind, gallery=gallery, fpir=fpir, request_id=_request_id())
-        answer = self._stream(self._galleries.NormaliseGallery, Upload(first, "cohort", cohort))
+        upload = Upload(first, "cohort", cohort, self._batch_bytes)
+        answer = self._stream(self._galleries.NormaliseGallery, upload)
         return wire.unpack_normalisation(answer.normalisation)
 
     def stop_normalising(self, gallery: str) -> GalleryInfo:

@@ -14,8 +14,12 @@ BATCH_FRAMES = 2000
 """A batch is sent when it has this many frames, which bounds the work per message."""
 
 
-def batched(probes: Iterable[Probe]) -> Iterator[list[sequence_pb2.Probe]]:
+def batched(probes: Iterable[Probe], max_bytes: int = BATCH_BYTES) -> Iterator[list[sequence_pb2.Probe]]:
     """Pack probes into batches; only the current batch is in memory.
+
+    Args:
+        probes: Probes to pack.
+        max_bytes: Largest batch, bytes; a single probe may be larger.
 
     Raises:
         InputError: A probe is neither a sequence nor an embedding.
@@ -25,7 +29,7 @@ def batched(probes: Iterable[Probe]) -> Iterator[list[sequence_pb2.Probe]]:
     for probe in probes:
         message = pack_probe(probe)
         length = len(probe) if isinstance(probe, GaitSequence) else 0
-        if batch and (size + message.ByteSize() > BATCH_BYTES or frames + length > BATCH_FRAMES):
+        if batch and (size + message.ByteSize() > max_bytes or frames + length > BATCH_FRAMES):
             yield batch
             batch, size, frames = [], 0, 0
         batch.append(message)

@@ -13,11 +13,13 @@ from gaitid import remote as module
 from gaitid.remote import RemoteMatcher, Tls
 from gaitid.v1.admin_service_pb2 import GetServerInfoResponse
 from gaitid.v1.admin_service_pb2_grpc import AdminServiceServicer, add_AdminServiceServicer_to_server
+from gaitid.v1.gallery_service_pb2 import CalibrateGalleryResponse
+from gaitid.v1.gallery_service_pb2_grpc import GalleryServiceServicer, add_GalleryServiceServicer_to_server
 from gaitid.v1.subject_service_pb2 import DeleteSubjectResponse
 from gaitid.v1.subject_service_pb2_grpc import SubjectServiceServicer, add_SubjectServiceServicer_to_server
 
 
-class Scripted(AdminServiceServicer, SubjectServiceServicer):
+class Scripted(AdminServiceServicer, GalleryServiceServicer, SubjectServiceServicer):
     """A server that aborts with each code of a script in turn, then answers."""
 
     def __init__(self, *script):
@@ -32,6 +34,12 @@ class Scripted(AdminServiceServicer, SubjectServiceServicer):
         self.request_ids.append(request.request_id)
         self._play(context)
         return DeleteSubjectResponse(revision=7)
+
+    def CalibrateGallery(self, requests, context):  # noqa: N802
+        self.requests = list(requests)
+        self.request_ids.append(self.requests[0].request_id)
+        self._play(context)
+        return CalibrateGalleryResponse(calibration={"source": 2, "probes": 7})
 
     def _play(self, context):
         if self.script:
@@ -49,6 +57,7 @@ def scripted():
         server = grpc.server(futures.ThreadPoolExecutor(2))
         servicer = Scripted(*script)
         add_AdminServiceServicer_to_server(servicer, server)
+        add_GalleryServiceServicer_to_server(servicer, server)
         add_SubjectServiceServicer_to_server(servicer, server)
         port = server.add_insecure_port("127.0.0.1:0")
         server.start()
@@ -71,6 +80,30 @@ def test_an_unavailable_server_is_tried_again_with_one_request_id(scripted):
     assert len(set(servicer.request_ids)) == 1
     client.delete_subject("home", "ada")
     assert len(set(servicer.request_ids)) == 2
+
+
+def test_a_stream_is_sent_again_with_one_request_id(scripted, vector):
+    servicer, client = scripted(UNAVAILABLE, UNAVAILABLE)
+    assert client.calibrate("home", [vector(seed) for seed in range(100)]).probes == 7
+    assert len(servicer.request_ids) == 3
+    assert len(set(servicer.request_ids)) == 1
+    assert sum(len(request.impostors) for request in servicer.requests) == 100
+    assert [request.last for request in servicer.requests] == [False] * (len(servicer.requests) - 1) + [True]
+
+
+def test_an_iterator_is_sent_once(scripted, vector):
+    servicer, client = scripted(UNAVAILABLE, UNAVAILABLE)
+    with pytest.raises(errors.ServerUnreachable, match="as scripted"):
+        client.calibrate("home", (vector(seed) for seed in range(100)))
+    assert len(servicer.request_ids) == 1
+
+
+def test_batches_fit_the_limit_of_the_client(scripted, vector):
+    servicer, client = scripted()
+    small = RemoteMatcher(client._address, max_message_bytes=20_000)
+    small.calibrate("home", [vector(seed) for seed in range(10)])
+    small.close()
+    assert max(request.ByteSize() for request in servicer.requests) < 20_000
 
 
 def test_retries_come_to_an_end(scripted):
