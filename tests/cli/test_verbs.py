@@ -1,5 +1,6 @@
 import csv
 import json
+import re
 import subprocess
 import sys
 
@@ -282,7 +283,7 @@ def test_a_video_of_several_people_needs_a_track(gaitid, video, tmp_path):
     status, _, err = gaitid(*enrol)
     assert status == 2
     assert "shows 2 usable walks" in err
-    track = err.rsplit(",", 1)[1].strip()
+    track = re.search(r"one of \d+, (\d+)", err)[1]
     status, out, _ = gaitid(*enrol, "--track", track)
     assert (status, "1 template(s)" in out) == (0, True)
 

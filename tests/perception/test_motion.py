@@ -56,7 +56,7 @@ def test_a_shadow_is_not_part_of_the_mask():
         assert width[1] < width[0] + 12  # the shadow is 90 wide
 
 
-def test_after_a_global_change_of_light_the_background_is_learned_anew():
+def test_after_a_global_change_of_light_the_background_is_learned_again():
     def paint(i):
         gain = 1.0 if i < 30 else 1.35
         return np.clip(person(wall(), 10 + 4 * i, phase=0.8 * i) * gain, 0, 255).astype(np.uint8)

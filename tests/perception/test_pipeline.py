@@ -70,8 +70,8 @@ def test_crossing_walkers_are_flagged_while_they_are_one_blob():
     assert sum(good(walk) >= 10 for walk in walks) >= 2
 
 
-def test_whoever_leaves_a_merger_starts_a_new_walk():
-    """Two walk as one blob for 1.2 s and part: which is which cannot be told."""
+def test_a_person_who_leaves_a_merger_starts_a_new_walk():
+    """Two walk as one blob for 1.2 s and part: which is which is unknown."""
 
     def paint(i):
         gap = max(abs(i - 42) - 6, 0) * 5

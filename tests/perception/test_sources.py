@@ -96,7 +96,7 @@ def times(items):
         ("nobody listens", lambda p: "http://127.0.0.1:9/x.mjpg", SourceNotFound, "no picture"),
     ],
 )
-def test_what_cannot_be_read_is_told_apart(tmp_path, name, make, error, says):
+def test_each_cause_of_an_unreadable_source_has_its_error(tmp_path, name, make, error, says):
     with pytest.raises(error, match=says) as caught:
         open_source(str(make(tmp_path)))
     assert caught.value.expected
@@ -152,8 +152,8 @@ def test_a_frame_rate_that_means_nothing(fps):
         file_of(Script(pictures, fps=fps))
     stamped = file_of(Script(pictures, fps=fps, stamps=[40.0 * i for i in range(12)]))
     assert stamped.fps == pytest.approx(25)
-    told = file_of(Script(pictures, fps=fps), fps=20.0)
-    assert times(drain(told)[0]) == pytest.approx([i / 20 for i in range(12)])
+    given = file_of(Script(pictures, fps=fps), fps=20.0)
+    assert times(drain(given)[0]) == pytest.approx([i / 20 for i in range(12)])
 
 
 @pytest.mark.parametrize("fps", [0.0, -3.0, math.nan, math.inf])

@@ -65,7 +65,7 @@ def test_cadence_survives_lost_frames(stream):
     ],
     ids=["stands", "starts late", "starts", "walks"],
 )
-def test_a_synthetic_walker_who_stands_is_told_from_one_who_walks(pace, usable, reasons):
+def test_a_synthetic_walker_who_stands_is_refused_and_one_who_walks_is_not(pace, usable, reasons):
     quality = assess(Population(0, "test").sequence(0, frames=100, pace=pace).sequence())
     assert quality.usable == usable
     assert set(quality.reasons) == reasons
