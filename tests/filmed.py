@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
+
+Image = NDArray[np.uint8]
+Point = tuple[float, float]
 
 FPS = 25.0
 FRAMES_EACH, STILL = 120, 52
@@ -13,7 +18,9 @@ FRAMES_EACH, STILL = 120, 52
 _SIZE, _COLOR = (480, 270), (40, 40, 40)
 
 
-def draw_walker(image, x, feet, height, phase, *, girth=1.0):
+def draw_walker(
+    image: Image, x: float, feet: float, height: float, phase: float, *, girth: float = 1.0
+) -> None:
     """Draw an upright walker from the side; `phase` is in radians, 2 pi per stride."""
     thick = max(2, round(0.085 * height * girth))
     hip, neck = (x, feet - 0.5 * height), (x, feet - 0.8 * height)
@@ -33,12 +40,12 @@ def draw_walker(image, x, feet, height, phase, *, girth=1.0):
         _line(image, neck, hand, max(2, round(0.7 * thick)))
 
 
-def _line(image, start, end, thickness):
+def _line(image: Image, start: Point, end: Point, thickness: int) -> None:
     points = [tuple(round(value) for value in point) for point in (start, end)]
     cv2.line(image, *points, _COLOR, thickness, cv2.LINE_AA)
 
 
-def walk_video(path: Path, *, walkers=((1.0, 1.0),)) -> Path:
+def walk_video(path: Path, *, walkers: Sequence[tuple[float, float]] = ((1.0, 1.0),)) -> Path:
     """Write a video of walkers that cross one after the other in front of a textured wall.
 
     Args:

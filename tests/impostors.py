@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from gaitid.records import Embedding
+from gaitid.records import Embedding, GaitSequence
 
 DIMENSION = 48
 _SPREAD = 1 / np.sqrt(1 + np.arange(DIMENSION) / 6)
@@ -31,7 +31,7 @@ class Ready:
     name, modalities, min_frames, dimension, threshold = "ready", ("silhouette",), 5, DIMENSION, 0.9
     contract = "c0ffee"
 
-    def __call__(self, sequence):
+    def __call__(self, sequence: GaitSequence) -> Embedding:
         raise AssertionError("no sequence is embedded here")
 
 
