@@ -12,7 +12,10 @@ import pytest
 from google.rpc import error_details_pb2, status_pb2
 
 from gaitid import wire
+from gaitid.encoders.gei import GEI
+from gaitid.local import LocalMatcher
 from gaitid.server import calls
+from gaitid.server.app import ServerSettings, running
 from gaitid.v1.gallery_service_pb2 import CalibrateGalleryRequest as Request
 from gaitid.v1.gallery_service_pb2 import NormaliseGalleryRequest
 from gaitid.v1.gallery_service_pb2_grpc import GalleryServiceStub
@@ -171,3 +174,26 @@ def test_a_repeated_stream_changes_once(stub, local, probes):
     assert stub.CalibrateGallery(stream(1200), timeout=20).calibration == made
     assert local.describe("home").revision == 2
     assert refused(lambda: stub.CalibrateGallery(stream(1199), timeout=20)) == MESSAGE_ERROR
+
+
+def test_a_server_that_stops_changes_nothing(tmp_path, probes):
+    matcher = LocalMatcher(GEI(), tmp_path / "data", index="exact")
+    matcher.create_gallery("home")
+    go = queue.Queue()
+
+    def messages():
+        yield Request(gallery="home", impostors=probes)
+        yield go.get()
+
+    with running(ServerSettings("127.0.0.1:0", shutdown_grace_s=0.2), matcher) as address:
+        channel = grpc.insecure_channel(address)
+        call = GalleryServiceStub(channel).CalibrateGallery.future(messages(), timeout=20)
+        time.sleep(0.5)
+    with pytest.raises(grpc.RpcError) as caught:
+        call.result(5)
+    assert caught.value.code() in {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED}
+    go.put(Request(last=True))
+    channel.close()
+    again = LocalMatcher(GEI(), tmp_path / "data", index="exact")
+    assert again.describe("home").revision == 0
+    again.close()
