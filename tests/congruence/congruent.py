@@ -41,7 +41,7 @@ def outcome(matcher, name, *arguments, **options):
 
 
 def _plain(value):
-    """Arrays as bytes and moments left out: the two matchers have clocks of their own."""
+    """Comparable form: arrays as bytes, without times, because the matchers have different clocks."""
     if isinstance(value, np.ndarray):
         return value.dtype.name, value.shape, value.tobytes()
     if isinstance(value, list | tuple):

@@ -309,7 +309,7 @@ def test_a_decision_is_reviewed_by_both(pair):
     check(pair, "list_audit")
 
 
-def test_what_names_a_subject_is_no_purpose(pair):
+def test_a_purpose_with_a_subject_id_is_refused(pair):
     check(pair, "create_gallery", "home")
     check(pair, "enrol", "home", "zebra-1", [vector(0)])
     with calling("look for zebra-1"):
@@ -319,7 +319,7 @@ def test_what_names_a_subject_is_no_purpose(pair):
     assert check(pair, "enrol", "home", "zebra-2", [vector(1)])[0] is errors.InputError
 
 
-def test_moments_survive(pair):
+def test_times_survive(pair):
     for matcher in pair:
         made = matcher.create_gallery("home")
         assert matcher.describe("home").created_at == made.created_at > 1.7e9

@@ -97,7 +97,7 @@ def test_too_many_probes_are_refused_alike(pair, monkeypatch):
 
 
 @pytest.mark.parametrize("probes", [None, 5, np.zeros(3), walk(1), vector(1)])
-def test_no_list_of_probes_is_refused(pair, probes):
+def test_anything_but_a_list_of_probes_is_refused(pair, probes):
     check(pair, "create_gallery", "home")
     for matcher in pair:
         for call in ("calibrate", "normalise"):

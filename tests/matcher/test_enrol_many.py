@@ -1,4 +1,4 @@
-"""Many subjects at once: all or none, in one revision, and found like any other."""
+"""Imports of many subjects: all or none, in one revision, searched like any other subject."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def crowd(count: int) -> dict[str, list[Embedding]]:
 
 
 @pytest.mark.parametrize("count", [0, 1, 50])
-def test_they_are_as_if_enrolled_one_by_one(matcher, tmp_path_factory, count):
+def test_an_import_equals_single_enrolments(matcher, tmp_path_factory, count):
     single = LocalMatcher(Ready(), tmp_path_factory.mktemp("single"))
     single.create_gallery("g", fusion=matcher.describe("g").fusion)
     for name, embeddings in crowd(count).items():
@@ -51,7 +51,7 @@ def test_they_are_as_if_enrolled_one_by_one(matcher, tmp_path_factory, count):
     single.close()
 
 
-def test_one_that_is_enrolled_keeps_all_out(matcher):
+def test_an_enrolled_subject_refuses_the_whole_import(matcher):
     matcher.enrol("g", "s7", [embedding(0)])
     with pytest.raises(SubjectExists, match="s7"):
         matcher.enrol_many("g", crowd(9))
@@ -68,7 +68,7 @@ def test_one_that_is_enrolled_keeps_all_out(matcher):
         ({"a": [embedding(0)], "b": [Embedding(embedding(0).vector, "f00")]}, ContractMismatch),
     ],
 )
-def test_what_cannot_be_a_template_keeps_all_out(matcher, people, error):
+def test_an_invalid_template_refuses_the_whole_import(matcher, people, error):
     with pytest.raises(error):
         matcher.enrol_many("g", people)
     with pytest.raises(GalleryNotFound):
@@ -77,7 +77,7 @@ def test_what_cannot_be_a_template_keeps_all_out(matcher, people, error):
 
 
 @pytest.mark.parametrize("index", registry.names("indexes"))
-def test_they_are_there_after_a_restart(tmp_path, index):
+def test_an_import_survives_a_restart(tmp_path, index):
     matcher = LocalMatcher(Ready(), tmp_path, index=index)
     matcher.create_gallery("g")
     matcher.enrol_many("g", crowd(20))

@@ -1,4 +1,4 @@
-"""LocalMatcher against a dict, under threads, under kill -9, and on everything a caller can get wrong."""
+"""LocalMatcher against brute force, with threads, after kill -9, and with every invalid argument."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class MeanEncoder:
 
 
 def assess(sequence: GaitSequence) -> Quality:
-    """Good from 8 frames on; an empty picture is cut off."""
+    """Good from 8 frames on; an empty image is cut off."""
     reasons = [Reason.TOO_SHORT] if len(sequence) < 8 else []
     if sequence.silhouettes is not None and not sequence.silhouettes.any():
         reasons.append(Reason.CUT_OFF)
@@ -74,7 +74,7 @@ def assess(sequence: GaitSequence) -> Quality:
 
 
 def walk(person: int, *, frames: int = 10, noise: int = 0) -> GaitSequence:
-    """A person's blocky pattern with a few flipped pixels."""
+    """A subject's blocky pattern with a few flipped pixels."""
     shape = np.random.default_rng(person).integers(0, 2, (8, 4), np.uint8).repeat(8, 0).repeat(11, 1)
     flips = np.random.default_rng(1000 + noise).random((frames, 64, 44)) < 0.02
     return GaitSequence(
@@ -113,7 +113,7 @@ def test_it_is_a_matcher(matcher):
     assert (info.modalities, info.min_frames) == (("silhouette",), 5)
 
 
-def test_empty_gallery_stranger_and_poor_quality_are_three_answers(matcher):
+def test_empty_gallery_impostor_and_low_quality_are_three_outcomes(matcher):
     assert matcher.identify("g", walk(1)).outcome is Outcome.EMPTY_GALLERY
     assert matcher.identify("g", poor()).outcome is Outcome.EMPTY_GALLERY
     matcher.enrol("g", "ann", [walk(1)])
@@ -142,7 +142,7 @@ def test_the_right_subject_is_found_and_verified(matcher):
         assert [c.subject for c in other.candidates] == ["p0"]
 
 
-def test_the_gallerys_rule_holds_unless_another_is_asked(matcher):
+def test_the_gallerys_operating_point_is_the_default(matcher):
     strict, band = OperatingPoint(0.999), OperatingPoint(0.999, 0.5)
     info = matcher.create_gallery("strict", operating_point=strict)
     assert info.operating_point == strict
@@ -154,7 +154,7 @@ def test_the_gallerys_rule_holds_unless_another_is_asked(matcher):
     assert matcher.verify("strict", "ann", probe).operating_point == strict
 
 
-def test_a_ready_embedding_skips_the_quality_gate(matcher):
+def test_an_embedding_skips_the_quality_gate(matcher):
     made, quality = matcher.embed(walk(1))
     assert quality == assess(walk(1))
     matcher.enrol("g", "ann", [made])
@@ -164,7 +164,7 @@ def test_a_ready_embedding_skips_the_quality_gate(matcher):
 
 
 @pytest.mark.parametrize("frames", [1, 4, 7])
-def test_a_probe_too_short_is_a_decision_and_an_extraction_error(matcher, frames):
+def test_a_short_probe_is_a_decision_when_searched_and_an_error_when_embedded(matcher, frames):
     matcher.enrol("g", "ann", [walk(1)])
     for decision in (
         matcher.identify("g", walk(1, frames=frames)),
@@ -177,7 +177,7 @@ def test_a_probe_too_short_is_a_decision_and_an_extraction_error(matcher, frames
             matcher.embed(walk(1, frames=frames))
 
 
-def test_too_short_for_the_encoder_counts_even_where_the_assessor_is_content(tmp_path):
+def test_a_sequence_too_short_for_the_encoder_is_refused_even_if_assessed_as_usable(tmp_path):
     matcher = LocalMatcher(MeanEncoder(), tmp_path, assess=lambda s: Quality(90.0, len(s)))
     matcher.create_gallery("g")
     matcher.enrol("g", "ann", [walk(1)])
@@ -185,7 +185,7 @@ def test_too_short_for_the_encoder_counts_even_where_the_assessor_is_content(tmp
     matcher.close()
 
 
-def test_good_samples_are_enrolled_and_poor_ones_listed(matcher):
+def test_good_samples_are_enrolled_and_others_are_listed(matcher):
     enrolment = matcher.enrol("g", "ann", [poor(), walk(1), walk(1, frames=2), walk(1, noise=1)])
     assert len(enrolment.templates) == 2
     assert enrolment.refused == ((0, (Reason.CUT_OFF,)), (2, (Reason.TOO_SHORT,)))
@@ -304,7 +304,7 @@ SKELETONS = GaitSequence({"skeleton": np.zeros((10, 17, 3), np.float32)}, np.ara
         (ContractMismatch, lambda m: m.add_samples("g", "ann", [embedding(contract="other")])),
     ],
 )
-def test_a_mistake_is_named_and_changes_nothing(tmp_path, error, act):
+def test_an_invalid_call_changes_nothing(tmp_path, error, act):
     matcher = open_matcher(tmp_path)
     matcher.create_gallery("g")
     matcher.enrol("g", "ann", [walk(1)])

@@ -1,4 +1,4 @@
-"""What a matcher makes of calibration, targets and suspicious enrolments."""
+"""Calibration, target rates and suspicious enrolments."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_candidates_carry_their_rate_and_a_verification_its_fmr(town):
     assert 0 < claimed.fpir_at_score < searched[0].fpir_at_score <= 1
 
 
-def test_few_strangers_pass_a_target_and_it_survives_a_restart(town, tmp_path):
+def test_a_target_rate_holds_for_impostors_and_survives_a_restart(town, tmp_path):
     town.set_operating_point("town", OperatingPoint(fpir=0.05))
     impostors = embeddings(1_000, seed=9)
     passed = sum(town.identify("town", probe).outcome is Outcome.MATCH for probe in impostors)
@@ -76,7 +76,7 @@ def test_the_threshold_of_a_target_follows_the_size_of_the_gallery(town):
     assert town.identify("town", probe).operating_point == after
 
 
-def test_a_poor_rule_leaves_the_gallery_as_it_was(matcher):
+def test_a_refused_operating_point_changes_nothing(matcher):
     matcher.create_gallery("g")
     for act in (
         lambda: matcher.set_operating_point("g", OperatingPoint(fpir=0.01)),
@@ -89,7 +89,7 @@ def test_a_poor_rule_leaves_the_gallery_as_it_was(matcher):
     assert (info.revision, info.operating_point, info.calibration) == (0, OperatingPoint(0.9), None)
 
 
-def test_one_person_under_two_names_is_noticed(town):
+def test_one_person_under_two_ids_is_suspected(town):
     town.set_operating_point("town", OperatingPoint(0.95))
     again = Embedding(people(100, 2, seed=1)[20], Ready.contract)
     (stranger,) = embeddings(1, seed=9)
@@ -103,7 +103,7 @@ def test_one_person_under_two_names_is_noticed(town):
     assert town.enrol("town", "bis", [again], check=EnrolmentCheck.OFF).warnings == ()
 
 
-def test_two_people_under_one_name_are_noticed(town):
+def test_two_people_under_one_id_are_suspected(town):
     town.set_operating_point("town", OperatingPoint(1.0))
     walks = people(3, 3, seed=30)
     own, others = walks[:3], [vector for vector in walks[3:] if float(vector @ walks[0]) < 0.3]

@@ -25,7 +25,7 @@ POINT = OperatingPoint(0.5, 0.1, margin=0.01)
 
 @pytest.fixture
 def names():
-    """Names of the keys that there are; the last is in use after a rotation."""
+    """Names of the keys; the last one is active after a rotation."""
     return ["a"]
 
 
@@ -37,7 +37,7 @@ def matcher(tmp_path, names):
     made.close()
 
 
-def test_every_act_is_on_record(matcher, monkeypatch):
+def test_every_action_is_recorded(matcher, monkeypatch):
     now = time.time()
     with calling("tests", actor="ann"):
         matcher.create_gallery("g", operating_point=POINT)
@@ -100,7 +100,7 @@ def test_every_act_is_on_record(matcher, monkeypatch):
     assert matcher.verify_audit().number == len(found)
 
 
-def test_what_was_refused_or_only_looked_at_is_not_recorded(matcher):
+def test_refused_calls_and_reads_are_not_recorded(matcher):
     matcher.create_gallery("g")
     matcher.enrol("g", "ann", [embedding(1)])
     matcher.set_terms("g", "ann", Terms(legal_hold=True))
@@ -128,7 +128,7 @@ LONG_ACTS = {
 
 
 def traces(tmp_path: Path) -> object:
-    """What an act of several steps may leave: backups, and names of keys and numbers of projections."""
+    """What an interrupted action may leave: backups, names of keys, numbers of projections."""
     db = sqlite3.connect(tmp_path / "data" / DATABASE)
     rows = [
         db.execute(f"SELECT {what}").fetchall() for what in ("key_name FROM subjects", "* FROM projections")
@@ -138,7 +138,7 @@ def traces(tmp_path: Path) -> object:
 
 
 @pytest.mark.parametrize("act", LONG_ACTS.values(), ids=LONG_ACTS)
-def test_what_may_not_be_recorded_is_not_done(matcher, names, tmp_path, act):
+def test_a_change_that_cannot_be_recorded_is_not_made(matcher, names, tmp_path, act):
     matcher.create_gallery("g")
     matcher.enrol("g", "zebra-1", [embedding(1)])
     names.append("b")
@@ -150,7 +150,7 @@ def test_what_may_not_be_recorded_is_not_done(matcher, names, tmp_path, act):
     assert {key for (key,) in traces(tmp_path)[0][0]} == {"a"}
 
 
-def test_an_opening_that_may_not_be_recorded_seals_nothing(tmp_path):
+def test_an_opening_that_cannot_be_recorded_encrypts_nothing(tmp_path):
     matcher = LocalMatcher(Ready(), tmp_path / "data")
     matcher.create_gallery("g")
     matcher.enrol("g", "zebra-1", [embedding(1)])
@@ -185,7 +185,7 @@ def test_who_is_enrolled_meanwhile_does_not_end_it(matcher, names, monkeypatch, 
     assert refused
 
 
-def test_a_backup_is_on_record_when_it_is_there(tmp_path):
+def test_a_backup_is_recorded_when_it_exists(tmp_path):
     matcher = LocalMatcher(Ready(), tmp_path / "data", backups=tmp_path, audit_within_s=60.0)
     matcher.back_up()
     db = sqlite3.connect(tmp_path / "data" / DATABASE)
@@ -194,7 +194,7 @@ def test_a_backup_is_on_record_when_it_is_there(tmp_path):
     matcher.close()
 
 
-def test_an_empty_gallery_and_a_poor_claim_are_searches_too(matcher):
+def test_searches_without_a_result_are_recorded(matcher):
     matcher.create_gallery("g")
     assert matcher.identify("g", embedding(1)).outcome is Outcome.EMPTY_GALLERY
     entry = matcher.list_audit()[-1]
@@ -243,7 +243,7 @@ def test_a_malformed_reference_is_refused(matcher, audit_id):
         matcher.review("g", "0" * 16, Verdict.CONFIRMED)
 
 
-def test_pseudonyms_last_over_restarts(matcher, tmp_path):
+def test_pseudonyms_survive_restarts(matcher, tmp_path):
     matcher.create_gallery("g")
     matcher.enrol("g", "ann", [embedding(1)])
     matcher.close()

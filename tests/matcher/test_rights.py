@@ -1,4 +1,4 @@
-"""What a subject may ask for: all that is held of her, and that it is gone."""
+"""Rights of a subject: export and erasure."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.impostors import Ready, embedding
 
 
 class Flat(Ready):
-    """Embeds a sequence as the vector that its camera is named after."""
+    """Embeds a sequence as the vector named by its camera."""
 
     def __call__(self, sequence: GaitSequence) -> Embedding:
         return embedding(int(sequence.origin.camera))
@@ -77,7 +77,7 @@ def test_an_erased_subject_is_in_no_file_within_a_second_of_the_receipt(matcher,
     assert matcher.verify_audit().number == 1 + 40 * 7 + 10
 
 
-def test_a_name_that_stays_is_told_and_gives_no_receipt(matcher, tmp_path):
+def test_an_id_that_remains_is_reported_and_gives_no_receipt(matcher, tmp_path):
     matcher.enrol("g", "zebra-ann", [embedding(1)])
     matcher.enrol("g", "zebra-ann-2", [embedding(2)], check="off")
     assert matcher.erase_subject("g", "zebra-ann").templates == 1  # within a name that is still there
@@ -87,20 +87,20 @@ def test_a_name_that_stays_is_told_and_gives_no_receipt(matcher, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["galleries", "silhouette", "identify", "threshold", "reasons", "a"])
-def test_a_name_that_is_a_word_of_the_database_is_no_trace(matcher, name):
+def test_an_id_that_is_a_word_of_the_database_is_no_trace(matcher, name):
     matcher.enrol("g", name, [embedding(1)])
     matcher.identify("g", embedding(1))
     assert matcher.erase_subject("g", name).templates == 1
 
 
-def test_the_same_vector_of_somebody_else_is_no_trace(matcher):
+def test_an_equal_vector_of_another_subject_is_no_trace(matcher):
     for name in ("ann", "bob"):
         matcher.enrol("g", name, [embedding(1)])
     assert matcher.erase_subject("g", "ann").templates == 1
     assert matcher.identify("g", embedding(1)).subject == "bob"
 
 
-def test_a_trace_that_stays_is_told_and_gives_no_receipt(matcher, tmp_path):
+def test_a_trace_that_remains_is_reported_and_gives_no_receipt(matcher, tmp_path):
     matcher.enrol("g", "ann", [embedding(1)])
     (blob,) = matcher._store._db.execute("SELECT vector FROM templates").fetchone()
     (tmp_path / "data" / "copy").write_bytes(b"somebody's backup" + blob)
@@ -115,7 +115,7 @@ def test_a_trace_that_stays_is_told_and_gives_no_receipt(matcher, tmp_path):
         matcher.erase_subject("g", "ann")
 
 
-def test_nobody_is_deleted_while_the_key_that_signs_is_damaged(matcher, tmp_path):
+def test_a_damaged_signing_key_prevents_the_erasure(matcher, tmp_path):
     matcher.enrol("g", "ann", [embedding(1)])
     (tmp_path / "data" / FILE).write_bytes(b"short")
     for _ in range(2):
@@ -126,7 +126,7 @@ def test_nobody_is_deleted_while_the_key_that_signs_is_damaged(matcher, tmp_path
     check(matcher.erase_subject("g", "ann"))
 
 
-def test_an_erasure_without_a_receipt_goes_on_with_who_was_enrolled_again(matcher, tmp_path):
+def test_a_repeated_erasure_covers_a_subject_enrolled_meanwhile(matcher, tmp_path):
     copy = tmp_path / "data" / "copy"
     matcher.enrol("g", "ann", [embedding(1), embedding(2)], check="off")
     (blob,) = matcher._store._db.execute("SELECT vector FROM templates WHERE id = 1").fetchone()
@@ -153,7 +153,7 @@ def test_an_erasure_that_could_not_empty_the_log_gets_its_receipt_later(matcher,
     assert matcher.erase_subject("g", "ann").revision == 2
 
 
-def test_an_export_has_all_that_is_held(matcher):
+def test_an_export_has_everything(matcher):
     seen = GaitSequence(
         {"silhouette": np.zeros((20, 64, 44), np.uint8)}, np.arange(20) / 25, origin=Origin("7", 3)
     )
@@ -182,7 +182,7 @@ def test_a_stored_reason_comes_back(matcher):
     assert template.quality == Quality(5, 3, reasons=(Reason.STANDING,))
 
 
-def test_nobody_has_neither_rights_nor_traces(matcher):
+def test_an_unknown_subject_is_not_found(matcher):
     for act in (matcher.erase_subject, matcher.export_subject):
         with pytest.raises(SubjectNotFound):
             act("g", "nobody")

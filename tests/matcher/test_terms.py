@@ -1,4 +1,4 @@
-"""Terms are kept, a hold keeps, and time ends what it should."""
+"""Terms are stored, legal holds prevent deletion, and expired subjects are erased."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ CONSENT = Terms("consent", "front door 4", "form 2026-17", 2_000_000_000.0)
 
 @pytest.fixture
 def clock(monkeypatch):
-    """The matcher's wall clock, to be set."""
+    """A settable wall clock of the matcher."""
     times = [1_900_000_000.0]
     monkeypatch.setattr("gaitid.local.time.time", lambda: times[0])
     return times
@@ -59,7 +59,7 @@ def test_terms_are_kept_over_a_restart_and_replaced_as_a_whole(matcher, tmp_path
     again.close()
 
 
-def test_a_hold_keeps_a_subject_from_everybody_and_from_time(matcher, clock):
+def test_a_legal_hold_prevents_deletion_and_expiry(matcher, clock):
     matcher.set_terms("g", "zebra-ann", Terms(expires_at=1_900_000_100.0, legal_hold=True))
     for act in (
         lambda: matcher.delete_subject("g", "zebra-ann"),
@@ -77,7 +77,7 @@ def test_a_hold_keeps_a_subject_from_everybody_and_from_time(matcher, clock):
 
 
 def is_erased(directory: Path) -> bool:
-    """Whether no file has zebra-ann, who is enrolled as embedding 0."""
+    """Whether no file contains zebra-ann, who is enrolled with embedding 0."""
     content, vector = everything(directory), embedding(0).vector.tobytes()
     return b"zebra-ann" not in content and not any(
         vector[at : at + 12] in content for at in range(0, len(vector) - 11, 12)
@@ -199,7 +199,7 @@ def test_a_change_of_an_expired_subject_is_refused(matcher, clock):
     assert matcher.describe("g").revision == 4
 
 
-def test_an_expiry_while_nobody_had_the_directory_open_is_done_at_the_opening(matcher, clock, tmp_path):
+def test_an_expiry_while_the_directory_was_closed_is_made_up_at_opening(matcher, clock, tmp_path):
     matcher.set_terms("g", "zebra-ann", Terms(expires_at=1_900_000_100.0))
     matcher.close()
     clock[0] += 1e6
@@ -244,7 +244,7 @@ def enrolled_again(matcher: LocalMatcher) -> None:
     ],
     ids=["a longer term", "no term", "a hold", "enrolled again"],
 )
-def test_what_is_agreed_while_an_expiry_is_under_way_holds(matcher, clock, monkeypatch, change):
+def test_terms_that_change_during_an_expiry_apply(matcher, clock, monkeypatch, change):
     matcher.set_terms("g", "zebra-ann", Terms(expires_at=1_900_000_100.0))
     delete = Gallery.delete_subject
 
@@ -293,7 +293,7 @@ def test_malformed_terms_are_refused(fields):
         Terms(**fields)
 
 
-def test_nobody_has_no_terms(matcher):
+def test_an_unknown_subject_has_no_terms(matcher):
     with pytest.raises(SubjectNotFound):
         matcher.set_terms("g", "nobody", CONSENT)
     with pytest.raises(InputError):

@@ -1,4 +1,4 @@
-"""A matcher over a temporary directory, and a server of it."""
+"""A matcher over a temporary directory and its server."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def remote(address):
 
 @pytest.fixture
 def walk():
-    """Makes the sequence of a seed: blobs, alike for one seed, with a few pixels of noise."""
+    """Makes the sequence of a seed: similar blobs for one seed, with a few pixels of noise."""
 
     def make(seed=0, frames=20, noise=0):
         body = np.random.default_rng(seed).random((1, 64, 44)) < 0.5

@@ -1,4 +1,4 @@
-"""The server as a process: settings, TLS, one owner of the data, a graceful end."""
+"""The server as a process: settings, TLS, one owner of the data, graceful shutdown."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize("table", WRONG.values(), ids=WRONG)
-def test_wrong_settings_are_refused(table):
+def test_invalid_settings_are_refused(table):
     with pytest.raises(ConfigError) as caught:
         settings.build(ServerSettings, table)
     assert caught.value.remedy
@@ -67,7 +67,7 @@ RIGHT = {
 
 
 @pytest.mark.parametrize("table", RIGHT.values(), ids=RIGHT)
-def test_right_settings_are_read(table):
+def test_valid_settings_are_read(table):
     settings.build(ServerSettings, table)
 
 
@@ -97,7 +97,7 @@ def test_unreadable_certificates_are_named(tmp_path):
         pass
 
 
-def test_certificates_that_are_none_are_refused(tmp_path):
+def test_invalid_certificates_are_refused(tmp_path):
     junk = tmp_path / "junk.pem"
     junk.write_text("junk")
     with pytest.raises(ConfigError), begin(data=tmp_path / "d", tls_certificate=junk, tls_key=junk):
@@ -207,7 +207,7 @@ def python(code, *arguments):
 
 
 def ask_until_refused(client):
-    """Ask until the signal has arrived."""
+    """Call until the signal has arrived."""
     deadline = time.monotonic() + 5
     while time.monotonic() < deadline:
         client.info()
@@ -288,7 +288,7 @@ def test_memory_and_imports_stay_small(side, limit_mib, foreign, tmp_path):
     assert not foreign & set(modules)
 
 
-def test_nobody_at_the_address_is_said_at_once():
+def test_an_address_without_a_server_is_reported_at_once():
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]

@@ -20,7 +20,7 @@ from gaitid.v1.gallery_service_pb2_grpc import GalleryServiceStub
 
 
 class Slow:
-    """A matcher whose `describe` waits for `go`; counts how many began."""
+    """A matcher whose `describe` waits for `go`; counts the calls that started."""
 
     def __init__(self):
         self.go = threading.Event()

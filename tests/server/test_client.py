@@ -1,4 +1,4 @@
-"""The client against servers that are absent, restarting, strange or slow."""
+"""The client against servers that are absent, restarting, foreign or slow."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Scripted(AdminServiceServicer, GalleryServiceServicer, SubjectServiceServi
 
 @pytest.fixture
 def scripted():
-    """Starts a scripted server; gives it and a client of it."""
+    """Starts a scripted server and a client of it."""
     stack = []
 
     def begin(*script):
@@ -168,7 +168,7 @@ def test_the_deadline_holds_while_retrying(scripted, monkeypatch):
 
 
 @pytest.mark.parametrize("timeout_s", [0.0, -1.0, float("nan")])
-def test_a_senseless_deadline_is_refused(timeout_s):
+def test_an_invalid_deadline_is_refused(timeout_s):
     with pytest.raises(errors.ConfigError):
         RemoteMatcher("127.0.0.1:1", timeout_s=timeout_s)
 

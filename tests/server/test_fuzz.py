@@ -1,4 +1,4 @@
-"""Random bytes to every rpc: refused or answered, and the server lives."""
+"""Random bytes to every rpc are refused or answered, and the server keeps running."""
 
 from __future__ import annotations
 

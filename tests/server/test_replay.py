@@ -16,7 +16,7 @@ REQUEST = Digest(DeleteGalleryRequest(gallery="home")).value()
 
 
 class Work:
-    """Counts how often it is done."""
+    """Counts how often it runs."""
 
     def __init__(self):
         self.done = 0

@@ -107,7 +107,7 @@ def test_a_subject_from_enrolment_to_deletion(call, vector):
     assert [info.id for info in left] == ["ada"]
 
 
-def test_a_gallery_is_calibrated_and_ruled_by_a_target(call, vector):
+def test_a_gallery_is_calibrated_and_gets_a_target_rate(call, vector):
     call("CreateGallery", gallery.CreateGalleryRequest(gallery="home", fusion="FUSION_MEAN"))
     for seed in range(3):
         samples = [wire.pack_probe(vector(seed))]
@@ -164,7 +164,7 @@ def test_a_subject_is_exported_and_erased_with_a_receipt(call, vector):
 
 
 @pytest.mark.usefixtures("home")
-def test_a_decision_is_reviewed_and_all_of_it_is_on_record(call, vector):
+def test_a_decision_is_reviewed_and_recorded(call, vector):
     probe = wire.pack_probe(vector(0))
     found = call("Identify", match.IdentifyRequest(gallery="home", probe=probe)).decision
     assert len(found.audit_id) == 16
@@ -196,7 +196,7 @@ def test_a_server_without_keys_renews_nothing(call):
     assert refused(call, "RenewTemplates", request) == ("FAILED_PRECONDITION", "KEY_MISSING")
 
 
-def test_a_gallery_is_normalised_only_by_enough(call, vector):
+def test_a_small_cohort_is_refused(call, vector):
     call("CreateGallery", gallery.CreateGalleryRequest(gallery="home"))
     cohort = [wire.pack_probe(vector(seed)) for seed in range(100)]
     request = gallery.NormaliseGalleryRequest(gallery="home", cohort=cohort, last=True)
@@ -226,7 +226,7 @@ def test_a_repeated_request_makes_no_second_backup(tmp_path, vector):
     matcher.close()
 
 
-def test_the_server_says_what_it_is(call, local):
+def test_the_server_describes_itself(call, local):
     answer = call("GetServerInfo", admin.GetServerInfoRequest())
     assert wire.unpack_info(answer) == local.info()
 

@@ -1,4 +1,4 @@
-"""Who calls is what the innermost block of this thread says."""
+"""The innermost block of this thread sets the caller."""
 
 import threading
 
@@ -9,7 +9,7 @@ from gaitid.caller import MAX_LENGTH, Caller, calling, current
 from gaitid.errors import InputError
 
 
-def test_nobody_said_anything():
+def test_the_default_caller_is_local():
     assert current() == Caller("local", "")
 
 
@@ -34,7 +34,7 @@ def test_another_thread_is_another_caller():
 
 
 @pytest.mark.parametrize("text", ["x" * (MAX_LENGTH + 1), "two\nlines", "\x00", None, 5])
-def test_what_cannot_stand_in_a_record_is_refused(text):
+def test_invalid_actors_and_purposes_are_refused(text):
     with pytest.raises(InputError, match="printable"), calling(text):
         pass
     with pytest.raises(InputError, match="printable"), calling(actor=text):

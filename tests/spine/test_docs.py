@@ -1,4 +1,4 @@
-"""What the pages say holds: commands, settings, the Python example, links."""
+"""Commands, settings, the Python example and links of the pages are valid."""
 
 import re
 import shlex

@@ -1,4 +1,4 @@
-"""What each door imports, looked at in a fresh interpreter, and what the package calls public."""
+"""Imports of each entry point in a fresh interpreter, and the public names of the package."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""The generated code is fresh, quiet on import, and the protos keep their style."""
+"""The generated code is up to date and imports without warnings; the protos pass the linter."""
 
 from __future__ import annotations
 

@@ -189,7 +189,7 @@ def test_a_purpose_survives(purpose):
     assert wire.unpack_purpose(packed) == purpose
 
 
-def test_a_purpose_that_is_no_text_is_refused():
+def test_an_undecodable_purpose_is_refused():
     with pytest.raises(MessageError, match="gaitid-purpose"):
         wire.unpack_purpose("%ff")
 
@@ -383,12 +383,12 @@ def test_an_unknown_reason_is_a_typed_error():
 
 
 @pytest.mark.parametrize("probe", [None, b"bytes", np.zeros(3)])
-def test_what_is_no_probe_is_not_packed(probe):
+def test_only_probes_are_packed(probe):
     with pytest.raises(errors.InputError):
         wire.pack_probe(probe)
 
 
-def test_what_a_message_cannot_hold_is_a_typed_error():
+def test_values_out_of_a_messages_range_are_typed_errors():
     with pytest.raises(errors.SequenceError):
         wire.pack_probe(replace(sequence(), dropped={"merged": 2**40}))
 
