@@ -29,7 +29,8 @@ from benchmarks.embeddings import WALKS, EmbeddedSplit, Vectors, embedded
 from gaitid.encoders.base import load_encoder
 from gaitid.encoders.weights import Impostors
 from gaitid.errors import NotCalibrated
-from gaitid.gallery.scoring.calibration import ScoreCalibration, learn, of_card, subject_scores
+from gaitid.gallery.scoring.calibration import ScoreCalibration, learn, of_card
+from gaitid.gallery.scoring.comparisons import subject_scores
 from gaitid.gallery.scoring.normalisation import Normaliser, gain
 from gaitid.records import Fusion, OperatingPoint
 

@@ -62,7 +62,7 @@ def connect(
     if target.startswith("local:"):
         local = import_module("gaitid.local")
         loaded = import_module("gaitid.encoders.base").load_encoder(encoder)
-        index, engine = import_module("gaitid.gallery.index.placement").recall(Path(target[6:]))
+        index, engine = import_module("gaitid.gallery.placement").recall(Path(target[6:]))
         keys = local.find_keys(key_file)
         matcher = local.LocalMatcher(
             loaded, target[6:], index=index, engine=engine, keys=keys, backups=backups

@@ -24,7 +24,7 @@ from gaitid.errors import (
 from gaitid.gallery.care.backup import back_up
 from gaitid.gallery.gallery import Gallery
 from gaitid.gallery.index.engine import EngineSettings
-from gaitid.gallery.index.placement import is_engine, open_indexes, record
+from gaitid.gallery.placement import is_engine, open_indexes, record
 from gaitid.gallery.scoring.calibration import ScoreCalibration, of_card
 from gaitid.gallery.scoring.policy import Policy, decide, described
 from gaitid.gallery.store.audit import Note

@@ -19,7 +19,7 @@ from gaitid.errors import EngineError, SubjectHeld, SubjectNotFound
 from gaitid.gallery.index.protocol import VectorsGone
 from gaitid.gallery.lock import ReadersWriterLock
 from gaitid.gallery.scoring.calibration import MOST_SUBJECTS, ScoreCalibration, learn
-from gaitid.gallery.scoring.cohort_check import check_cohort
+from gaitid.gallery.scoring.cohort import check_cohort
 from gaitid.gallery.scoring.normalisation import Normaliser
 from gaitid.gallery.scoring.policy import Policy
 from gaitid.gallery.state import MakeIndex, State
@@ -329,7 +329,8 @@ class Gallery:
             length = Normaliser.row_length(self.row.dimension)
             self._make_index(length, self._state.fetch)  # refused where it cannot be
             contents = self._store.galleries.contents(self.row, most_subjects=MOST_SUBJECTS)
-            made = check_cohort(contents, self.row.fusion, contents.space.place(_stacked(cohort)), fpir)
+            placed = contents.space.place(_stacked(cohort))
+            made = check_cohort(contents.vectors, contents.subjects, self.row.fusion, placed, fpir)
             generation = contents.space.generation
             self._store.galleries.set_cohort(self.row, made, generation, self._falling_behind)
         return made.info

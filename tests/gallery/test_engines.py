@@ -12,7 +12,7 @@ from gaitid.gallery.care.backup import restore
 from gaitid.gallery.care.migration import Moved, migrate
 from gaitid.gallery.index.engine import EngineIndex, EngineSettings
 from gaitid.gallery.index.exact import ExactIndex
-from gaitid.gallery.index.placement import RECORD, recall
+from gaitid.gallery.placement import RECORD, recall
 from gaitid.gallery.store.database import Store
 from gaitid.gallery.store.keys import KeyRing
 from gaitid.local import LocalMatcher

@@ -294,7 +294,7 @@ def test_a_rate_that_only_the_cohort_gives_keeps_it(tmp_path):
     matcher.normalise("town", embeddings(COHORT), fpir=0.5)
     matcher.set_operating_point("town", OperatingPoint(fpir=0.01))
     before = matcher.describe("town")
-    with pytest.raises(NotCalibrated, match="set a threshold first"):
+    with pytest.raises(NotCalibrated, match="plain scores are not calibrated"):
         matcher.stop_normalising("town")
     assert matcher.describe("town") == before
     matcher.set_operating_point("town", OperatingPoint(0.5))

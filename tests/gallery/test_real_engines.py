@@ -16,7 +16,7 @@ import pytest
 from gaitid.errors import ConfigError, EngineUnreachable
 from gaitid.gallery.index.engine import EngineIndex, connect
 from gaitid.gallery.index.exact import ExactIndex
-from gaitid.gallery.index.placement import RECORD
+from gaitid.gallery.placement import RECORD
 from gaitid.gallery.store.database import Store
 from gaitid.local import LocalMatcher
 from gaitid.records import Embedding, Fusion, OperatingPoint, Quality

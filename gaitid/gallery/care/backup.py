@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from gaitid.errors import ConfigError, StoreCorrupt, StoreError
-from gaitid.gallery.index.placement import RECORD, is_engine, recall, record
+from gaitid.gallery.placement import RECORD, is_engine, recall, record
 from gaitid.gallery.store import failpoints
 from gaitid.gallery.store.database import DATABASE, IDENTITY, LOCK, Store
 from gaitid.gallery.store.examination import facts

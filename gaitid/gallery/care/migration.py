@@ -15,7 +15,7 @@ from gaitid.errors import ConfigError, EngineError
 from gaitid.gallery.gallery import Gallery
 from gaitid.gallery.index.engine import EngineSettings
 from gaitid.gallery.index.exact import ExactIndex
-from gaitid.gallery.index.placement import RECORD, Indexes, is_engine, recall, record
+from gaitid.gallery.placement import RECORD, Indexes, is_engine, recall, record
 from gaitid.gallery.store.database import Store
 from gaitid.gallery.store.rows import GalleryRow
 from gaitid.records import Candidate

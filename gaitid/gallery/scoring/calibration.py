@@ -16,20 +16,17 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gaitid.errors import InputError, NotCalibrated
-from gaitid.gallery.scoring.fusion import rows_of
+from gaitid.gallery.scoring.comparisons import grouped, subject_scores
+from gaitid.gallery.scoring.normalisation import Normaliser
 from gaitid.gallery.scoring.tail import FEWEST, Doubles, Tail, fit_tail
 from gaitid.records import Calibration, CalibrationSource, Fusion, OperatingPoint
-
-if TYPE_CHECKING:
-    from gaitid.gallery.scoring.normalisation import Normaliser
 
 MOST_SUBJECTS, MOST_PROBES = 10_000, 1_000
 """Largest sample: ten million comparisons take 40 MB and a second."""
@@ -38,8 +35,6 @@ FEWEST_COMPARISONS = 20 * FEWEST
 
 _MOST_DRAWN = 500_000
 """Scores drawn from a card's distribution (50 CPU ms)."""
-_BLOCK = 64
-"""Probes compared at once."""
 _CLUSTER_PROBES = 20
 """Clustering is measured at the score that this many probes reach with some subject, at most a tenth of all.
 Clustering weakens as the score grows, so a lower score would make thresholds too lax."""
@@ -175,42 +170,6 @@ def learn(
         normaliser is not None,
     )
     return ScoreCalibration(info, tail)
-
-
-def grouped(
-    vectors: NDArray[np.float32], subjects: Sequence[str], fusion: Fusion
-) -> tuple[NDArray[np.float32], NDArray[np.intp], NDArray[np.intp]]:
-    """Group the index rows by subject.
-
-    Returns:
-        rows: (R, D) float32, subject by subject.
-        starts: (S,) position of each subject's first row.
-        owners: (M,) position of each template's subject.
-    """
-    _, owners = np.unique(np.array(subjects, dtype=np.str_), return_inverse=True)
-    order = np.argsort(owners, kind="stable")
-    edges = np.flatnonzero(np.diff(owners[order])) + 1
-    groups = [rows_of(group, fusion) for group in np.split(vectors[order], edges) if len(group)]
-    starts = np.cumsum([0, *(len(group) for group in groups)])[:-1]
-    return np.concatenate([vectors[:0], *groups]), starts, owners
-
-
-def subject_scores(
-    probes: NDArray[np.float32],
-    starts: NDArray[np.intp],
-    score: Callable[[NDArray[np.float32]], NDArray[np.float32]],
-) -> NDArray[np.float32]:
-    """Score (P, S) of each probe with each subject.
-
-    Args:
-        probes: (P, D) float32.
-        starts: (S,) position of each subject's first row.
-        score: Returns the scores (K, R) of K probes with all rows.
-    """
-    scores = np.empty((len(probes), len(starts)), np.float32)
-    for at in range(0, len(probes), _BLOCK):
-        scores[at : at + _BLOCK] = np.maximum.reduceat(score(probes[at : at + _BLOCK]), starts, axis=1)
-    return scores
 
 
 def _clustering(scores: NDArray[np.float32]) -> float:

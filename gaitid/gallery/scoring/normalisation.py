@@ -31,7 +31,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gaitid.errors import NotCalibrated
-from gaitid.gallery.scoring.calibration import grouped, subject_scores
+from gaitid.gallery.scoring.comparisons import grouped, subject_scores
 from gaitid.gallery.scoring.fusion import rows_of
 from gaitid.records import Fusion
 

@@ -8,34 +8,20 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import NamedTuple
 
 import numpy as np
 
 from gaitid.errors import NotCalibrated
 from gaitid.gallery.scoring.calibration import ScoreCalibration
+from gaitid.gallery.scoring.cohort import Cohort
 from gaitid.gallery.scoring.normalisation import Normaliser
 from gaitid.gallery.store import query
 from gaitid.gallery.store.renewal import Known, under
 from gaitid.gallery.store.rows import GalleryRow
 from gaitid.gallery.store.sealing import SealedRow, Sealing
 from gaitid.records import Normalisation
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Cohort:
-    """How a gallery normalises.
-
-    Attributes:
-        normaliser: Normalises by the cohort.
-        info: Result of the check that the cohort does no harm.
-        calibration: Calibration of normalised scores.
-    """
-
-    normaliser: Normaliser
-    info: Normalisation
-    calibration: ScoreCalibration
 
 
 class _CohortRow(NamedTuple):

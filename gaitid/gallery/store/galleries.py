@@ -21,12 +21,12 @@ from numpy.typing import NDArray
 
 from gaitid.errors import GalleryExists, NotCalibrated
 from gaitid.gallery.scoring.calibration import ScoreCalibration
+from gaitid.gallery.scoring.cohort import Cohort
 from gaitid.gallery.scoring.policy import Policy, described
 from gaitid.gallery.scoring.projection import Projection
 from gaitid.gallery.scoring.space import Space
 from gaitid.gallery.store import failpoints, query
 from gaitid.gallery.store.audit import Note
-from gaitid.gallery.store.cohorts import Cohort
 from gaitid.gallery.store.connection import Connection
 from gaitid.gallery.store.refusals import gallery_not_found, subject_held
 from gaitid.gallery.store.renewal import Known, under

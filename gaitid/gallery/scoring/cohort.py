@@ -1,27 +1,49 @@
-"""Check of a cohort before a gallery normalises its scores by it: a harmful cohort is refused."""
+"""The cohort of a gallery that normalises its scores, and the check that refuses a harmful one."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gaitid.errors import NormalisationRefused, NotCalibrated
-from gaitid.gallery.scoring.calibration import learn
+from gaitid.gallery.scoring.calibration import ScoreCalibration, learn
 from gaitid.gallery.scoring.normalisation import FEWEST, MOST, Normaliser, gain
-from gaitid.gallery.store.cohorts import Cohort
-from gaitid.gallery.store.rows import Contents
 from gaitid.records import Fusion, Normalisation
 
 
-def check_cohort(contents: Contents, fusion: Fusion, cohort: NDArray[np.float32], fpir: float) -> Cohort:
+@dataclass(frozen=True, slots=True, eq=False)
+class Cohort:
+    """Score normalisation of a gallery.
+
+    Attributes:
+        normaliser: Normaliser of the cohort.
+        info: Result of the check.
+        calibration: Calibration of the normalised scores.
+    """
+
+    normaliser: Normaliser
+    info: Normalisation
+    calibration: ScoreCalibration
+
+
+def check_cohort(
+    vectors: NDArray[np.float32],
+    subjects: Sequence[str],
+    fusion: Fusion,
+    cohort: NDArray[np.float32],
+    fpir: float,
+) -> Cohort:
     """Check that a cohort does no harm, and calibrate the normalised scores.
 
     Args:
-        contents: Contents of the gallery, with at most as many subjects as a calibration takes.
+        vectors: (M, D) float32 templates, of at most `calibration.MOST_SUBJECTS` subjects.
+        subjects: Their M subject names.
         fusion: How the templates of a subject make a score.
-        cohort: (C, D) float32 vectors of people who are not enrolled, in the space of the contents.
+        cohort: (C, D) float32 vectors of people who are not enrolled, in the space of the templates.
         fpir: False positive identification rate of the check.
 
     Raises:
@@ -35,7 +57,7 @@ def check_cohort(contents: Contents, fusion: Fusion, cohort: NDArray[np.float32]
             "Collect one walk each of more people",
         )
     normaliser = Normaliser.of(cohort)
-    before, after, probes = gain(contents.vectors, contents.subjects, fusion, normaliser, fpir)
+    before, after, probes = gain(vectors, subjects, fusion, normaliser, fpir)
     if after < before:
         raise NormalisationRefused(
             f"With this cohort {100 * after:.2f} % of {probes} left-out templates would be identified"
@@ -43,6 +65,6 @@ def check_cohort(contents: Contents, fusion: Fusion, cohort: NDArray[np.float32]
             f"at least the {100 * before:.2f} % without normalisation",
             "Collect a cohort with the cameras of the probes, or leave normalisation off",
         )
-    calibration = learn(contents.vectors, contents.subjects, fusion, cohort, normaliser=normaliser)
+    calibration = learn(vectors, subjects, fusion, cohort, normaliser=normaliser)
     info = Normalisation(len(cohort), fpir, before, after, probes, time.time())
     return Cohort(normaliser, info, calibration)
