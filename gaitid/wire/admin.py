@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from gaitid.records import AuditEntry, AuditHead, Backup, ServerInfo
 from gaitid.v1 import admin_service_pb2
-from gaitid.wire.fields import pack_time, unpack_time
+from gaitid.wire.fields import fields_of, pack_time, record_of, unpack_time
 
 
 def pack_backup(backup: Backup) -> admin_service_pb2.Backup:
@@ -35,56 +35,22 @@ def unpack_backup(message: admin_service_pb2.Backup) -> Backup:
 
 def pack_audit_entry(entry: AuditEntry) -> admin_service_pb2.AuditEntry:
     """Pack an entry of the audit trail."""
-    return admin_service_pb2.AuditEntry(
-        number=entry.number,
-        at_s=entry.at,
-        actor=entry.actor,
-        purpose=entry.purpose,
-        action=entry.action,
-        gallery=entry.gallery,
-        subject=entry.subject,
-        outcome=entry.outcome,
-        revision=entry.revision,
-        count=entry.count,
-        detail=entry.detail,
-        reference=entry.reference,
-        hash=entry.hash,
-    )
+    return admin_service_pb2.AuditEntry(**fields_of(entry, at="at_s"))
 
 
 def unpack_audit_entry(message: admin_service_pb2.AuditEntry) -> AuditEntry:
     """Unpack an entry of the audit trail."""
-    return AuditEntry(
-        message.number,
-        message.at_s,
-        message.actor,
-        message.purpose,
-        message.action,
-        message.gallery,
-        message.subject,
-        message.outcome,
-        message.revision,
-        message.count,
-        message.detail,
-        message.reference,
-        message.hash,
-    )
+    return record_of(AuditEntry, message, at="at_s")
 
 
 def pack_audit_head(head: AuditHead) -> admin_service_pb2.AuditHead:
     """Pack the head of an audit trail."""
-    return admin_service_pb2.AuditHead(
-        number=head.number,
-        hash=head.hash,
-        signed_at_s=head.signed_at,
-        public_key=head.public_key,
-        signature=head.signature,
-    )
+    return admin_service_pb2.AuditHead(**fields_of(head, signed_at="signed_at_s"))
 
 
 def unpack_audit_head(message: admin_service_pb2.AuditHead) -> AuditHead:
     """Unpack the head of an audit trail."""
-    return AuditHead(message.number, message.hash, message.signed_at_s, message.public_key, message.signature)
+    return record_of(AuditHead, message, signed_at="signed_at_s")
 
 
 def pack_info(info: ServerInfo) -> admin_service_pb2.GetServerInfoResponse:

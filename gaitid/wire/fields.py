@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import fields
 from enum import Enum
 from typing import Any, TypeVar
 
@@ -16,6 +17,7 @@ from gaitid.records import Reason
 README = "See protos/README.md"
 UPDATE = "Update gaitid on this side"
 Choice = TypeVar("Choice", bound=Enum)
+Record = TypeVar("Record")
 
 
 def values_of(message_enum: Any, kind: type[Choice], prefix: str) -> dict[int, Choice]:
@@ -60,6 +62,22 @@ def floats(data: bytes, shape: tuple[int, ...], what: str) -> NDArray[np.float32
             f"Field {what} has {len(data)} bytes", f"{expected or 'at least 4'}, 4 per float32 value", README
         )
     return np.frombuffer(data, "<f4").reshape(shape).astype(np.float32, copy=False)
+
+
+def fields_of(record: Any, **renamed: str) -> dict[str, Any]:
+    """Fields of a record by the names of the message, for records of plain values.
+
+    Args:
+        record: A dataclass.
+        renamed: Name in the message by name in the record, where they differ.
+    """
+    return {renamed.get(field.name, field.name): getattr(record, field.name) for field in fields(record)}
+
+
+def record_of(kind: type[Record], message: Any, **renamed: str) -> Record:
+    """Build a record of plain values from the fields of a message; the inverse of `fields_of`."""
+    names = [field.name for field in fields(kind)]  # type: ignore[arg-type]
+    return kind(**{name: getattr(message, renamed.get(name, name)) for name in names})
 
 
 def pack_time(seconds: float) -> Timestamp:

@@ -17,7 +17,7 @@ from gaitid.records import (
 )
 from gaitid.v1 import subject_service_pb2
 from gaitid.wire.decision import pack_quality, unpack_quality
-from gaitid.wire.fields import choice, pack_time, reasons, unpack_time, values_of
+from gaitid.wire.fields import choice, fields_of, pack_time, reasons, record_of, unpack_time, values_of
 from gaitid.wire.sequence import pack_embedding, unpack_embedding
 
 _CHECKS = values_of(subject_service_pb2.EnrolmentCheck, EnrolmentCheck, "ENROLMENT_CHECK")
@@ -136,30 +136,12 @@ def unpack_check(value: int) -> EnrolmentCheck:
 
 def pack_receipt(receipt: ErasureReceipt) -> subject_service_pb2.ErasureReceipt:
     """Pack the receipt of an erasure."""
-    return subject_service_pb2.ErasureReceipt(
-        gallery=receipt.gallery,
-        subject=receipt.subject,
-        templates=receipt.templates,
-        revision=receipt.revision,
-        erased_at_s=receipt.erased_at,
-        scanned_bytes=receipt.scanned_bytes,
-        public_key=receipt.public_key,
-        signature=receipt.signature,
-    )
+    return subject_service_pb2.ErasureReceipt(**fields_of(receipt, erased_at="erased_at_s"))
 
 
 def unpack_receipt(message: subject_service_pb2.ErasureReceipt) -> ErasureReceipt:
     """Unpack the receipt of an erasure."""
-    return ErasureReceipt(
-        message.gallery,
-        message.subject,
-        message.templates,
-        message.revision,
-        message.erased_at_s,
-        message.scanned_bytes,
-        message.public_key,
-        message.signature,
-    )
+    return record_of(ErasureReceipt, message, erased_at="erased_at_s")
 
 
 def pack_export(export: SubjectExport) -> subject_service_pb2.ExportSubjectResponse:
