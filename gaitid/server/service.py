@@ -10,7 +10,8 @@ import base64
 import binascii
 from bisect import bisect_right
 from collections.abc import Callable
-from typing import Any
+from functools import partial, wraps
+from typing import Any, TypeVar, cast
 
 from google.protobuf.message import Message
 
@@ -28,6 +29,19 @@ from gaitid.v1 import subject_service_pb2 as subject
 
 SERVICES = (match, gallery, subject, admin)
 """Generated modules of the services."""
+
+Method = TypeVar("Method", bound=Callable[..., Message])
+
+
+def _once(change: Method) -> Method:
+    """Make an rpc return its earlier answer if its `request_id` was used before."""
+
+    @wraps(change)
+    def answer(service: Service, request: Any) -> Message:
+        work = partial(change, service, request)
+        return service._replay(request.request_id, Digest(request).value(), work)
+
+    return cast(Method, answer)
 
 
 class Service:
@@ -71,28 +85,22 @@ class Service:
         )
         return match.IdentifyResponse(decision=wire.pack_decision(decision))
 
+    @_once
     def ReviewDecision(self, request: match.ReviewDecisionRequest) -> Message:  # noqa: N802
         """Record a human verdict on a decision."""
+        verdict = wire.unpack_verdict(request.verdict)
+        number = self._matcher.review(request.gallery, request.audit_id, verdict)
+        return match.ReviewDecisionResponse(number=number)
 
-        def work() -> Message:
-            verdict = wire.unpack_verdict(request.verdict)
-            number = self._matcher.review(request.gallery, request.audit_id, verdict)
-            return match.ReviewDecisionResponse(number=number)
-
-        return self._once(request, work)
-
+    @_once
     def CreateGallery(self, request: gallery.CreateGalleryRequest) -> Message:  # noqa: N802
         """Create a gallery."""
-
-        def work() -> Message:
-            info = self._matcher.create_gallery(
-                request.gallery,
-                operating_point=_operating_point(request),
-                fusion=wire.unpack_fusion(request.fusion),
-            )
-            return gallery.CreateGalleryResponse(gallery=wire.pack_gallery(info))
-
-        return self._once(request, work)
+        info = self._matcher.create_gallery(
+            request.gallery,
+            operating_point=_operating_point(request),
+            fusion=wire.unpack_fusion(request.fusion),
+        )
+        return gallery.CreateGalleryResponse(gallery=wire.pack_gallery(info))
 
     def CalibrateGallery(self) -> Upload:  # noqa: N802
         """Calibrate a gallery."""
@@ -103,19 +111,16 @@ class Service:
 
         return Upload(self._matcher, self._replay, "impostors", act)
 
+    @_once
     def SetOperatingPoint(self, request: gallery.SetOperatingPointRequest) -> Message:  # noqa: N802
         """Replace the operating point."""
-
-        def work() -> Message:
-            point = _operating_point(request)
-            if point is None:
-                raise MessageError(
-                    "The request has no operating_point", "an operating point", "Set field operating_point"
-                )
-            info = self._matcher.set_operating_point(request.gallery, point)
-            return gallery.SetOperatingPointResponse(gallery=wire.pack_gallery(info))
-
-        return self._once(request, work)
+        point = _operating_point(request)
+        if point is None:
+            raise MessageError(
+                "The request has no operating_point", "an operating point", "Set field operating_point"
+            )
+        info = self._matcher.set_operating_point(request.gallery, point)
+        return gallery.SetOperatingPointResponse(gallery=wire.pack_gallery(info))
 
     def NormaliseGallery(self) -> Upload:  # noqa: N802
         """Normalise scores by a cohort."""
@@ -126,14 +131,11 @@ class Service:
 
         return Upload(self._matcher, self._replay, "cohort", act, lambda first: check_fpir(_fpir(first)))
 
+    @_once
     def StopNormalising(self, request: gallery.StopNormalisingRequest) -> Message:  # noqa: N802
         """Erase the cohort and stop normalising."""
-
-        def work() -> Message:
-            info = self._matcher.stop_normalising(request.gallery)
-            return gallery.StopNormalisingResponse(gallery=wire.pack_gallery(info))
-
-        return self._once(request, work)
+        info = self._matcher.stop_normalising(request.gallery)
+        return gallery.StopNormalisingResponse(gallery=wire.pack_gallery(info))
 
     def GetGallery(self, request: gallery.GetGalleryRequest) -> Message:  # noqa: N802
         """Describe a gallery."""
@@ -145,36 +147,27 @@ class Service:
         infos = self._matcher.list_galleries()
         return gallery.ListGalleriesResponse(galleries=[wire.pack_gallery(info) for info in infos])
 
+    @_once
     def DeleteGallery(self, request: gallery.DeleteGalleryRequest) -> Message:  # noqa: N802
         """Delete a gallery."""
+        self._matcher.delete_gallery(request.gallery)
+        return gallery.DeleteGalleryResponse()
 
-        def work() -> Message:
-            self._matcher.delete_gallery(request.gallery)
-            return gallery.DeleteGalleryResponse()
-
-        return self._once(request, work)
-
+    @_once
     def Enrol(self, request: subject.EnrolRequest) -> Message:  # noqa: N802
         """Enrol a subject."""
+        samples = wire.unpack_samples(request.samples)
+        check = wire.unpack_check(request.check)
+        enrolment = self._matcher.enrol(request.gallery, request.subject, samples, check=check)
+        return subject.EnrolResponse(enrolment=wire.pack_enrolment(enrolment))
 
-        def work() -> Message:
-            samples = wire.unpack_samples(request.samples)
-            check = wire.unpack_check(request.check)
-            enrolment = self._matcher.enrol(request.gallery, request.subject, samples, check=check)
-            return subject.EnrolResponse(enrolment=wire.pack_enrolment(enrolment))
-
-        return self._once(request, work)
-
+    @_once
     def AddSamples(self, request: subject.AddSamplesRequest) -> Message:  # noqa: N802
         """Add templates to an enrolled subject."""
-
-        def work() -> Message:
-            samples = wire.unpack_samples(request.samples)
-            check = wire.unpack_check(request.check)
-            enrolment = self._matcher.add_samples(request.gallery, request.subject, samples, check=check)
-            return subject.AddSamplesResponse(enrolment=wire.pack_enrolment(enrolment))
-
-        return self._once(request, work)
+        samples = wire.unpack_samples(request.samples)
+        check = wire.unpack_check(request.check)
+        enrolment = self._matcher.add_samples(request.gallery, request.subject, samples, check=check)
+        return subject.AddSamplesResponse(enrolment=wire.pack_enrolment(enrolment))
 
     def ListSubjects(self, request: subject.ListSubjectsRequest) -> Message:  # noqa: N802
         """List a page of subjects."""
@@ -192,53 +185,38 @@ class Service:
             subjects=[wire.pack_subject(info) for info in page], next_page_token=token
         )
 
+    @_once
     def DeleteSubject(self, request: subject.DeleteSubjectRequest) -> Message:  # noqa: N802
         """Delete a subject."""
+        revision = self._matcher.delete_subject(request.gallery, request.subject)
+        return subject.DeleteSubjectResponse(revision=revision)
 
-        def work() -> Message:
-            revision = self._matcher.delete_subject(request.gallery, request.subject)
-            return subject.DeleteSubjectResponse(revision=revision)
-
-        return self._once(request, work)
-
+    @_once
     def SetTerms(self, request: subject.SetTermsRequest) -> Message:  # noqa: N802
         """Replace the terms of a subject."""
+        terms = wire.unpack_terms(request.terms)
+        revision = self._matcher.set_terms(request.gallery, request.subject, terms)
+        return subject.SetTermsResponse(revision=revision)
 
-        def work() -> Message:
-            terms = wire.unpack_terms(request.terms)
-            revision = self._matcher.set_terms(request.gallery, request.subject, terms)
-            return subject.SetTermsResponse(revision=revision)
-
-        return self._once(request, work)
-
+    @_once
     def EraseSubject(self, request: subject.EraseSubjectRequest) -> Message:  # noqa: N802
         """Delete a subject and return a receipt."""
-
-        def work() -> Message:
-            receipt = self._matcher.erase_subject(request.gallery, request.subject)
-            return subject.EraseSubjectResponse(receipt=wire.pack_receipt(receipt))
-
-        return self._once(request, work)
+        receipt = self._matcher.erase_subject(request.gallery, request.subject)
+        return subject.EraseSubjectResponse(receipt=wire.pack_receipt(receipt))
 
     def ExportSubject(self, request: subject.ExportSubjectRequest) -> Message:  # noqa: N802
         """Export everything that is stored about a subject."""
         return wire.pack_export(self._matcher.export_subject(request.gallery, request.subject))
 
+    @_once
     def CreateBackup(self, request: admin.CreateBackupRequest) -> Message:  # noqa: N802
         """Write a backup into the server's backup folder."""
+        return admin.CreateBackupResponse(backup=wire.pack_backup(self._matcher.back_up()))
 
-        def work() -> Message:
-            return admin.CreateBackupResponse(backup=wire.pack_backup(self._matcher.back_up()))
-
-        return self._once(request, work)
-
+    @_once
     def RotateKeys(self, request: admin.RotateKeysRequest) -> Message:  # noqa: N802
         """Re-encrypt every subject with the active key."""
-
-        def work() -> Message:
-            return admin.RotateKeysResponse(subjects=self._matcher.rotate_keys())
-
-        return self._once(request, work)
+        return admin.RotateKeysResponse(subjects=self._matcher.rotate_keys())
 
     def ListAudit(self, request: admin.ListAuditRequest) -> Message:  # noqa: N802
         """List entries of the audit trail."""
@@ -254,21 +232,14 @@ class Service:
         """Verify the audit trail."""
         return admin.VerifyAuditResponse(head=wire.pack_audit_head(self._matcher.verify_audit()))
 
+    @_once
     def RenewTemplates(self, request: admin.RenewTemplatesRequest) -> Message:  # noqa: N802
         """Move all templates of a gallery to a new projection."""
-
-        def work() -> Message:
-            return admin.RenewTemplatesResponse(templates=self._matcher.renew_templates(request.gallery))
-
-        return self._once(request, work)
+        return admin.RenewTemplatesResponse(templates=self._matcher.renew_templates(request.gallery))
 
     def GetServerInfo(self, request: admin.GetServerInfoRequest) -> Message:  # noqa: N802
         """Return version, encoder and required input."""
         return wire.pack_info(self._matcher.info())
-
-    def _once(self, request: Any, work: Callable[[], Message]) -> Message:
-        """Do the work of a change, or return its answer if its `request_id` was used before."""
-        return self._replay(request.request_id, Digest(request).value(), work)
 
 
 def _fpir(request: gallery.NormaliseGalleryRequest) -> float:
