@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from gaitid.perception.pipeline import PerceptionSettings, View, watch
+from gaitid.perception.pipeline import FrameView, PerceptionSettings, watch
 from gaitid.perception.sources import Source
 from gaitid.records import Frame, Observation
 from gaitid.synthetic import Population
@@ -84,7 +84,9 @@ def together(*scripts: Script) -> Script:
     return {i: [one for script in scripts for one in script.get(i, ())] for i in frames}
 
 
-def views(script: Script, frames: int = FRAMES, settings: PerceptionSettings | None = None) -> list[View]:
+def views(
+    script: Script, frames: int = FRAMES, settings: PerceptionSettings | None = None
+) -> list[FrameView]:
     """What perception makes of a script."""
     source = Blank(frames)
-    return list(watch(source, extractor=Scripted(script), settings=settings or PerceptionSettings()))
+    return list(watch(source, extractor=Scripted(script), settings=settings))

@@ -128,11 +128,11 @@ def walks(
     source: str, camera: str = "", perception: PerceptionSettings | None = None
 ) -> Iterator[GaitSequence]:
     """Yield the sequences of a video that have at least one good frame, in the order they end."""
-    from gaitid.perception.pipeline import PerceptionSettings, watch
+    from gaitid.perception.pipeline import watch
     from gaitid.perception.sources import open_source
 
     with open_source(source, camera=camera) as video:
-        for view in watch(video, settings=perception or PerceptionSettings()):
+        for view in watch(video, settings=perception):
             for walk in view.walks:
                 if walk.sequence is not None:
                     yield walk.sequence

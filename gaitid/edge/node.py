@@ -12,7 +12,7 @@ from pathlib import Path
 
 from gaitid.errors import ServerError
 from gaitid.matcher import Matcher
-from gaitid.perception.pipeline import PerceptionSettings, View, Walk
+from gaitid.perception.pipeline import FrameView, PerceptionSettings, Walk
 from gaitid.quality import QualityPolicy, assess
 from gaitid.records import Decision, Quality
 
@@ -70,7 +70,7 @@ class Sighting:
 
 
 def sightings(
-    views: Iterable[View], matcher: Matcher, gallery: str, policy: QualityPolicy | None = None
+    views: Iterable[FrameView], matcher: Matcher, gallery: str, policy: QualityPolicy | None = None
 ) -> Iterator[Sighting]:
     """Yield one sighting per walk as soon as it ends.
 

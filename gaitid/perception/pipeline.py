@@ -84,7 +84,7 @@ class TrackView:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class View:
+class FrameView:
     """The state after a frame.
 
     Attributes:
@@ -102,14 +102,14 @@ def watch(
     source: Source,
     *,
     extractor: Extractor | None = None,
-    settings: PerceptionSettings = PerceptionSettings(),
-) -> Iterator[View]:
+    settings: PerceptionSettings | None = None,
+) -> Iterator[FrameView]:
     """Turn a source into walks.
 
     Args:
         source: An open source.
         extractor: Finds people; by default the one that `settings` names.
-        settings: See `PerceptionSettings`.
+        settings: See `PerceptionSettings`; None for the defaults.
 
     Yields:
         A view for every frame. When walks are still open at the end of the source, one more view
@@ -119,6 +119,7 @@ def watch(
         SourceError: The source or the extractor failed, for example `SourceTruncated`, `CameraMoving`.
         InputError: The extractor gives one track id to two observations of a frame.
     """
+    settings = settings or PerceptionSettings()
     if extractor is None:
         extractor = load_extractor(settings.extractor, settings.extractors.get(settings.extractor))
     scene = _Scene(settings)
@@ -133,13 +134,13 @@ def watch(
                 continue
             frame = item
             tracks, walks = scene.update(extractor(frame), frame)
-            yield View(frame, tracks, waiting + walks)
+            yield FrameView(frame, tracks, waiting + walks)
             waiting = ()
     except SourceError as error:
         failure = error
     rest = waiting + scene.flush()
     if rest and frame is not None:
-        yield View(frame, (), rest)
+        yield FrameView(frame, (), rest)
     if failure is not None:
         raise failure
 

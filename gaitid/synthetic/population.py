@@ -7,6 +7,7 @@ the same whenever it is made: alone, in any order, in any process.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache, partial
 from typing import Any
@@ -371,13 +372,12 @@ class SyntheticWalk:
         good = silhouettes.any((1, 2))
         if not good.any():
             raise InputError("No frame of the walk shows the body", "one frame or more", "Use less occlusion")
-        streams: dict[str, NDArray[np.generic]] = {}
-        if SILHOUETTE in modalities:
-            streams[SILHOUETTE] = silhouettes[good]
-        if SKELETON in modalities:
-            streams[SKELETON] = self.detected(level, draw)[good]
-        if SKELETON_3D in modalities:
-            streams[SKELETON_3D] = self.measured(draw=draw)[good]
+        made: dict[str, Callable[[], NDArray[np.generic]]] = {
+            SILHOUETTE: lambda: silhouettes,
+            SKELETON: lambda: self.detected(level, draw),
+            SKELETON_3D: lambda: self.measured(draw=draw),
+        }
+        streams = {name: make()[good] for name, make in made.items() if name in modalities}
         boxes = extent.boxes(self.corners)[good]
         return GaitSequence(
             streams, self.times[good], boxes, {}, Origin(f"view-{self.key.view:g}", self.key.number)

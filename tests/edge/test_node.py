@@ -3,7 +3,7 @@ import pytest
 
 from gaitid.edge.node import sightings
 from gaitid.errors import ContractMismatch, Overloaded, ServerUnreachable
-from gaitid.perception.pipeline import View, Walk
+from gaitid.perception.pipeline import FrameView, Walk
 from gaitid.records import Decision, Frame, OperatingPoint, Outcome, Reason
 from tests.drawn import walk
 
@@ -30,7 +30,7 @@ def views(*sequences):
         times = np.arange(3.0) if sequence is None else sequence.times
         boxes = np.tile(np.array([0, 0, 5, 9], np.float32), (len(times), 1))
         reasons = ((Reason.CUT_OFF,),) * len(times)
-        yield View(frame, (), (Walk(track, times, boxes, reasons, sequence),))
+        yield FrameView(frame, (), (Walk(track, times, boxes, reasons, sequence),))
 
 
 def test_no_view_no_sighting():
