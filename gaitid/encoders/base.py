@@ -7,12 +7,13 @@ import json
 from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gaitid.errors import SequenceError, SequenceTooShort
+from gaitid.modalities.streams import STREAMS
 from gaitid.records import Embedding, GaitSequence
 from gaitid.registry import missing, resolve
 
@@ -109,16 +110,22 @@ def check_input(encoder: Encoder, sequence: GaitSequence) -> None:
         )
 
 
-def check_size(name: str, silhouettes: NDArray[np.uint8], size: tuple[int, int]) -> None:
-    """Check the size of silhouettes (T, H, W) for the encoder of that name.
+def check_frames(encoder: str, name: str, stream: NDArray[Any]) -> None:
+    """Check that a stream has frames of its usual shape, for an encoder that reads no other.
+
+    Args:
+        encoder: Name of the encoder.
+        name: Name of the stream.
+        stream: (T, ...) frames.
 
     Raises:
-        SequenceError: They have another height or width.
+        SequenceError: They have another shape.
     """
-    if silhouettes.shape[1:] != size:
+    usual = STREAMS[name].shapes[0]
+    if stream.shape[1:] != usual:
         raise SequenceError(
-            f"Silhouettes are {silhouettes.shape[1]}x{silhouettes.shape[2]}",
-            f"{size[0]}x{size[1]} for encoder {name}",
+            f"Frames of stream {name} are {'x'.join(map(str, stream.shape[1:]))}",
+            f"{'x'.join(map(str, usual))} for encoder {encoder}",
             "Align the masks to that size with perception.align",
         )
 

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from gaitid.encoders import networks
-from gaitid.encoders.architectures import SILHOUETTE_SIZE, find
+from gaitid.encoders.architectures import find
 from gaitid.encoders.base import PREPROCESSING
 from gaitid.encoders.weights import GUESS, GUESSED, Card, Golden, Weights, save
 from gaitid.errors import UnknownName, WeightsError
@@ -150,7 +150,7 @@ def save_imported(path: Path, name: str, architecture: str, imported: Imported, 
         origin: Source of the checkpoint, for the card.
     """
     kind, rng = find(architecture), np.random.default_rng(0)
-    clip = (rng.random((12, *SILHOUETTE_SIZE)) > 0.5).astype(np.uint8)
+    clip = (rng.random((12, *kind.clips.frame_shape)) > 0.5).astype(np.uint8)
     times = np.arange(12) / 25
     vector = networks.embed(imported.network, [clip], [times])[0]
     card = Card(

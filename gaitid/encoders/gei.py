@@ -19,7 +19,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from gaitid.encoders.base import PREPROCESSING, check_input, check_size, contract_id
+from gaitid.encoders.base import PREPROCESSING, check_frames, check_input, contract_id
 from gaitid.errors import SequenceError
 from gaitid.records import SILHOUETTE, Embedding, GaitSequence
 
@@ -68,7 +68,7 @@ class GEI:
     def _silhouettes(self, sequence: GaitSequence) -> NDArray[np.uint8]:
         check_input(self, sequence)
         silhouettes = sequence.streams[SILHOUETTE]
-        check_size(self.name, silhouettes, (HEIGHT, WIDTH))
+        check_frames(self.name, SILHOUETTE, silhouettes)
         return silhouettes
 
 

@@ -13,11 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gaitid.encoders import weights
-from gaitid.encoders.architectures import SILHOUETTE_SIZE, Architecture, Batch, NumpyNetwork, find
-from gaitid.encoders.base import PREPROCESSING, Encoder, check_input, check_size, contract_id, load_encoder
+from gaitid.encoders.architectures import Architecture, Batch, NumpyNetwork, find
+from gaitid.encoders.base import PREPROCESSING, Encoder, check_frames, check_input, contract_id, load_encoder
 from gaitid.encoders.fused import FUSED, FusedEncoder
 from gaitid.errors import InputError, SequenceError, SequenceTooShort, UnknownName, WeightsError
-from gaitid.records import SILHOUETTE, Embedding, GaitSequence
+from gaitid.records import Embedding, GaitSequence
 
 if TYPE_CHECKING:
     from gaitid.encoders.networks import Network
@@ -110,8 +110,7 @@ class LearnedEncoder:
     def _stream(self, sequence: GaitSequence) -> tuple[NDArray[Any], NDArray[np.float64]]:
         """The stream that the network reads and its times, without empty frames where those are gaps."""
         stream, times = sequence.streams[self.architecture.modality], sequence.times
-        if self.architecture.modality == SILHOUETTE:
-            check_size(self.name, stream, SILHOUETTE_SIZE)
+        check_frames(self.name, self.architecture.modality, stream)
         filled = stream.any((1, 2))
         if not filled.any():
             raise SequenceError(

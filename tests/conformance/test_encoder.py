@@ -1,4 +1,4 @@
-"""Every registered encoder keeps the promises of `encoders.base.Encoder`."""
+"""Every registered encoder conforms to `encoders.base.Encoder`."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def encoder(request) -> Encoder:
 
 @pytest.fixture(scope="module")
 def walks() -> list[GaitSequence]:
-    """All streams of three people, 12 to 120 frames, 10 to 30 fps."""
+    """All streams of three subjects, 12 to 120 frames, 10 to 30 fps."""
     population = Population(9)
     kinds = [(0, 12, 25.0), (1, 40, 10.0), (2, 120, 30.0)]
     return [
@@ -33,7 +33,7 @@ def walks() -> list[GaitSequence]:
     ]
 
 
-def test_it_says_what_it_is(encoder):
+def test_it_describes_itself(encoder):
     assert isinstance(encoder, Encoder)
     assert encoder.name in registry.names("encoders")
     assert encoder.modalities
@@ -64,11 +64,11 @@ def test_a_second_instance_has_the_same_contract_and_vectors(encoder, walks):
     np.testing.assert_array_equal(other(walks[0]).vector, encoder(walks[0]).vector)
 
 
-def test_halves_of_a_walk_are_more_alike_than_strangers(encoder, walks):
+def test_halves_of_a_walk_are_more_similar_than_impostors(encoder, walks):
     long = walks[2]
     halves = encoder(long.part(slice(0, 60))).vector @ encoder(long.part(slice(60, 120))).vector
-    strangers = max(float(encoder(walk).vector @ encoder(long).vector) for walk in walks[:2])
-    assert halves > strangers
+    impostors = max(float(encoder(walk).vector @ encoder(long).vector) for walk in walks[:2])
+    assert halves > impostors
 
 
 def test_wrong_input_is_refused(encoder, walks):

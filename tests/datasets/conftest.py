@@ -12,7 +12,7 @@ from gaitid.synthetic.layouts import LAYOUTS, write_layout
 
 @pytest.fixture(scope="session")
 def miniature(tmp_path_factory):
-    """Layout name -> the root of a tree in it; made once, not to be changed."""
+    """Layout name -> the root of a shared tree in that layout, which tests do not change."""
     folder = tmp_path_factory.mktemp("miniatures")
 
     def tree(layout):

@@ -1,4 +1,4 @@
-"""The pickle reader gives back arrays and containers, and calls nothing."""
+"""The pickle reader returns arrays and containers, and calls nothing."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_both_numpy_generations(core):
 
 
 def test_python_2_strings():
-    """Old pickles keep an array's bytes as a str."""
+    """Old pickles store an array's bytes as a str."""
     data = (
         b"\x80\x02cnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\nK\x00\x85U\x01b\x87R(K\x01K\x03\x85"
         b"cnumpy\ndtype\nU\x02u1K\x00K\x01\x87R(K\x03U\x01|NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tb"
@@ -74,7 +74,7 @@ def _reduce(call, *args):
 
 MARK = os.path.join(tempfile.gettempdir(), f"gaitid-pickle-ran-{os.getpid()}")  # noqa: PTH118
 TOUCH = f"touch {MARK}"
-# What must not run: (object, the name that the error must give).
+# Objects that must not run: (object, the name in the error).
 ATTACKS = {
     "os.system": (_reduce(os.system, TOUCH), "posix.system|nt.system"),
     "subprocess": (_reduce(subprocess.Popen, ["touch", MARK]), "Popen"),
@@ -109,7 +109,7 @@ def test_attack_is_named_and_does_not_run(name, protocol):
     assert not os.path.exists(MARK)  # noqa: PTH110
 
 
-# Hand-made opcodes: (bytes, what the error says).
+# Handwritten opcodes: (bytes, text of the error).
 OPCODES = {
     "empty": (b"", "cannot be read"),
     "stop": (b".", "cannot be read"),
@@ -150,7 +150,7 @@ def test_opcodes(name):
         pickles.loads(data)
 
 
-# State for an array of shape (count,) of a dtype: what it claims against what it brings.
+# State for an array of shape (count,) of a dtype whose content does not match it.
 @pytest.mark.parametrize(
     ("shape", "code", "content"),
     [
@@ -168,7 +168,7 @@ def test_opcodes(name):
         ((1,), "i2,i2", b"abcd"),
     ],
 )
-def test_arrays_bring_their_bytes(shape, code, content):
+def test_arrays_need_all_their_bytes(shape, code, content):
     def text(value):
         return pickle.dumps(value, 2)[2:-1]
 
@@ -181,7 +181,7 @@ def test_arrays_bring_their_bytes(shape, code, content):
         pickles.loads(data)
 
 
-def test_deep_nesting_is_no_recursion():
+def test_deep_nesting_does_not_recurse():
     depth = 5000
     value = pickles.loads(b"(l" * depth + b"a" * (depth - 1) + b".")
     for _ in range(depth - 1):
@@ -206,7 +206,7 @@ def test_size_is_bounded(tmp_path, monkeypatch):
 @given(
     st.binary(max_size=60), st.sampled_from([pickle.dumps(v, p) for v in VALUES.values() for p in (0, 2, 4)])
 )
-def test_any_bytes_give_a_value_or_a_dataset_error(noise, whole):
+def test_any_bytes_return_a_value_or_raise_a_dataset_error(noise, whole):
     for data in (noise, whole[: len(noise) * 7], whole[: len(noise)] + noise + whole[2 * len(noise) :]):
         try:
             pickles.loads(data)

@@ -1,4 +1,4 @@
-"""A prepared data set equals its original, survives a kill, and notices damage."""
+"""A prepared data set equals its original, survives a kill, and detects damage."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_equals_its_original(layout, miniature, tmp_path):
     assert prepared.load(prepared.entries("test")[0]).silhouettes.flags.writeable is False
 
 
-def test_one_bit_a_pixel(miniature, tmp_path):
+def test_one_bit_per_pixel(miniature, tmp_path):
     prepared = prepare(open_dataset("folder", miniature("folder")), tmp_path / "out")
     count = len(prepared.entries("test"))
     assert (tmp_path / "out" / "frames.bin").stat().st_size == count * 6 * (64 * 44 // 8 + 8)
@@ -93,7 +93,7 @@ def test_workers_write_the_same(miniature, tmp_path):
         assert (tmp_path / "1" / name).read_bytes() == (tmp_path / "2" / name).read_bytes()
 
 
-def test_problems_are_kept(damaged, tmp_path):
+def test_problems_are_stored(damaged, tmp_path):
     root = damaged("gait3d-pkl")
     leaves = sorted(root.rglob("*.pkl"))
     leaves[4].write_bytes(b"")
@@ -116,7 +116,7 @@ def test_problems_are_kept(damaged, tmp_path):
     assert dropped.count({"too_small": 1}) == 1
 
 
-# What an interrupted run may leave: a change to a half-done directory.
+# States that an interrupted run may leave: changes to an unfinished directory.
 def _torn_line(folder):
     lines = folder / "sequences.jsonl"
     lines.write_bytes(lines.read_bytes()[:-20])
@@ -144,7 +144,7 @@ CUTS = [_torn_line, _extra_frames, _lost_frames, _nothing_yet, _all_but_manifest
 
 
 @pytest.mark.parametrize("cut", CUTS)
-def test_goes_on_after_a_cut(cut, miniature, tmp_path):
+def test_continues_after_a_cut(cut, miniature, tmp_path):
     dataset = open_dataset("gait3d", miniature("gait3d-pkl"))
     whole, out = tmp_path / "whole", tmp_path / "out"
     prepare(dataset, whole)
@@ -163,8 +163,8 @@ def test_goes_on_after_a_cut(cut, miniature, tmp_path):
 
 
 @pytest.mark.slow
-def test_goes_on_after_kill_9(miniature, tmp_path):
-    """A real process, killed while it writes; the next run does not begin again."""
+def test_continues_after_kill_9(miniature, tmp_path):
+    """A real process is killed while it writes; the next run does not start from the beginning."""
     root, out = miniature("casia-b-pkl"), tmp_path / "out"
     code = (
         "import sys, time\n"
@@ -201,7 +201,7 @@ def folder(miniature, tmp_path):
     return tmp_path / "out"
 
 
-def test_flipped_bit_is_noticed(folder, miniature):
+def test_flipped_bit_is_detected(folder, miniature):
     data = bytearray((folder / "frames.bin").read_bytes())
     data[700] ^= 4
     (folder / "frames.bin").write_bytes(bytes(data))
@@ -223,14 +223,14 @@ def test_a_bit_flipped_before_the_end_leaves_it_unfinished(folder, miniature):
     assert not (folder / PREPARED).exists()
 
 
-def test_changed_lines_are_noticed(folder):
+def test_changed_lines_are_detected(folder):
     lines = folder / "sequences.jsonl"
     lines.write_bytes(lines.read_bytes().replace(b"subject001", b"subject002", 1))
     with pytest.raises(DatasetError, match="SHA-256"):
         Prepared(folder)
 
 
-def test_cut_frames_are_noticed(folder):
+def test_cut_frames_are_detected(folder):
     os.truncate(folder / "frames.bin", 100)
     with pytest.raises(DatasetError, match="100 bytes"):
         Prepared(folder)
@@ -266,7 +266,7 @@ def test_refusals(folder, miniature, tmp_path):
         prepared.load(stranger)
 
 
-def test_goes_to_other_processes(folder):
+def test_can_be_sent_to_other_processes(folder):
     prepared = Prepared(folder)
     data = pickle.dumps(prepared)
     assert len(data) < 500

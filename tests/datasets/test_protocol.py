@@ -1,4 +1,4 @@
-"""The protocol record: what it picks, what it refuses, and that the published ones can be said in it."""
+"""The protocol record: what it picks, what it refuses, and that it can express the published protocols."""
 
 from __future__ import annotations
 

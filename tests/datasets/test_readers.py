@@ -1,4 +1,4 @@
-"""Every data set read from its exact layout, and from damaged copies of it."""
+"""Every data set is read from its exact layout, and from damaged copies of it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from gaitid.errors import DatasetError, UnknownName
 from gaitid.records import GaitSequence, npz
 from gaitid.synthetic.layouts import LayoutWalk, write_layout
 
-# Layout: train and test sequences, faults that a whole miniature has (its subjects are few).
+# Layout: train and test sequences, and the faults of an intact miniature (it has few subjects).
 COUNTS = {
     "casia-b": (110, 220),
     "ou-mvlp": (28, 56),
@@ -62,7 +62,7 @@ def test_registry_names_every_set():
     assert set(registry.names("datasets")) == set(SETS)
 
 
-def test_layout_is_read_whole(miniature, layout):
+def test_layout_is_read_completely(miniature, layout):
     name = dataset_of(layout)
     dataset = open_dataset(name, miniature(layout))
     assert isinstance(dataset, Dataset)
@@ -237,7 +237,7 @@ def test_damaged_images_leave_their_gap(damaged):
     assert summary(dataset.problems())["damaged_file"] == 2, "reading again must not count again"
 
 
-# Names of images: the times in frames that they stand for.
+# Names of images: their times in frames.
 NAMES = {
     "one": (["7.png"], [0]),
     "gap": (["a-001.png", "a-002.png", "a-005.png"], [0, 1, 4]),
@@ -336,7 +336,7 @@ def _array(value):
 
 
 RNG = np.random.default_rng(7)
-# What a leaf's pickle holds instead: (writer, fault reported).
+# Other contents of a leaf's pickle: (writer, fault reported).
 CONTENTS = {
     "one byte": (lambda path: path.write_bytes(b"\x80"), Fault.DAMAGED_FILE),
     "half": (
@@ -383,7 +383,7 @@ def test_gray_images_are_refused(damaged):
 
 
 def test_masks_of_ones_are_masks(damaged):
-    """0/1 images sum to far less than the convention's 10,000: they must not all be called empty."""
+    """0/1 images sum to far less than the convention's 10,000, but must not all count as empty."""
     root = damaged("ccpg-png")
     folder = root / "100" / "U0_D0" / "01_0"
     before = open_dataset("ccpg", root)
@@ -408,7 +408,7 @@ def test_duplicate_sequence_is_listed(damaged):
     assert len(dataset.entries("test")) == 56
 
 
-def test_strangers_are_listed(damaged):
+def test_unknown_files_are_listed(damaged):
     root = damaged("casia-b-pkl")
     (root / "NM-01").mkdir()
     (root / "075" / "nm-01" / "091").mkdir()
@@ -465,7 +465,7 @@ def test_listed_parts_need_their_file(name, damaged, tmp_path):
     assert open_dataset(name, root).entries("test")
 
 
-def test_gait3d_probes_must_be_there(damaged):
+def test_gait3d_probes_must_exist(damaged):
     root = damaged("gait3d-pkl")
     partition = json.loads((root / "Gait3D.json").read_text())
     gone = partition["PROBE_SET"][0]

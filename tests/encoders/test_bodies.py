@@ -1,4 +1,4 @@
-"""Features of skeletons in space: place, course and handedness do not matter, size does."""
+"""Features of skeletons in space: place, direction and handedness do not matter, size does."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_form_and_range(walk):
 
 
 @pytest.mark.parametrize("angle", [0.5, 2.0, 4.5])
-def test_place_and_course_do_not_matter(walk, angle):
+def test_place_and_direction_do_not_matter(walk, angle):
     skeletons, times = walk
     moved = turned(skeletons, angle) + np.array([3.0, -7.0, 0.4, 0.0], np.float32)
     (base,), (other,) = prepare(skeletons, times), prepare(moved, times)
@@ -53,7 +53,7 @@ def test_a_left_handed_sensor_gives_the_same(walk):
 
 @pytest.mark.parametrize("drift", [-1.0, -0.5, 0.0, 0.5])
 def test_a_sensor_may_follow_the_walker(walk, drift):
-    """One that turns with the walker, or a treadmill: what is left of the course is an accident."""
+    """A sensor that turns with the walker, or a treadmill: the remaining path carries no information."""
     skeletons, times = walk
     hips = skeletons[:, 11:13, :2].mean(1)
     course = (hips[-1] - hips[0]) / np.linalg.norm(hips[-1] - hips[0])
@@ -64,7 +64,7 @@ def test_a_sensor_may_follow_the_walker(walk, drift):
 
 
 @pytest.mark.parametrize("legs", [(11, 13, 15), (12, 14, 16)])
-def test_one_leg_tells_where_the_walker_looks(walk, legs):
+def test_one_leg_shows_where_the_walker_faces(walk, legs):
     skeletons, times = walk
     alone = np.where(np.isin(np.arange(17), legs)[:, None], skeletons, 0).astype(np.float32)
     (clip,), (whole,) = prepare(turned(alone, 2.0), times), prepare(skeletons, times)
@@ -102,7 +102,7 @@ BAD = {
 
 
 @pytest.mark.parametrize("name", BAD)
-def test_what_is_no_upright_body_in_metres_is_refused(walk, name):
+def test_only_an_upright_body_in_metres_is_accepted(walk, name):
     change, words = BAD[name]
     with pytest.raises(SequenceError, match=words):
         prepare(change(walk[0]).astype(np.float32), walk[1])

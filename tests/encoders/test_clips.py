@@ -1,4 +1,4 @@
-"""Any frame rate, gaps and lengths become frames at the networks' rate."""
+"""Walks of any frame rate, gaps and length are resampled to the rate of the networks."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def test_one_frame_stays():
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_worked_by_hand(times, expected):
+def test_worked_examples(times, expected):
     moments, places = expected
     assert resample(moments).tolist() == places
 
@@ -45,7 +45,7 @@ def test_indices_are_in_range_and_in_order(gaps, start):
     assert len(places) <= (times[-1] - times[0]) * RATE_HZ + 2
 
 
-def test_a_clock_that_was_set_costs_nothing():
+def test_a_changed_clock_costs_nothing():
     frames = np.arange(30) / 25
     found = resample(np.concatenate([frames, 1.7e9 + frames]))
     np.testing.assert_array_equal(found[:15], resample(frames))

@@ -1,4 +1,4 @@
-"""Fused: either stream or both, by quality, and only with the experts that it was made for."""
+"""Fused reads either stream or both, weighted by quality, and only with the experts it was made for."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ E, D = 6, 4
 
 
 class Expert:
-    """Gives the mean of its stream's numbers, spread over a few directions."""
+    """Embeds the mean of its stream's values, spread over a few directions."""
 
     min_frames, dimension, threshold = 5, E, 0.5
 
@@ -107,7 +107,7 @@ def test_the_better_stream_weighs_more(tensors):
     assert likeness(-1.0) < likeness(0.2) < likeness(0.9)
 
 
-def test_traits_tell_noise_from_quiet():
+def test_traits_distinguish_noise_from_none():
     clean, noisy = (Population(2).sequence(0, frames=30).sequence(level) for level in (0.0, 2.0))
     assert traits(clean, SKELETON)[2] > traits(noisy, SKELETON)[2]
     assert traits(clean, SILHOUETTE)[2] < traits(noisy, SILHOUETTE)[2]
@@ -130,7 +130,7 @@ def test_other_experts_are_refused(file):
         FusedEncoder(file, {**EXPERTS, "sil": other}.__getitem__)
 
 
-def test_changed_numbers_are_refused(file, monkeypatch):
+def test_changed_tensors_are_refused(file, monkeypatch):
     monkeypatch.setattr(fused, "fuse", lambda tensors, found: np.ones(D, np.float32))
     with pytest.raises(WeightsError, match="golden"):
         FusedEncoder(file, EXPERTS.__getitem__)

@@ -81,7 +81,7 @@ def test_a_body_that_stands_still_is_embedded():
     assert np.isfinite(GEI()(still).vector).all()
 
 
-def test_parts_normalised_one_by_one_are_the_embedding():
+def test_parts_normalised_separately_are_the_embedding():
     sequences = [walk(seconds=2.0), walk(seconds=3.0)]
     parts = GEI().parts(sequences)
     assert parts.shape == (2, 8, 176)

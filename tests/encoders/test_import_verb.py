@@ -1,4 +1,4 @@
-"""The verb import-checkpoint, from a file to a file."""
+"""The verb `gaitid model import`, from a checkpoint to a weight file."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from gaitid.encoders.base import load_encoder  # noqa: E402
 
 
 def _theirs() -> dict[str, torch.Tensor]:
-    """A small GaitSet by the framework's names."""
+    """A small GaitSet with the names of the framework."""
     ours = networks.build("gaitset", {"channels": [4, 6, 8], "part_dimension": 5}).state_dict()
     names = {
         f"frame{b}.{c}.weight": f"set_block{b}.forward_block.{c}.conv.weight" for b in "123" for c in "02"
@@ -33,7 +33,7 @@ def test_it_writes_an_encoder_and_warns(tmp_path, capsys):
     assert load_encoder(str(target)).dimension == 62 * 5
 
 
-def test_it_refuses_what_it_does_not_know(tmp_path, capsys):
+def test_unknown_checkpoints_are_refused(tmp_path, capsys):
     torch.save(_theirs(), tmp_path / "theirs.pt")
     line = ["model", "import", str(tmp_path / "theirs.pt"), "--out", str(tmp_path / "x.safetensors")]
     assert main([*line, "--architecture", "gaitbase"]) == 2
@@ -41,7 +41,7 @@ def test_it_refuses_what_it_does_not_know(tmp_path, capsys):
     assert not (tmp_path / "x.safetensors").exists()
 
 
-def test_the_target_must_be_a_name_that_encoders_are_loaded_by(tmp_path, capsys):
+def test_the_target_must_have_the_suffix_of_weight_files(tmp_path, capsys):
     source = tmp_path / "theirs.pt"
     torch.save(_theirs(), source)
     before = source.read_bytes()

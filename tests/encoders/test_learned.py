@@ -1,4 +1,4 @@
-"""Learned encoders: the contract, the invariances, and refusal of what does not fit."""
+"""Learned encoders: contract, invariances, and refusal of input and files that do not fit."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ CARD = weights.Card(
 
 @pytest.fixture(scope="module")
 def walks() -> list[GaitSequence]:
-    """Walks of 3 people: 12, 40 and 150 frames at 25 fps."""
+    """Walks of three subjects: 12, 40 and 150 frames at 25 fps."""
     lengths = (12, 40, 150)
     return [
         Population(3).sequence(person, frames=frames).sequence(level=0.5)
@@ -53,7 +53,7 @@ def walks() -> list[GaitSequence]:
 def state() -> dict[str, np.ndarray]:
     torch.manual_seed(0)
     network = networks.build("strider", SMALL)
-    network(torch.rand(8, 6, 64, 44), torch.full((8,), 6))  # normalisation layers see something
+    network(torch.rand(8, 6, 64, 44), torch.full((8,), 6))  # gives normalisation layers statistics
     return {name: value.numpy() for name, value in network.state_dict().items()}
 
 
@@ -87,7 +87,7 @@ def test_a_batch_is_each_alone_whatever_the_lengths(encoder, walks):
     np.testing.assert_allclose(together, alone, atol=1e-5)
 
 
-def test_embeddings_repeat_to_the_bit(encoder, walks):
+def test_embeddings_repeat_exactly(encoder, walks):
     np.testing.assert_array_equal(encoder(walks[1]).vector, encoder(walks[1]).vector)
 
 
@@ -119,7 +119,7 @@ def test_frames_without_a_body_are_gaps(encoder, walks):
 
 
 def test_the_order_of_frames_matters(encoder, walks):
-    """Motion is part of it: frames in disorder make another embedding."""
+    """Embeddings depend on motion: shuffled frames have another one."""
     walk = walks[1]
     order = np.random.default_rng(0).permutation(len(walk))
     mixed = GaitSequence({"silhouette": walk.silhouettes[order]}, walk.times)
@@ -143,7 +143,7 @@ def test_other_weights_or_arguments_are_another_contract(tmp_path, state, walks,
     assert other.contract != encoder.contract
     measured = dataclasses.replace(CARD, metrics=(weights.Figure("rank-1", 0.5, "x"),))
     again = LearnedEncoder(_write(tmp_path / "b.safetensors", state, walks[1], measured))
-    assert again.contract == encoder.contract  # what was measured later does not orphan galleries
+    assert again.contract == encoder.contract  # new figures keep existing galleries valid
 
 
 @pytest.mark.parametrize(

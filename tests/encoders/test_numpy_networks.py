@@ -1,4 +1,4 @@
-"""Our networks by numpy alone give what torch gives."""
+"""Our networks in numpy compute what they compute in torch."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ CASES = {
 
 @pytest.mark.parametrize(("name", "arguments"), CASES.values(), ids=CASES)
 @pytest.mark.parametrize("frames", [1, 2, 3, 20])
-def test_it_gives_what_torch_gives(name, arguments, frames):
+def test_numpy_equals_torch(name, arguments, frames):
     torch.manual_seed(0)
     network = networks.build(name, arguments)
     shape = architectures.find(name).clips.frame_shape
-    for _ in range(3):  # normalisation layers get statistics, and signs that differ
+    for _ in range(3):  # gives normalisation layers statistics, and signs that differ
         network(torch.randn(6, 9, *shape))
     with torch.no_grad():
         for parameter in network.parameters():

@@ -1,4 +1,4 @@
-"""Export to ONNX: the same vectors from ONNX Runtime, for any batch and length."""
+"""Export to ONNX: ONNX Runtime returns the same vectors, for any batch size and length."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_onnx_runtime_gives_the_same_embeddings(tmp_path, capsys, name, argument
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning")
-def test_eight_bits_say_what_they_cost(tmp_path, capsys, monkeypatch):
+def test_eight_bits_report_their_loss(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr("gaitid.cli.model.export.SUBJECTS", 4)
     monkeypatch.setattr("gaitid.cli.model.export.RANGES", 3)
     _, path = _encoder(tmp_path, "strider", STRIDER)

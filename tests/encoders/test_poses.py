@@ -1,4 +1,4 @@
-"""Skeleton features do not depend on place, scale or the direction of y, and bear missing joints."""
+"""Skeleton features do not depend on place, scale or the direction of y, and tolerate missing joints."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def test_stature_is_about_the_body_height(walk):
     assert 0.95 < stature(places[0], seen[0]) / tall < 1.35
 
 
-def test_a_long_gap_parts_the_walk(walk):
+def test_a_long_gap_splits_the_walk(walk):
     skeletons, times = walk
     kept = np.r_[0:20, 35:50]
     clips = prepare(skeletons[kept], times[kept])

@@ -1,8 +1,7 @@
 """GaitSet, GaitBase and DeepGaitV2: sizes of the papers, set behaviour, and import by the framework's names.
 
-The originals are not here to compare with (their licence forbids copying them), so the same formulas
-are worked a second time below, step by step with plain torch functions, straight from the foreign
-tensors by their foreign names.
+The licence of the originals forbids copying them for comparison. So the same formulas are computed a second
+time below, step by step with plain torch functions, directly from the published tensors and their names.
 """
 
 from __future__ import annotations
@@ -41,7 +40,7 @@ def _gaitset_state(generator, channels=(32, 64, 128)) -> dict[str, torch.Tensor]
     return {n: torch.randn(s, generator=generator) * 0.1 for n, s in shapes.items()}
 
 
-def _gaitset_by_hand(w, frames):
+def _gaitset_formulas(w, frames):
     def two(x, name):
         for layer in (0, 2):
             weight = w[f"{name}.{layer}.conv.weight"]
@@ -97,7 +96,7 @@ def _gaitbase_state(generator) -> dict[str, torch.Tensor]:
     return state
 
 
-def _gaitbase_by_hand(w, frames):
+def _gaitbase_formulas(w, frames):
     root = "Backbone.forward_block"
 
     def norm(x, name):
@@ -156,8 +155,8 @@ def _deepgaitv2_state(generator, blocks=(1, 2, 1, 1)) -> dict[str, torch.Tensor]
     return state
 
 
-def _deepgaitv2_by_hand(w, frames):
-    """In (C, T, h, w) with 3D convolutions throughout, another order of axes than ours."""
+def _deepgaitv2_formulas(w, frames):
+    """With 3D convolutions throughout, in (C, T, h, w), an order of axes different from ours."""
 
     def norm(x, name):
         scale = w[f"{name}.weight"] / (w[f"{name}.running_var"] + 1e-5).sqrt()
@@ -193,17 +192,17 @@ def _deepgaitv2_by_hand(w, frames):
 
 
 CASES = {
-    "gaitset": (_gaitset_state, _gaitset_by_hand, 62 * 256, 2.60e6),
-    "gaitbase": (_gaitbase_state, _gaitbase_by_hand, 16 * 256, 6.99e6),
-    "deepgaitv2": (_deepgaitv2_state, _deepgaitv2_by_hand, 16 * 256, 8.37e6),
+    "gaitset": (_gaitset_state, _gaitset_formulas, 62 * 256, 2.60e6),
+    "gaitbase": (_gaitbase_state, _gaitbase_formulas, 16 * 256, 6.99e6),
+    "deepgaitv2": (_deepgaitv2_state, _deepgaitv2_formulas, 16 * 256, 8.37e6),
 }
 
 
 @pytest.fixture(params=CASES, scope="module")
 def case(request):
-    make, by_hand, dimension, parameters = CASES[request.param]
+    make, formulas, dimension, parameters = CASES[request.param]
     state = make(torch.Generator().manual_seed(3))
-    return request.param, state, by_hand, foreign.import_state(request.param, state), dimension, parameters
+    return request.param, state, formulas, foreign.import_state(request.param, state), dimension, parameters
 
 
 @pytest.fixture(scope="module")
@@ -211,13 +210,13 @@ def frames():
     return (torch.rand(9, 64, 44, generator=torch.Generator().manual_seed(1)) > 0.5).float()
 
 
-def test_an_imported_network_gives_what_the_formulas_give(case, frames):
-    _, state, by_hand, imported, *_ = case
+def test_an_imported_network_equals_the_formulas(case, frames):
+    _, state, formulas, imported, *_ = case
     exact = {name: value.double() for name, value in state.items()}
     network = copy.deepcopy(imported.network).double()
     with torch.inference_mode():
         ours = network.parts(frames[None].double(), torch.tensor([len(frames)]))[0]
-        torch.testing.assert_close(ours, by_hand(exact, frames.double()), rtol=1e-8, atol=1e-8)
+        torch.testing.assert_close(ours, formulas(exact, frames.double()), rtol=1e-8, atol=1e-8)
 
 
 def test_sizes_are_those_of_the_papers(case, frames):
@@ -243,7 +242,7 @@ def test_order_padding_and_pieces_do_not_matter(case, frames):
         torch.testing.assert_close(network(padded, torch.tensor([9, 12]))[:1], alone, rtol=1e-4, atol=1e-5)
 
 
-def test_training_only_tensors_are_named_not_lost(case):
+def test_training_only_tensors_are_named(case):
     name, _, _, imported, *_ = case
     assert bool(imported.unused) == (name != "gaitset")
 
@@ -270,7 +269,7 @@ def test_what_does_not_fit_is_listed(change, words):
 
 
 def _flat_residual(state):
-    """As DeepGaitV2 of another mode names its layers."""
+    """A state with the layer names of DeepGaitV2 in another mode."""
     for name in [name for name in state if name.startswith("layer2.")]:
         state[f"layer2.forward_block{name.removeprefix('layer2')}"] = state.pop(name)
 
@@ -312,7 +311,7 @@ def test_other_configurations_are_refused_with_their_names(make, change, archite
         foreign.import_state(architecture, state)
 
 
-def test_many_blocks_and_losses_with_parameters_are_taken():
+def test_many_blocks_and_losses_with_parameters_are_imported():
     state = _gaitbase_state(torch.Generator().manual_seed(0))
     plain = {n: v for n, v in state.items() if "layer1.0." in n and "downsample" not in n}
     for block in range(1, 12):
@@ -352,7 +351,7 @@ def test_an_import_becomes_an_encoder(tmp_path: Path, case, frames):
     assert encoder.card.licence.startswith("unknown")
 
 
-def test_an_import_gives_its_parts_as_published_evaluators_compare_them(tmp_path: Path, case, frames):
+def test_an_import_returns_its_parts_as_published_evaluators_compare_them(tmp_path: Path, case, frames):
     name, _, _, imported, dimension, _ = case
     foreign.save_imported(tmp_path / "theirs.safetensors", "theirs", name, imported, "c.pt")
     encoder = load_encoder(str(tmp_path / "theirs.safetensors"))
@@ -392,19 +391,19 @@ def test_a_checkpoint_with_code_is_refused_and_not_run(tmp_path: Path, monkeypat
         ({"a": torch.tensor([1.0, float("nan")])}, "NaN or infinity in 1 tensors: a"),
     ],
 )
-def test_what_is_no_plain_number_is_refused(tmp_path: Path, state, words):
+def test_tensors_other_than_finite_numbers_are_refused(tmp_path: Path, state, words):
     torch.save(state, tmp_path / "c.pt")
     with pytest.raises(WeightsError, match=words):
         foreign.read_checkpoint(tmp_path / "c.pt")
 
 
-def test_a_missing_checkpoint_is_said_to_be_missing(tmp_path: Path):
+def test_a_missing_checkpoint_is_refused(tmp_path: Path):
     with pytest.raises(WeightsError, match="is not a file"):
         foreign.read_checkpoint(tmp_path / "c.pt")
 
 
 @pytest.mark.parametrize("content", [b"", b"nonsense"])
-def test_no_checkpoint_is_refused(tmp_path: Path, content):
+def test_a_file_that_is_not_a_checkpoint_is_refused(tmp_path: Path, content):
     (tmp_path / "c.pt").write_bytes(content)
     with pytest.raises(WeightsError):
         foreign.read_checkpoint(tmp_path / "c.pt")

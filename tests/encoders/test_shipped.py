@@ -1,4 +1,4 @@
-"""Every shipped weight file: sound, small, registered, described, and better than its rivals."""
+"""Every shipped weight file is sound, small, registered, described, and better than its rivals."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ FILES = sorted((ROOT / "gaitid" / "encoders" / "weights").glob("*.safetensors"))
 MAX_BYTES = 12_000_000
 
 
-def test_there_are_some_and_they_are_small():
+def test_weight_files_exist_and_are_small():
     assert FILES
     assert sum(file.stat().st_size for file in FILES) <= MAX_BYTES
 
@@ -51,7 +51,7 @@ def test_the_model_card_is_fresh():
 
 
 def _walks(*modalities: str):
-    """A gallery of 24 strangers from the left, and the same people another day, 36 degrees on."""
+    """A gallery of 24 subjects from the left, and probes of them on another day, 36 degrees further."""
     population = Population(77, "test")
 
     def walk(person: int, day: int, view: float):
@@ -61,7 +61,7 @@ def _walks(*modalities: str):
 
 
 def _rank(encoder, gallery, probes) -> float:
-    """Mean reciprocal rank of the right subject."""
+    """Mean reciprocal rank of the correct subject."""
     one = np.array([e.vector for e in encoder.batch(gallery)])
     two = np.array([e.vector for e in encoder.batch(probes)])
     scores = two @ one.T
@@ -80,12 +80,12 @@ def test_stickman_is_far_above_chance_across_views_and_days():
     assert _rank(load_encoder("stickman"), gallery, probes) > 2 * chance
 
 
-def test_stickman3d_tells_most_people_across_views_and_days():
+def test_stickman3d_identifies_most_subjects_across_views_and_days():
     gallery, probes = _walks(SKELETON_3D)
     assert _rank(load_encoder("stickman3d"), gallery, probes) > 0.8
 
 
-def test_stickman3d_bears_errors_that_last_a_walk():
+def test_stickman3d_tolerates_errors_that_last_a_walk():
     population, poor = Population(77, "test"), replace(Sensor.usual(), bias=0.04)
 
     def told(person: int, walk: int) -> GaitSequence:

@@ -1,4 +1,4 @@
-"""Weight files: what is written is read, and nothing else is."""
+"""Weight files return what was written, and refuse everything else."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def test_other_tools_read_it(file: Path):
     np.testing.assert_array_equal(read["a"], TENSORS["a"])
 
 
-def test_the_digest_sees_names_kinds_shapes_and_numbers():
+def test_the_digest_covers_names_kinds_shapes_and_values():
     base = weights.digest({"a": np.zeros(4, np.float32)})
     others = [
         {"b": np.zeros(4, np.float32)},
@@ -145,7 +145,7 @@ def test_a_missing_file_and_a_foreign_card_are_refused(tmp_path: Path, file: Pat
         weights.load(file)
 
 
-def test_a_tensor_that_cannot_be_held_is_refused(tmp_path: Path):
+def test_a_tensor_of_an_unknown_kind_is_refused(tmp_path: Path):
     with pytest.raises(WeightsError, match="complex"):
         weights.save(tmp_path / "x.safetensors", CARD, {"a": np.zeros(1, np.complex64)}, GOLDEN)
     assert not list(tmp_path.iterdir())
