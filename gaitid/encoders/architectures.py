@@ -20,6 +20,8 @@ from gaitid.modalities.streams import STREAMS
 from gaitid.records import JOINTS, MAX_FRAMES, SILHOUETTE, SKELETON, SKELETON_3D
 from gaitid.registry import nearest
 
+SILHOUETTE_SIZE = STREAMS[SILHOUETTE].shapes[0]
+"""Height and width of the silhouettes that networks read."""
 NumpyNetwork = Callable[[Tensors, Mapping[str, Any]], Forward]
 """Builds a forward pass from a weight file's tensors and the arguments on its card."""
 Batch = Callable[[Clips], NDArray[np.float32]]
@@ -77,10 +79,9 @@ class Architecture:
         return np.asarray((total.T / np.bincount(owners, lengths)).T, np.float32)
 
 
-_SILHOUETTE = STREAMS[SILHOUETTE].shapes[0]
-_SAMPLED = Clipping(_SILHOUETTE, RATE_HZ, CHUNK, sampled, skips_empty=True)
-_WHOLE = Clipping(_SILHOUETTE, 0.0, MAX_FRAMES, whole)
-_PARTED = Clipping(_SILHOUETTE, 0.0, 720, whole)
+_SAMPLED = Clipping(SILHOUETTE_SIZE, RATE_HZ, CHUNK, sampled, skips_empty=True)
+_WHOLE = Clipping(SILHOUETTE_SIZE, 0.0, MAX_FRAMES, whole)
+_PARTED = Clipping(SILHOUETTE_SIZE, 0.0, 720, whole)
 _POSES = Clipping((JOINTS, poses.FEATURES), POSE_RATE_HZ, 2 * CHUNK, poses.prepare)
 _BODIES = Clipping((JOINTS, bodies.FEATURES_3D), POSE_RATE_HZ, 2 * CHUNK, bodies.prepare)
 
