@@ -438,7 +438,7 @@ def test_rows_that_differ_are_found(filled, tmp_path, monkeypatch):
     moved(tmp_path, "dict")
     content = max(TABLES.values(), key=len)
     content[next(iter(content))] = people(1, 1, 9)[0]
-    with pytest.raises(EngineError, match="differed from gallery 'g'"):
+    with pytest.raises(EngineError, match="lacked 1 rows of gallery 'g' and held 1 others"):
         moved(tmp_path, "dict")
     assert moved(tmp_path, "dict")[0].rows == 10  # it was repaired
 
@@ -446,14 +446,14 @@ def test_rows_that_differ_are_found(filled, tmp_path, monkeypatch):
 def test_an_engine_that_searches_wrongly_is_found(filled, tmp_path, monkeypatch):
     nearest = DictTable.nearest
     monkeypatch.setattr(DictTable, "nearest", lambda self, vectors, count: nearest(self, -vectors, 1))
-    with pytest.raises(EngineError, match="searches found others"):
+    with pytest.raises(EngineError, match="searches the engine found other candidates"):
         moved(tmp_path, "dict")
     assert moved(tmp_path, "dict", EngineSettings("here", search="hnsw"))[0].equal < 5
 
 
 def test_from_engine_to_engine_needs_a_stop_in_this_process(filled, tmp_path):
     moved(tmp_path, "dict")
-    with pytest.raises(ConfigError, match="move them to faiss first"):
+    with pytest.raises(ConfigError, match="Move them to faiss first"):
         moved(tmp_path, "dict", EngineSettings("elsewhere"))
 
 

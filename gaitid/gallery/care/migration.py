@@ -98,8 +98,9 @@ def _moved(
         gallery = Gallery(store, row, target.of(row), thorough=True)
         if gallery.repair != (0, 0):
             raise EngineError(
-                f"After the migration the engine differs from gallery {row.name!r} by {gallery.repair} rows",
-                "no difference",
+                f"After the migration the engine lacked {gallery.repair.added} rows of gallery {row.name!r}"
+                f" and held {gallery.repair.removed} others",
+                "exactly the gallery's rows",
                 "Look at the log of the engine, and repeat the migration",
             )
     reference, probes = Gallery(store, row, ExactIndex), _probes(store, row, samples)
