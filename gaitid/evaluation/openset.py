@@ -79,7 +79,7 @@ class SubjectScorer:
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """What one gallery gave.
+    """Results of all probes in one gallery.
 
     Attributes:
         mate: (m,) score of each mated probe with its own subject.

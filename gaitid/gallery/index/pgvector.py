@@ -104,7 +104,7 @@ class PgvectorEngine:
                 (prefix,),
             ).fetchall()
         )
-        return [row[0] for row in found]
+        return [name for (name,) in found]
 
     def close(self) -> None:
         """See `engine.Engine.close`."""
@@ -206,7 +206,7 @@ class PgvectorTable:
             rows = self._fetch("SELECT id FROM {} ORDER BY id")
         else:
             rows = self._fetch("SELECT id FROM {} WHERE id = ANY(%s) ORDER BY id", among.tolist())
-        return np.array([row[0] for row in rows], np.int64)
+        return np.array([key for (key,) in rows], np.int64)
 
     def rows(self, ids: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """See `engine.Table.rows`."""
@@ -238,8 +238,10 @@ class PgvectorTable:
         return sql.SQL(cast(Any, query)).format(self._name)
 
     def _unpacked(self, rows: list[tuple[Any, ...]]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        vectors = np.frombuffer(b"".join(bytes(row[1][4:]) for row in rows), ">f4").astype(np.float32)
-        return np.array([row[0] for row in rows], np.int64), vectors.reshape(-1, self._dimension)
+        ids = np.array([key for key, _ in rows], np.int64)
+        packed = b"".join(bytes(vector[4:]) for _, vector in rows)  # after 4 bytes of header
+        vectors = np.frombuffer(packed, ">f4").astype(np.float32)
+        return ids, vectors.reshape(-1, self._dimension)
 
 
 def _checked(settings: EngineSettings) -> str:
