@@ -28,7 +28,7 @@ def extracted(video, tmp_path_factory):
 
 @pytest.fixture
 def gaitid(capsys):
-    """Run the command line in this process; gives (status, standard output, standard error)."""
+    """Run the command line in this process; returns status, standard output and standard error."""
 
     def run(*arguments):
         try:

@@ -56,7 +56,7 @@ def test_npz_is_own_data_with_both_streams_and_the_same_every_time(gaitid, tmp_p
     assert len(open_dataset("folder", tmp_path / "a").entries("test")) == len(files[0])
 
 
-def test_figures_of_people_who_do_not_exist_say_so(gaitid, tmp_path):
+def test_results_on_synthetic_subjects_say_so(gaitid, tmp_path):
     gaitid(
         "dataset", "synth", "--layout", "folder", "--subjects", 4, "--frames", 24, "--out", tmp_path / "set"
     )
@@ -76,7 +76,7 @@ def test_figures_of_people_who_do_not_exist_say_so(gaitid, tmp_path):
 
 
 BAD = {
-    "no people": (["--subjects", 0], "--subjects is 0"),
+    "no subjects": (["--subjects", 0], "--subjects is 0"),
     "no frames": (["--frames", 0], "frames"),
     "negative seed": (["--seed", -1], "seed"),
 }
@@ -89,7 +89,7 @@ def test_bad_flags(gaitid, tmp_path, layout, flags, message):
     assert (status, message in err) == (2, True)
 
 
-def test_a_full_directory_is_left_alone(gaitid, tmp_path):
+def test_a_directory_with_files_is_refused(gaitid, tmp_path):
     (tmp_path / "mine.txt").write_text("precious")
     status, _, err = gaitid("dataset", "synth", "--out", tmp_path)
     assert (status, "is not empty" in err) == (2, True)

@@ -166,7 +166,7 @@ def test_a_backup_of_a_directory_and_of_a_server_is_restored(gaitid, extracted, 
     assert gaitid("backup", "restore", backup, "--check")[0] == 1
 
 
-def test_many_are_imported_or_none(gaitid, tmp_path):
+def test_all_subjects_of_a_file_are_imported_or_none(gaitid, tmp_path):
     encoder = load_encoder("gei")
     vectors = np.random.default_rng(0).standard_normal((6, encoder.dimension)).astype(np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
@@ -187,7 +187,7 @@ def test_many_are_imported_or_none(gaitid, tmp_path):
     assert "      3         6" in gaitid("list", *target)[1]
 
 
-def test_a_subject_gets_her_data_and_a_receipt(gaitid, extracted, tmp_path):
+def test_a_subject_is_exported_and_erased_with_a_receipt(gaitid, extracted, tmp_path):
     target = ["--data", tmp_path / "data"]
     gaitid("enrol", "slim", *extracted, *target, "--create-gallery")
     assert gaitid("subject", "export", "slim", *target, "--out", tmp_path / "slim")[0] == 0
@@ -288,7 +288,7 @@ def test_a_video_of_several_people_needs_a_track(gaitid, video, tmp_path):
     assert (status, "1 template(s)" in out) == (0, True)
 
 
-def test_a_track_that_is_not_there(gaitid, video, tmp_path):
+def test_an_unknown_track_is_refused(gaitid, video, tmp_path):
     status, _, err = gaitid("identify", video, "--data", tmp_path / "data", "--track", 999)
     assert (status, "no usable walk with track 999" in err) == (2, True)
 
@@ -305,7 +305,7 @@ def test_a_poor_sample_is_refused_with_reasons(gaitid, extracted, tmp_path):
     assert (status, out.startswith("insufficient quality: too_short")) == (3, True)
 
 
-def test_edge_prints_one_decision_a_walk(gaitid, video, extracted, tmp_path):
+def test_edge_prints_one_decision_per_walk(gaitid, video, extracted, tmp_path):
     with running(ServerSettings(address="127.0.0.1:0", data=tmp_path / "data")) as address:
         flags = ["--source", video, "--server", address, "--camera", "gate"]
         status, _, err = gaitid("edge", *flags)
@@ -448,7 +448,7 @@ def test_the_module_is_the_command():
     assert done.stdout.startswith("gaitid 0.")
 
 
-def test_a_reader_that_leaves_is_no_crash(tmp_path):
+def test_a_closed_pipe_is_no_crash(tmp_path):
     command = f"{sys.executable} -m gaitid list --data {tmp_path} | true"
     done = subprocess.run(command, shell=True, capture_output=True, text=True, check=False, timeout=30)  # noqa: S602
     assert "Traceback" not in done.stderr

@@ -226,7 +226,7 @@ class Audit:
             self.admit_words(caller.purpose, "Purpose")
 
     def admit_words(self, text: str, what: str) -> None:
-        """Return if a text may be stored for ever.
+        """Return if a text may be stored forever.
 
         Args:
             text: The text.
@@ -240,7 +240,7 @@ class Audit:
             raise _permanent(f"{what} {text!r} contains the name of a subject")
 
     def admit_subject(self, name: str) -> None:
-        """Return if a subject's name is part of no text that is stored for ever.
+        """Return if a subject's name is part of no text that is stored forever.
 
         Raises:
             InputError: A recorded actor or purpose, or the name of a gallery, contains it.
@@ -352,7 +352,7 @@ def broken(got: str) -> AuditBroken:
 def _permanent(got: str) -> InputError:
     return InputError(
         got,
-        "no name of a subject in words that the audit trail stores for ever",
+        "no name of a subject in words that the audit trail stores forever",
         "Pass other words, or another name",
     )
 

@@ -23,7 +23,7 @@ _TEXTS = tuple(
         ("cohorts", ("contract", "normalisation", "law", "coalesce(key_name, '')")),
     )
 )
-"""All texts of the database that may contain a subject's name. Callers are missing: they are stored for ever,
+"""All texts of the database that may contain a subject's name. Callers are missing: they are stored forever,
 so no name may be part of one."""
 
 
