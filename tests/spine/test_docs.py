@@ -76,8 +76,15 @@ def test_the_python_example_of_the_readme_runs(tmp_path, monkeypatch, capsys):
 
 @pytest.mark.parametrize(("page", "text"), TEXTS.items(), ids=TEXTS)
 def test_links_lead_somewhere(page, text):
-    for target in re.findall(r"\]\(([^)#]+)[^)]*\)", text):
-        assert target.startswith("http") or ((ROOT / page).parent / target).exists(), target
+    for target, anchor in re.findall(r"\]\(([^)#]*)(#[^)]*)?\)", text):
+        if target.startswith("http"):
+            continue
+        path = (ROOT / page).parent / target if target else ROOT / page
+        assert path.exists(), target
+        if anchor:
+            headings = re.findall(r"^#+ (.*)$", path.read_text(), re.MULTILINE)
+            slugs = {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+            assert anchor[1:] in slugs, target + anchor
 
 
 def test_every_target_of_make_in_the_documents_exists():
