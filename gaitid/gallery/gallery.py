@@ -25,7 +25,7 @@ from gaitid.gallery.scoring.policy import Policy
 from gaitid.gallery.state import MakeIndex, State
 from gaitid.gallery.store.database import Store
 from gaitid.gallery.store.rows import Change, EnrolmentSample, GalleryRow
-from gaitid.gallery.view import Found, View
+from gaitid.gallery.view import Found, GalleryView
 from gaitid.records import (
     AuditAction,
     Calibration,
@@ -357,12 +357,12 @@ class Gallery:
     # -- following the store -----------------------------------------------------------------------
 
     @contextmanager
-    def _reading(self) -> Iterator[View]:
+    def _reading(self) -> Iterator[GalleryView]:
         """Yield a view of the newest revision, without the subjects that have expired now."""
         while True:
             with self._lock.reading():
                 if self._state.revision == self._newest:
-                    yield View(self._state, time.time())
+                    yield GalleryView(self._state, time.time())
                     return
             with self._loading:  # by one thread: an index in an engine is repaired, not rebuilt
                 if self._state.revision != self._newest:

@@ -1,4 +1,4 @@
-"""A lock that many readers share and one writer has alone."""
+"""A lock that many readers share and one writer holds alone."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from threading import Condition
 
 
 class ReadersWriterLock:
-    """Readers share it; a waiting writer goes before new readers, so a busy gate cannot starve it.
+    """A readers-writer lock: a waiting writer goes before new readers, so busy readers cannot starve it.
 
     It is not re-entrant.
     """
@@ -21,7 +21,7 @@ class ReadersWriterLock:
 
     @contextmanager
     def reading(self) -> Iterator[None]:
-        """Hold it together with other readers."""
+        """Hold the lock together with other readers."""
         with self._free:
             while self._writing or self._writers_waiting:
                 self._free.wait()
@@ -36,7 +36,7 @@ class ReadersWriterLock:
 
     @contextmanager
     def writing(self) -> Iterator[None]:
-        """Hold it alone."""
+        """Hold the lock alone."""
         with self._free:
             self._writers_waiting += 1
             try:

@@ -50,7 +50,7 @@ class Found(NamedTuple):
     best: bytes
 
 
-class View:
+class GalleryView:
     """A state without the subjects that have expired at one time; read while the state is locked.
 
     Args:

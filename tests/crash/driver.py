@@ -1,4 +1,4 @@
-"""Kills processes that change galleries, over and over, and compares what is left with their journal.
+"""Kill processes that change galleries, again and again, and compare what is left with their journal.
 
     OMP_NUM_THREADS=1 PYTHONPATH=. python -m tests.crash.driver --cycles 200 --folder /dev/shm
 
@@ -41,14 +41,14 @@ from gaitid.local import LocalMatcher
 from gaitid.records import EnrolmentCheck, Fusion, OperatingPoint, Terms
 from tests.crash.model import (
     KEEPS_STATE,
+    JournalContents,
     Model,
     Ready,
-    Story,
     Wrong,
     embedding,
     expect,
     observed,
-    read_story,
+    read_journal,
     state,
     stored,
     touched,
@@ -56,7 +56,7 @@ from tests.crash.model import (
 )
 
 OPERATIONS, LINEAGE = 40, 10
-"""Operations of one thread of a child at most; cycles in one directory."""
+"""Most operations of one thread of a child; cycles in one directory."""
 WEIGHTS = {
     "enrol": 30,
     "many": 6,
@@ -72,7 +72,7 @@ WEIGHTS = {
     "restore": 1,
 }
 ALONE = {"many", "rule", "calibrate", "rotate", "renew", "backup", "restore"}
-"""Operations that the first thread alone does."""
+"""Operations that only the first thread does."""
 FOCUS = {
     "log emptied": ("delete", "erase"),
     "identity": ("erase",),
@@ -83,12 +83,12 @@ FOCUS = {
     "backup": ("backup",),
     "restore": ("restore",),
 }
-"""What is done more often when the child is to die at a point of that name."""
+"""Operations that are more frequent when the child is to die at a point of that name."""
 
 
 @dataclass
-class Place:
-    """Where the galleries of a lineage and all that belongs to them lie."""
+class Site:
+    """Directories of the galleries of a lineage, and of all that belongs to them."""
 
     root: Path
     sealed: bool
@@ -108,8 +108,8 @@ class Place:
 
 
 @dataclass
-class Plan:
-    """What one child is to do, and where it is to die; no point = at a time of the parent's choice."""
+class ChildPlan:
+    """What one child does, and where it dies; no point = at a time of the parent's choice."""
 
     seed: int
     threads: int
@@ -123,17 +123,17 @@ class Plan:
 
 
 class Child:
-    """Changes the galleries and keeps the journal."""
+    """Changes the galleries and writes the journal."""
 
-    def __init__(self, place: Place, plan: Plan, subjects: dict[str, list[int]]) -> None:
-        self.place, self.plan = place, plan
+    def __init__(self, site: Site, plan: ChildPlan, subjects: dict[str, list[int]]) -> None:
+        self.site, self.plan = site, plan
         self.subjects = subjects
         self.left = plan.passes
-        self.journal = os.open(place.root / "journal", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+        self.journal = os.open(site.root / "journal", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
 
     def run(self) -> None:
         failpoints.armed = self.reached
-        self.matcher = self.place.open()
+        self.matcher = self.site.open()
         if self.plan.has_work:
             threads = [threading.Thread(target=self.work, args=(n,)) for n in range(self.plan.threads)]
             for thread in threads:
@@ -153,7 +153,7 @@ class Child:
         os.kill(os.getpid(), signal.SIGKILL)
 
     def say(self, said: dict) -> None:
-        os.write(self.journal, json.dumps(said).encode() + b"\n")  # as a whole, whoever else writes
+        os.write(self.journal, json.dumps(said).encode() + b"\n")  # in one piece, even if other threads write
 
     def work(self, number: int) -> None:
         try:
@@ -165,12 +165,12 @@ class Child:
                 (op,) = chance.choices(names, [weights[op] for op in names])
                 self.operate(op, number, chance, mine)
         except BaseException:
-            (self.place.root / "failure").write_text(traceback.format_exc())
+            (self.site.root / "failure").write_text(traceback.format_exc())
             os._exit(1)
 
     def operate(self, op: str, thread: int, chance: random.Random, mine: dict) -> None:
         said = {"thread": thread, "op": op, **self.choose(op, thread, chance, mine)}
-        if said.get("subject", "") is None or (op in ("rotate", "renew") and not self.place.sealed):
+        if said.get("subject", "") is None or (op in ("rotate", "renew") and not self.site.sealed):
             return
         self.say(said)
         try:
@@ -184,7 +184,7 @@ class Child:
             mine[said["subject"]] = []
 
     def choose(self, op: str, thread: int, chance: random.Random, mine: dict) -> dict:
-        """What the operation is about, as the journal says it."""
+        """Choose the arguments of an operation, as the journal has them."""
         fresh = f"zebra-{thread}-{chance.getrandbits(64):016x}"
         seeds = [chance.getrandbits(40) for _ in range(chance.randint(1, 3))]
         old = chance.choice(sorted(mine)) if mine else None
@@ -232,7 +232,7 @@ class Child:
         return self.matcher.calibrate("g", [embedding(seed) for seed in said["seeds"]]).made_at
 
     def rotate(self, said: dict) -> int:
-        append_key(self.place.root / "keys", said["key"])
+        append_key(self.site.root / "keys", said["key"])
         return self.matcher.rotate_keys()
 
     def renew(self, _: dict) -> int:
@@ -243,8 +243,8 @@ class Child:
 
     def restore(self, _: dict) -> str:
         made = self.matcher.back_up().name
-        backup.restore(self.place.root / "backups" / made, self.place.root / "half")
-        shutil.rmtree(self.place.root / "half")
+        backup.restore(self.site.root / "backups" / made, self.site.root / "half")
+        shutil.rmtree(self.site.root / "half")
         return made
 
 
@@ -255,82 +255,84 @@ class Lineage:
     """Cycles in one directory."""
 
     def __init__(self, root: Path, chance: random.Random, counts: Counter) -> None:
-        self.place = Place(root, sealed=chance.random() < 0.5)
+        self.site = Site(root, sealed=chance.random() < 0.5)
         self.chance, self.counts = chance, counts
         self.model = Model()
         self.may_grow = False
-        if self.place.sealed:
+        if self.site.sealed:
             append_key(root / "keys", "first")
-        matcher = self.place.open()
+        matcher = self.site.open()
         matcher.create_gallery("g", fusion=chance.choice(list(Fusion)))
         matcher.close()
 
     def cycle(self, number: int) -> None:
         plan = self.plan(number)
-        (self.place.root / "journal").unlink(missing_ok=True)
+        (self.site.root / "journal").unlink(missing_ok=True)
         self.kill(plan)
-        story = read_story(self.place.root / "journal")
-        self.counts[f"died {story.died}"] += 1
-        self.counts["acknowledged"] += len(story.done)
-        self.counts["under way"] += len(story.under_way)
-        self.look_for_erased(said["subject"] for said, _ in story.done if said["op"] == "erase")
+        journal = read_journal(self.site.root / "journal")
+        self.counts[f"died {journal.died}"] += 1
+        self.counts["acknowledged"] += len(journal.done)
+        self.counts["under way"] += len(journal.under_way)
+        self.look_for_erased(said["subject"] for said, _ in journal.done if said["op"] == "erase")
         if self.chance.random() < 0.2:
             self.counts["second kills, while opening"] += 1
-            self.kill(Plan(plan.seed, 1, self.chance.choice(("", *failpoints.POINTS[:2])), has_work=False))
-        self.check(story, alone=plan.threads == 1)
+            self.kill(
+                ChildPlan(plan.seed, 1, self.chance.choice(("", *failpoints.POINTS[:2])), has_work=False)
+            )
+        self.check(journal, alone=plan.threads == 1)
         if number == LINEAGE - 1:
-            self.examine(self.place.root / "data", self.place.root / "mark")
+            self.examine(self.site.root / "data", self.site.root / "mark")
             self.counts["examinations"] += 1
 
-    def plan(self, number: int) -> Plan:
+    def plan(self, number: int) -> ChildPlan:
         sealed_only = ("rotation", "new key", "projection", "renewal")
         points = [
-            p for p in failpoints.POINTS if self.place.sealed or not any(word in p for word in sealed_only)
+            p for p in failpoints.POINTS if self.site.sealed or not any(word in p for word in sealed_only)
         ]
-        if number == 0 and self.chance.random() < 0.4:  # the key of receipts is made once
+        if number == 0 and self.chance.random() < 0.4:  # the signing key is made once
             points = [point for point in points if "identity" in point]
         point = self.chance.choice(points) if self.chance.random() < 0.85 else ""
         rare = any(word in point for word in ("identity", "backup", "rotation", "renewal", "restore"))
         passes = 1 if rare else self.chance.randint(1, 20)
-        return Plan(self.chance.getrandbits(40), self.chance.randint(1, 3), point, passes)
+        return ChildPlan(self.chance.getrandbits(40), self.chance.randint(1, 3), point, passes)
 
-    def kill(self, plan: Plan) -> None:
-        """Fork a child and see it killed."""
+    def kill(self, plan: ChildPlan) -> None:
+        """Fork a child and wait until it is killed."""
         pid = os.fork()
         if pid == 0:
             try:
-                Child(self.place, plan, self.model.subjects).run()
+                Child(self.site, plan, self.model.subjects).run()
             except BaseException:
-                (self.place.root / "failure").write_text(traceback.format_exc())
+                (self.site.root / "failure").write_text(traceback.format_exc())
             os._exit(1)
         if not plan.point:
             time.sleep(self.chance.random() * 0.1)
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         _, status = os.waitpid(pid, 0)
-        failure = self.place.root / "failure"
+        failure = self.site.root / "failure"
         expect(not failure.exists(), f"child failed: {failure.read_text() if failure.exists() else ''}")
         expect(os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL, f"child ended by {status}")
 
     def look_for_erased(self, names: Iterable[str]) -> None:
-        content = self.place.content()
+        content = self.site.content()
         for name in names:
             self.counts["erasures looked for"] += 1
             traces = [name.encode()]
-            if not self.place.sealed:
+            if not self.site.sealed:
                 traces += [vector(seed).tobytes()[:16] for seed in self.model.subjects.get(name, ())]
             if any(trace in content for trace in traces):
                 self.counts["traces of erased"] += 1
                 raise Wrong(f"{name} was erased, and a trace of it is left")
 
-    def check(self, story: Story, *, alone: bool) -> None:
-        for said, answer in story.done:
+    def check(self, journal: JournalContents, *, alone: bool) -> None:
+        for said, answer in journal.done:
             if said["op"] in ("backup", "restore"):
                 self.check_backup(answer, alone=alone)
             self.model.apply(said, answer)
-        matcher = self.place.open()  # finishes what was cut short, and passes the mark
+        matcher = self.site.open()  # finishes what was interrupted, and passes the mark
         try:
-            for said in story.under_way:
+            for said in journal.under_way:
                 self.settle(said, matcher)
             self.compare(matcher)
             self.compare_index(matcher)
@@ -338,10 +340,10 @@ class Lineage:
             matcher.close()
         self.finish_restoration()
         self.check_backups()
-        repair(self.place.root / "data")
+        repair(self.site.root / "data")
 
     def settle(self, said: dict, matcher: LocalMatcher) -> None:
-        """Find out whether an operation under way took place; what it left must be all or nothing."""
+        """Find out whether an operation under way took site: completely, or not at all."""
         if said["op"] in KEEPS_STATE:
             self.may_grow |= said["op"] == "renew"
             return
@@ -377,7 +379,7 @@ class Lineage:
             expect(got == right, f"{what} is {got}, acknowledged was {right}")
 
     def compare_index(self, matcher: LocalMatcher) -> None:
-        """The projection holds what the tables hold, and answers by it."""
+        """Check that the gallery in memory holds what the tables hold."""
         gallery = matcher._galleries["g"]
         contents = matcher._store.galleries.contents(gallery.row)
         self.counts["index not equal to SQL"] += 1
@@ -397,12 +399,12 @@ class Lineage:
             for table in ("subjects", "projections")
             for (name,) in matcher._store._db.execute(f"SELECT DISTINCT key_name FROM {table}")  # noqa: S608
         }
-        ring = self.place.keys()
+        ring = self.site.keys()
         expect(keys <= {ring.current if ring else None}, f"subjects are under the keys {keys}")
 
     def check_backup(self, name: str, *, alone: bool) -> None:
-        """It is there, and has all that was acknowledged before it and nothing else."""
-        made = backup.verify(self.place.root / "backups" / name)
+        """Check that a backup has everything that was acknowledged before it, and nothing else."""
+        made = backup.verify(self.site.root / "backups" / name)
         self.counts["backups acknowledged"] += 1
         if alone:
             seeds = self.model.subjects.values()
@@ -410,8 +412,8 @@ class Lineage:
             expect(made.templates == sum(map(len, seeds)), f"the backup has {made.templates} templates")
 
     def finish_restoration(self) -> None:
-        """One that was cut short is done again, over what it left."""
-        half, folder = self.place.root / "half", self.place.root / "backups"
+        """Repeat a restoration that was interrupted, over what it left."""
+        half, folder = self.site.root / "half", self.site.root / "backups"
         if not half.exists():
             return
         if not (half / DATABASE).exists():
@@ -422,13 +424,13 @@ class Lineage:
         shutil.rmtree(half)
 
     def check_backups(self) -> None:
-        """All that has a name is whole; what has none yet is thrown away. One is restored."""
-        folder = self.place.root / "backups"
+        """Check and restore all backups that have a name; delete the unfinished ones."""
+        folder = self.site.root / "backups"
         for path in sorted(folder.iterdir()) if folder.exists() else ():
             if path.name.startswith(backup.UNFINISHED):
                 self.counts["unfinished backups"] += 1
             else:
-                restored = self.place.root / "restored"
+                restored = self.site.root / "restored"
                 backup.restore(path, restored)
                 self.examine(restored)
                 shutil.rmtree(restored)
@@ -436,13 +438,13 @@ class Lineage:
             shutil.rmtree(path)
 
     def examine(self, directory: Path, mark: Path | None = None) -> None:
-        with examining(directory, self.place.keys(), mark) as checks:
+        with examining(directory, self.site.keys(), mark) as checks:
             for _, check in checks:
                 check()
 
 
 def run_cycles(cycles: int, seed: int, folder: Path) -> Counter:
-    """Run so many cycles below `folder`; raises `Wrong` at the first that is."""
+    """Run cycles below `folder`; raise `Wrong` at the first fault."""
     chance, counts = random.Random(seed), Counter()
     for name in ("lost", "resurrected", "traces of erased", "index not equal to SQL"):
         counts[name] = 0
@@ -460,7 +462,7 @@ def run_cycles(cycles: int, seed: int, folder: Path) -> Counter:
 
 
 def main() -> None:
-    """Run, print, and keep the result."""
+    """Run, print and save the result."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--cycles", type=int, default=200)
     parser.add_argument("--seed", type=int, default=0)
@@ -470,7 +472,7 @@ def main() -> None:
     begin = time.perf_counter()
     folder = Path(tempfile.mkdtemp(prefix="gaitid-crash-", dir=options.folder))
     counts = run_cycles(options.cycles, options.seed, folder)
-    shutil.rmtree(folder)  # unless something is wrong: then it can be looked at
+    shutil.rmtree(folder)  # kept if something is wrong
     chosen = f"--cycles {options.cycles} --seed {options.seed} --folder {options.folder}"
     report = {
         **provenance(f"python -m tests.crash.driver {chosen}"),

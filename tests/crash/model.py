@@ -18,7 +18,7 @@ KEEPS_STATE = {"rotate", "renew", "backup", "restore"}
 
 
 class Ready:
-    """Stands for an encoder; all samples are ready embeddings."""
+    """Stub of an encoder; all samples are ready embeddings."""
 
     name, modalities, min_frames, dimension, threshold, contract = "ready", ("silhouette",), 1, D, 0.5, "c"
 
@@ -34,7 +34,7 @@ def embedding(seed: int) -> Embedding:
 
 @dataclass
 class Model:
-    """What the galleries hold, by the journal."""
+    """What the galleries hold according to the journal."""
 
     subjects: dict[str, list[int]] = field(default_factory=dict)
     terms: dict[str, list] = field(default_factory=dict)
@@ -65,30 +65,30 @@ class Model:
 
 
 @dataclass
-class Story:
-    """What a journal tells: acknowledged operations in their order, those under way, where it ended."""
+class JournalContents:
+    """Contents of a journal: acknowledged operations in order, those under way, and where the child died."""
 
     done: list[tuple[dict, object]] = field(default_factory=list)
     under_way: list[dict] = field(default_factory=list)
     died: str = "at a random time"
 
 
-def read_story(path: Path) -> Story:
-    story, begun = Story(), {}
+def read_journal(path: Path) -> JournalContents:
+    journal, begun = JournalContents(), {}
     for line in path.read_text().splitlines() if path.exists() else ():
         said = json.loads(line)
         if "died" in said:
-            story.died = said["died"]
+            journal.died = said["died"]
         elif "ack" in said:
-            story.done.append((begun.pop(said["thread"]), said["ack"]))
+            journal.done.append((begun.pop(said["thread"]), said["ack"]))
         else:
             begun[said["thread"]] = said
-    story.under_way = list(begun.values())
-    return story
+    journal.under_way = list(begun.values())
+    return journal
 
 
 class Wrong(Exception):
-    """The galleries are not what the journal says."""
+    """The galleries differ from the journal."""
 
 
 def expect(claim: bool, what: str) -> None:
@@ -97,7 +97,7 @@ def expect(claim: bool, what: str) -> None:
 
 
 class Rows(list):
-    """Vectors that are equal when they are so to float32: a renewal rounds them."""
+    """Vectors that compare equal to float32 precision: a renewal rounds them."""
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Rows) and len(self) == len(other) and np.allclose(self, other, 0, 1e-5)
@@ -109,7 +109,7 @@ class Rows(list):
 
 
 def state(matcher: LocalMatcher) -> dict[str, tuple]:
-    """Vectors and terms of each subject, from the tables."""
+    """Return vectors and terms of each subject, from the tables."""
     contents = matcher._store.galleries.contents(matcher._galleries["g"].row)
     turned = contents.space.projection
     plain = contents.vectors if turned is None else turned.undo(contents.vectors)
@@ -133,7 +133,7 @@ def unit(made: np.ndarray) -> np.ndarray:
 
 
 def touched(model: Model, said: dict) -> object:
-    """The part of a model that an operation changes."""
+    """Return the part of a model that an operation changes."""
     if said["op"] in ("rule", "calibrate"):
         return model.threshold if said["op"] == "rule" else model.calibrated_at
     names = [said["subject"]] if "subject" in said else said["people"]
@@ -141,7 +141,7 @@ def touched(model: Model, said: dict) -> object:
 
 
 def observed(matcher: LocalMatcher, said: dict) -> object:
-    """The same part of the galleries."""
+    """Return the same part of the galleries."""
     info = matcher.describe("g")
     if said["op"] == "rule":
         return info.operating_point.threshold

@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def drive(cycles: int, seed: int) -> dict[str, int]:
-    """Run the driver in a process of its own, which has no thread when it forks."""
+    """Run the driver in a separate process, which has no other thread when it forks."""
     command = [sys.executable, "-m", "tests.crash.driver", "--cycles", str(cycles), "--seed", str(seed)]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
@@ -58,7 +58,7 @@ driver.run_cycles(40, 0, Path({str(folder)!r}))
 
 
 _AMISS = "lost|resurrected|a half of|the backup has|revision is"
-"""What it says of the first thing that it meets, which is a matter of time."""
+"""Faults that the driver may report first, depending on the timing."""
 SPOILS = {
     "samples acknowledged and not kept": ("driver.Child.add = lambda self, said: 0", _AMISS),
     "a deletion acknowledged and not done": ("driver.Child.delete = lambda self, said: 0", _AMISS),

@@ -1,4 +1,4 @@
-"""The trail holds what was committed, in order, and tells whatever is done to it."""
+"""The trail holds what was committed, in order, and every change of it is detected."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def sample(seed: int = 0) -> EnrolmentSample:
 
 
 def ignore(_: object) -> None:
-    """A projection that does not care."""
+    """Follow a change by doing nothing."""
 
 
 def note(number: int = 0) -> Note:
@@ -270,7 +270,7 @@ def test_so_many_may_wait_and_then_answers_wait_for_them(tmp_path, monkeypatch):
 
 
 def test_no_answer_without_a_record(tmp_path, monkeypatch, caplog):
-    """A disk that is full stops searching, after as many as may wait."""
+    """A full disk stops searches once the most that may wait do."""
     monkeypatch.setattr(store_module, "MOST_WAITING", 3)
     store = filled(tmp_path, audit_within_s=0.1)
     monkeypatch.setattr(
@@ -333,7 +333,7 @@ def test_a_killed_process_loses_searches_that_waited_and_nothing_else(tmp_path):
 
 
 def harmed(tmp_path: Path, *statements: str) -> None:
-    """Do to a closed database what an intruder does who knows SQL."""
+    """Tamper with a closed database by SQL."""
     db = sqlite3.connect(tmp_path / "data" / DATABASE)
     for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
         db.execute(f"DROP TRIGGER {name}")
@@ -373,13 +373,13 @@ def test_whatever_is_changed_is_told(store, tmp_path, statements):
 
 
 @pytest.mark.parametrize("kept", [0, 3, 5])
-def test_what_was_cut_off_is_told_by_the_mark(store, tmp_path, kept):
+def test_what_was_cut_off_is_detected_by_the_mark(store, tmp_path, kept):
     store.close()
     harmed(tmp_path, f"DELETE FROM audit WHERE number > {kept}")  # noqa: S608
     for _ in range(2):
         with pytest.raises(AuditBroken, match="Entry 6"):
             opened(tmp_path)
-    blind = Store(tmp_path / "data")  # without a mark nobody knows
+    blind = Store(tmp_path / "data")  # not detected without a mark
     assert blind.trail.verify().number == kept
     blind.close()
 
@@ -391,7 +391,7 @@ def test_what_was_cut_off_while_it_is_open_is_told(store, tmp_path):
         store.trail.verify()
 
 
-def test_a_trail_that_was_written_anew_is_told_by_the_mark(store, tmp_path):
+def test_a_trail_that_was_rewritten_is_detected_by_the_mark(store, tmp_path):
     """Cut off and continued to the same length, with hashes that are right."""
     store.close()
     harmed(tmp_path, "DELETE FROM audit WHERE number > 4")
@@ -478,7 +478,7 @@ def test_no_name_gets_into_the_trail(store, tmp_path):
     store.galleries.create("orangutan", "gei", "c0ffee", 16, OperatingPoint(0.5))
     with pytest.raises(InputError, match="or a gallery name"):
         store.subjects.add(row, "orangutan", [sample()], ignore)
-    with calling("look for ape"):  # too short to be told from chance
+    with calling("look for ape"):  # too short: a match may be chance
         store.trail.record(note())
     store.subjects.add(row, "ape", [sample()], ignore)
     for name in ("zebra-1", "zebra-2"):

@@ -1,4 +1,4 @@
-"""A backup is whole, is what the galleries were, and becomes a data directory again."""
+"""A backup is complete, equals the galleries, and can be restored."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def test_what_was_sealed_is_sealed_in_a_backup(tmp_path):
 
 
 def test_changes_and_erasures_go_on_during_a_backup_and_reach_it(store, keys, tmp_path, monkeypatch):
-    """The copy yields after each page; what is erased meanwhile is in no page of it."""
+    """The copy yields after each page; what is erased meanwhile is in none of its pages."""
     row = store.galleries.all()[0]
     monkeypatch.setattr("gaitid.gallery.store.database._PAGES", 1)
     monkeypatch.setattr("gaitid.gallery.store.database._PAUSE_S", 0.0)
@@ -144,7 +144,7 @@ def test_a_store_that_is_closed_during_a_backup_leaves_none(store, tmp_path, mon
 
 
 def test_a_backup_cut_short_is_none(store, tmp_path, monkeypatch):
-    """What a killed process leaves has no name of a backup."""
+    """What a killed process leaves does not have the name of a backup."""
 
     class Killed(BaseException):
         pass

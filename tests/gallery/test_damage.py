@@ -1,4 +1,4 @@
-"""Power cuts, flipped bits, full disks, clocks that jump: told or harmless, and never a wrong answer."""
+"""Power cuts, flipped bits, full disks, clocks that jump: detected or harmless, never a wrong answer."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def sample(seed: int) -> EnrolmentSample:
 
 
 def ignore(_: object) -> None:
-    """A projection that does not care."""
+    """Follow a change by doing nothing."""
 
 
 def make_gallery(store: Store):
@@ -42,7 +42,7 @@ def make_gallery(store: Store):
 
 
 def facts(store: Store) -> object:
-    """All that can be read from a store, to be compared."""
+    """Return everything that can be read from a store, for comparison."""
     found = []
     for row in store.galleries.all():
         held = store.galleries.contents(row)
@@ -141,7 +141,7 @@ def flip(path: Path, bit: int) -> None:
 
 
 def outcome(folder: Path, keys: KeyRing | None, newest: object) -> str:
-    """What a start says of these files: refused, harmless, or wrong."""
+    """Return how a start reacts to these files: refused, harmless, or wrong."""
     try:
         store = opened(folder, keys)
     except GaitIdError:
@@ -197,7 +197,7 @@ def test_a_flipped_bit_in_the_database_never_answers_wrongly(history, tmp_path, 
 
 @pytest.mark.parametrize("byte", [0xC7, 0x00, 0x27])
 def test_a_damaged_layout_is_told(history, tmp_path, byte):
-    """Also where SQLite's own message quotes what is no UTF-8."""
+    """Also where the message of SQLite quotes text that is not UTF-8."""
     folder = tmp_path / "closed"
     shutil.copytree(history[0], folder)
     closed((folder, *history[1:]))
@@ -270,7 +270,7 @@ def test_only_an_index_is_repaired(history, tmp_path):
     folder = copied(history, tmp_path / "changed")
     assert repair(folder / "data") == []
     forget_in_index(folder / "data" / DATABASE)
-    assert repair(folder / "data") == ["made the indexes of the database anew"]
+    assert repair(folder / "data") == ["rebuilt the indexes of the database"]
     examine(folder, keys)
     store = opened(folder, keys)
     assert facts(store) == states[-1]
@@ -288,7 +288,7 @@ def test_only_an_index_is_repaired(history, tmp_path):
 
 @pytest.fixture
 def limit():
-    """Sets the largest size a file may grow to, as a full disk does; lifted at the end."""
+    """Limit the size of files, as a full disk does, until the test ends."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     yield lambda size: resource.setrlimit(resource.RLIMIT_FSIZE, (size or before[0], before[1]))
     resource.setrlimit(resource.RLIMIT_FSIZE, before)

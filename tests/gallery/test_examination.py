@@ -1,4 +1,4 @@
-"""Each check of a data directory finds its harm; a sound directory passes, and nothing is written."""
+"""Each check of a data directory finds its fault; an undamaged directory passes, and nothing is written."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def consistently(statement: str):
 
 
 def audited(statement: str):
-    """Change the audit trail as somebody does who takes its triggers away for a while."""
+    """Change the audit trail, whose triggers are removed for that time."""
 
     def change(folder: Path) -> None:
         db = sqlite3.connect(folder / "data" / DATABASE, isolation_level=None)

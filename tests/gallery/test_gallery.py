@@ -1,4 +1,4 @@
-"""The projection: right lists of subjects, and never behind the store."""
+"""A gallery in memory: right candidates, and never behind the store."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ def test_a_failed_application_costs_a_reload_and_no_data(store, caplog):
     gallery.add_subject("ann", samples(unit(1)))
     Fragile.failures = 1
     assert gallery.add_subject("bob", samples(unit(0, 1))).revision == 2  # committed: acknowledged
-    assert gallery.delete_subject("ann").revision == 3  # skipped by the projection, which is behind
+    assert gallery.delete_subject("ann").revision == 3  # skipped by the gallery, which is behind
     candidates, revision, *_ = gallery.search(unit(1), 5)
     assert ([c.subject for c in candidates], revision) == (["bob"], 3)
     assert "will be reloaded" in caplog.text
@@ -188,7 +188,7 @@ def test_a_waiting_writer_goes_before_new_readers():
 
 
 def compressing(dimension, fetch):
-    """As the index of choice is above its switch point."""
+    """The default index above its switch point."""
     return FaissIndex(dimension, fetch, exact_up_to=30, tail=16)
 
 
@@ -221,7 +221,7 @@ def test_a_compressed_gallery_scores_exactly_over_all_templates(tmp_path, fusion
 
 
 def test_a_template_erased_in_the_middle_of_a_search_is_in_no_answer(store):
-    """The store deletes at once; the gallery hears of it when the search is over, and searches again."""
+    """The store deletes at once; the gallery follows when the search is over, and searches again."""
     gallery = make(store, compressing)
     for n in range(40):
         gallery.add_subject(f"s{n}", samples(unit(1, n / 50)))
@@ -245,7 +245,7 @@ def test_a_template_erased_in_the_middle_of_a_search_is_in_no_answer(store):
 
 
 def test_what_the_store_lost_without_a_change_is_lost_here_too(store):
-    """As after a repair by hand: the gallery is loaded anew, and does not ask for ever."""
+    """As after a manual repair: the gallery is reloaded, and does not retry for ever."""
     gallery = make(store, compressing)
     for n in range(40):
         gallery.add_subject(f"s{n}", samples(unit(1, n / 50)))

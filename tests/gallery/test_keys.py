@@ -1,4 +1,4 @@
-"""Sealed templates: unreadable without the key, unmovable, and brought under a new key while in use."""
+"""Encrypted templates: unreadable without the key, bound to their row, and rotated while in use."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def sample(seed: int) -> EnrolmentSample:
 
 
 def ignore(_: object) -> None:
-    """A projection that does not care."""
+    """Follow a change by doing nothing."""
 
 
 def fill(store: Store, subjects: int, name: str = "g"):
@@ -247,7 +247,7 @@ def test_a_plain_directory_is_sealed_at_the_next_opening(tmp_path):
 
 
 def forge(db: sqlite3.Connection) -> None:
-    """Put a plain template into the place of one, with the right checksums, as who has no key can."""
+    """Replace a template by a plain one with the right checksum, which takes no key."""
     checksums.install(db)
     db.execute("UPDATE subjects SET key_name = NULL, data_key = NULL WHERE id = 2")
     db.execute("UPDATE templates SET vector = ? WHERE subject = 2", (sample(77).vector.tobytes(),))
@@ -260,7 +260,7 @@ def altered(directory: Path, change: Callable[[sqlite3.Connection], None]) -> No
 
 
 def loosen(db: sqlite3.Connection) -> None:
-    """As `forge`, and say of all others that their keys are not wrapped for good."""
+    """Do as `forge`, and mark the keys of all others as not final."""
     forge(db)
     db.execute("UPDATE subjects SET data_key = substr(data_key, 2)")
 

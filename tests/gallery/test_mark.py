@@ -1,4 +1,4 @@
-"""An older copy of a database is told from the newest one, and nothing else is taken for one."""
+"""An older copy of a database is detected, and nothing else is taken for one."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_an_older_copy_is_refused_until_the_loss_is_accepted(store, tmp_path):
 
 
 def test_a_mark_behind_the_database_is_no_alarm(store, tmp_path):
-    """What a power cut leaves."""
+    """Leave what a power cut leaves."""
     behind = (tmp_path / "mark").read_bytes()
     make(store, "two")
     store.close()

@@ -1,4 +1,4 @@
-"""Renewal: new templates of the same people, while the gallery works, and whatever cuts it short."""
+"""Renewal: new templates of the same subjects while the gallery works, however it is interrupted."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def check_same(found, wanted):
 
 
 def stored(store: Store) -> np.ndarray:
-    """The vectors as the database has them under its seals."""
+    """Return the decrypted vectors as stored."""
     rows = store._db.execute(
         "SELECT t.vector, s.key_name, s.data_key, s.id FROM templates t JOIN subjects s ON s.id = t.subject"
         " ORDER BY t.id"
@@ -307,5 +307,5 @@ def test_an_index_that_reads_vectors_from_the_store_goes_on_with_its_own_project
     for found in [*seen, answers(gallery)]:
         check_same([scored[:3] for scored in found], [scored[:3] for scored in before])
     assert seen
-    store.galleries.renew_templates(row, ignore)  # of which the gallery was not told
+    store.galleries.renew_templates(row, ignore)  # the gallery does not follow this change
     check_same(answers(gallery), before)

@@ -1,4 +1,4 @@
-"""Random changes of a matcher, step by step beside a dict; each answer equals brute force over the dict."""
+"""Random changes of a matcher and of a dict; each answer equals brute force over the dict."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def vector(seed: int) -> np.ndarray:
 
 
 def stored(seed: int) -> np.ndarray:
-    """As the gallery keeps it: of norm 1 to float32 precision, here in float64."""
+    """Return the vector as stored: norm 1 to float32 precision, here in float64."""
     wide = vector(seed).astype(np.float64)
     return (wide / np.linalg.norm(wide)).astype(np.float32).astype(np.float64)
 
@@ -56,7 +56,7 @@ def embedding(seed: int) -> Embedding:
 
 
 class Person:
-    """What the dict knows of a subject: its template ids and seeds, and its terms."""
+    """A subject in the dict: its template ids with their seeds, and its terms."""
 
     def __init__(self) -> None:
         self.templates: dict[str, int] = {}
@@ -64,7 +64,7 @@ class Person:
 
 
 class Galleries(RuleBasedStateMachine):
-    """A matcher over a directory of its own, and the dict that says what it must hold."""
+    """A matcher over its own directory, and the dict that it must equal."""
 
     @initialize(
         index=st.sampled_from(registry.names("indexes")), fusion=st.sampled_from(Fusion), seals=st.booleans()
@@ -268,7 +268,7 @@ class Galleries(RuleBasedStateMachine):
         scores = {name: score for score, name in right}
         assert all(scores[c.subject] == pytest.approx(c.score, abs=1e-6) for c in decision.candidates)
         assert len({c.subject for c in decision.candidates}) == len(decision.candidates)
-        if self.fusion is Fusion.MAX and not self.matcher.describe("g").renewals:  # which rounds anew
+        if self.fusion is Fusion.MAX and not self.matcher.describe("g").renewals:  # a renewal rounds
             self.compare_exactly(seed, decision)
         assert decision.outcome is self.outcome(right)
 
@@ -346,7 +346,7 @@ QUIET = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_to
 
 
 def run(examples: int, length: int) -> int:
-    """Steps that were checked."""
+    """Run the machine; return the number of checked steps."""
     steps.clear()
     chosen = settings(
         max_examples=examples, stateful_step_count=length, deadline=None, suppress_health_check=QUIET

@@ -1,4 +1,4 @@
-"""The store: who may open it, what it refuses, and that nothing committed is lost or left behind."""
+"""The store: who may open it, what it refuses, and that commits are neither lost nor left half erased."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def sample(seed: int = 0, dimension: int = 16) -> EnrolmentSample:
 
 
 def ignore(_: object) -> None:
-    """A projection that does not care."""
+    """Follow a change by doing nothing."""
 
 
 def make_gallery(store: Store, name: str = "g", dimension: int = 16):
@@ -195,7 +195,7 @@ def test_a_disk_too_full_for_the_directory_is_not_called_read_only(tmp_path, mon
 
 @pytest.mark.parametrize("existing", [True, False])
 def test_a_database_that_only_opens_for_reading_is_refused(tmp_path, monkeypatch, existing):
-    """What a read-only mount does; as root, permission bits would not."""
+    """Act as a read-only mount; permission bits do not stop root."""
     if existing:
         Store(tmp_path).close()
     connect = sqlite3.connect
@@ -246,7 +246,7 @@ def test_a_damaged_or_foreign_database_is_refused(tmp_path, harm):
     before = (tmp_path / DATABASE).read_bytes()
     with pytest.raises(StoreCorrupt):
         Store(tmp_path)
-    assert (tmp_path / DATABASE).read_bytes() == before  # evidence is not touched
+    assert (tmp_path / DATABASE).read_bytes() == before  # the damaged file is not touched
 
 
 def test_a_vector_of_a_wrong_length_is_damage(store):
@@ -276,7 +276,7 @@ def test_a_full_disk_acknowledges_nothing_and_is_survived(store):
 
 
 def test_writers_share_commits_and_are_told_in_order(store):
-    """One slow commit is enough for the others to gather behind it and be committed together."""
+    """Changes that arrive during one slow commit are committed together."""
     row = make_gallery(store)
     told: list[int] = []
     groups: list[int] = []
@@ -300,7 +300,7 @@ def test_writers_share_commits_and_are_told_in_order(store):
 
 
 def share_a_commit(store: Store, *acts: Callable[[], object]) -> list[object]:
-    """What each of the changes gave or raised, all of them committed together."""
+    """Return what each change returned or raised when all are committed together."""
     with ThreadPoolExecutor() as pool:
         with store._commits.mutex:  # a commit under way
             futures = [pool.submit(act) for act in acts]
@@ -383,7 +383,7 @@ def test_nothing_of_a_deleted_subject_stays_in_any_file(tmp_path, dimension):
 
 
 def test_a_copy_of_a_row_that_was_moved_is_removed_when_a_scan_finds_it(tmp_path):
-    """SQLite leaves some where it rearranges pages; here one is put there."""
+    """SQLite leaves traces where it rearranges pages; here one is written there."""
     store = Store(tmp_path)
     row = make_gallery(store)
     store.subjects.add(row, "zebra", [sample(1)], ignore)
@@ -419,13 +419,14 @@ def test_a_name_is_looked_for_as_sqlite_writes_it(tmp_path, name, subject):
     traces = store.subjects.delete(row, name, ignore).traces[-2:]
     assert all(trace in before for trace in traces)
     assert store.scan(traces) > 0
-    store.subjects.add(row, name, [sample(2)], ignore)  # takes the same id, and is no trace of herself
+    # It takes the same row id; the new row is no trace of the old one.
+    store.subjects.add(row, name, [sample(2)], ignore)
     store.scan(traces)
     store.close()
 
 
 def test_a_deletion_cut_short_is_finished_at_the_next_start(tmp_path):
-    """Killed after the commit, before the log was emptied."""
+    """The process is killed after the commit, before the log is emptied."""
     store = Store(tmp_path / "one")
     row = make_gallery(store)
     store.subjects.add(row, "zebra", [sample()], ignore)

@@ -421,8 +421,8 @@ class Galleries:
     def renew_templates(self, gallery: GalleryRow, then: Callable[[Change], None]) -> int:
         """Bring all templates of a gallery under a new projection; return how many were brought.
 
-        Searches and other changes go on meanwhile, and whoever has loaded the gallery may go on with what
-        was loaded. If it is interrupted, the next call finishes it and begins no other.
+        Searches and other changes go on meanwhile, and what was loaded of the gallery before stays valid. An
+        interrupted renewal is finished by the next call, which begins no other.
 
         Raises:
             GalleryNotFound: The gallery was deleted.

@@ -1,6 +1,6 @@
 """The high-water mark: a file outside the database that stores how many changes the database has seen.
 
-A database that was replaced by an older copy of itself (a snapshot rolled back, a backup restored over it)
+A database that was replaced by an older copy (a snapshot rolled back, a backup restored over it)
 passes every check, but has lost changes and holds subjects that were erased. The mark detects this. It also
 stores the last entry of the audit trail, so that entries cannot be cut off at the end. It is one line,
 authenticated (HMAC-SHA256) with a secret of the database, so forging it takes access to the database.
