@@ -28,6 +28,9 @@ STYLE: Any = {
     "legend.frameon": False,
     "svg.hashsalt": "gaitid",
 }
+CMC_RANKS = 20
+WALK_FRAMES = 5
+"""Silhouettes in a row of a walk, without the mean."""
 DET_TICKS = (0.0001, 0.001, 0.01, 0.05, 0.2, 0.5, 0.8, 0.95, 0.99)
 Groups = Sequence[Mapping[str, Any]]
 Draw = TypeVar("Draw", bound=Callable[..., Figure | None])
@@ -45,20 +48,20 @@ def styled(draw: Draw) -> Draw:
 
 
 @styled
-def cmc(groups: Groups, ranks: int = 20) -> Figure:
+def cmc(groups: Groups) -> Figure:
     """Rank-k rates, one line per group."""
     figure, axes = _canvas(4.6, 3.4)
     lowest = 1.0
     for group, colour, mark in zip(groups, COLOURS, MARKS, strict=False):
-        rates = np.array(group["identification"]["cmc"][:ranks], float)
+        rates = np.array(group["identification"]["cmc"][:CMC_RANKS], float)
         lowest = min(lowest, float(np.nanmin(rates)))
         places = np.arange(1, len(rates) + 1)
         axes.plot(places, 100 * rates, color=colour, marker=mark, markersize=4, label=group["name"])
     axes.set_xlabel("rank k")
     axes.set_ylabel("mate within rank k (%)")
     axes.set_ylim(max(-2.0, 100 * lowest - 8), 102)
-    axes.set_xticks([1, *range(5, ranks + 1, 5)])
-    axes.set_xlim(0.4, ranks + 0.6)
+    axes.set_xticks([1, *range(5, CMC_RANKS + 1, 5)])
+    axes.set_xlim(0.4, CMC_RANKS + 0.6)
     axes.legend(loc="lower right")
     return figure
 
@@ -199,24 +202,23 @@ def tail(group: Mapping[str, Any]) -> Figure | None:
 
 
 @styled
-def walks(strips: Mapping[str, NDArray[np.uint8]], frames: int = 5) -> Figure:
+def walks(strips: Mapping[str, NDArray[np.uint8]]) -> Figure:
     """Rows of silhouettes: frames spread over a walk, then their mean.
 
     Args:
         strips: Label of each row with its (T, H, W) silhouettes, 0 or 1.
-        frames: Silhouettes in a row.
     """
     rows = []
     for silhouettes in strips.values():
-        at = np.linspace(0, len(silhouettes) - 1, frames).round().astype(int)
+        at = np.linspace(0, len(silhouettes) - 1, WALK_FRAMES).round().astype(int)
         pictures = [*silhouettes[at], silhouettes.mean(axis=0)]
         framed = [np.pad(one.astype(np.float32), 2, constant_values=np.nan) for one in pictures]
         rows.append(np.hstack(framed))
-    figure, axes = _canvas(0.5 * (frames + 1) + 1.2, 0.75 * len(rows))
+    figure, axes = _canvas(0.5 * (WALK_FRAMES + 1) + 1.2, 0.75 * len(rows))
     axes.imshow(np.ma.masked_invalid(np.vstack(rows)), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
     height = len(rows[0])
     axes.set_yticks([height * (row + 0.5) for row in range(len(rows))], list(strips), fontsize=8.5)
-    axes.set_xticks([rows[0].shape[1] * (frames + 0.5) / (frames + 1)], ["mean"], fontsize=8.5)
+    axes.set_xticks([rows[0].shape[1] * (WALK_FRAMES + 0.5) / (WALK_FRAMES + 1)], ["mean"], fontsize=8.5)
     axes.xaxis.tick_top()
     axes.tick_params(length=0)
     axes.grid(False)

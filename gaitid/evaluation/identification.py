@@ -34,6 +34,11 @@ CONVENTIONS: tuple[Convention, ...] = ("ours", "opengait")
 LONGEST_CMC = 50
 Doubles = NDArray[np.float64]
 
+_REPEATS = 1000
+"""Resamples of the interval of rank-1."""
+_ENDS = (0.025, 0.975)
+"""Quantiles of its 95 % interval."""
+
 
 @dataclass(frozen=True, slots=True)
 class Searches:
@@ -336,11 +341,9 @@ def interval(
     labels: Labels,
     protocol: Protocol,
     *,
-    repeats: int = 1000,
-    level: float = 0.95,
     seed: int = 0,
 ) -> tuple[float, float]:
-    """Bootstrap interval of rank-1 over the probes' subjects, averaged as in the protocol.
+    """95 % bootstrap interval of rank-1 over the probes' subjects, averaged as in the protocol.
 
     It covers mated searches only, under both conventions.
     """
@@ -351,11 +354,11 @@ def interval(
     shape = (len(names), cells.count)
     found = np.bincount(slots[mated & (searches.rank == 1)], minlength=shape[0] * shape[1]).reshape(shape)
     asked = np.bincount(slots[mated], minlength=shape[0] * shape[1]).reshape(shape)
-    drawn = np.random.default_rng(seed).multinomial(len(names), np.full(len(names), 1 / len(names)), repeats)
+    drawn = np.random.default_rng(seed).multinomial(len(names), np.full(len(names), 1 / len(names)), _REPEATS)
     with np.errstate(invalid="ignore"):
         shares = (drawn @ found.astype(np.float64)) / (drawn @ asked.astype(np.float64))
     shares = shares[:, ~np.isnan(shares).all(axis=0)]
-    low, high = np.nanquantile(np.nanmean(shares, axis=1), [(1 - level) / 2, (1 + level) / 2])
+    low, high = np.nanquantile(np.nanmean(shares, axis=1), _ENDS)
     return float(low), float(high)
 
 

@@ -16,6 +16,9 @@ from gaitid.errors import InputError
 Scores = NDArray[np.floating]
 Doubles = NDArray[np.float64]
 
+_NEWTON_STEPS = 50
+"""Limit on the steps of `logistic`, which stops earlier once they are below 1e-10."""
+
 
 def cllr(genuine: Doubles, impostor: Doubles) -> float:
     """Cost of log-likelihood ratios (natural log), in bits: 0 is perfect, 1 is without information."""
@@ -72,7 +75,7 @@ class Logistic:
         return ratios
 
 
-def logistic(genuine: Scores, impostor: Scores, *, steps: int = 50) -> Logistic:
+def logistic(genuine: Scores, impostor: Scores) -> Logistic:
     """Fit by weighted logistic regression with equal priors (Bruemmer and du Preez 2006, sec. 5).
 
     Newton steps on standardised scores; a ridge of 1e-6 keeps separable scores finite.
@@ -88,7 +91,7 @@ def logistic(genuine: Scores, impostor: Scores, *, steps: int = 50) -> Logistic:
     target = np.r_[np.ones(len(genuine)), np.zeros(len(impostor))]
     weight = np.r_[np.full(len(genuine), 0.5 / len(genuine)), np.full(len(impostor), 0.5 / len(impostor))]
     beta = np.zeros(2)
-    for _ in range(steps):
+    for _ in range(_NEWTON_STEPS):
         probability = 0.5 * (1 + np.tanh(design @ beta / 2))
         gradient = design.T @ (weight * (probability - target)) + 1e-6 * beta
         curve = weight * probability * (1 - probability)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from gaitid.evaluation.tracking import MIN_IOU, TrackingScores, mask_iou, score_tracks
+from gaitid.evaluation.tracking import TrackingScores, mask_iou, score_tracks
 from gaitid.perception.extractor import Extractor
 from gaitid.perception.motion import MotionExtractor
 from gaitid.perception.pipeline import Walk, watch
@@ -64,7 +64,7 @@ def observe(scene: Scene, extractor: Extractor | None = None) -> SceneReport:
             boxes[frames[float(moment)]][walk.track] = box
             refused[frames[float(moment)]][walk.track] = bool(reasons)
     truth_boxes = [{s.track: s.box for s in truth.sightings} for truth in source.truths]
-    scores = score_tracks(truth_boxes, boxes, MIN_IOU)
+    scores = score_tracks(truth_boxes, boxes)
     overlaps = []
     for k, true, track in scores.pairs:
         sighting = next(s for s in source.truths[k].sightings if s.track == true)

@@ -18,6 +18,7 @@ from gaitid.errors import InputError
 from gaitid.perception.tracks import iou
 
 MIN_IOU = 0.5
+"""Smallest overlap of a match, 0..1."""
 
 Boxes = Mapping[int, NDArray[np.float32]]
 """Boxes of one frame: track number -> (4,) xyxy pixels."""
@@ -56,13 +57,12 @@ class TrackingScores:
         return 2 * self.identity_hits / (self.truths + self.found)
 
 
-def score_tracks(truth: Sequence[Boxes], found: Sequence[Boxes], min_iou: float = MIN_IOU) -> TrackingScores:
+def score_tracks(truth: Sequence[Boxes], found: Sequence[Boxes]) -> TrackingScores:
     """Compare tracks with the truth.
 
     Args:
         truth: The true boxes of each frame.
         found: The reported boxes of the same frames.
-        min_iou: Smallest overlap of a match, 0..1.
 
     Raises:
         InputError: The numbers of frames differ, or there is no true box.
@@ -80,7 +80,7 @@ def score_tracks(truth: Sequence[Boxes], found: Sequence[Boxes], min_iou: float 
     switches = 0
     for index, (here, there) in enumerate(zip(truth, found, strict=True)):
         shared = _overlap(here, there)
-        close = shared >= min_iou
+        close = shared >= MIN_IOU
         names, tracks = list(here), list(there)
         overlaps.update((names[i], tracks[k]) for i, k in zip(*np.nonzero(close), strict=True))
         for i, k in _match(shared, close, [last.get(name) for name in names], tracks):

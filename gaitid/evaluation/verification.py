@@ -20,6 +20,13 @@ from gaitid.evaluation.pairs import Pairs, subject_codes
 
 Doubles = NDArray[np.float64]
 
+_REPEATS = 200
+"""Resamples of an interval."""
+_LOW, _HIGH = 0.025, 0.975
+"""Quantiles of a 95 % interval."""
+_MOST = 150_000
+"""Impostor pairs used for an interval; above, they are sampled at random."""
+
 
 @dataclass(frozen=True, slots=True)
 class Errors:
@@ -173,12 +180,9 @@ def over_subjects(
     labels: Labels,
     figures: Mapping[str, Callable[[Errors], float]],
     *,
-    repeats: int = 200,
-    level: float = 0.95,
-    most: int = 150_000,
     seed: int = 0,
 ) -> dict[str, tuple[float, float]]:
-    """Bootstrap intervals (low, high) of figures over subjects; NaN when nothing could be resampled.
+    """95 % bootstrap intervals (low, high) of figures over subjects; NaN when nothing could be resampled.
 
     Subjects are drawn with replacement. An impostor pair is weighted by the product of its two subjects'
     counts, a genuine pair by the count of its subject. Pairs are not independent, subjects nearly are (Bolle
@@ -188,13 +192,10 @@ def over_subjects(
         pairs: Scored pairs.
         labels: Labels of all sequences.
         figures: Functions of the error rates, by name, such as ``{"eer": lambda curve: eer(curve)[0]}``.
-        repeats: Number of resamples.
-        level: Coverage of the interval.
-        most: Limit on the impostor pairs used, above which they are sampled at random.
         seed: Seed of the resampling.
     """
     random = np.random.default_rng(seed)
-    share = most / max(1, int((~pairs.genuine).sum()))
+    share = _MOST / max(1, int((~pairs.genuine).sum()))
     used = pairs if share >= 1 else pairs.part(pairs.genuine | (random.random(len(pairs)) < share))
     order = np.argsort(used.scores, kind="stable")
     scores, genuine = used.scores[order], used.genuine[order]
@@ -202,16 +203,15 @@ def over_subjects(
     first, second = codes[used.probe[order]], codes[used.gallery[order]]
     present = np.unique(np.r_[first, second])
     found: dict[str, list[float]] = {name: [] for name in figures}
-    for _ in range(repeats):
+    for _ in range(_REPEATS):
         drawn = np.bincount(random.choice(present, len(present)), minlength=count).astype(np.float64)
         weight = np.where(genuine, drawn[first], drawn[first] * drawn[second])
         if weight[genuine].any() and weight[~genuine].any():
             curve = _steps(scores, genuine, weight)
             for name, figure in figures.items():
                 found[name].append(figure(curve))
-    ends = [(1 - level) / 2, (1 + level) / 2]
     return {
-        name: (float(np.quantile(values, ends[0])), float(np.quantile(values, ends[1])))
+        name: (float(np.quantile(values, _LOW)), float(np.quantile(values, _HIGH)))
         if len(values) > 1
         else (float("nan"), float("nan"))
         for name, values in found.items()
