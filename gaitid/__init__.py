@@ -48,6 +48,9 @@ def connect(
 ) -> Matcher:
     """Open the matcher at `target`; local and remote matchers give equal answers.
 
+    A server erases expired subjects once a minute. A local matcher erases them when it is opened and before
+    each change of their gallery; either way they are in no answer once they have expired.
+
     Args:
         target: ``local:DIRECTORY`` for galleries in this process, or ``host:port`` of a server.
         encoder: Name of the encoder of a local matcher; ignored for a server.
