@@ -293,7 +293,7 @@ def _confusions(
         for one in group["confusions"]:
             names = {
                 f"{role} {one[key]['subject']}\n{one[key]['sequence']} {one[key]['view']}": one[key]["row"]
-                for role, key in (("probe", "probe"), ("best mate", "mate"), ("confused with", "other"))
+                for role, key in (("probe", "probe"), ("best mate", "mate"), ("best other", "other"))
             }
             if all(row in silhouettes for row in names.values()):
                 strips = {name: silhouettes[row] for name, row in names.items()}
