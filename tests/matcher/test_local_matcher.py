@@ -117,9 +117,9 @@ def test_empty_gallery_impostor_and_low_quality_are_three_outcomes(matcher):
     assert matcher.identify("g", walk(1)).outcome is Outcome.EMPTY_GALLERY
     assert matcher.identify("g", poor()).outcome is Outcome.EMPTY_GALLERY
     matcher.enrol("g", "ann", [walk(1)])
-    stranger = matcher.identify("g", walk(2))
-    assert (stranger.outcome, stranger.subject) == (Outcome.NO_MATCH, None)
-    assert [c.subject for c in stranger.candidates] == ["ann"]
+    impostor = matcher.identify("g", walk(2))
+    assert (impostor.outcome, impostor.subject) == (Outcome.NO_MATCH, None)
+    assert [c.subject for c in impostor.candidates] == ["ann"]
     decision = matcher.identify("g", poor())
     assert (decision.outcome, decision.candidates) == (Outcome.INSUFFICIENT_QUALITY, ())
     assert decision.quality.reasons == (Reason.CUT_OFF,)

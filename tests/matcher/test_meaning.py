@@ -41,11 +41,11 @@ def town(matcher):
 
 
 def test_candidates_carry_their_rate_and_a_verification_its_fmr(town):
-    (stranger,) = embeddings(1, seed=9)
-    searched = town.identify("town", stranger).candidates
+    (impostor,) = embeddings(1, seed=9)
+    searched = town.identify("town", impostor).candidates
     rates = [candidate.fpir_at_score for candidate in searched]
     assert rates == sorted(rates)
-    claimed = town.verify("town", searched[0].subject, stranger).candidates[0]
+    claimed = town.verify("town", searched[0].subject, impostor).candidates[0]
     assert claimed.score == searched[0].score
     assert 0 < claimed.fpir_at_score < searched[0].fpir_at_score <= 1
 
@@ -92,11 +92,11 @@ def test_a_refused_operating_point_changes_nothing(matcher):
 def test_one_person_under_two_ids_is_suspected(town):
     town.set_operating_point("town", OperatingPoint(0.95))
     again = Embedding(people(100, 2, seed=1)[20], Ready.contract)
-    (stranger,) = embeddings(1, seed=9)
+    (impostor,) = embeddings(1, seed=9)
     with pytest.raises(EnrolmentSuspect, match="Sample 0 is similar to subject 's10'"):
         town.enrol("town", "alias", [again], check=EnrolmentCheck.REFUSE)
     assert town.describe("town").subjects == 100
-    done = town.enrol("town", "alias", [stranger, again])
+    done = town.enrol("town", "alias", [impostor, again])
     (warning,) = [found for found in done.warnings if found.suspicion is Suspicion.DUPLICATE]
     assert (warning.sample, warning.subject) == (1, "s10")
     assert warning.score == pytest.approx(1.0)

@@ -108,7 +108,7 @@ def test_invalid_certificates_are_refused(tmp_path):
 def pki(tmp_path_factory):
     """An authority, a server and a client certificate, and a client of another authority."""
     directory = tmp_path_factory.mktemp("pki")
-    for authority, names in (("ca", ("server", "client")), ("other", ("stranger",))):
+    for authority, names in (("ca", ("server", "client")), ("other", ("impostor",))):
         key = ec.generate_private_key(ec.SECP256R1())
         _write(directory, authority, key, _certificate(authority, key, authority, key))
         for name in names:
@@ -154,7 +154,7 @@ def test_mutual_tls_lets_in_only_known_clients(pki, local):
     cases = {
         "known client": (Tls(pki / "ca.pem", pki / "client.pem", pki / "client.key"), True),
         "no certificate": (Tls(pki / "ca.pem"), False),
-        "stranger": (Tls(pki / "ca.pem", pki / "stranger.pem", pki / "stranger.key"), False),
+        "impostor": (Tls(pki / "ca.pem", pki / "impostor.pem", pki / "impostor.key"), False),
         "server not trusted": (Tls(pki / "other.pem", pki / "client.pem", pki / "client.key"), False),
         "no TLS": (None, False),
     }
