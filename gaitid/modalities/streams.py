@@ -1,6 +1,6 @@
-"""The table of streams: everything that depends on the modality of a stream is asked of its object.
+"""The table of streams. Code that depends on the modality of a stream calls its object in `STREAMS`.
 
-A new modality is a class with the members of `Stream` and one entry here; its message is added in
+A new modality is a class with the members of `Stream`, an entry in `STREAMS`, and its message in
 `wire.sequence`.
 """
 

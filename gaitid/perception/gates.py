@@ -298,10 +298,10 @@ def glance(shape: Shape, crowded: bool, settings: GateSettings = GateSettings())
 
 
 def running_median(values: Floats, trusted: Flags, times: Floats, half_s: float) -> Floats:
-    """(N,) median of the trusted values within `half_s` of each time; of all when none is trusted.
+    """Return the (N,) median of the trusted values within `half_s` of each time.
 
-    Values are positive. Their steady growth is taken out first and put back in the end, because at the
-    ends of a walk all neighbours of a frame lie on one side.
+    Values are positive. If none is trusted, all are used. Their steady growth is removed first and restored
+    at the end, because at the ends of a walk all neighbours of a frame lie on one side.
     """
     if not trusted.any():
         trusted = np.ones_like(trusted)
@@ -316,7 +316,7 @@ def running_median(values: Floats, trusted: Flags, times: Floats, half_s: float)
 
 
 def _trend(values: Floats, times: Floats) -> float:
-    """Relative growth a second, from the medians of the two halves; 0 for fewer than 10 values."""
+    """Return the relative growth a second from the medians of the two halves; 0 for fewer than 10 values."""
     half = len(values) // 2
     if half < _TREND_FRAMES:
         return 0.0
