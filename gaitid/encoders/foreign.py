@@ -29,47 +29,67 @@ LICENCE_WARNING = (
     "use only; the card says 'unknown'"
 )
 
-Rules = tuple[tuple[str, str], ...]
 
-# (pattern of their names, ours); the first full match wins.
-RULES: Mapping[str, Rules] = {
-    "gaitset": (
-        (r"set_block(\d)\.forward_block\.(\d)\.conv\.weight", r"frame\1.\2.weight"),
-        (r"gl_block(\d)\.(\d)\.conv\.weight", r"global\1.\2.weight"),
-        (r"Head\.fc_bin", r"head.weight"),
-    ),
-    "gaitbase": (
-        (r"Backbone\.forward_block\.conv1\.conv\.weight", r"stem.0.weight"),
-        (r"Backbone\.forward_block\.bn1\.(\w+)", r"stem.1.\1"),
-        (r"Backbone\.forward_block\.layer(\d)\.(\d+)\.conv1\.weight", r"stages.\1.\2.first.weight"),
-        (r"Backbone\.forward_block\.layer(\d)\.(\d+)\.bn1\.(\w+)", r"stages.\1.\2.first_norm.\3"),
-        (r"Backbone\.forward_block\.layer(\d)\.(\d+)\.conv2\.weight", r"stages.\1.\2.second.weight"),
-        (r"Backbone\.forward_block\.layer(\d)\.(\d+)\.bn2\.(\w+)", r"stages.\1.\2.second_norm.\3"),
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """How published checkpoints of an architecture name their tensors.
+
+    Attributes:
+        rules: (pattern of their names, ours); the first full match wins.
+        first_stage: Number of the first of our `stages` in their names.
+        stages: Our names of the residual stages; empty for GaitSet, which has none.
+    """
+
+    rules: tuple[tuple[str, str], ...]
+    first_stage: int = 0
+    stages: tuple[str, ...] = ()
+
+
+LAYOUTS: Mapping[str, Layout] = {
+    "gaitset": Layout(
         (
-            r"Backbone\.forward_block\.layer(\d)\.(\d+)\.downsample\.(\d)\.(\w+)",
-            r"stages.\1.\2.shortcut.\3.\4",
+            (r"set_block(\d)\.forward_block\.(\d)\.conv\.weight", r"frame\1.\2.weight"),
+            (r"gl_block(\d)\.(\d)\.conv\.weight", r"global\1.\2.weight"),
+            (r"Head\.fc_bin", r"head.weight"),
         ),
-        (r"FCs\.fc_bin", r"head.weight"),
     ),
-    "deepgaitv2": (
-        (r"layer0\.forward_block\.(\d)\.(\w+)", r"stem.\1.\2"),
-        (r"layer1\.forward_block\.(\d+)\.conv1\.weight", r"frame.\1.first.weight"),
-        (r"layer1\.forward_block\.(\d+)\.bn1\.(\w+)", r"frame.\1.first_norm.\2"),
-        (r"layer1\.forward_block\.(\d+)\.conv2\.weight", r"frame.\1.second.weight"),
-        (r"layer1\.forward_block\.(\d+)\.bn2\.(\w+)", r"frame.\1.second_norm.\2"),
-        (r"layer(\d)\.(\d+)\.conv1\.forward_block\.0\.weight", r"stages.\1.\2.first.weight"),
-        (r"layer(\d)\.(\d+)\.conv1\.forward_block\.1\.(\w+)", r"stages.\1.\2.first_norm.\3"),
-        (r"layer(\d)\.(\d+)\.conv2\.forward_block\.0\.weight", r"stages.\1.\2.second.weight"),
-        (r"layer(\d)\.(\d+)\.conv2\.forward_block\.1\.(\w+)", r"stages.\1.\2.second_norm.\3"),
-        (r"layer(\d)\.(\d+)\.shortcut3d\.weight", r"stages.\1.\2.time.weight"),
-        (r"layer(\d)\.(\d+)\.sbn\.(\w+)", r"stages.\1.\2.time_norm.\3"),
-        (r"layer(\d)\.(\d+)\.downsample\.(\d)\.(\w+)", r"stages.\1.\2.shortcut.\3.\4"),
-        (r"FCs\.fc_bin", r"head.weight"),
+    "gaitbase": Layout(
+        (
+            (r"Backbone\.forward_block\.conv1\.conv\.weight", r"stem.0.weight"),
+            (r"Backbone\.forward_block\.bn1\.(\w+)", r"stem.1.\1"),
+            (r"Backbone\.forward_block\.layer(\d)\.(\d+)\.conv1\.weight", r"stages.\1.\2.first.weight"),
+            (r"Backbone\.forward_block\.layer(\d)\.(\d+)\.bn1\.(\w+)", r"stages.\1.\2.first_norm.\3"),
+            (r"Backbone\.forward_block\.layer(\d)\.(\d+)\.conv2\.weight", r"stages.\1.\2.second.weight"),
+            (r"Backbone\.forward_block\.layer(\d)\.(\d+)\.bn2\.(\w+)", r"stages.\1.\2.second_norm.\3"),
+            (
+                r"Backbone\.forward_block\.layer(\d)\.(\d+)\.downsample\.(\d)\.(\w+)",
+                r"stages.\1.\2.shortcut.\3.\4",
+            ),
+            (r"FCs\.fc_bin", r"head.weight"),
+        ),
+        first_stage=1,
+        stages=("stages.0.", "stages.1.", "stages.2.", "stages.3."),
+    ),
+    "deepgaitv2": Layout(
+        (
+            (r"layer0\.forward_block\.(\d)\.(\w+)", r"stem.\1.\2"),
+            (r"layer1\.forward_block\.(\d+)\.conv1\.weight", r"frame.\1.first.weight"),
+            (r"layer1\.forward_block\.(\d+)\.bn1\.(\w+)", r"frame.\1.first_norm.\2"),
+            (r"layer1\.forward_block\.(\d+)\.conv2\.weight", r"frame.\1.second.weight"),
+            (r"layer1\.forward_block\.(\d+)\.bn2\.(\w+)", r"frame.\1.second_norm.\2"),
+            (r"layer(\d)\.(\d+)\.conv1\.forward_block\.0\.weight", r"stages.\1.\2.first.weight"),
+            (r"layer(\d)\.(\d+)\.conv1\.forward_block\.1\.(\w+)", r"stages.\1.\2.first_norm.\3"),
+            (r"layer(\d)\.(\d+)\.conv2\.forward_block\.0\.weight", r"stages.\1.\2.second.weight"),
+            (r"layer(\d)\.(\d+)\.conv2\.forward_block\.1\.(\w+)", r"stages.\1.\2.second_norm.\3"),
+            (r"layer(\d)\.(\d+)\.shortcut3d\.weight", r"stages.\1.\2.time.weight"),
+            (r"layer(\d)\.(\d+)\.sbn\.(\w+)", r"stages.\1.\2.time_norm.\3"),
+            (r"layer(\d)\.(\d+)\.downsample\.(\d)\.(\w+)", r"stages.\1.\2.shortcut.\3.\4"),
+            (r"FCs\.fc_bin", r"head.weight"),
+        ),
+        first_stage=2,
+        stages=("frame.", "stages.0.", "stages.1.", "stages.2."),
     ),
 }
-_FIRST_STAGE = {"gaitbase": 1, "deepgaitv2": 2}
-"""Number of the first of our `stages` in their names."""
-_STAGES = {"gaitset": 0, "gaitbase": 4, "deepgaitv2": 3}
 _ROWS = 16
 """Rows of the last map of GaitBase and DeepGaitV2 for 64x44 silhouettes; strips are whole rows."""
 _UNUSED = re.compile(r"(BNNecks|loss_aggregator)\..*")
@@ -145,7 +165,7 @@ def save_imported(path: Path, name: str, architecture: str, imported: Imported, 
     Args:
         path: The file.
         name: Name of the encoder.
-        architecture: Name in `RULES`.
+        architecture: Name in `LAYOUTS`.
         imported: See `import_state`.
         origin: Source of the checkpoint, for the card.
     """
@@ -181,13 +201,14 @@ def import_state(architecture: str, state: Mapping[str, Tensor]) -> Imported:
         UnknownName: There are no rules for that architecture.
         WeightsError: Names are unknown or missing, or shapes do not fit.
     """
-    if architecture not in RULES:
+    if architecture not in LAYOUTS:
         raise UnknownName(
             f"Architecture {architecture!r} cannot be imported",
-            f"one of {', '.join(RULES)}",
-            nearest(architecture, RULES),
+            f"one of {', '.join(LAYOUTS)}",
+            nearest(architecture, LAYOUTS),
         )
-    theirs = {name: rename(architecture, name) for name in state}
+    layout = LAYOUTS[architecture]
+    theirs = {name: rename(layout, name) for name in state}
     unused = sorted(name for name, ours in theirs.items() if ours is None and _UNUSED.fullmatch(name))
     unknown = [name for name, ours in theirs.items() if ours is None and name not in unused]
     back = {ours: name for name, ours in theirs.items() if ours is not None}
@@ -228,12 +249,12 @@ def _misfit(architecture: str, **kinds: Sequence[str]) -> WeightsError:
     )
 
 
-def rename(architecture: str, name: str) -> str | None:
+def rename(layout: Layout, name: str) -> str | None:
     """Our name for a published tensor; None if no rule matches."""
-    for pattern, ours in RULES[architecture]:
+    for pattern, ours in layout.rules:
         found = re.fullmatch(pattern, name)
         if found:
-            return _counted(found.expand(ours), _FIRST_STAGE.get(architecture, 0))
+            return _counted(found.expand(ours), layout.first_stage)
     return None
 
 
@@ -251,12 +272,10 @@ def _arguments(architecture: str, state: Mapping[str, Tensor], unknown: Sequence
     try:
         head = state["head.weight"]
         parts, _, dimension = head.shape
-        if architecture == "gaitset":
+        stages = LAYOUTS[architecture].stages
+        if not stages:
             channels = [int(state[f"frame{i}.0.weight"].shape[0]) for i in (1, 2, 3)]
             return {"channels": channels, "part_dimension": int(dimension)}
-        stages = [f"stages.{number}." for number in range(_STAGES[architecture])]
-        if architecture == "deepgaitv2":
-            stages.insert(0, "frame.")
         channels = [int(state[f"{stage}0.first.weight"].shape[0]) for stage in stages]
     except KeyError as error:
         raise _misfit(architecture, unknown=unknown, missing=[str(error.args[0])]) from error
