@@ -40,8 +40,8 @@ def column(db: sqlite3.Connection, statement: str, *values: Any) -> list[Any]:
 
 
 def value(db: sqlite3.Connection, statement: str, *values: Any) -> Any:
-    """Return the single value of a query with one row and one column."""
-    (found,) = column(db, statement, *values)
+    """Return the first value of a query with a single column."""
+    found, *_ = column(db, statement, *values)
     return found
 
 
