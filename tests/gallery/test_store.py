@@ -29,7 +29,7 @@ from gaitid.errors import (
 from gaitid.gallery.store.database import DATABASE, Store
 from gaitid.gallery.store.rows import EnrolmentSample
 from gaitid.gallery.store.schema import SCHEMA
-from gaitid.records import OperatingPoint, Origin, Quality, Reason
+from gaitid.records import OperatingPoint, Origin, Quality, Reason, Terms
 
 RULE = OperatingPoint(0.5, 0.1)
 
@@ -153,6 +153,17 @@ def test_deleting_a_gallery_deletes_its_subjects_only(store):
     assert store._db.execute("SELECT count(*) FROM subjects").fetchone() == (1,)
     assert store._db.execute("SELECT count(*) FROM templates").fetchone() == (1,)
     assert store.galleries.contents(two).subjects == ["ann"]
+
+
+def test_a_draw_of_subjects_leaves_the_expired_out(store):
+    row = make_gallery(store)
+    for n in range(6):
+        store.subjects.add(row, f"s{n}", [sample(n)], ignore)
+    store.subjects.set_terms(row, "s1", Terms(expires_at=1.0), ignore)
+    store.subjects.set_terms(row, "s2", Terms(expires_at=1.0, legal_hold=True), ignore)
+    drawn = store.galleries.contents(row, most_subjects=6)
+    assert drawn.subjects == ["s0", "s2", "s3", "s4", "s5"]
+    assert store.galleries.contents(row).subjects == [f"s{n}" for n in range(6)]  # until it is erased
 
 
 # -- who may open it -------------------------------------------------------------------------------

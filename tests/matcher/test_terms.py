@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from gaitid import registry
 from gaitid.errors import InputError, SubjectHeld, SubjectNotFound
 from gaitid.gallery.gallery import Gallery
 from gaitid.gallery.store.rows import Change, EnrolmentSample
@@ -115,8 +116,9 @@ def test_a_gallery_whose_subjects_have_all_expired_answers_as_an_empty_one(match
     assert (decision.outcome, decision.candidates) == (Outcome.EMPTY_GALLERY, ())
 
 
-def test_expired_subjects_do_not_take_the_place_of_others(clock, tmp_path):
-    matcher = LocalMatcher(Ready(), tmp_path, index="exact")
+@pytest.mark.parametrize("index", registry.names("indexes"))
+def test_expired_subjects_do_not_take_the_place_of_others(clock, tmp_path, index):
+    matcher = LocalMatcher(Ready(), tmp_path, index=index)
     matcher.create_gallery("g")
     matcher.enrol_many("g", {f"s{n:03}": [embedding(0)] * 8 for n in range(200)})
     for n in range(190):
