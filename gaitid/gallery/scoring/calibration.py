@@ -147,18 +147,10 @@ def learn(
         raise _too_few(possible)
     score = (lambda some: some @ rows.T) if normaliser is None else normaliser.against(rows)
     scores = subject_scores(probes[drawn], starts, score)
-    counted = np.ones(scores.shape, np.bool_)
-    if impostors is None:
-        own, other = owners[drawn][:, None], np.arange(count)[None]
-        scores[own == other] = -np.inf
-        # Both directions of a pair have almost the same score: only one of them counts.
-        counted = (own != other) & (((own + other) % 2 == 0) == (own < other))
-    try:
-        tail = fit_tail(scores[counted], bootstraps=0)  # no p-value: comparisons share probes
-    except InputError as error:
-        remedy = "Enrol more subjects, or pass more impostors"
-        raise NotCalibrated(error.got, error.expected, remedy) from error
-    source = CalibrationSource.GALLERY if impostors is None else CalibrationSource.IMPOSTORS
+    own = impostors is None
+    counted = _without_own(scores, owners[drawn]) if own else np.ones(scores.shape, np.bool_)
+    tail = _fitted(scores[counted])
+    source = CalibrationSource.GALLERY if own else CalibrationSource.IMPOSTORS
     info = Calibration(
         source,
         count,
@@ -170,6 +162,28 @@ def learn(
         normaliser is not None,
     )
     return ScoreCalibration(info, tail)
+
+
+def _without_own(scores: NDArray[np.float32], own: NDArray[np.intp]) -> NDArray[np.bool_]:
+    """Remove the scores of templates with their own subjects, and mark the comparisons that count.
+
+    Args:
+        scores: (P, S) scores; those with the own subject become -inf.
+        own: (P,) position of each template's subject.
+    """
+    subject, other = own[:, None], np.arange(scores.shape[1])[None]
+    scores[subject == other] = -np.inf
+    # Both directions of a pair have almost the same score: only one of them counts.
+    counted: NDArray[np.bool_] = (subject != other) & (((subject + other) % 2 == 0) == (subject < other))
+    return counted
+
+
+def _fitted(impostor: NDArray[np.float32]) -> Tail:
+    try:
+        return fit_tail(impostor, bootstraps=0)  # no p-value: comparisons share probes
+    except InputError as error:
+        remedy = "Enrol more subjects, or pass more impostors"
+        raise NotCalibrated(error.got, error.expected, remedy) from error
 
 
 def _clustering(scores: NDArray[np.float32]) -> float:

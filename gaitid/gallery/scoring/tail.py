@@ -122,15 +122,20 @@ def fit_tail(
     shape, scale = _pareto(excess, prior)
     distance = _distance(excess, shape, scale)
     random = np.random.default_rng(seed)
-    worse = 0
-    for _ in range(bootstraps):
-        drawn = np.sort(_quantile(random.random(len(excess)), shape, scale))
-        worse += _distance(drawn, *_pareto(drawn, prior)) >= distance
+    worse = sum(_refit(len(excess), shape, scale, prior, random) >= distance for _ in range(bootstraps))
     p_value = (1 + worse) / (1 + bootstraps)
     beyond = len(excess) / len(ordered)
     return Tail(
         float(start), beyond, shape, scale, len(excess), distance, p_value, *_body(ordered, float(start))
     )
+
+
+def _refit(
+    count: int, shape: float, scale: float, prior: tuple[float, float] | None, random: np.random.Generator
+) -> float:
+    """Distance between a simulated tail of `count` excesses and the fit to it."""
+    drawn = np.sort(_quantile(random.random(count), shape, scale))
+    return _distance(drawn, *_pareto(drawn, prior))
 
 
 def _body(ordered: Doubles, start: float) -> tuple[Doubles, Doubles]:
