@@ -90,7 +90,7 @@ class Matcher(Protocol):
     def normalise(self, gallery: str, cohort: Iterable[Probe], *, fpir: float = FPIR) -> Normalisation:
         """Normalise scores by a cohort (AS-norm) if a check finds that this does no harm.
 
-        The check searches for held-out templates of the gallery's own subjects; they must be found at least
+        The check searches for left-out templates of the gallery's own subjects; they must be found at least
         as often as before. The normalised scores are calibrated with the cohort, so target rates hold
         immediately. Set a threshold that was given as a score again. The cohort is stored like templates
         and erased with the gallery.
@@ -261,12 +261,12 @@ class Matcher(Protocol):
         ...
 
     def rotate_keys(self) -> int:
-        """Reload the keys of the galleries and re-encrypt every subject with the active key.
+        """Reload the keys of the galleries and wrap every subject's data key with the active key.
 
         Other calls continue meanwhile. Afterwards older keys may be destroyed.
 
         Returns:
-            Number of subjects that were re-encrypted.
+            Number of subjects whose data key was wrapped again.
 
         Raises:
             KeyMissing: The galleries are not encrypted, or an older key is missing.
@@ -320,7 +320,7 @@ class Matcher(Protocol):
         ...
 
     def verify_audit(self) -> AuditHead:
-        """Verify the hash chain of the audit trail; takes 6 s per million entries.
+        """Verify the hash chain of the audit trail; takes seconds per million entries.
 
         Returns:
             The signed end of the trail. Store it elsewhere to check later that no entry was removed.

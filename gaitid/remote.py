@@ -365,7 +365,7 @@ class RemoteMatcher:
         return wire.unpack_backup(self._call(self._admin.CreateBackup, request).backup)
 
     def rotate_keys(self) -> int:
-        """Reload the keys of the galleries and re-encrypt every subject with the active key."""
+        """Reload the keys of the galleries and wrap every subject's data key with the active key."""
         request = admin.RotateKeysRequest(request_id=_request_id())
         return int(self._call(self._admin.RotateKeys, request).subjects)
 
@@ -389,7 +389,7 @@ class RemoteMatcher:
         return [wire.unpack_audit_entry(entry) for entry in answer.entries]
 
     def verify_audit(self) -> AuditHead:
-        """Verify the hash chain of the audit trail; takes 6 s per million entries."""
+        """Verify the hash chain of the audit trail; takes seconds per million entries."""
         answer = self._call(self._admin.VerifyAudit, admin.VerifyAuditRequest())
         return wire.unpack_audit_head(answer.head)
 

@@ -61,7 +61,7 @@ class Calibration:
 class Normalisation:
     """How a gallery normalises scores by a cohort from its site: adaptive score normalisation (AS-norm).
 
-    Both rates are shares of held-out templates of the gallery's own subjects that find their subject, at
+    Both rates are shares of left-out templates of the gallery's own subjects that find their subject, at
     the threshold that a share `fpir` of them reaches with another subject.
 
     Attributes:
@@ -69,7 +69,7 @@ class Normalisation:
         fpir: False positive identification rate of the check.
         before: Detection and identification rate without normalisation, 0..1.
         after: Detection and identification rate with it, 0..1, never lower.
-        probes: Number of held-out templates in the check.
+        probes: Number of left-out templates in the check.
         made_at: Unix seconds.
     """
 

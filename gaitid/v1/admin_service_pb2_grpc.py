@@ -87,7 +87,7 @@ class AdminServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def RotateKeys(self, request, context):
-        """Reloads the encryption keys and re-encrypts every subject with the active key. Other calls continue
+        """Reloads the encryption keys and wraps every subject's data key with the active key. Other calls continue
         meanwhile. An interrupted rotation continues at the next call or the next start of the server.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -103,8 +103,8 @@ class AdminServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def VerifyAudit(self, request, context):
-        """Verifies the hash chain of the whole audit trail and signs its head; takes 6 s per million entries.
-        Error AUDIT_BROKEN: an entry was changed, removed or cut off.
+        """Verifies the hash chain of the whole audit trail and signs its head; takes seconds per million
+        entries. Error AUDIT_BROKEN: an entry was changed, removed or cut off.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -30,7 +30,7 @@ def run(options: argparse.Namespace) -> int:
         done = matcher.normalise(options.gallery, cohort, fpir=options.fpir)
     print(
         f"{options.gallery}: scores are normalised by {done.cohort} walks; at FPIR {100 * done.fpir:g} %"
-        f" {100 * done.after:.1f} % of {done.probes} held-out templates are found, {100 * done.before:.1f} %"
+        f" {100 * done.after:.1f} % of {done.probes} left-out templates are found, {100 * done.before:.1f} %"
         " without"
     )
     return 0
