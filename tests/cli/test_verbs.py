@@ -100,10 +100,10 @@ def test_a_gallery_learns_what_its_scores_mean(gaitid, extracted, tmp_path):
         matcher.enrol("main", f"s{n}", [Embedding(vector, matcher.info().contract)])
     matcher.close()
     status, _, err = gaitid("gallery", "operating-point", "--fpir", 0.01, *target)
-    assert (status, "calibrate it" in err) == (1, True)
+    assert (status, "Calibrate the gallery" in err) == (1, True)
     assert " nothing\n" in gaitid("list", *target)[1]
     status, _, err = gaitid("gallery", "normalise", extracted[0], *target)
-    assert (status, "a cohort of 1 walks" in err) == (1, True)
+    assert (status, "The cohort has 1 walks" in err) == (1, True)
     status, out, _ = gaitid("gallery", "normalise", "--off", *target)
     assert (status, "scores are plain" in out) == (0, True)
     status, out, _ = gaitid("gallery", "calibrate", *target)
@@ -120,7 +120,7 @@ def test_a_gallery_learns_what_its_scores_mean(gaitid, extracted, tmp_path):
     status, out, _ = gaitid("enrol", "alias", extracted[0], *target)
     assert (status, "like slim (score 1.000)" in out) == (0, True)
     status, _, err = gaitid("enrol", "bis", extracted[0], *target, "--check", "refuse")
-    assert (status, "like subject" in err) == (1, True)
+    assert (status, "is similar to subject" in err) == (1, True)
     assert gaitid("enrol", "new", extracted[1], *target, "--check", "off")[1].count("\n") == 1
 
 
@@ -177,7 +177,7 @@ def test_all_subjects_of_a_file_are_imported_or_none(gaitid, tmp_path):
     status, out, _ = gaitid("gallery", "import", tmp_path / "all.npz", *target, "--create-gallery")
     assert (status, out) == (0, "3 subjects, 6 templates imported into main; revision 1\n")
     status, _, err = gaitid("gallery", "import", tmp_path / "all.npz", *target)
-    assert (status, "subject 'a' is in gallery" in err) == (1, True)
+    assert (status, "already has subject 'a'" in err) == (1, True)
     np.savez(tmp_path / "bad.npz", **arrays | {"contract": "another"})
     assert gaitid("gallery", "import", tmp_path / "bad.npz", *target)[0] == 1
     np.savez(tmp_path / "bad.npz", **arrays | {"subjects": np.array(list("ab"))})
@@ -353,7 +353,7 @@ def test_doctor(gaitid, extracted, tmp_path):
     (tmp_path / "data" / "gaitid.identity.1.2").write_bytes(b"left by a crash")
     status, out, _ = gaitid("doctor", "--data", tmp_path / "data", "--mark-file", tmp_path / "mark")
     assert status == 1
-    assert f"FAILED   {tmp_path / 'data'}: left-over files: a crash left gaitid.identity.1.2" in out
+    assert f"FAILED   {tmp_path / 'data'}: left-over files: A crash left gaitid.identity.1.2" in out
     assert "mark: there is none" in out
     status, out, _ = gaitid("doctor", "--data", tmp_path / "data", "--repair")
     assert status == 0
