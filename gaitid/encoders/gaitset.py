@@ -1,7 +1,7 @@
 """GaitSet: a walk as a set of silhouettes.
 
 Source: Chao, He, Zhang & Feng, "GaitSet: Regarding Gait as a Set for Cross-View Gait Recognition",
-AAAI 2019, arXiv 1811.06186: the network of sec. 3 and figure 2 (two convolutions a block, maximum as
+AAAI 2019, arXiv 1811.06186: the network of sec. 3 and figure 2 (two convolutions per block, maximum as
 set pooling, multilayer global pipeline), horizontal pyramid mapping with bins 1, 2, 4, 8, 16 on both
 pipelines (sec. 3.4, 62 parts of 256 dimensions). Written by us from the paper; no code was copied.
 
