@@ -53,8 +53,8 @@ def _sequences(names: list[str], perception: PerceptionSettings) -> Iterator[tup
         for file in stored:
             yield file.stem, npz.load(file)
         if not stored:
-            for sequence in inputs.walks(name, perception=perception):
-                yield f"{path.stem}-{sequence.origin.track:04d}", sequence
+            for track, sequence in inputs.named(inputs.walks(name, perception=perception)):
+                yield f"{path.stem}-{track}", sequence
 
 
 def picture(path: Path, name: str, sequence: GaitSequence, quality: Quality) -> None:

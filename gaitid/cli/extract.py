@@ -30,11 +30,11 @@ def run(options: argparse.Namespace) -> int:
     with (options.out / "tracks.csv").open("w", newline="") as file:
         table = csv.writer(file)
         table.writerow(_COLUMNS)
-        for sequence in inputs.walks(options.source, options.camera, perception):
+        for track, sequence in inputs.named(inputs.walks(options.source, options.camera, perception)):
             quality = assess(sequence)
             usable += quality.usable
             if quality.usable or not options.usable_only:
-                name = f"track-{sequence.origin.track:04d}.npz"
+                name = f"track-{track}.npz"
                 npz.save(options.out / name, sequence)
                 table.writerow([name, *row(sequence, quality)])
                 file.flush()

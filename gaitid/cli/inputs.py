@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -84,6 +85,15 @@ def perception_of(options: argparse.Namespace) -> PerceptionSettings:
 def with_extractor(perception: PerceptionSettings, extractor: str | None) -> PerceptionSettings:
     """Return the settings with another extractor; None keeps theirs."""
     return perception if extractor is None else dataclasses.replace(perception, extractor=extractor)
+
+
+def named(sequences: Iterable[GaitSequence]) -> Iterator[tuple[str, GaitSequence]]:
+    """Yield each sequence with its track as a name, ``0003``, and later walks of the track as ``0003-2``."""
+    counts: Counter[int] = Counter()
+    for sequence in sequences:
+        track = sequence.origin.track
+        counts[track] += 1
+        yield f"{track:04d}" + (f"-{counts[track]}" if counts[track] > 1 else ""), sequence
 
 
 def tls_of(options: Any) -> Tls | None:

@@ -462,3 +462,17 @@ def test_sequences_of_another_size_are_refused(gaitid, tmp_path):
     )
     assert status in (1, 2)
     assert "Traceback" not in err
+
+
+def test_walks_of_one_track_do_not_overwrite_each_other(gaitid, extracted, tmp_path, monkeypatch):
+    walk = npz.load(extracted[0])
+    monkeypatch.setattr("gaitid.cli.inputs.walks", lambda *_, **__: iter([walk.part(slice(0, 20)), walk]))
+    assert gaitid("extract", "a.avi", "--out", tmp_path)[0] == 0
+    assert gaitid("analyse", "a.avi", "--out", tmp_path)[0] == 0
+    track = f"{walk.origin.track:04d}"
+    names = [f"track-{track}", f"track-{track}-2"]
+    assert [len(npz.load(tmp_path / f"{name}.npz")) for name in names] == [20, len(walk)]
+    assert [row.split(",")[0] for row in (tmp_path / "tracks.csv").read_text().splitlines()[1:]] == [
+        f"{name}.npz" for name in names
+    ]
+    assert sorted(path.stem for path in tmp_path.glob("*.png")) == [f"a-{track}", f"a-{track}-2"]
