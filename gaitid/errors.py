@@ -13,8 +13,8 @@
     │   ├── ConfigError            unknown or ill-typed key of a configuration
     │   ├── DatasetError           a data set on disk does not match its layout
     │   ├── WeightsError           a weight file is damaged, unsafe or unknown
-    │   └── MessageError           invalid bytes on the wire
-    ├── UnknownName                a registry has no such entry
+    │   ├── MessageError           invalid bytes on the wire
+    │   └── UnknownName            a registry has no such entry
     ├── NotFound
     │   ├── GalleryNotFound
     │   ├── SubjectNotFound
