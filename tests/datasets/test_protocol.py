@@ -89,7 +89,7 @@ def test_training_subjects_and_empty_groups_are_refused() -> None:
         Group("E", Pick(), Pick(conditions=("zz",))).masks(LABELS)
 
 
-def test_the_peers_rule_is_used_only_when_asked() -> None:
+def test_the_published_convention_is_used_only_when_asked() -> None:
     group = Group("Bag", Pick(conditions=("nt",)), Pick(), peer_probes=Pick(containing=("bg",)))
     assert group.masks(LABELS)[0].sum() == 1
     assert group.masks(LABELS, peers=True)[0].sum() == 2

@@ -101,7 +101,7 @@ HARM = {
 
 
 @pytest.mark.parametrize("harm", HARM.values(), ids=HARM)
-def test_a_harmed_chain_is_told(harm):
+def test_a_damaged_chain_is_detected(harm):
     with pytest.raises(AuditBroken):
         check_chain(harm(chain(5)))
 
@@ -183,7 +183,7 @@ def test_a_failed_transaction_takes_nothing_along(store):
     assert store.trail.verify().number == 11
 
 
-def test_a_caller_of_a_failed_transaction_is_not_taken_for_one_on_record(store):
+def test_a_caller_of_a_failed_transaction_is_not_taken_for_a_recorded_one(store):
     def refuse() -> None:
         store._connection.audit.append(note(1))
         raise SubjectExists("no")
@@ -230,7 +230,7 @@ def stored(tmp_path: Path) -> int:
     return int(count)
 
 
-def test_a_search_is_on_record_within_the_time(tmp_path):
+def test_a_search_is_recorded_within_the_time(tmp_path):
     store = filled(tmp_path, audit_within_s=0.2)
     end = time.monotonic() + 5
     while stored(tmp_path) < 6 and time.monotonic() < end:
@@ -239,7 +239,7 @@ def test_a_search_is_on_record_within_the_time(tmp_path):
     store.close()
 
 
-def test_a_search_is_on_record_before_its_answer_if_asked_for(tmp_path):
+def test_a_search_is_recorded_before_its_answer_if_asked_for(tmp_path):
     store = filled(tmp_path, audit_within_s=0)
     assert stored(tmp_path) == 6
     store.close()
@@ -363,7 +363,7 @@ TAMPERING = {
 
 
 @pytest.mark.parametrize("statements", TAMPERING.values(), ids=TAMPERING)
-def test_whatever_is_changed_is_told(store, tmp_path, statements):
+def test_every_change_is_detected(store, tmp_path, statements):
     store.close()
     harmed(tmp_path, *statements)
     again = Store(tmp_path / "data")
@@ -384,7 +384,7 @@ def test_what_was_cut_off_is_detected_by_the_mark(store, tmp_path, kept):
     blind.close()
 
 
-def test_what_was_cut_off_while_it_is_open_is_told(store, tmp_path):
+def test_entries_cut_off_while_the_store_is_open_are_detected(store, tmp_path):
     store.trail.verify()
     harmed(tmp_path, "DELETE FROM audit WHERE number > 3")
     with pytest.raises(AuditBroken, match="ends with entry 3, not 6"):

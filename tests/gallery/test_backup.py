@@ -288,7 +288,7 @@ def test_a_signing_key_of_somebody_else_is_not_overwritten(store, tmp_path):
     assert (tmp_path / "again" / FILE).read_bytes() == bytes(32)
 
 
-def test_a_restored_older_state_is_told_by_the_mark(store, keys, tmp_path):
+def test_a_restored_older_state_is_detected_by_the_mark(store, keys, tmp_path):
     folder = tmp_path / "backups" / back_up(store, tmp_path / "backups").name
     store.subjects.delete(store.galleries.all()[0], "subject-00", ignore)
     store.close()

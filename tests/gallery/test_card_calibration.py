@@ -44,7 +44,7 @@ def test_a_card_with_too_few_data_gives_no_calibration(scores):
     assert calibration_of(found) is None
 
 
-def test_what_a_card_tells_is_what_the_scores_were():
+def test_a_card_states_the_scores_that_were_measured():
     scores = (people(800, 1, seed=1) @ people(900, 1, seed=2).T).ravel()
     found = Impostors.of(scores, "worked example")
     assert (found.pairs, found.mean) == (720_000, pytest.approx(scores.mean(), abs=1e-4))

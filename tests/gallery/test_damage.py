@@ -103,7 +103,7 @@ def frames(log: bytes) -> list[int]:
 
 
 @pytest.mark.slow
-def test_a_log_cut_at_any_frame_is_a_clean_prefix_and_told_by_the_mark(history, tmp_path):
+def test_a_log_cut_at_any_frame_is_a_clean_prefix_and_detected_by_the_mark(history, tmp_path):
     _, keys, states = history
     log = (history[0] / "killed" / LOG).read_bytes()
     ends = frames(log)
@@ -196,7 +196,7 @@ def test_a_flipped_bit_in_the_database_never_answers_wrongly(history, tmp_path, 
 
 
 @pytest.mark.parametrize("byte", [0xC7, 0x00, 0x27])
-def test_a_damaged_layout_is_told(history, tmp_path, byte):
+def test_a_damaged_layout_is_reported(history, tmp_path, byte):
     """Also where the message of SQLite quotes text that is not UTF-8."""
     folder = tmp_path / "closed"
     shutil.copytree(history[0], folder)

@@ -152,7 +152,7 @@ def test_each_harm_is_found_where_it_is(place, where, harm):
     assert "Traceback" not in str(found[where])
 
 
-def test_a_rolled_back_database_is_told(place):
+def test_a_rolled_back_database_is_detected(place):
     folder, keys = place
     before = (folder / "data" / DATABASE).read_bytes()
     store = opened(folder, keys)

@@ -248,7 +248,7 @@ def test_a_projection_of_another_gallery_does_not_open(store):
         store.galleries.contents(second)
 
 
-def test_a_lost_projection_is_told(store):
+def test_a_lost_projection_is_reported(store):
     row = fill(store, 2)
     store.galleries.renew_templates(row, ignore)
     store._db.execute("DELETE FROM projections")

@@ -286,7 +286,7 @@ def test_a_full_disk_acknowledges_nothing_and_is_survived(store):
     assert told[0].revision == 2
 
 
-def test_writers_share_commits_and_are_told_in_order(store):
+def test_writers_share_commits_and_are_acknowledged_in_order(store):
     """Changes that arrive during one slow commit are committed together."""
     row = make_gallery(store)
     told: list[int] = []
@@ -450,7 +450,7 @@ def test_a_deletion_cut_short_is_finished_at_the_next_start(tmp_path):
     assert b"zebra" not in everything(tmp_path / "two")
 
 
-def test_an_erasure_that_a_reader_hinders_is_told(store):
+def test_an_erasure_that_a_reader_hinders_is_reported(store):
     row = make_gallery(store)
     store.subjects.add(row, "zebra", [sample()], ignore)
     store._db.execute("PRAGMA busy_timeout = 10")

@@ -248,7 +248,7 @@ def test_a_kinect_is_read(convert, count):
     GaitSequence({"skeleton3d": found}, np.array([0.0, 0.1]))
 
 
-def test_a_kinect_tells_what_it_did_not_see():
+def test_a_kinect_marks_the_joints_it_did_not_see():
     confidence = np.ones((2, 20))
     confidence[0, 14] = 0
     found = skeleton.from_kinect20(np.ones((2, 20, 3)), confidence)

@@ -152,7 +152,7 @@ def test_limits_are_settings():
     assert glance(shape, True) == (Reason.MERGED,)
 
 
-def test_running_median_by_hand():
+def test_running_median_of_a_worked_example():
     times = np.arange(5.0)
     values = np.array([1.0, 2.0, 90.0, 4.0, 5.0])
     trusted = np.array([1, 1, 0, 1, 1], bool)
