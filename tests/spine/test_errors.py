@@ -1,3 +1,6 @@
+import re
+from pathlib import Path
+
 import pytest
 
 from gaitid import errors
@@ -23,6 +26,15 @@ def test_the_tree_in_the_docstring_is_the_tree():
     drawn = {word for line in errors.__doc__.splitlines() for word in line.split()}
     ours = [kind for kind in errors.all_errors().values() if kind.__module__ == errors.__name__]
     assert {kind.__name__ for kind in ours} <= drawn
+
+
+def test_the_table_of_the_protos_page_has_the_status_of_each_code():
+    page = (Path(__file__).resolve().parents[2] / "protos" / "README.md").read_text()
+    kinds = errors.all_errors()
+    rows = re.findall(r"^\| `([A-Z_]+)` \| (.+) \|$", page, re.MULTILINE)
+    listed = [(status, code) for status, cell in rows for code in re.findall(r"`([A-Z_]+)`", cell)]
+    assert len(listed) > 20
+    assert [(kinds[code].status, code) for _, code in listed] == listed
 
 
 @pytest.mark.parametrize(
