@@ -125,8 +125,8 @@ class GalleryView:
         count = min(depth(found.operating_point, max_candidates), self._count)
         candidates = self._score(self._nearest_subjects(probe, count), probe)[:count]
         explained = self.state.policy.explained(candidates, *self.size())
-        pseudonyms = [self.state.subjects[candidate.subject].pseudonym for candidate in explained[:1]]
-        return found._replace(candidates=explained, best=b"".join(pseudonyms))
+        first = self.state.subjects[explained[0].subject].pseudonym if explained else b""
+        return found._replace(candidates=explained, best=first)
 
     def compare(
         self, name: str, vector: NDArray[np.float32], operating_point: OperatingPoint | None

@@ -188,7 +188,8 @@ def fill(store: Store, row, vectors: np.ndarray) -> None:
     db.execute("BEGIN")
     for n in range(0, len(vectors), 4):
         key = db.execute(
-            "INSERT INTO subjects (gallery, name, enrolled_at) VALUES (?, ?, 0)", (row.key, f"s{n}")
+            "INSERT INTO subjects (gallery, name, enrolled_at, pseudonym) VALUES (?, ?, 0, randomblob(16))",
+            (row.key, f"s{n}"),
         ).lastrowid
         db.executemany(
             "INSERT INTO templates (subject, vector, camera, track, enrolled_at) VALUES (?, ?, '', 0, 0)",
