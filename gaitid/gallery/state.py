@@ -164,10 +164,11 @@ class State:
             strict=True,
         )
         for key, name, enrolled_at, pseudonym in rows:
-            if name not in self.subjects:
+            subject = self.subjects.get(name)
+            if subject is None:
                 terms = contents.terms.get(name, _NO_TERMS)
-                self.subjects[name] = self._new_subject(enrolled_at, pseudonym, terms)
-            self.subjects[name].templates.append(key)
+                subject = self.subjects[name] = self._new_subject(enrolled_at, pseudonym, terms)
+            subject.templates.append(key)
         if self.is_fused:
             for name, vector in zip(contents.subjects, contents.vectors, strict=True):
                 _pool(self.subjects[name]).add([vector])

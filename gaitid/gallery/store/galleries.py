@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import astuple
 from functools import partial
@@ -183,24 +183,24 @@ class Galleries:
         commits, connection = self._commits, self._connection
         with commits.mutex:
             states = commits.read(_StateRow, _STATE, gallery.key)
-            people: list[_SubjectRow] = []
             rows: list[_TemplateRow] = []
+            owners: Sequence[_TemplateRow | _SubjectRow]
             if vectors:
                 rows = self._templates(gallery, most_subjects)
+                ids, owners = [row.id for row in rows], rows
             else:
-                people = self._owners(gallery)
+                ids, owners = self._owners(gallery)
             terms = commits.read(_TermsRow, _TERMS, gallery.key)
             known = connection.projections.of(gallery)
             cohort = connection.cohorts.of(gallery, known)
         if not states:
             raise gallery_not_found(gallery.name)
-        owners: list[_TemplateRow] | list[_SubjectRow] = rows if vectors else people
         (state,) = states
         newest = max(known, default=0)
         stored = connection.unsealed(gallery, rows)
         calibration = None if state.law is None else ScoreCalibration.loads(state.law)
         return Contents(
-            np.array([row.id for row in owners], np.int64),
+            np.array(ids, np.int64),
             [row.name for row in owners],
             [row.enrolled_at for row in owners],
             [row.pseudonym for row in owners],
@@ -255,11 +255,11 @@ class Galleries:
             return self._commits.read(_TemplateRow, _TEMPLATES + "s.gallery = ? ORDER BY t.id", gallery.key)
         return self._commits.read(_TemplateRow, _TEMPLATES + _DRAWN, gallery.key, time.time(), most_subjects)
 
-    def _owners(self, gallery: GalleryRow) -> list[_SubjectRow]:
-        """Return name, enrolment and pseudonym of the subject of each template, under the template's id."""
+    def _owners(self, gallery: GalleryRow) -> tuple[list[int], list[_SubjectRow]]:
+        """Return the ids of all templates, and the subject of each; a subject is one row for all of its own."""
         subjects = {row.id: row for row in self._commits.read(_SubjectRow, _SUBJECTS, gallery.key)}
         rows = self._commits.read(_OwnerRow, _OWNERS, gallery.key)
-        return [subjects[row.subject]._replace(id=row.id) for row in rows]
+        return [row.id for row in rows], [subjects[row.subject] for row in rows]
 
     # -- changes -----------------------------------------------------------------------------------
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
+from functools import partial
 from typing import Any, TypeVar
 
 R = TypeVar("R", bound=tuple[Any, ...])
@@ -21,7 +22,7 @@ def each(db: sqlite3.Connection, kind: type[R], statement: str, *values: Any) ->
     columns = tuple(name for name, *_ in cursor.description)
     if columns != named._fields:
         raise TypeError(f"{kind.__name__} has fields {named._fields}, the query {columns}")
-    return map(named._make, cursor)
+    return map(partial(tuple.__new__, named), cursor)  # `_make` counts the columns of each row again
 
 
 def fetch(db: sqlite3.Connection, kind: type[R], statement: str, *values: Any) -> list[R]:
