@@ -256,7 +256,7 @@ class Galleries:
         return self._commits.read(_TemplateRow, _TEMPLATES + _DRAWN, gallery.key, time.time(), most_subjects)
 
     def _owners(self, gallery: GalleryRow) -> tuple[list[int], list[_SubjectRow]]:
-        """Return the ids of all templates, and the subject of each; a subject is one row for all of its own."""
+        """Return the ids of all templates and the subject of each, which shares one row among its own."""
         subjects = {row.id: row for row in self._commits.read(_SubjectRow, _SUBJECTS, gallery.key)}
         rows = self._commits.read(_OwnerRow, _OWNERS, gallery.key)
         return [row.id for row in rows], [subjects[row.subject] for row in rows]
