@@ -8,16 +8,17 @@ split ``validation`` by the laboratory plan: rank-1 of different views, gallery 
 **Synthetic, and short**: a choice that pays off late shows less here, so only large differences mean
 anything. The interval over 50 subjects is about 3 points either way.
 
-Runs that are already in the result file are not repeated. FOLDER is the data folder of docs/training.md:
-``train`` and ``validation`` are made there when they are missing, and so is ``clean``, walks without noise.
-With --train the subjects of those shards are used, and only the validation subjects are made.
+An interrupted benchmark continues: runs in the result file that the same commit, processor and --steps made
+are not repeated. FOLDER is the data folder of docs/training.md: ``train`` and ``validation`` are made there
+when they are missing, and so is ``clean``, walks without noise. With --train the subjects of those shards are
+used, and only the validation subjects are made.
 """
 
 from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -148,6 +149,16 @@ def run(name: str, train: Path, validation: Path, steps: int) -> dict[str, float
     return {**found, "CPU-minutes": round(seconds / 60, 1)}
 
 
+def earlier_runs(path: Path, facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Runs of an interrupted result; none if another commit, processor or number of steps made it."""
+    earlier = json.loads(path.read_text()) if path.exists() else {"runs": {}}
+    # The commit has a "+" as soon as the first save has changed the tracked result.
+    if not facts["commit"] or earlier.get("commit", "").rstrip("+") != facts["commit"].rstrip("+"):
+        return {}
+    same = all(earlier[name] == facts[name] for name in ("processor", "steps"))
+    return dict(earlier["runs"]) if same else {}
+
+
 def main() -> None:
     """Make the data, train, measure, and save after each run."""
     parser = harness.command_line(__file__, __doc__)
@@ -164,8 +175,8 @@ def main() -> None:
         **harness.facts(__file__),
         "what": "SYNTHETIC, short trainings of strider; see benchmarks/ablations.py",
         "steps": options.steps,
-        "runs": json.loads(options.out.read_text())["runs"] if options.out.exists() else {},
     }
+    result["runs"] = earlier_runs(options.out, result)
     for name in options.only:
         if name not in result["runs"]:
             result["runs"][name] = run(name, train, validation, options.steps)

@@ -94,3 +94,19 @@ def test_cpu_time_is_counted():
     assert spent > 0
     both = harness.wall_and_cpu(lambda: sum(range(300_000)))
     assert both["wall_s"] > 0
+
+
+@pytest.mark.parametrize(
+    ("change", "kept"),
+    [({}, True), ({"commit": "abc+"}, True)]
+    + [({name: other}, False) for name, other in (("commit", "def"), ("commit", ""), ("steps", 300))]
+    + [({"processor": "another"}, False)],
+)
+def test_ablations_continue_only_what_they_can_vouch_for(change, kept, tmp_path):
+    pytest.importorskip("torch", reason="torch is not installed: pip install 'gaitid[torch]'")
+    ablations = importlib.import_module("benchmarks.ablations")
+    facts = {"commit": "abc", "processor": "one", "steps": 600}
+    assert ablations.earlier_runs(tmp_path / "none.json", facts) == {}
+    path = tmp_path / "ablations.json"
+    path.write_text(json.dumps({**facts, "runs": {"as it is": {}}}))
+    assert ablations.earlier_runs(path, {**facts, **change}) == ({"as it is": {}} if kept else {})
