@@ -55,7 +55,7 @@ class ServerSettings:
             0 = written before the answer.
         max_message_bytes: Largest request and answer, bytes. Calls in progress or waiting take at most
             `max_concurrent` times as much memory.
-        workers: Number of threads that embed and search.
+        workers: Number of threads that embed and search; streamed requests share one more.
         max_concurrent: Largest number of calls in progress or waiting; others are refused as `Overloaded`.
         tls_certificate: PEM file of the server's certificate chain; enables TLS together with `tls_key`.
         tls_key: PEM file of its private key.

@@ -43,13 +43,14 @@ class Calls:
     """Wraps blocking functions into handlers of a grpc.aio server.
 
     Args:
-        workers: Number of threads that do the work.
+        workers: Number of threads that do the work; streamed requests share one more, so that minutes of
+            embedding do not delay other calls.
         max_concurrent: Largest number of calls in progress or waiting for a thread; others get `Overloaded`.
     """
 
     def __init__(self, workers: int, max_concurrent: int) -> None:
-        self._executor = ThreadPoolExecutor(workers, "gaitid-call")
-        self._idle = asyncio.Semaphore(workers)  # threads without work
+        self._calls = _Pool(workers, "gaitid-call")
+        self._streams = _Pool(1, "gaitid-stream")
         self._limit = max_concurrent
         self._running = 0
         self._uploads = 0
@@ -78,7 +79,7 @@ class Calls:
 
         async def answer(request: Message | MessageError, context: Any) -> Message:
             async def act(caller: Caller) -> Message:
-                return await self._work(_as(caller, work), _valid(request))
+                return await self._calls.work(_as(caller, work), _valid(request))
 
             return await self._guarded(act, context, kind)
 
@@ -92,8 +93,8 @@ class Calls:
                 with self._uploading():
                     upload = begin()
                     async for message in _timely(requests):
-                        await self._work(_as(caller, upload.add), _valid(message))
-                    return await self._work(_as(caller, lambda _: upload.finish()), None)
+                        await self._streams.work(_as(caller, upload.add), _valid(message))
+                    return await self._streams.work(_as(caller, lambda _: upload.finish()), None)
 
             return await self._guarded(act, context, kind)
 
@@ -127,7 +128,28 @@ class Calls:
         finally:
             self._uploads -= 1
 
-    async def _work(self, work: Callable[[Any], T], request: Message | None) -> T:
+    async def drain(self, grace_s: float) -> None:
+        """Refuse new calls; return when all others are done, or after `grace_s` seconds."""
+        self._is_stopping = True
+        deadline = time.monotonic() + grace_s
+        while self._running and time.monotonic() < deadline:
+            await asyncio.sleep(0.02)
+
+    def close(self) -> None:
+        """Wait for work in progress."""
+        self._calls.close()
+        self._streams.close()
+
+
+class _Pool:
+    """Threads that do blocking work for coroutines."""
+
+    def __init__(self, threads: int, name: str) -> None:
+        self._executor = ThreadPoolExecutor(threads, name)
+        self._idle = asyncio.Semaphore(threads)  # threads without work
+
+    async def work(self, work: Callable[[Any], T], request: Message | None) -> T:
+        """Do the work in a thread, when one is idle."""
         # Wait here and not in the executor's queue, so that an abandoned call releases its request.
         await self._idle.acquire()
         future = self._executor.submit(work, request)
@@ -139,13 +161,6 @@ class Calls:
             else:  # abandoned, but its thread is busy until the work is done
                 loop = asyncio.get_running_loop()
                 future.add_done_callback(lambda _: loop.call_soon_threadsafe(self._idle.release))
-
-    async def drain(self, grace_s: float) -> None:
-        """Refuse new calls; return when all others are done, or after `grace_s` seconds."""
-        self._is_stopping = True
-        deadline = time.monotonic() + grace_s
-        while self._running and time.monotonic() < deadline:
-            await asyncio.sleep(0.02)
 
     def close(self) -> None:
         """Wait for work in progress."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import queue
+import threading
 import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor
@@ -17,7 +18,7 @@ from gaitid.local import LocalMatcher
 from gaitid.server import calls
 from gaitid.server.app import ServerSettings, running
 from gaitid.v1.gallery_service_pb2 import CalibrateGalleryRequest as Request
-from gaitid.v1.gallery_service_pb2 import NormaliseGalleryRequest
+from gaitid.v1.gallery_service_pb2 import GetGalleryRequest, NormaliseGalleryRequest
 from gaitid.v1.gallery_service_pb2_grpc import GalleryServiceStub
 
 
@@ -161,6 +162,28 @@ def test_too_many_streams_are_refused(stub, local, probes, monkeypatch):
     go.put(Request(last=True))
     assert first.result().calibration.comparisons == 1000
     assert local.describe("home").revision == 2
+
+
+def test_streams_leave_the_threads_to_other_calls(stub, local, walk, monkeypatch):
+    begun, go = threading.Semaphore(0), threading.Event()
+    embed = local.embed
+
+    def slowly(sequence):
+        begun.release()
+        assert go.wait(20)
+        return embed(sequence)
+
+    monkeypatch.setattr(local, "embed", slowly)
+    request = Request(gallery="home", impostors=[wire.pack_probe(walk())], last=True)
+    streams = [stub.CalibrateGallery.future(iter([request]), timeout=30) for _ in range(calls.MAX_UPLOADS)]
+    try:
+        assert begun.acquire(timeout=10)
+        time.sleep(0.3)  # the other streams wait for the thread, or have one
+        assert stub.GetGallery(GetGalleryRequest(gallery="home"), timeout=5).gallery.name == "home"
+    finally:
+        go.set()
+    for stream in streams:
+        assert refused(stream.result) == ("FAILED_PRECONDITION", "NOT_CALIBRATED")
 
 
 def test_a_repeated_stream_changes_once(stub, local, probes):
