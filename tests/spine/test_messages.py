@@ -15,45 +15,50 @@ FILES = sorted(
     for path in (ROOT / folder).rglob("*.py")
     if path.relative_to(ROOT).parts[:2] not in (("gaitid", "v1"), ("gaitid", "training"))
 )
-KINDS = {kind.__name__: kind for kind in errors.all_errors().values()}
+KINDS = {kind.__name__ for kind in errors.all_errors().values()} | {"TrainingFailed"}
+FACTORIES = {"error", "kind"}
+"""Parameters whose value is an error class, raised by shared checks."""
 
 
-def template(node):
-    """The text of an argument with ``{}`` where a value goes; None when it is not written at the call."""
+def templates(node):
+    """The texts an argument may have, with ``{}`` where a value goes; none if it is written elsewhere."""
     if isinstance(node, ast.Constant) and isinstance(node.value, str):
-        return node.value
+        return [node.value]
     if isinstance(node, ast.JoinedStr):
-        return "".join(template(part) or "{}" for part in node.values)
-    return None
+        return ["".join((*templates(part), "{}")[0] for part in node.values)]
+    if isinstance(node, ast.IfExp):
+        return [*templates(node.body), *templates(node.orelse)]
+    return []
 
 
 def call_sites(path):
-    for node in ast.walk(ast.parse(path.read_text())):
-        if not isinstance(node, ast.Call):
+    tree = ast.parse(path.read_text())
+    raised = {id(node.exc) for node in ast.walk(tree) if isinstance(node, ast.Raise)}
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.Call) or any(isinstance(arg, ast.Starred) for arg in node.args):
             continue
         name = getattr(node.func, "id", getattr(node.func, "attr", ""))
-        if name in KINDS and not any(isinstance(arg, ast.Starred) for arg in node.args):
+        if name in KINDS or (name in FACTORIES and id(node) in raised):
             named = {word.arg: word.value for word in node.keywords}
             parts = dict(zip(("got", "expected", "remedy"), node.args, strict=False)) | named
-            yield (
-                node.lineno,
-                {key: template(parts[key]) for key in ("got", "expected", "remedy") if key in parts},
-            )
+            yield node.lineno, {key: templates(value) for key, value in parts.items()}
 
 
 def faults(parts):
-    got, expected, remedy = (parts.get(key, "") for key in ("got", "expected", "remedy"))
-    if got is not None and not re.match(r"[A-Z]", got):
-        yield f"got starts without a capital letter: {got!r}"
-    for text in filter(None, (got, expected, remedy)):
+    for got in parts.get("got", [""]):
+        if not re.match(r"[A-Z]", got):
+            yield f"got starts without a capital letter: {got!r}"
+    for text in (text for key in ("got", "expected", "remedy") for text in parts.get(key, ())):
         if re.search(r"[.,:;!? ]$|^\s", text):
             yield f"a part ends with punctuation or has spaces around it: {text!r}"
-    if expected and re.match(r"(expected|must|should|need|needs|it|is|are|use|one that)\b", expected, re.I):
-        yield f"expected does not read after 'expected': {expected!r}"
-    if remedy and not re.match(r"[A-Z]", remedy):
-        yield f"remedy starts without a capital letter: {remedy!r}"
-    if remedy and re.match(r"(Correct|Choose one|Convert|Fix) ?(it|them)?$", remedy):
-        yield f"remedy does not say what to do: {remedy!r}"
+    for expected in parts.get("expected", ()):
+        if re.match(r"(expected|must|should|need|needs|it|is|are|use|one that)\b", expected, re.I):
+            yield f"expected does not read after 'expected': {expected!r}"
+    for remedy in filter(None, parts.get("remedy", ())):
+        if not re.match(r"[A-Z]", remedy):
+            yield f"remedy starts without a capital letter: {remedy!r}"
+        if re.match(r"(Correct|Choose one|Convert|Fix) ?(it|them)?$", remedy):
+            yield f"remedy does not say what to do: {remedy!r}"
 
 
 @pytest.mark.parametrize("path", FILES, ids=[str(path.relative_to(ROOT)) for path in FILES])
@@ -64,3 +69,24 @@ def test_messages_are_sentences(path):
 
 def test_call_sites_are_found():
     assert sum(1 for path in FILES for _ in call_sites(path)) > 300
+
+
+@pytest.mark.parametrize(
+    ("call", "fault"),
+    [
+        ("InputError('walk is empty', 'a walk', 'Record it again')", "got starts"),
+        ("errors.InputError(f'{name} is empty', 'a walk')", "got starts"),
+        ("InputError('A is 1' if a else 'b is 1', '2')", "got starts"),
+        ("InputError('A is 1.', '2')", "ends with punctuation"),
+        ("InputError('A is 1', 'must be 2')", "after 'expected'"),
+        ("InputError('A is 1', '2', remedy='pass 2')", "remedy starts"),
+        ("InputError('A is 1', '2', 'Correct it')", "what to do"),
+        ("kind('a is 1', '2')", "got starts"),
+        ("TrainingFailed('loss is nan', 'a number')", "got starts"),
+    ],
+)
+def test_a_bad_message_is_found(call, fault, tmp_path):
+    path = tmp_path / "module.py"
+    path.write_text(f"raise {call}\n")
+    (found,) = [text for _, parts in call_sites(path) for text in faults(parts)]
+    assert fault in found
