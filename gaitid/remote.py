@@ -134,7 +134,9 @@ class Upload:
         yield self._first
         self._is_begun = True
         try:
-            for batch in wire.batched(self._probes, self._max_bytes):
+            # A retry must send the same batches, so those of a list do not depend on the time.
+            max_s = float("inf") if isinstance(self._probes, Sequence) else wire.BATCH_S
+            for batch in wire.batched(self._probes, self._max_bytes, max_s):
                 yield kind(**{self._field: batch})
         except Exception as error:
             self.error = error

@@ -218,7 +218,9 @@ async def _timely(requests: Any) -> AsyncIterator[Message | MessageError]:
             return
         except asyncio.TimeoutError as error:
             raise DeadlineExceeded(
-                "The stream paused", f"a message at least every {IDLE_S:.0f} s", "Send the stream again"
+                "The stream paused",
+                f"a message at least every {IDLE_S:.0f} s",
+                "Make all probes before the call",
             ) from error
         yield message
 

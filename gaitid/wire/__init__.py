@@ -15,6 +15,7 @@ from gaitid.wire.admin import unpack_audit_head as unpack_audit_head
 from gaitid.wire.admin import unpack_backup as unpack_backup
 from gaitid.wire.admin import unpack_info as unpack_info
 from gaitid.wire.batches import BATCH_BYTES as BATCH_BYTES
+from gaitid.wire.batches import BATCH_S as BATCH_S
 from gaitid.wire.batches import batched as batched
 from gaitid.wire.decision import pack_decision as pack_decision
 from gaitid.wire.decision import pack_operating_point as pack_operating_point

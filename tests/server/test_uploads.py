@@ -147,6 +147,19 @@ def test_a_pause_ends_the_stream(stub, local, probes, monkeypatch):
     assert is_unchanged(local)
 
 
+def test_probes_that_are_made_slowly_are_no_pause(stub, remote, vector, monkeypatch):
+    monkeypatch.setattr(calls, "IDLE_S", 2.0)
+    monkeypatch.setattr(wire, "BATCH_S", 0.2)
+
+    def slowly():
+        for seed in range(1000):
+            time.sleep(1.0 if seed in {5, 15, 25} else 0)
+            yield vector(seed)
+
+    monkeypatch.setattr(remote, "_batch_bytes", 2**22)
+    assert remote.calibrate("home", slowly()).probes == 1000
+
+
 def test_too_many_streams_are_refused(stub, local, probes, monkeypatch):
     monkeypatch.setattr(calls, "MAX_UPLOADS", 1)
     go = queue.Queue()
