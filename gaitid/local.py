@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import secrets
@@ -20,6 +21,7 @@ from gaitid.errors import (
     GalleryNotFound,
     InputError,
     SequenceTooShort,
+    StoreError,
 )
 from gaitid.gallery.care.backup import back_up
 from gaitid.gallery.gallery import Gallery
@@ -78,6 +80,7 @@ if TYPE_CHECKING:
     from gaitid.gallery.care.identity import Signer
     from gaitid.gallery.store.keys import KeyRing
 
+_LOG = logging.getLogger(__name__)
 _AUDIT_ID = re.compile("[0-9a-f]{16}")
 
 
@@ -88,8 +91,8 @@ class LocalMatcher:
     subject, probe. A malformed probe for an unknown gallery is therefore a `GalleryNotFound`.
 
     Expired subjects are excluded from all answers immediately. `expire` erases them. It runs when the data
-    directory is opened, before each change of a gallery, before a backup and before a rotation of keys. A
-    long-running process should also call it regularly; the server calls it once a minute.
+    directory is opened (a failure is logged), before each change of a gallery, before a backup and before a
+    rotation of keys. A long-running process should also call it regularly; the server calls it once a minute.
 
     Args:
         encoder: Embeds sequences; called from many threads.
@@ -144,7 +147,10 @@ class LocalMatcher:
                 }
                 if compare:
                     record(self._store.directory, index, settings)
-                self.expire()
+                try:
+                    self.expire()
+                except StoreError as error:  # no reason to refuse all calls: the expired are in no answer
+                    _LOG.error("expired subjects could not be erased at opening: %s", error.code)
             except BaseException:
                 self._indexes.close()
                 raise

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import sqlite3
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -209,6 +211,22 @@ def test_an_expiry_while_the_directory_was_closed_is_made_up_at_opening(matcher,
     assert is_erased(tmp_path)
     assert again.identify("g", embedding(0)).outcome is Outcome.NO_MATCH
     again.close()
+
+
+def test_an_expiry_that_fails_at_opening_is_logged_and_does_not_prevent_it(matcher, clock, tmp_path, caplog):
+    for name in ("zebra-ann", "zebra-bob"):
+        matcher.set_terms("g", name, Terms(expires_at=1_900_000_100.0))
+    matcher.close()
+    clock[0] += 100
+    with closing(sqlite3.connect(tmp_path / "gaitid.db")) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT count(*) FROM subjects").fetchone()  # while it lasts, no log can be emptied
+        again = LocalMatcher(Ready(), tmp_path)
+        assert "expired subjects could not be erased at opening: STORE_ERROR" in caplog.text
+        assert [info.id for info in again.list_subjects("g")] == ["zebra-cyd"]
+    again.expire()
+    again.close()
+    assert is_erased(tmp_path)
 
 
 def test_a_backup_has_no_expired_subject(clock, tmp_path):
