@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gaitid.cli import inputs
+from gaitid.cli.files import make_folder
 from gaitid.quality import analyse, assess
 from gaitid.records import GaitSequence, Quality, npz
 
@@ -28,7 +29,7 @@ def run(options: argparse.Namespace) -> int:
     """Print the table; write the pictures."""
     perception = inputs.perception_of(options)
     if options.out:
-        options.out.mkdir(parents=True, exist_ok=True)
+        make_folder(options.out)
     header = f"{'walk':18} {'frames':>6} {'height':>6} {'fps':>5} {'cadence':>7} {'cycles':>6} "
     print(header + f"{'regular':>7} {'symmetry':>8} {'quality':>7}  reasons")
     for name, sequence in _sequences(options.inputs, perception):

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from gaitid.cli import inputs
+from gaitid.cli.files import make_folder
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -27,7 +28,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Run the demo of a video, or of a generated scene."""
     perception = inputs.perception_of(options)
-    options.out.mkdir(parents=True, exist_ok=True)
+    make_folder(options.out)
     if options.video is not None:
         from gaitid.demo import clip
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from gaitid import registry
+from gaitid.cli.files import make_folder
 from gaitid.cli.progress import Bar
 from gaitid.datasets.base import SYNTHETIC, Dataset, summary
 from gaitid.datasets.opening import open_dataset
@@ -71,7 +72,7 @@ def run(options: argparse.Namespace) -> int:
     embedded = embed(dataset, encoder, raw=options.metric == "euc", progress=Bar(sys.stderr))
     embedding_s = time.process_time() - started
     out = Path(options.out)
-    out.mkdir(parents=True, exist_ok=True)
+    make_folder(out)
     if not any(group.labelled for group in protocol.groups):
         return _submit(embedded, protocol, options.metric, out)
     plan = ExperimentPlan(metric=options.metric, convention=options.convention, seed=options.seed)
@@ -161,7 +162,7 @@ def _compare(options: argparse.Namespace) -> int:
         print(_line(one))
     if options.out:
         out = Path(options.out)
-        out.mkdir(parents=True, exist_ok=True)
+        make_folder(out)
         (out / "comparison.html").write_text(comparison_page(first, second, found), encoding="utf-8")
         (out / "comparison.json").write_text(json.dumps(plain(found), indent=1), encoding="utf-8")
         print(out / "comparison.html")

@@ -7,6 +7,7 @@ import csv
 from pathlib import Path
 
 from gaitid.cli import inputs
+from gaitid.cli.files import make_folder
 from gaitid.quality import assess
 from gaitid.records import GaitSequence, Quality, npz
 
@@ -25,7 +26,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Write the sequences of a source."""
     perception = inputs.perception_of(options)
-    options.out.mkdir(parents=True, exist_ok=True)
+    make_folder(options.out)
     usable = written = 0
     with (options.out / "tracks.csv").open("w", newline="") as file:
         table = csv.writer(file)

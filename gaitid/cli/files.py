@@ -26,6 +26,18 @@ def unwritable(path: Path, error: OSError) -> InputError:
     )
 
 
+def make_folder(path: Path) -> None:
+    """Create a folder with its parents, unless it exists.
+
+    Raises:
+        InputError: It cannot be created.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise unwritable(path, error) from error
+
+
 def require_new(path: Path) -> None:
     """Check that a path can be created, before something is done that cannot be repeated.
 

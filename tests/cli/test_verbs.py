@@ -476,3 +476,12 @@ def test_walks_of_one_track_do_not_overwrite_each_other(gaitid, extracted, tmp_p
         f"{name}.npz" for name in names
     ]
     assert sorted(path.stem for path in tmp_path.glob("*.png")) == [f"a-{track}", f"a-{track}-2"]
+
+
+@pytest.mark.parametrize("verb", [["extract", "a.avi"], ["analyse", "a.npz"], ["dataset", "synth"], ["demo"]])
+def test_a_folder_that_cannot_be_made_is_an_error(gaitid, tmp_path, verb):
+    (tmp_path / "file").touch()
+    status, _, err = gaitid(*verb, "--out", tmp_path / "file" / "out")
+    assert status == 2
+    assert err.startswith("gaitid: ")
+    assert str(tmp_path / "file" / "out") in err

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import gaitid
+from gaitid.cli.files import make_folder
 from gaitid.cli.progress import Bar
 from gaitid.datasets.base import SYNTHETIC
 from gaitid.errors import InputError
@@ -47,7 +48,7 @@ def run(options: argparse.Namespace) -> int:
         raise InputError(
             f"Directory {options.out} is not empty", "a new or empty directory", "Pass another --out"
         )
-    options.out.mkdir(parents=True, exist_ok=True)
+    make_folder(options.out)
     population = Population(options.seed, options.split)
     write = _write_npz if options.layout == "npz" else _write_tree
     walks = write(options, population)

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gaitid.cli.files import make_folder
+
 if TYPE_CHECKING:
     from gaitid.encoders.learned import LearnedEncoder
 
@@ -33,7 +35,7 @@ def run(options: argparse.Namespace) -> int:
     from gaitid.encoders.learned import one_network
 
     encoder = one_network(options.encoder)
-    options.out.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(options.out.parent)
     if options.int8:
         words = _quantised(encoder, options.out)
     else:
