@@ -133,10 +133,11 @@ class Projections:
 
     def _forget_others(self, gallery: GalleryRow, known: Known) -> None:
         """Drop the projections of a gallery that were made for keys it no longer has."""
-        if len(known) < sum(key == gallery.key for key, _ in self._made):
+        all_made = self._made.copy()  # at once: other threads add to it
+        if len(known) < sum(key == gallery.key for key, _ in all_made):
             self._made = {
                 (key, wrapped): made
-                for (key, wrapped), made in self._made.items()
+                for (key, wrapped), made in all_made.items()
                 if made in known.values() or key != gallery.key
             }
 
