@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Protocol
 
-from gaitid.errors import ContractMismatch, EnrolmentRejected, InputError, SequenceTooShort
+from gaitid.errors import ContractMismatch, EnrolmentRejected, InputError, SequenceError, SequenceTooShort
 from gaitid.matcher import Matcher
+from gaitid.quality import assess
 from gaitid.records import Embedding, GaitSequence, Probe, Reason
 
 MAX_PROBES = 10_000
@@ -88,6 +89,12 @@ class Selection:
             embedding, quality = self._matcher.embed(sequence)
         except SequenceTooShort:
             self._refused.append((Reason.TOO_SHORT,))
+            return
+        except SequenceError:
+            quality = assess(sequence)
+            if quality.usable:
+                raise
+            self._refused.append(quality.reasons)  # not embedded, as an enrolment would not
             return
         if quality.usable:
             self._embeddings.append(embedding)

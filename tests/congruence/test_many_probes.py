@@ -8,7 +8,7 @@ from congruent import check, outcome, vector, walk
 
 from gaitid import errors
 from gaitid.encoders.gei import GEI
-from gaitid.records import MAX_FRAMES, Embedding
+from gaitid.records import MAX_FRAMES, Embedding, GaitSequence
 from gaitid.selection import MAX_PROBES
 
 
@@ -102,3 +102,14 @@ def test_anything_but_a_list_of_probes_is_refused(pair, probes):
     for matcher in pair:
         for call in ("calibrate", "normalise"):
             assert issubclass(outcome(matcher, call, "home", probes)[0], errors.InputError)
+
+
+def test_walks_of_low_quality_are_left_out_even_if_the_encoder_refuses_them(pair):
+    check(pair, "create_gallery", "home")
+    check(pair, "enrol", "home", "ada", [vector(0)])
+    blank = GaitSequence({"silhouette": np.zeros((40, 64, 44), np.uint8)}, np.arange(40) / 25)
+    with pytest.raises(errors.SequenceError):
+        GEI()(blank)
+    walks = [*(vector(seed) for seed in range(1000)), blank]
+    assert ("comparisons", 1000) in check(pair, "calibrate", "home", walks)[1]
+    assert "EnrolmentRejected" in str(check(pair, "calibrate", "home", [blank]))
