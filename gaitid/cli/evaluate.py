@@ -15,7 +15,7 @@ from typing import Any
 from gaitid import registry
 from gaitid.cli.files import make_folder
 from gaitid.cli.progress import Bar
-from gaitid.datasets.base import SYNTHETIC, Dataset, summary
+from gaitid.datasets.base import Dataset, find_synthetic_mark, summary
 from gaitid.datasets.opening import open_dataset
 from gaitid.datasets.protocol import Group, Protocol
 from gaitid.encoders.base import Encoder, load_encoder
@@ -91,7 +91,7 @@ def _what(
 ) -> dict[str, Any]:
     return {
         "dataset": dataset.name,
-        "synthetic": (dataset.root / SYNTHETIC).exists(),
+        "synthetic": find_synthetic_mark(dataset.root) is not None,
         "root": str(Path(options.root).resolve()),
         "encoder": encoder.name,
         "contract": encoder.contract,

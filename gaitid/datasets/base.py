@@ -105,7 +105,25 @@ def summary(problems: Iterable[Problem]) -> dict[str, int]:
 
 
 SYNTHETIC = "synthetic.json"
-"""A file of this name in the root marks a set of synthetic subjects; results then say so, too."""
+"""Name, or end of the name, of the file that marks a set of synthetic subjects; results then say so, too."""
+
+
+def synthetic_mark(root: Path | str) -> Path:
+    """The file beside `root` that marks it as synthetic: ``ROOT.synthetic.json``.
+
+    It is not inside, because tools of the data sets take every entry of the root for a subject.
+    """
+    place = Path(root).resolve()
+    return place.with_name(f"{place.name}.{SYNTHETIC}")
+
+
+def find_synthetic_mark(root: Path | str) -> Path | None:
+    """The mark of a set of synthetic subjects, beside its root or in it; None if it is not marked.
+
+    Prepared sets have it inside, and so have sets that were generated before it moved.
+    """
+    places = (synthetic_mark(root), Path(root) / SYNTHETIC)
+    return next((place for place in places if place.is_file()), None)
 
 
 @runtime_checkable

@@ -18,7 +18,17 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from gaitid.datasets.base import PREPARED, SYNTHETIC, TEST, TRAIN, Dataset, DatasetEntry, Fault, Problem
+from gaitid.datasets.base import (
+    PREPARED,
+    SYNTHETIC,
+    TEST,
+    TRAIN,
+    Dataset,
+    DatasetEntry,
+    Fault,
+    Problem,
+    find_synthetic_mark,
+)
 from gaitid.datasets.prepared import (
     FORMAT,
     FRAMES,
@@ -200,8 +210,9 @@ def _finish(folder: Path, dataset: Dataset, known: list[Problem], rows: list[dic
     problems = [asdict(problem) for problem in known]
     problems += [problem for row in rows for problem in row.get("problems", ())]
     problems += [asdict(problem) for problem in _copies(rows, frames)]
-    if (dataset.root / SYNTHETIC).exists():
-        (folder / SYNTHETIC).write_bytes((dataset.root / SYNTHETIC).read_bytes())
+    mark = find_synthetic_mark(dataset.root)
+    if mark is not None:
+        (folder / SYNTHETIC).write_bytes(mark.read_bytes())
     _write_json(
         folder / PREPARED,
         {

@@ -3,6 +3,7 @@ import json
 import numpy as np
 import pytest
 
+from gaitid.datasets.base import find_synthetic_mark
 from gaitid.datasets.opening import open_dataset
 from gaitid.records import npz
 from gaitid.registry import names
@@ -73,6 +74,27 @@ def test_results_on_synthetic_subjects_say_so(gaitid, tmp_path):
     assert status == 0
     assert json.loads((tmp_path / "r" / "result.json").read_text())["what"]["synthetic"] is True
     assert "SYNTHETIC subjects" in (tmp_path / "r" / "report.html").read_text()
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_the_root_of_a_layout_holds_the_layout_only(gaitid, tmp_path, layout):
+    """Tools of the data sets take every entry of the root for a subject."""
+    root = tmp_path / "set"
+    flags = ["--layout", layout, "--subjects", 1, "--frames", FRAMES, "--out", root]
+    assert gaitid("dataset", "synth", *flags)[0] == 0
+    assert not list(root.rglob("*synthetic*"))
+    assert json.loads((tmp_path / "set.synthetic.json").read_text())["split"] == "test"
+
+
+def test_the_mark_is_found_beside_the_root_and_in_it(tmp_path, monkeypatch):
+    root = tmp_path / "set"
+    root.mkdir()
+    assert find_synthetic_mark(root) is None
+    (root / "synthetic.json").write_text("{}")
+    assert find_synthetic_mark(root) == root / "synthetic.json"
+    (tmp_path / "set.synthetic.json").write_text("{}")
+    monkeypatch.chdir(root)
+    assert find_synthetic_mark(".") == tmp_path / "set.synthetic.json"
 
 
 BAD = {

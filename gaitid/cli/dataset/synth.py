@@ -11,7 +11,7 @@ from pathlib import Path
 import gaitid
 from gaitid.cli.files import make_folder
 from gaitid.cli.progress import Bar
-from gaitid.datasets.base import SYNTHETIC
+from gaitid.datasets.base import synthetic_mark
 from gaitid.errors import InputError
 from gaitid.records import npz
 from gaitid.synthetic.layouts import LAYOUTS, LayoutWalk, write_layout
@@ -53,7 +53,7 @@ def run(options: argparse.Namespace) -> int:
     write = _write_npz if options.layout == "npz" else _write_tree
     walks = write(options, population)
     facts = {"gaitid": gaitid.__version__, "seed": options.seed, "split": options.split}
-    (options.out / SYNTHETIC).write_text(json.dumps(facts) + "\n", encoding="utf-8")
+    synthetic_mark(options.out).write_text(json.dumps(facts) + "\n", encoding="utf-8")
     print(f"{walks} walks of {options.subjects} synthetic subjects in {options.out} ({options.layout})")
     return 0
 
