@@ -1,6 +1,7 @@
 """``gaitid evaluate``: evaluate an encoder on a data set, or compare two results.
 
-Writes result.json and report.html; for a protocol with hidden labels, submission.csv.
+Writes result.json and report.html; for a protocol with hidden labels, submission.csv. With camera profiles
+the same figures follow once more, in result-profiles.json and report-profiles.html.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ import argparse
 import json
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,11 +26,13 @@ from gaitid.evaluation.comparison import Difference, compare, read
 from gaitid.evaluation.embedding import Embedded, embed
 from gaitid.evaluation.experiment import ExperimentPlan, evaluate, plain
 from gaitid.evaluation.identification import CONVENTIONS, candidates
+from gaitid.evaluation.profiles import CameraProfiles, learned
 from gaitid.evaluation.provenance import provenance
-from gaitid.evaluation.reports import comparison_page, evaluation_page
+from gaitid.evaluation.reports import comparison_page, evaluation_page, headline_point, profiled
 from gaitid.evaluation.scores import METRICS, Metric
 
 RESULT, PAGE, SUBMISSION = "result.json", "report.html", "submission.csv"
+PROFILED_RESULT, PROFILED_PAGE = "result-profiles.json", "report-profiles.html"
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -49,6 +53,14 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         help="ours reports searches without a mate; opengait counts as OpenGait does (default: ours)",
     )
     parser.add_argument("--metric", choices=METRICS, default="cos", help="cos or euc (default: %(default)s)")
+    parser.add_argument(
+        "--camera-profiles",
+        type=int,
+        default=0,
+        metavar="N",
+        help="evaluate once more with camera profiles from unlabelled walks of N subjects of the train part"
+        " (default: 0 = plain only)",
+    )
     parser.add_argument("--seed", type=int, default=0, help="seed of splits, samples and resampling")
     parser.add_argument("--compare", nargs=2, metavar=("FIRST", "SECOND"), help=f"two {RESULT} files")
     parser.add_argument("--out", help="directory to write into")
@@ -68,22 +80,75 @@ def run(options: argparse.Namespace) -> int:
     encoder = load_encoder(options.encoder)
     dataset = open_dataset(options.dataset, options.root, partition=options.partition)
     protocol = dataset.protocol(options.protocol)
+    labelled = any(group.labelled for group in protocol.groups)
+    if options.camera_profiles:
+        _check_profiles(options, labelled)
     started = time.process_time()
+    profiles = _learned(options, dataset, encoder)
     embedded = embed(dataset, encoder, raw=options.metric == "euc", progress=Bar(sys.stderr))
     embedding_s = time.process_time() - started
     out = Path(options.out)
     make_folder(out)
-    if not any(group.labelled for group in protocol.groups):
+    if not labelled:
         return _submit(embedded, protocol, options.metric, out)
-    plan = ExperimentPlan(metric=options.metric, convention=options.convention, seed=options.seed)
-    document = evaluate(embedded.vectors, embedded.labels, protocol, plan)
-    document["what"] = plain(_what(options, dataset, encoder, embedded))
-    cpu = {"embedding": embedding_s, "figures": time.process_time() - started - embedding_s}
-    document["how"] = {**provenance(options.command), "cpu_seconds": cpu}
-    _write(out, document, dataset, embedded)
-    _print(document)
-    print(f"{out / RESULT}\n{out / PAGE}")
+    work = _Work(options, dataset, encoder, protocol, embedded, embedding_s)
+    work.report(None, out / RESULT, out / PAGE)
+    if profiles is not None:
+        work.report(profiles, out / PROFILED_RESULT, out / PROFILED_PAGE)
     return 0
+
+
+def _check_profiles(options: argparse.Namespace, labelled: bool) -> None:
+    if options.metric == "euc" or not labelled:
+        got = "metric euc" if options.metric == "euc" else f"protocol {options.protocol}, which hides labels"
+        raise InputError(
+            f"Flag --camera-profiles is used with {got}",
+            "metric cos and a protocol with labels",
+            "Leave out --camera-profiles",
+        )
+
+
+def _learned(options: argparse.Namespace, dataset: Dataset, encoder: Encoder) -> CameraProfiles | None:
+    if not options.camera_profiles:
+        return None
+    return learned(dataset, encoder, options.camera_profiles, seed=options.seed, progress=Bar(sys.stderr))
+
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """A data set that was embedded, ready to be evaluated plainly and with camera profiles."""
+
+    options: argparse.Namespace
+    dataset: Dataset
+    encoder: Encoder
+    protocol: Protocol
+    embedded: Embedded
+    embedding_s: float
+
+    def report(self, profiles: CameraProfiles | None, result: Path, page: Path) -> None:
+        """Evaluate, write both files, and print the table and their names."""
+        started, options, embedded = time.process_time(), self.options, self.embedded
+        plan = ExperimentPlan(metric=options.metric, convention=options.convention, seed=options.seed)
+        vectors = embedded.vectors if profiles is None else profiles.correct(embedded)
+        document = evaluate(vectors, embedded.labels, self.protocol, plan)
+        what = _what(options, self.dataset, self.encoder, embedded)
+        if profiles is not None:
+            what["camera_profiles"] = _of(profiles, embedded)
+        document["what"] = plain(what)
+        cpu = {"embedding": self.embedding_s, "figures": time.process_time() - started}
+        document["how"] = {**provenance(options.command), "cpu_seconds": cpu}
+        _write(result, page, document, self.dataset, embedded)
+        _print(document, result)
+        print(f"{result}\n{page}")
+
+
+def _of(profiles: CameraProfiles, embedded: Embedded) -> dict[str, Any]:
+    return {
+        "subjects": profiles.subjects,
+        "walks": profiles.walks,
+        "views": len(profiles.means),
+        "missing": sorted(set(map(str, embedded.labels.view)) - set(profiles.means)),
+    }
 
 
 def _what(
@@ -103,8 +168,8 @@ def _what(
     }
 
 
-def _write(out: Path, document: dict[str, Any], dataset: Dataset, embedded: Embedded) -> None:
-    (out / RESULT).write_text(json.dumps(document, indent=1, allow_nan=False), encoding="utf-8")
+def _write(result: Path, page: Path, document: dict[str, Any], dataset: Dataset, embedded: Embedded) -> None:
+    result.write_text(json.dumps(document, indent=1, allow_nan=False), encoding="utf-8")
     rows = {
         one[role]["row"]
         for group in document["groups"]
@@ -113,20 +178,19 @@ def _write(out: Path, document: dict[str, Any], dataset: Dataset, embedded: Embe
     }
     walks = {row: dataset.load(embedded.entries[row]).silhouettes for row in rows}
     shown = {row: walk for row, walk in walks.items() if walk is not None}
-    (out / PAGE).write_text(evaluation_page(document, shown), encoding="utf-8")
+    page.write_text(evaluation_page(document, shown), encoding="utf-8")
 
 
-def _print(document: dict[str, Any]) -> None:
+def _print(document: dict[str, Any], result: Path) -> None:
     plan, protocol = document["plan"], document["protocol"]
-    print(f"{protocol['name']}, convention {plan['convention']}, metric {plan['metric']}")
+    print(f"{protocol['name']}, convention {plan['convention']}, metric {plan['metric']}{profiled(document)}")
     for group in document["groups"]:
-        closed, verified, opened = group["identification"], group["verification"], group["open_set"]
+        closed, verified, point = group["identification"], group["verification"], headline_point(group)
         said = [f"rank-{k} {_percent(rate)}" for k, rate in closed["rank"].items()]
         if protocol["precision"]:
             said += [f"mAP {_percent(closed['map'])}", f"mINP {_percent(closed['minp'])}"]
         said.append(f"EER {_percent(verified['eer'])}")
-        if opened:
-            point = opened["points"][-1]
+        if point is not None:
             name = f"FNIR@FPIR {100 * point['fpir']:g} % rank {point['rank']}"
             said.append(f"{name} {_percent(point['fnir'])}")
         print(f"  {group['name']:<10} {'  '.join(said)}")
@@ -136,7 +200,7 @@ def _print(document: dict[str, Any]) -> None:
                 f"{closed['empty_cells']} empty cells; as misses: rank-1 {_percent(closed['floor'])}"
             )
     if document["what"]["left_out"]:
-        print(f"  {document['what']['left_out']} sequences left out, see {RESULT}")
+        print(f"  {document['what']['left_out']} sequences left out, see {result.name}")
 
 
 def _percent(rate: float | None) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -42,6 +42,7 @@ def embed(
     *,
     part: str = TEST,
     raw: bool = False,
+    subjects: Container[str] | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Embedded:
     """Embed every sequence of a part; sequences that cannot be read or embedded are listed.
@@ -51,6 +52,7 @@ def embed(
         encoder: Any encoder.
         part: ``test`` or ``train``.
         raw: Take the encoder's parts before normalisation, as published evaluators with ``euc`` do.
+        subjects: Embed only their sequences; None = those of all subjects.
         progress: Called with (sequences done, total sequences).
 
     Raises:
@@ -58,7 +60,7 @@ def embed(
         DatasetError: No sequence could be embedded.
     """
     take = _parts_of(encoder) if raw else _vectors_of(encoder)
-    entries = dataset.entries(part)
+    entries = [one for one in dataset.entries(part) if subjects is None or one.subject in subjects]
     kept: list[DatasetEntry] = []
     vectors: list[Floats] = []
     left_out: list[tuple[DatasetEntry, str]] = []

@@ -22,6 +22,9 @@ from gaitid.evaluation.markup import (
     table,
 )
 
+_OWN_LINES = ("problems", "left_out_first", "camera_profiles")
+"""Facts of an evaluation that the page words itself."""
+
 
 def evaluation_page(
     document: Mapping[str, Any], silhouettes: Mapping[int, NDArray[np.uint8]] | None = None
@@ -50,10 +53,16 @@ def evaluation_page(
         heading("How this was measured"),
         facts(_how(document)),
     ]
-    name = what.get("encoder", "embeddings")
+    name = what.get("encoder", "embeddings") + profiled(document)
     people = "SYNTHETIC subjects, not real people" if what.get("synthetic") else "subjects"
     lead = f"{document['sequences']} sequences of {document['subjects']} {people}"
     return page(f"{name} on {document['protocol']['name']}", lead, body)
+
+
+def profiled(document: Mapping[str, Any]) -> str:
+    """Words for the camera profiles that an evaluation used; empty for plain scores."""
+    used = document.get("what", {}).get("camera_profiles")
+    return "" if used is None else f", with camera profiles of {len(used['subjects'])} other subjects"
 
 
 def _result(document: Mapping[str, Any]) -> str:
@@ -77,7 +86,7 @@ def _result(document: Mapping[str, Any]) -> str:
         tar = next(p["tar"] for p in verified["tar"] if p["wanted"] == reference)
         ends = verified["tar_interval"]
         row.append(f"{percent(tar)} | {between(ends['low'], ends['high'])}")
-        point = _last_point(group)
+        point = headline_point(group)
         row.append(
             "-" if point is None else f"{percent(point['fnir'])} | {between(point['low'], point['high'])}"
         )
@@ -89,7 +98,8 @@ def _result(document: Mapping[str, Any]) -> str:
     return _table(header, rows)
 
 
-def _last_point(group: Mapping[str, Any]) -> dict[str, Any] | None:
+def headline_point(group: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The open-set figure that stands for a group: first rank at the last FPIR; None if there is none."""
     if not group["open_set"]:
         return None
     wanted = group["open_set"]["law_fpir"]
@@ -98,7 +108,7 @@ def _last_point(group: Mapping[str, Any]) -> dict[str, Any] | None:
 
 
 def _open_point(groups: Sequence[Mapping[str, Any]]) -> str:
-    point = next((p for p in map(_last_point, groups) if p is not None), None)
+    point = next((p for p in map(headline_point, groups) if p is not None), None)
     return "-" if point is None else f"{100 * point['fpir']:g} %, rank {point['rank'] or 'any'}"
 
 
@@ -306,7 +316,8 @@ def _confusions(
 def _how(document: Mapping[str, Any]) -> dict[str, Any]:
     plan, what, how = document["plan"], document.get("what", {}), document.get("how", {})
     shown = {
-        **{key: value for key, value in what.items() if key not in ("problems", "left_out_first")},
+        **{key: value for key, value in what.items() if key not in _OWN_LINES},
+        **_profiles(what),
         "problems of the data set": _counted(what.get("problems", {})) or "none found",
         "first sequences left out": "; ".join(what.get("left_out_first", [])),
         "convention, metric, seed": f"{plan['convention']}, {plan['metric']}, {plan['seed']}",
@@ -314,6 +325,17 @@ def _how(document: Mapping[str, Any]) -> dict[str, Any]:
         "CPU seconds": _counted({key: f"{value:.1f}" for key, value in how.get("cpu_seconds", {}).items()}),
     }
     return {key.replace("_", " "): value for key, value in shown.items() if value != ""}
+
+
+def _profiles(what: Mapping[str, Any]) -> dict[str, str]:
+    used = what.get("camera_profiles")
+    if used is None:
+        return {}
+    missing = f"; views without one: {', '.join(used['missing'])}" if used["missing"] else ""
+    return {
+        "camera profiles": f"means of {used['walks']} walks of {len(used['subjects'])} subjects of the train"
+        f" part ({', '.join(used['subjects'])}), one for each of {used['views']} views{missing}"
+    }
 
 
 def _counted(values: Mapping[str, Any]) -> str:
@@ -324,7 +346,9 @@ def comparison_page(
     first: Mapping[str, Any], second: Mapping[str, Any], differences: Sequence[Difference]
 ) -> str:
     """Render the report of a comparison."""
-    names = [document.get("what", {}).get("encoder", "?") for document in (first, second)]
+    names = [
+        document.get("what", {}).get("encoder", "?") + profiled(document) for document in (first, second)
+    ]
     rows = [
         [
             one.group,

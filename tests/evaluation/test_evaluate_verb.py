@@ -11,11 +11,15 @@ import numpy as np
 import pytest
 
 from gaitid.cli import main
+from gaitid.datasets.base import DatasetEntry
 from gaitid.datasets.opening import open_dataset
 from gaitid.encoders.base import load_encoder
 from gaitid.encoders.gei import GEI
 from gaitid.errors import DatasetError, InputError
 from gaitid.evaluation.embedding import embed
+from gaitid.evaluation.experiment import evaluate
+from gaitid.evaluation.profiles import learned
+from gaitid.gallery.scoring.profiles import corrected
 from gaitid.synthetic.layouts import LayoutWalk, write_layout
 
 _CASIA = [("nm", n) for n in range(1, 7)] + [(kind, n) for kind in ("bg", "cl") for n in (1, 2)]
@@ -188,6 +192,92 @@ def test_hidden_answers_become_a_submission(tmp_path: Path, capsys: Any) -> None
     assert len(rows) == 22
     assert all(len(row) == len(set(row[1:])) + 1 == 21 for row in rows[1:])
     assert "21 probes" in capsys.readouterr().out
+
+
+@pytest.fixture(scope="module")
+def both_parts(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """CASIA-B in miniature with three train subjects, four test subjects and two views."""
+    walks = [
+        LayoutWalk(s, kind, n, view, draw(s, n, view))
+        for s in (1, 2, 3, 75, 76, 77, 78)
+        for kind, n in _CASIA
+        for view in (0, 90)
+        if s > 3 or view == 0 or kind == "nm"
+    ]
+    return Path(write_layout("casia-b-pkl", tmp_path_factory.mktemp("both"), walks))
+
+
+def test_camera_profiles_give_a_second_table(both_parts: Path, tmp_path: Path, capsys: Any) -> None:
+    command = ["evaluate", "--dataset", "casia-b", "--root", str(both_parts), "--encoder", "gei"]
+    assert main([*command, "--camera-profiles", "2", "--out", str(tmp_path)]) == 0
+    said = capsys.readouterr().out
+    heads = [line for line in said.splitlines() if line.startswith("casia-b/view-matrix")]
+    assert len(heads) == 2
+    assert heads[1] == heads[0] + ", with camera profiles of 2 other subjects"
+    plain, profiled = (
+        json.loads((tmp_path / name).read_text()) for name in ("result.json", "result-profiles.json")
+    )
+    assert "camera_profiles" not in plain["what"]
+    used = profiled["what"]["camera_profiles"]
+    assert set(used["subjects"]) < {"001", "002", "003"}
+    assert (used["walks"], used["views"], used["missing"]) == (2 * (10 + 6), 2, [])
+    page = (tmp_path / "report-profiles.html").read_text()
+    assert "with camera profiles of 2 other subjects" in page
+    assert f"means of 32 walks of 2 subjects of the train part ({', '.join(used['subjects'])})" in page
+    assert "camera profiles" not in (tmp_path / "report.html").read_text()
+    pair = [str(tmp_path / name) for name in ("result.json", "result-profiles.json")]
+    assert main(["evaluate", "--compare", *pair, "--out", str(tmp_path)]) == 0
+    assert "gei and gei, with camera profiles of 2" in (tmp_path / "comparison.html").read_text()
+
+
+def test_the_table_with_profiles_is_that_of_corrected_vectors(both_parts: Path, tmp_path: Path) -> None:
+    command = ["evaluate", "--dataset", "casia-b", "--root", str(both_parts), "--encoder", "gei"]
+    assert main([*command, "--camera-profiles", "3", "--out", str(tmp_path)]) == 0
+    dataset = open_dataset("casia-b", both_parts)
+    tested, others = embed(dataset, GEI()), embed(dataset, GEI(), part="train")
+    means = np.stack([others.vectors[others.labels.view == view].mean(0) for view in tested.labels.view])
+    vectors = corrected(tested.vectors, means)
+    wanted = evaluate(vectors, tested.labels, dataset.protocol())
+    found = json.loads((tmp_path / "result-profiles.json").read_text())
+    assert found["groups"] == json.loads(json.dumps(wanted["groups"]))
+
+
+REFUSED = {
+    "more subjects than there are": (["--camera-profiles", "4"], "1 to 3, the subjects in the train part"),
+    "fewer than one subject": (["--camera-profiles", "-1"], "1 to 3, the subjects in the train part"),
+    "raw parts": (["--camera-profiles", "2", "--metric", "euc"], "used with metric euc"),
+}
+
+
+@pytest.mark.parametrize(("flags", "message"), REFUSED.values(), ids=REFUSED)
+def test_profiles_that_cannot_be_had_are_refused(
+    flags: list[str], message: str, both_parts: Path, tmp_path: Path, capsys: Any
+) -> None:
+    command = ["evaluate", "--dataset", "casia-b", "--root", str(both_parts), "--encoder", "gei"]
+    assert main([*command, *flags, "--out", str(tmp_path / "out")]) == 2
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_profiles_need_views() -> None:
+    class Viewless:
+        name = "viewless"
+
+        def entries(self, part: str) -> list[DatasetEntry]:
+            return [DatasetEntry(name, "", "1", "", part, Path()) for name in "ab"]
+
+    with pytest.raises(InputError, match="Data set viewless has no views"):
+        learned(Viewless(), GEI(), 2)  # type: ignore[arg-type]
+
+
+def test_the_console_and_the_page_show_one_open_set_figure(result: Path, casia: Path, capsys: Any) -> None:
+    command = ["evaluate", "--dataset", "casia-b", "--root", str(casia), "--encoder", "gei"]
+    assert main([*command, "--out", str(result)]) == 0
+    said = capsys.readouterr().out
+    for group in json.loads((result / "result.json").read_text())["groups"]:
+        (point,) = [p for p in group["open_set"]["points"] if (p["fpir"], p["rank"]) == (0.01, 1)]
+        assert f"FNIR@FPIR 1 % rank 1 {100 * point['fnir']:.2f} %" in said
+    assert "FNIR % at FPIR 1 %, rank 1" in (result / "report.html").read_text()
 
 
 def test_euc_is_refused_for_an_encoder_without_parts(casia: Path) -> None:
