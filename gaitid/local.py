@@ -13,14 +13,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from gaitid import __version__, registry
-from gaitid.encoders.base import Encoder, check_input, impostors_of
+from gaitid.encoders.base import Encoder, check_input, impostors_of, parts_of
 from gaitid.errors import (
     ConfigError,
-    EnrolmentSuspect,
     GalleryNotFound,
     InputError,
-    SequenceTooShort,
     StoreError,
 )
 from gaitid.gallery.care.backup import back_up
@@ -28,11 +28,13 @@ from gaitid.gallery.gallery import Gallery
 from gaitid.gallery.index.engine import EngineSettings
 from gaitid.gallery.placement import is_engine, open_indexes, record
 from gaitid.gallery.scoring.calibration import ScoreCalibration, of_card
+from gaitid.gallery.scoring.cohort import Walks
 from gaitid.gallery.scoring.policy import Policy, decide, described
 from gaitid.gallery.store.audit import Note
 from gaitid.gallery.store.database import Store
 from gaitid.gallery.store.refusals import gallery_not_found
-from gaitid.gallery.store.rows import Change, EnrolmentSample, GalleryRow
+from gaitid.gallery.store.rows import GalleryRow
+from gaitid.intake import Intake, check_camera, site_of, walk_of
 from gaitid.matcher import FPIR, MAX_AUDIT, MAX_CANDIDATES
 from gaitid.quality import assess
 from gaitid.records import (
@@ -41,40 +43,30 @@ from gaitid.records import (
     AuditHead,
     Backup,
     Calibration,
+    CameraProfile,
     Decision,
     Embedding,
     Enrolment,
     EnrolmentCheck,
-    EnrolmentWarning,
     ErasureReceipt,
     Fusion,
     GaitSequence,
     GalleryInfo,
     Normalisation,
     OperatingPoint,
-    Origin,
     Outcome,
     Probe,
     Quality,
-    Reason,
     ServerInfo,
     SubjectExport,
     SubjectInfo,
-    Suspicion,
     Terms,
     Verdict,
     check_choice,
+    check_direction,
     check_name,
 )
-from gaitid.selection import (
-    check_contract,
-    check_embedding,
-    check_fpir,
-    check_probe,
-    check_probes,
-    rejected,
-    select,
-)
+from gaitid.selection import check_fpir, check_probe, check_probes, select
 
 if TYPE_CHECKING:
     from gaitid.gallery.care.identity import Signer
@@ -129,7 +121,7 @@ class LocalMatcher:
         assess: Callable[[GaitSequence], Quality] = assess,
     ) -> None:
         self._encoder = encoder
-        self._assess = assess
+        self._intake = Intake(encoder, assess)
         self._backups = backups
         if not is_engine(index):
             registry.resolve("indexes", index)  # fail on a misspelt name before anything is opened
@@ -159,7 +151,12 @@ class LocalMatcher:
             raise
 
     def create_gallery(
-        self, gallery: str, *, operating_point: OperatingPoint | None = None, fusion: Fusion = Fusion.MAX
+        self,
+        gallery: str,
+        *,
+        operating_point: OperatingPoint | None = None,
+        fusion: Fusion = Fusion.MAX,
+        profiles: bool = True,
     ) -> GalleryInfo:
         """See `Matcher.create_gallery`."""
         check_name(gallery, "gallery")
@@ -174,6 +171,8 @@ class LocalMatcher:
             operating_point,
             fusion=check_choice(Fusion, fusion),
             calibration=calibration,
+            parts=parts_of(encoder),
+            profiles=profiles,
         )
         try:
             held = Gallery(self._store, row, self._indexes.of(row))
@@ -186,7 +185,7 @@ class LocalMatcher:
     def calibrate(self, gallery: str, impostors: Iterable[Probe] = ()) -> Calibration:
         """See `Matcher.calibrate`."""
         chosen = select(self, gallery, check_probes(impostors))
-        return self._find_to_change(gallery).calibrate([embedding.vector for embedding in chosen])
+        return self._find_to_change(gallery).calibrate(_walks(chosen) if chosen else None)
 
     def set_operating_point(self, gallery: str, operating_point: OperatingPoint) -> GalleryInfo:
         """See `Matcher.set_operating_point`."""
@@ -211,13 +210,41 @@ class LocalMatcher:
             raise InputError(
                 "The cohort is empty", "100 walks or more", "Pass walks of people who are not enrolled"
             )
-        return self._find_to_change(gallery).normalise([embedding.vector for embedding in chosen], fpir)
+        return self._find_to_change(gallery).normalise(_walks(chosen), fpir)
 
     def stop_normalising(self, gallery: str) -> GalleryInfo:
         """See `Matcher.stop_normalising`."""
         held = self._find_to_change(gallery)
         held.stop_normalising()
         return held.describe()
+
+    def set_profiles(self, gallery: str, profiles: bool) -> GalleryInfo:
+        """See `Matcher.set_profiles`."""
+        held = self._find_to_change(gallery)
+        if type(profiles) is not bool:
+            raise InputError(
+                f"Argument profiles is {profiles!r:.40}", "True or False", "Pass True to use camera profiles"
+            )
+        held.set_profiles(profiles)
+        return held.describe()
+
+    def learn_camera(
+        self, gallery: str, camera: str, sequences: Iterable[GaitSequence], *, direction: str = ""
+    ) -> CameraProfile:
+        """See `Matcher.learn_camera`."""
+        held = self._find_to_change(gallery)
+        check_camera(camera)
+        check_direction(direction)
+        return self._intake.learn(held, camera, check_probes(sequences), direction)
+
+    def cameras(self, gallery: str) -> list[CameraProfile]:
+        """See `Matcher.cameras`."""
+        return self._find(gallery).cameras()
+
+    def forget_camera(self, gallery: str, camera: str) -> int:
+        """See `Matcher.forget_camera`."""
+        check_camera(camera)
+        return self._find_to_change(gallery).forget_camera(camera)
 
     def list_galleries(self) -> list[GalleryInfo]:
         """See `Matcher.list_galleries`."""
@@ -233,6 +260,7 @@ class LocalMatcher:
         for held in list(self._galleries.copy().values()):
             with suppress(GalleryNotFound):  # deleted by another thread
                 held.expire()
+                held.save_profiles()
 
     def describe(self, gallery: str) -> GalleryInfo:
         """See `Matcher.describe`."""
@@ -256,7 +284,7 @@ class LocalMatcher:
         check_name(subject, "subject")
         held = self._find_to_change(gallery)
         held.require_new(subject)
-        return self._add(held, subject, samples, check, held.add_subject)
+        return self._intake.enrol(held, subject, samples, check, held.add_subject)
 
     def add_samples(
         self,
@@ -270,7 +298,7 @@ class LocalMatcher:
         check_name(subject, "subject")
         held = self._find_to_change(gallery)
         held.require(subject)
-        return self._add(held, subject, samples, check, held.add_templates)
+        return self._intake.enrol(held, subject, samples, check, held.add_templates)
 
     def enrol_many(self, gallery: str, subjects: Mapping[str, Sequence[Embedding]]) -> int:
         """Enrol many new subjects in one change, all or none, without an enrolment check.
@@ -296,7 +324,7 @@ class LocalMatcher:
                 )
             for embedding in embeddings:
                 check_probe(embedding, (Embedding,))
-                self._prepare(held, embedding)
+                self._intake.prepare(held, embedding)
         if not subjects:
             return held.describe().revision
         vectors = {name: [one.vector for one in embeddings] for name, embeddings in subjects.items()}
@@ -320,11 +348,13 @@ class LocalMatcher:
             raise InputError(
                 f"Argument max_candidates is {max_candidates!r}", "an int of at least 1", "Pass 1 or more"
             )
-        embedding, quality = self._prepare(held, probe)
+        embedding, quality = self._intake.prepare(held, probe)
         if embedding is None:
             found = held.without_search(operating_point)
         else:
-            found = held.search(embedding.vector, max_candidates, operating_point)
+            site = site_of(embedding)
+            found = held.search(embedding.vector, max_candidates, operating_point, site)
+            held.learn([walk_of(embedding, found)])
         decision = decide(
             found.candidates,
             quality,
@@ -332,6 +362,7 @@ class LocalMatcher:
             found.revision,
             empty=found.is_empty,
             shown=max_candidates,
+            profile_version=found.profile_version,
         )
         is_named = decision.outcome in (Outcome.MATCH, Outcome.REVIEW)
         return self._recorded(AuditAction.IDENTIFY, gallery, found.best if is_named else b"", decision)
@@ -343,12 +374,19 @@ class LocalMatcher:
         check_name(subject, "subject")
         held = self._find(gallery)
         pseudonym = held.require(subject)
-        embedding, quality = self._prepare(held, probe)
+        embedding, quality = self._intake.prepare(held, probe)
         if embedding is None:
             found = held.without_search(operating_point)
         else:
-            found = held.compare(subject, embedding.vector, operating_point)
-        decision = decide(found.candidates, quality, found.operating_point, found.revision)
+            found = held.compare(subject, embedding.vector, operating_point, site_of(embedding))
+            held.learn([walk_of(embedding, found._replace(best=pseudonym))])
+        decision = decide(
+            found.candidates,
+            quality,
+            found.operating_point,
+            found.revision,
+            profile_version=found.profile_version,
+        )
         return self._recorded(AuditAction.VERIFY, gallery, pseudonym, decision)
 
     def delete_subject(self, gallery: str, subject: str) -> int:
@@ -387,7 +425,7 @@ class LocalMatcher:
         """See `Matcher.embed`; a sequence of low quality is embedded, too."""
         check_probe(sequence, (GaitSequence,))
         check_input(self._encoder, sequence)
-        return self._encoder(sequence), self._assess(sequence)
+        return self._encoder(sequence), self._intake.assess(sequence)
 
     def back_up(self) -> Backup:
         """See `Matcher.back_up`."""
@@ -455,8 +493,14 @@ class LocalMatcher:
 
     def close(self) -> None:
         """See `Matcher.close`; waits for a commit in progress."""
-        self._store.close()
-        self._indexes.close()
+        try:
+            for held in list(self._galleries.copy().values()):
+                held.save_profiles()
+        except StoreError as error:  # closed before, or the disk is full
+            _LOG.info("the last walks are not part of the camera profiles: %s", error.code)
+        finally:
+            self._store.close()
+            self._indexes.close()
 
     def _find(self, gallery: str) -> Gallery:
         self._store.check_open()
@@ -492,59 +536,6 @@ class LocalMatcher:
     def _forget(self, row: GalleryRow) -> None:
         del self._galleries[row.name]
 
-    def _prepare(self, held: Gallery, probe: Probe) -> tuple[Embedding | None, Quality | None]:
-        """Embed a probe and assess its quality; the embedding is None if the quality is too low."""
-        check_probe(probe, (GaitSequence, Embedding))
-        if isinstance(probe, Embedding):
-            check_embedding(held.row, probe)
-            return probe, None
-        check_contract(held.row, self._encoder.contract, f"encoder {self._encoder.name}")
-        quality = self._quality(probe)
-        return (self._encoder(probe) if quality.usable else None), quality
-
-    def _quality(self, sequence: GaitSequence) -> Quality:
-        quality = self._assess(sequence)
-        try:
-            check_input(self._encoder, sequence)
-        except SequenceTooShort:
-            reasons = dict.fromkeys((Reason.TOO_SHORT, *quality.reasons))
-            return replace(quality, reasons=tuple(reasons))
-        return quality
-
-    def _add(
-        self,
-        held: Gallery,
-        subject: str,
-        samples: Sequence[Probe],
-        check: EnrolmentCheck,
-        store: Callable[[str, Sequence[EnrolmentSample]], Change],
-    ) -> Enrolment:
-        """Select and inspect samples, and store the accepted ones."""
-        accepted, refused = self._select(held, samples)
-        warnings = _inspect(held, subject, accepted, check)
-        change = store(subject, [sample for _, sample in accepted])
-        return Enrolment(subject, tuple(map(str, change.ids)), refused, change.revision, warnings)
-
-    def _select(
-        self, held: Gallery, samples: Sequence[Probe]
-    ) -> tuple[list[tuple[int, EnrolmentSample]], tuple[tuple[int, tuple[Reason, ...]], ...]]:
-        """Return the usable samples with their index, and index and reasons of the others."""
-        samples = list(check_probes(samples))
-        if not samples:
-            raise InputError("No sample was passed", "one sample or more", "Pass a list of sequences")
-        accepted: list[tuple[int, EnrolmentSample]] = []
-        refused: list[tuple[int, tuple[Reason, ...]]] = []
-        for number, probe in enumerate(samples):
-            embedding, quality = self._prepare(held, probe)
-            if embedding is not None:
-                origin = probe.origin if isinstance(probe, GaitSequence) else Origin()
-                accepted.append((number, EnrolmentSample(embedding.vector, quality, origin)))
-            elif quality is not None:
-                refused.append((number, quality.reasons))
-        if not accepted:
-            raise rejected([reasons for _, reasons in refused])
-        return accepted, tuple(refused)
-
 
 def find_keys(file: Path | None = None) -> KeyRing | None:
     """Load the keys that encrypt templates from a file, or from the variable GAITID_KEYS, or return None.
@@ -562,6 +553,10 @@ def find_keys(file: Path | None = None) -> KeyRing | None:
     return ring_from_environment() if file is None else ring_from_file(file)
 
 
+def _walks(embeddings: Sequence[Embedding]) -> Walks:
+    return Walks(np.stack([one.vector for one in embeddings]), [site_of(one) for one in embeddings])
+
+
 def _card_calibration(encoder: Encoder) -> ScoreCalibration | None:
     found = impostors_of(encoder)
     return None if found is None else of_card(found.fmr, found.scores, found.pairs)
@@ -575,23 +570,3 @@ def _signer(directory: Path) -> Signer:
         raise registry.missing(error, "signing of receipts") from error
     load(directory / FILE)
     return sign
-
-
-def _inspect(
-    held: Gallery, subject: str, samples: Sequence[tuple[int, EnrolmentSample]], check: EnrolmentCheck
-) -> tuple[EnrolmentWarning, ...]:
-    if check_choice(EnrolmentCheck, check) is EnrolmentCheck.OFF:
-        return ()
-    found = held.suspicions(subject, samples)
-    if found and check_choice(EnrolmentCheck, check) is EnrolmentCheck.REFUSE:
-        first = found[0]
-        what = {
-            Suspicion.DUPLICATE: f"similar to subject {first.subject!r}",
-            Suspicion.INCONSISTENT: "unlike the subject's other samples",
-        }
-        raise EnrolmentSuspect(
-            f"Sample {first.sample} is {what[first.suspicion]} (score {first.score:.3f})",
-            f"samples of subject {subject!r} only",
-            "Look at the walks, and enrol with check WARN if they are right",
-        )
-    return found

@@ -10,6 +10,7 @@ from gaitid.records import (
     AuditHead,
     Backup,
     Calibration,
+    CameraProfile,
     Decision,
     Embedding,
     Enrolment,
@@ -49,12 +50,23 @@ class Matcher(Protocol):
     """
 
     def create_gallery(
-        self, gallery: str, *, operating_point: OperatingPoint | None = None, fusion: Fusion = Fusion.MAX
+        self,
+        gallery: str,
+        *,
+        operating_point: OperatingPoint | None = None,
+        fusion: Fusion = Fusion.MAX,
+        profiles: bool = True,
     ) -> GalleryInfo:
         """Create an empty gallery; without an operating point the encoder's threshold is used.
 
         If the encoder's card has impostor scores, they are the provisional calibration of the gallery
         (`CalibrationSource.CARD`).
+
+        Args:
+            gallery: Its name.
+            operating_point: How it decides.
+            fusion: How the scores of a subject's templates become one.
+            profiles: Whether it learns and uses camera profiles; see `set_profiles`.
 
         Raises:
             GalleryExists: The name is taken.
@@ -117,6 +129,47 @@ class Matcher(Protocol):
             NotCalibrated: The operating point has a target rate, and the gallery was not calibrated before
                 `normalise`. Set an operating point with a threshold first.
         """
+        ...
+
+    def set_profiles(self, gallery: str, profiles: bool) -> GalleryInfo:
+        """Switch camera profiles on or off.
+
+        A gallery with profiles learns from every walk that it accepts, probe or sample, what the embeddings
+        of each camera and direction of travel have in common, and removes it before it compares. Switched
+        off, it compares plain embeddings and learns nothing; what it has learned stays until it is forgotten.
+        """
+        ...
+
+    def learn_camera(
+        self, gallery: str, camera: str, sequences: Iterable[GaitSequence], *, direction: str = ""
+    ) -> CameraProfile:
+        """Learn the profile of a camera at once, from walks of anybody; nobody needs to know of whom.
+
+        Walks with the same track number count as one person, except number 0 (unknown). Walks of low quality
+        are left out.
+
+        Args:
+            gallery: Name of the gallery.
+            camera: Name of the camera, whatever the walks say.
+            sequences: Walks, best one each of ten people or more; read once.
+            direction: Direction of travel of all walks; empty = as their boxes say.
+
+        Returns:
+            The profile of that direction; with an empty direction, the profile that most of the walks are
+            part of.
+
+        Raises:
+            EnrolmentRejected: The quality of all walks is too low.
+            ConfigError: Profiles are switched off.
+        """
+        ...
+
+    def cameras(self, gallery: str) -> list[CameraProfile]:
+        """List the camera profiles of a gallery, ordered by camera and direction."""
+        ...
+
+    def forget_camera(self, gallery: str, camera: str) -> int:
+        """Forget all profiles of a camera, for example after it was moved; return how many there were."""
         ...
 
     def list_galleries(self) -> list[GalleryInfo]:

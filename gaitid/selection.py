@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Protocol
 
 from gaitid.errors import ContractMismatch, EnrolmentRejected, InputError, SequenceError, SequenceTooShort
 from gaitid.matcher import Matcher
 from gaitid.quality import assess
-from gaitid.records import Embedding, GaitSequence, Probe, Reason
+from gaitid.records import Embedding, GaitSequence, Probe, Reason, direction_of
 
 MAX_PROBES = 10_000
 """Largest number of probes of one calibration or normalisation: 54 MiB of embeddings of 1,408 dimensions."""
@@ -97,9 +98,14 @@ class Selection:
             self._refused.append(quality.reasons)  # not embedded, as an enrolment would not
             return
         if quality.usable:
-            self._embeddings.append(embedding)
+            self._embeddings.append(placed(embedding, sequence))
         else:
             self._refused.append(quality.reasons)
+
+
+def placed(embedding: Embedding, sequence: GaitSequence) -> Embedding:
+    """Return the embedding of a sequence with the origin and direction of that sequence."""
+    return replace(embedding, origin=sequence.origin, direction=direction_of(sequence))
 
 
 def select(matcher: Matcher, gallery: str, probes: Iterable[Probe]) -> list[Embedding]:

@@ -66,7 +66,7 @@ class Encoder(Protocol):
 class PartEncoder(Encoder, Protocol):
     """An encoder that also returns its parts, for published evaluators that compare them one by one."""
 
-    def parts(self, sequences: Sequence[GaitSequence]) -> NDArray[np.float32]:
+    def part_vectors(self, sequences: Sequence[GaitSequence]) -> NDArray[np.float32]:
         """(N, P, D) float32: P parts of each sequence, before any normalisation.
 
         Raises:
@@ -128,6 +128,15 @@ def check_frames(encoder: str, name: str, stream: NDArray[Any]) -> None:
             f"{'x'.join(map(str, usual))} for encoder {encoder}",
             "Align the masks to that size with perception.align",
         )
+
+
+def parts_of(encoder: Encoder) -> int:
+    """Number of equal blocks of an encoder's embedding, each a part of the body; its attribute `parts`, or 1.
+
+    A camera profile corrects each block by itself and keeps its length, which is the learned weight of the
+    part.
+    """
+    return int(getattr(encoder, "parts", 1))
 
 
 def impostors_of(encoder: Encoder) -> Impostors | None:

@@ -61,7 +61,7 @@ class GEI:
         """Embed several sequences; equal to embedding each."""
         return [self(sequence) for sequence in sequences]
 
-    def parts(self, sequences: Sequence[GaitSequence]) -> NDArray[np.float32]:
+    def part_vectors(self, sequences: Sequence[GaitSequence]) -> NDArray[np.float32]:
         """See `PartEncoder`: (N, 8, 176), the four parts of both channels, mean removed."""
         return np.stack([_parts(self._silhouettes(one)) for one in sequences]).astype(np.float32)
 

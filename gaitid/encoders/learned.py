@@ -54,6 +54,7 @@ class LearnedEncoder:
         self.modalities: tuple[str, ...] = card.modalities
         self.min_frames = card.min_frames
         self.dimension = card.dimension
+        self.parts = card.parts
         self.threshold = card.threshold
         self.contract = contract_id(
             architecture=json.dumps([card.architecture, card.arguments, card.rate_hz], sort_keys=True),
@@ -145,7 +146,7 @@ class PublishedEncoder(LearnedEncoder):
             self._parts: Batch = partial(networks.parts, network)
         return partial(networks.forward, network)
 
-    def parts(self, sequences: Sequence[GaitSequence]) -> NDArray[np.float32]:
+    def part_vectors(self, sequences: Sequence[GaitSequence]) -> NDArray[np.float32]:
         """(N, P, D') float32, before any normalisation; raises as `batch` does."""
         batches = [self.architecture.mean(self._parts, *batch) for batch in self._batches(sequences)]
         return np.concatenate(batches)

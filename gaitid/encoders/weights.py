@@ -109,6 +109,7 @@ class Card:
         command: Command that made them.
         metrics: Measured figures.
         impostors: Scores of different subjects, or None.
+        parts: Number of equal blocks of an embedding, each a part of the body; see `base.parts_of`.
     """
 
     name: str
@@ -128,6 +129,7 @@ class Card:
     arguments: dict = field(default_factory=dict)  # type: ignore[type-arg]
     metrics: tuple[Figure, ...] = ()
     impostors: Impostors | None = None
+    parts: int = 1
 
 
 @dataclass(frozen=True, slots=True, eq=False)

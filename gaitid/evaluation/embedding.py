@@ -94,7 +94,7 @@ def _parts_of(encoder: Encoder) -> Take:
             "an encoder with parts for metric euc",
             "Pass metric cos",
         )
-    return lambda sequences: list(encoder.parts(sequences))
+    return lambda sequences: list(encoder.part_vectors(sequences))
 
 
 def _batch(

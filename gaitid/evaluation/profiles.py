@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gaitid.datasets.base import TRAIN, Dataset
-from gaitid.encoders.base import Encoder
+from gaitid.encoders.base import Encoder, parts_of
 from gaitid.errors import InputError
 from gaitid.evaluation.embedding import Embedded, embed
 from gaitid.evaluation.scores import Floats
@@ -79,11 +79,6 @@ def learned(
     means = view_means(found.vectors, found.labels.view)
     subjects = tuple(sorted(map(str, chosen)))
     return CameraProfiles(means, subjects, len(found.vectors), parts_of(encoder))
-
-
-def parts_of(encoder: Encoder) -> int:
-    """Number of equal blocks of an embedding that a camera profile corrects one by one."""
-    return int(getattr(encoder, "parts", 1) if not callable(getattr(encoder, "parts", 1)) else 1)
 
 
 def view_means(vectors: Floats, views: Names) -> dict[str, Floats]:

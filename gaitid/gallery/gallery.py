@@ -17,11 +17,15 @@ from numpy.typing import NDArray
 from gaitid.caller import calling
 from gaitid.errors import EngineError, SubjectHeld, SubjectNotFound
 from gaitid.gallery.index.protocol import VectorsGone
+from gaitid.gallery.learner import Learner, Walk
 from gaitid.gallery.lock import ReadersWriterLock
 from gaitid.gallery.scoring.calibration import MOST_SUBJECTS, ScoreCalibration, learn
-from gaitid.gallery.scoring.cohort import check_cohort
+from gaitid.gallery.scoring.cohort import Walks, check_cohort
+from gaitid.gallery.scoring.learning import Owner
 from gaitid.gallery.scoring.normalisation import Normaliser
 from gaitid.gallery.scoring.policy import Policy
+from gaitid.gallery.scoring.profiles import NOWHERE, Profiles, Site
+from gaitid.gallery.scoring.space import Space
 from gaitid.gallery.state import MakeIndex, State
 from gaitid.gallery.store.database import Store
 from gaitid.gallery.store.rows import Change, EnrolmentSample, GalleryRow
@@ -29,6 +33,7 @@ from gaitid.gallery.view import Found, GalleryView
 from gaitid.records import (
     AuditAction,
     Calibration,
+    CameraProfile,
     EnrolmentWarning,
     Fusion,
     GalleryInfo,
@@ -96,7 +101,9 @@ class Gallery:
         self._erasing = Lock()  # one erasure at a time
         self._unfinished: dict[str, Change] = {}  # erasures that are committed and have no receipt yet
         self._newest = -1  # revision of the store, as far as known; ahead of the state's when that is behind
+        self._is_outdated = False  # the state is right for its revision, but a newer one should be loaded
         self._load(thorough=thorough)
+        self._learner = Learner(store, row, self._applying, self._owns)
 
     # -- reading -----------------------------------------------------------------------------------
 
@@ -138,7 +145,11 @@ class Gallery:
 
     @_repeated
     def search(
-        self, vector: NDArray[np.float32], max_candidates: int, operating_point: OperatingPoint | None = None
+        self,
+        vector: NDArray[np.float32],
+        max_candidates: int,
+        operating_point: OperatingPoint | None = None,
+        site: Site = NOWHERE,
     ) -> Found:
         """Find the subjects most similar to a probe, each scored over all its templates.
 
@@ -146,16 +157,21 @@ class Gallery:
             vector: (D,) float32 embedding of the probe.
             max_candidates: Subjects wanted, at least 1; more are returned if the operating point needs them.
             operating_point: Operating point of this call; None = the gallery's.
+            site: Where the probe was seen.
 
         Raises:
             NotCalibrated: The operating point names a target rate, and the gallery is not calibrated.
         """
         with self._reading() as view:
-            return view.search(_unit(vector), max_candidates, operating_point)
+            return view.search(_unit(vector), site, max_candidates, operating_point)
 
     @_repeated
     def compare(
-        self, subject: str, vector: NDArray[np.float32], operating_point: OperatingPoint | None = None
+        self,
+        subject: str,
+        vector: NDArray[np.float32],
+        operating_point: OperatingPoint | None = None,
+        site: Site = NOWHERE,
     ) -> Found:
         """Score one subject over all its templates.
 
@@ -164,7 +180,7 @@ class Gallery:
             NotCalibrated: See `search`.
         """
         with self._reading() as view:
-            return view.compare(subject, _unit(vector), operating_point)
+            return view.compare(subject, _unit(vector), site, operating_point)
 
     def without_search(self, operating_point: OperatingPoint | None = None) -> Found:
         """Return the result for a probe whose quality is too low to search.
@@ -185,8 +201,9 @@ class Gallery:
         """
         numbers = [number for number, _ in samples]
         vectors = _stacked([sample.vector for _, sample in samples])
+        sites = [sample.site for _, sample in samples]
         with self._reading() as view:
-            return tuple(view.suspicions(subject, numbers, vectors))
+            return tuple(view.suspicions(subject, numbers, vectors, sites))
 
     # -- subjects ----------------------------------------------------------------------------------
 
@@ -216,8 +233,10 @@ class Gallery:
 
     def delete_subject(self, subject: str, action: AuditAction = AuditAction.DELETE_SUBJECT) -> Change:
         """Erase a subject; see `Subjects.delete`."""
-        then = self._following(lambda state, _: state.remove(subject))
-        return self._store.subjects.delete(self.row, subject, then, action)
+        then = self._removing([subject])
+        change = self._store.subjects.delete(self.row, subject, then, action)
+        self._renew_profiles()
+        return change
 
     def expire(self) -> None:
         """Erase the expired subjects; recorded as actions of gaitid.
@@ -249,7 +268,7 @@ class Gallery:
             SubjectNotFound: It is not enrolled, and no erasure of it is unfinished.
             StoreError: See `Subjects.delete`.
         """
-        remove = self._following(lambda state, _: state.remove(subject))
+        remove = self._removing([subject])
 
         def follow(change: Change) -> None:
             before = self._unfinished.get(subject)
@@ -263,6 +282,7 @@ class Gallery:
                 if subject not in self._unfinished:
                     raise
                 self._store.empty_log()
+            self._renew_profiles()
             yield self._unfinished[subject]
             del self._unfinished[subject]
 
@@ -298,27 +318,31 @@ class Gallery:
         then = self._following(decide_by)
         self._store.galleries.set_operating_point(self.row, operating_point, then)
 
-    def calibrate(self, impostors: Sequence[NDArray[np.float32]]) -> Calibration:
-        """Learn what scores mean from impostors (D,) float32; without any, from the gallery's own subjects.
+    def calibrate(self, impostors: Walks | None) -> Calibration:
+        """Learn what scores mean from impostors; None = from the gallery's own subjects.
 
         Raises:
             NotCalibrated: There are too few comparisons.
         """
         with self._learning:
             contents = self._store.galleries.contents(self.row, most_subjects=MOST_SUBJECTS)
-            placed = contents.space.place(_stacked(impostors)) if impostors else None
+            space = contents.space
+            placed = (
+                None if impostors is None else space.place(_normed_rows(impostors.vectors), impostors.sites)
+            )
             calibration = learn(
                 contents.vectors,
                 contents.subjects,
                 self.row.fusion,
                 placed,
-                normaliser=contents.space.normaliser,
+                normaliser=space.normaliser,
+                corrected=bool(space.profiles),
             )
             self._set_calibration(calibration)
             return calibration.info
 
-    def normalise(self, cohort: Sequence[NDArray[np.float32]], fpir: float) -> Normalisation:
-        """Normalise scores by a cohort (D,) float32 of other people, if that does no harm at `fpir`.
+    def normalise(self, cohort: Walks, fpir: float) -> Normalisation:
+        """Normalise scores by a cohort of other people, if that does no harm at `fpir`.
 
         Raises:
             NotCalibrated: The cohort or the gallery is too small.
@@ -329,8 +353,10 @@ class Gallery:
             length = Normaliser.row_length(self.row.dimension)
             self._make_index(length, self._state.fetch)  # refused where it cannot be
             contents = self._store.galleries.contents(self.row, most_subjects=MOST_SUBJECTS)
-            placed = contents.space.place(_stacked(cohort))
-            made = check_cohort(contents.vectors, contents.subjects, self.row.fusion, placed, fpir)
+            walks = Walks(_normed_rows(cohort.vectors), cohort.sites)
+            made = check_cohort(
+                contents.vectors, contents.subjects, self.row.fusion, walks, contents.space, fpir
+            )
             generation = contents.space.generation
             self._store.galleries.set_cohort(self.row, made, generation, self._falling_behind)
         return made.info
@@ -354,6 +380,96 @@ class Gallery:
             self._load()
         return count
 
+    # -- cameras -----------------------------------------------------------------------------------
+
+    def learn(self, walks: Sequence[Walk]) -> list[Site]:
+        """Learn camera profiles from accepted walks, if the gallery does; see `Learner.learn`."""
+        if not self._state.profiles:
+            return []
+        normed = [replace(walk, vector=_unit(walk.vector)) for walk in walks]
+        sites = self._learner.learn(normed)
+        self._load_newer()
+        return sites
+
+    def learn_at_once(self, walks: Sequence[Walk]) -> CameraProfile:
+        """Learn from one walk or more of one camera; return the profile that most of them are part of."""
+        sites = self.learn(walks)
+        return self._learner.describe_one(max(sites, key=sites.count))
+
+    def set_profiles(self, profiles: bool) -> None:
+        """Switch camera profiles on or off."""
+        self._store.cameras.set_profiles(self.row, profiles, self._falling_behind)
+
+    def cameras(self) -> list[CameraProfile]:
+        """List the camera profiles."""
+        return self._learner.describe()
+
+    def forget_camera(self, camera: str) -> int:
+        """Forget the profiles of a camera; return how many there were."""
+        count = self._learner.forget(camera)
+        self._load_newer()
+        return count
+
+    def save_profiles(self) -> None:
+        """Store what was learned since the last change of a profile."""
+        self._learner.save()
+
+    def _owns(self, owner: Owner) -> bool:
+        subject = self._state.subjects.get(owner.name)
+        return subject is not None and subject.pseudonym == owner.pseudonym
+
+    def _removing(self, names: Sequence[str]) -> Callable[[Change], None]:
+        """Return a function that follows the erasure of subjects."""
+
+        def remove(state: State, _: Change) -> None:
+            for name in names:
+                state.remove(name)
+
+        follow = self._following(remove)
+
+        def then(change: Change) -> None:
+            follow(change)
+            self._learner.drop(names)
+
+        return then
+
+    def _renew_profiles(self) -> None:
+        self._learner.renew()
+        self._load_newer()
+
+    def _applying(self, profiles: Profiles, cameras: frozenset[str]) -> Callable[[Change], None]:
+        """Return a function that follows new profiles of some cameras; see `learner.Apply`.
+
+        Rows are derived before the commit, while searches go on, and exchanged after it at once.
+        """
+        with self._reading() as view:
+            base, is_plain = view.state.space, not view.state.is_fused
+            if not view.state.profiles:
+                return self._following(lambda *_: None)
+        if not is_plain or base.normaliser is not None:  # every row may change
+            return self._outdating
+        space = replace(base, profiles=profiles)
+        ids, rows = self._derived(cameras, space)
+
+        def use(state: State, _: Change) -> None:
+            if state.space is not base:
+                raise RuntimeError("the space has changed since rows were derived")
+            late = np.setdiff1d(self._templates(cameras), ids)
+            found, vectors = self._store.galleries.vectors(self.row, late, space)
+            state.use(space, np.concatenate((ids, found)), np.concatenate((rows, space.rows(vectors))))
+
+        return self._following(use)
+
+    def _derived(
+        self, cameras: frozenset[str], space: Space
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        ids, vectors = self._store.galleries.vectors(self.row, self._templates(cameras), space)
+        return ids, space.rows(vectors)
+
+    def _templates(self, cameras: frozenset[str]) -> NDArray[np.int64]:
+        found = [self._store.cameras.templates(self.row, camera) for camera in cameras]
+        return np.sort(np.concatenate(found))
+
     # -- following the store -----------------------------------------------------------------------
 
     @contextmanager
@@ -369,6 +485,7 @@ class Gallery:
                     self._load()
 
     def _load(self, *, thorough: bool = False) -> None:
+        self._is_outdated = False
         contents = self._store.galleries.contents(self.row, vectors=self.row.fusion is not Fusion.MAX)
         state = State(self._store, self.row, contents, self._make_index)
         self.repair = state.fill(thorough=thorough)
@@ -398,6 +515,16 @@ class Gallery:
 
         return follow
 
+    def _outdating(self, _: Change) -> None:
+        """Follow a change of the space that leaves the state right for its own revision."""
+        self._is_outdated = True
+
+    def _load_newer(self) -> None:
+        """Load the newest revision if the state is outdated; searches go on in the old one meanwhile."""
+        if self._is_outdated:
+            with self._loading:
+                self._load()
+
     def _falling_behind(self, change: Change) -> None:
         """Follow a change of the space: the next read reloads the gallery."""
         with self._lock.writing():
@@ -412,7 +539,12 @@ class Gallery:
 
     def _add_subjects(self, subjects: Mapping[str, Sequence[EnrolmentSample]]) -> Change:
         normed = {name: _normed(samples) for name, samples in subjects.items()}
-        then = self._following(lambda state, change: state.add_subjects(change, normed))
+        follow = self._following(lambda state, change: state.add_subjects(change, normed))
+
+        def then(change: Change) -> None:
+            follow(change)
+            self._learner.drop(change.expired)
+
         return self._store.subjects.add_many(self.row, normed, then)
 
     def _set_calibration(self, calibration: ScoreCalibration) -> None:
@@ -428,6 +560,10 @@ def _go_on(_: Change) -> None:
 
 def _normed(samples: Sequence[EnrolmentSample]) -> list[EnrolmentSample]:
     return [replace(sample, vector=_unit(sample.vector)) for sample in samples]
+
+
+def _normed_rows(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+    return np.stack([_unit(vector) for vector in vectors])
 
 
 def _stacked(vectors: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:

@@ -12,6 +12,7 @@ from gaitid.gallery.expiries import Expiries
 from gaitid.gallery.index.protocol import Fetch, Index
 from gaitid.gallery.index.reconciliation import Repair, fetch_from, reconcile
 from gaitid.gallery.scoring.fusion import Pool
+from gaitid.gallery.scoring.space import Space
 from gaitid.gallery.store.database import Store
 from gaitid.gallery.store.rows import Change, Contents, EnrolmentSample, GalleryRow
 from gaitid.records import Fusion, Terms
@@ -64,6 +65,7 @@ class State:
         policy: How it decides.
         space: The space in which it compares.
         normalisation: How its scores are normalised; None = they are not.
+        profiles: Whether it learns and uses camera profiles.
     """
 
     def __init__(self, store: Store, row: GalleryRow, contents: Contents, make_index: MakeIndex) -> None:
@@ -71,7 +73,7 @@ class State:
         self._store = store
         self.revision = contents.revision
         self.policy, self.space = contents.policy, contents.space
-        self.normalisation = contents.normalisation
+        self.normalisation, self.profiles = contents.normalisation, contents.profiles
         self.subjects: dict[str, Subject] = {}
         self.owners: dict[int, str] = {}
         self.expiries = Expiries(contents.terms)
@@ -93,8 +95,9 @@ class State:
         fetch: Fetch = self.fetch
         if self.is_fused:
             fetch = fetch_from(ids, self.space.rows(self._pooled([self._owner(key) for key in ids.tolist()])))
-        # Fused rows change under their ids; rows of an index that was there may be of another projection.
-        by_vector = thorough or self.is_fused or bool(self.space.generation)
+        # Fused rows change under their ids; rows of an index that was there may be of another projection or
+        # of an older profile.
+        by_vector = thorough or self.is_fused or bool(self.space.generation) or bool(self.space.profiles)
         return reconcile(self.index, ids, fetch, by_vector=by_vector)
 
     def fetch(self, ids: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
@@ -111,7 +114,7 @@ class State:
     def add_samples(self, change: Change, name: str, samples: Sequence[EnrolmentSample]) -> None:
         """Add templates to an enrolled subject."""
         keys, subject = change.ids.tolist(), self.subjects[name]
-        vectors = self.space.place(np.stack([sample.vector for sample in samples]))
+        vectors = self._placed(samples)
         if subject.pool is None:
             self.index.add(change.ids, self.space.rows(vectors))
             self.owners.update(dict.fromkeys(keys, name))
@@ -131,13 +134,13 @@ class State:
         for subject, keys, samples in zip(fresh, ids, subjects.values(), strict=True):
             subject.templates.extend(keys.tolist())
             if subject.pool is not None:
-                subject.pool.add(self.space.place(np.stack([sample.vector for sample in samples])))
+                subject.pool.add(self._placed(samples))
         if self.is_fused:
             rows = np.array([key for subject in fresh for key in subject.rows], np.int64)
             self.index.add(rows, self.space.rows(self._pooled(fresh)))
         else:
-            vectors = np.stack([one.vector for samples in subjects.values() for one in samples])
-            self.index.add(change.ids, self.space.rows(self.space.place(vectors)))
+            vectors = self._placed([one for samples in subjects.values() for one in samples])
+            self.index.add(change.ids, self.space.rows(vectors))
         self.subjects.update(zip(subjects, fresh, strict=True))
         self.owners.update((key, name) for name in subjects for key in self.subjects[name].rows)
 
@@ -149,6 +152,13 @@ class State:
         self.expiries.discard(name)
         for key in rows:
             del self.owners[key]
+
+    def use(self, space: Space, ids: NDArray[np.int64], rows: NDArray[np.float32]) -> None:
+        """Compare in another space, in which rows `ids` (M,) are `rows` (M, L) and all others stay."""
+        known = np.array([key in self.owners for key in ids.tolist()], np.bool_)
+        self.index.remove(ids[known])
+        self.index.add(ids[known], rows[known])
+        self.space = space
 
     def set_terms(self, name: str, terms: Terms) -> None:
         """Set the terms of a subject."""
@@ -174,6 +184,10 @@ class State:
                 _pool(self.subjects[name]).add([vector])
         for name, subject in self.subjects.items():
             self.owners.update(dict.fromkeys(subject.rows, name))
+
+    def _placed(self, samples: Sequence[EnrolmentSample]) -> NDArray[np.float32]:
+        vectors = np.stack([sample.vector for sample in samples])
+        return self.space.place_new(vectors, [sample.site for sample in samples])
 
     def _new_subject(self, enrolled_at: float, pseudonym: bytes, terms: Terms = _NO_TERMS) -> Subject:
         return Subject([], enrolled_at, pseudonym, terms, Pool(self.row.dimension) if self.is_fused else None)

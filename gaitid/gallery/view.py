@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from gaitid.gallery.index.ranking import best
 from gaitid.gallery.scoring.policy import depth
+from gaitid.gallery.scoring.profiles import Site
 from gaitid.gallery.scoring.space import PlacedProbe
 from gaitid.gallery.state import State, Subject
 from gaitid.gallery.store.refusals import subject_exists, subject_not_found
@@ -41,6 +42,7 @@ class Found(NamedTuple):
         operating_point: The operating point to apply, resolved for that revision.
         is_empty: Whether the gallery has no template.
         best: Pseudonym of the first candidate; empty when there is none.
+        profile_version: Version of the camera profile that corrected the probe; 0 = none did.
     """
 
     candidates: tuple[Candidate, ...]
@@ -48,6 +50,7 @@ class Found(NamedTuple):
     operating_point: OperatingPoint
     is_empty: bool
     best: bytes
+    profile_version: int = 0
 
 
 class GalleryView:
@@ -86,6 +89,7 @@ class GalleryView:
             None if state.policy.calibration is None else state.policy.calibration.info,
             state.normalisation,
             state.space.generation,
+            state.profiles,
         )
 
     def subjects(self) -> list[SubjectInfo]:
@@ -117,11 +121,15 @@ class GalleryView:
         return self._count, rows / self._count if self._count else 1.0
 
     def search(
-        self, vector: NDArray[np.float32], max_candidates: int, operating_point: OperatingPoint | None
+        self,
+        vector: NDArray[np.float32],
+        site: Site,
+        max_candidates: int,
+        operating_point: OperatingPoint | None,
     ) -> Found:
         """See `Gallery.search`; `vector` has norm 1."""
-        probe = self._probe(vector)
-        found = self.found((), operating_point)
+        probe = self._probe(vector, site)
+        found = self._searched((), vector, site, operating_point)
         count = min(depth(found.operating_point, max_candidates), self._count)
         candidates = self._score(self._nearest_subjects(probe, count), probe)[:count]
         explained = self.state.policy.explained(candidates, *self.size())
@@ -129,12 +137,13 @@ class GalleryView:
         return found._replace(candidates=explained, best=first)
 
     def compare(
-        self, name: str, vector: NDArray[np.float32], operating_point: OperatingPoint | None
+        self, name: str, vector: NDArray[np.float32], site: Site, operating_point: OperatingPoint | None
     ) -> Found:
         """See `Gallery.compare`; `vector` has norm 1."""
         rows = len(self.require(name).rows)
-        candidates = self._score([name], self._probe(vector))
-        return self.found(self.state.policy.explained(candidates, 1, rows), operating_point)
+        candidates = self._score([name], self._probe(vector, site))
+        explained = self.state.policy.explained(candidates, 1, rows)
+        return self._searched(explained, vector, site, operating_point)
 
     def found(self, candidates: tuple[Candidate, ...], operating_point: OperatingPoint | None) -> Found:
         """Return a result with these candidates.
@@ -146,10 +155,10 @@ class GalleryView:
         return Found(candidates, self.state.revision, resolved, not self._count, b"")
 
     def suspicions(
-        self, name: str, numbers: Sequence[int], vectors: NDArray[np.float32]
+        self, name: str, numbers: Sequence[int], vectors: NDArray[np.float32], sites: Sequence[Site]
     ) -> Iterator[EnrolmentWarning]:
         """Yield the warnings about samples (M, D) of norm 1 for a subject; see `Gallery.suspicions`."""
-        placed = self.state.space.place(vectors)
+        placed = self.state.space.place(vectors, sites)
         rows = self.state.space.rows(placed)
         for at, number in enumerate(numbers):
             probe = self.state.space.probe(placed[at])
@@ -185,8 +194,19 @@ class GalleryView:
         if rate >= _UNLIKE:
             yield EnrolmentWarning(number, Suspicion.INCONSISTENT, name, score)
 
-    def _probe(self, vector: NDArray[np.float32]) -> PlacedProbe:
-        (placed,) = self.state.space.place(vector[None])
+    def _searched(
+        self,
+        candidates: tuple[Candidate, ...],
+        vector: NDArray[np.float32],
+        site: Site,
+        operating_point: OperatingPoint | None,
+    ) -> Found:
+        """Return a result for a probe; see `found`."""
+        version = self.state.space.profiles.version(site, vector)
+        return self.found(candidates, operating_point)._replace(profile_version=version)
+
+    def _probe(self, vector: NDArray[np.float32], site: Site) -> PlacedProbe:
+        (placed,) = self.state.space.place(vector[None], [site])
         return self.state.space.probe(placed)
 
     def _nearest_subjects(self, probe: PlacedProbe, count: int) -> list[str]:

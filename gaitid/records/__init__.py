@@ -9,6 +9,10 @@ from gaitid.records.admin import AuditEntry as AuditEntry
 from gaitid.records.admin import AuditHead as AuditHead
 from gaitid.records.admin import Backup as Backup
 from gaitid.records.admin import ServerInfo as ServerInfo
+from gaitid.records.camera import DIRECTIONS as DIRECTIONS
+from gaitid.records.camera import CameraProfile as CameraProfile
+from gaitid.records.camera import check_direction as check_direction
+from gaitid.records.camera import direction_of as direction_of
 from gaitid.records.checks import check_choice as check_choice
 from gaitid.records.checks import check_name as check_name
 from gaitid.records.decision import MAX_MATCHES as MAX_MATCHES

@@ -28,6 +28,10 @@ class AuditAction(str, Enum):
     REVIEW = "review"
     ROTATE_KEYS = "rotate_keys"
     RENEW_TEMPLATES = "renew_templates"
+    SET_PROFILES = "set_profiles"
+    LEARN_CAMERA = "learn_camera"
+    """A camera profile has a new version."""
+    FORGET_CAMERA = "forget_camera"
     BACK_UP = "back_up"
 
 

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from gaitid.errors import InputError
 from gaitid.modalities.arrays import check_array, frozen
-from gaitid.records.sequence import GaitSequence, Quality
+from gaitid.records.camera import check_direction
+from gaitid.records.sequence import GaitSequence, Origin, Quality
 
 MAX_MATCHES = 1000
 """Largest `OperatingPoint.max_matches`."""
@@ -42,10 +43,14 @@ class Embedding:
     Attributes:
         vector: (D,) float32, unit L2 norm (within 1e-3).
         contract: Hexadecimal id of (architecture, weights, preprocessing, D); see `encoders.base`.
+        origin: Camera and track of the walk, by which a gallery finds the camera's profile.
+        direction: Its direction of travel, one of `DIRECTIONS`; empty = unknown.
     """
 
     vector: NDArray[np.float32]
     contract: str
+    origin: Origin = Origin()  # noqa: RUF009 - frozen
+    direction: str = ""
 
     def __post_init__(self) -> None:
         check_array(self.vector, np.float32, (None,), "The embedding")
@@ -61,6 +66,7 @@ class Embedding:
             raise InputError(
                 "The embedding has no contract", "the encoder's contract id", "Pass encoder.contract"
             )
+        check_direction(self.direction)
         object.__setattr__(self, "vector", frozen(self.vector))
 
 
@@ -151,6 +157,8 @@ class Decision:
         operating_point: The operating point that was used.
         revision: Revision of the gallery that was searched.
         audit_id: Reference in the audit trail, for `Matcher.review`; ignored by ``==``.
+        profile_version: Version of the camera profile that the probe was corrected by; 0 = its camera is
+            unknown or has no profile yet.
     """
 
     outcome: Outcome
@@ -159,6 +167,7 @@ class Decision:
     operating_point: OperatingPoint
     revision: int
     audit_id: str = field(default="", compare=False)
+    profile_version: int = 0
 
     @property
     def subject(self) -> str | None:

@@ -45,6 +45,7 @@ class Calibration:
             scores, as a share of them; above 0.1 distrust extrapolated rates.
         made_at: Unix seconds.
         normalised: Whether the scores are normalised; see `Normalisation`.
+        corrected: Whether they are scores of embeddings corrected by camera profiles.
     """
 
     source: CalibrationSource
@@ -55,6 +56,7 @@ class Calibration:
     misfit: float
     made_at: float
     normalised: bool = False
+    corrected: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +101,7 @@ class GalleryInfo:
         calibration: What it knows about impostor scores; None = not calibrated.
         normalisation: How scores are normalised by a cohort; None = they are not.
         renewals: How often its templates were renewed; 0 = they are not under a secret projection.
+        profiles: Whether it learns and uses camera profiles.
     """
 
     name: str
@@ -114,3 +117,4 @@ class GalleryInfo:
     calibration: Calibration | None = None
     normalisation: Normalisation | None = None
     renewals: int = 0
+    profiles: bool = True

@@ -83,7 +83,7 @@ def test_a_body_that_stands_still_is_embedded():
 
 def test_parts_normalised_separately_are_the_embedding():
     sequences = [walk(seconds=2.0), walk(seconds=3.0)]
-    parts = GEI().parts(sequences)
+    parts = GEI().part_vectors(sequences)
     assert parts.shape == (2, 8, 176)
     norms = np.linalg.norm(parts, axis=2, keepdims=True)
     for one, norm, sequence in zip(parts, norms, sequences, strict=True):

@@ -359,7 +359,7 @@ def test_an_import_returns_its_parts_as_published_evaluators_compare_them(tmp_pa
     walks = [torch.cat([frames, frames.flip(2)]), torch.cat([frames.flip(1), frames, frames])]
     with torch.inference_mode():
         expected = [imported.network.parts(walk[None], torch.tensor([len(walk)]))[0] for walk in walks]
-    found = encoder.parts(
+    found = encoder.part_vectors(
         [
             GaitSequence({"silhouette": walk.numpy().astype(np.uint8)}, np.arange(len(walk)) / 25)
             for walk in walks

@@ -121,6 +121,7 @@ def learn(
     impostors: NDArray[np.float32] | None = None,
     *,
     normaliser: Normaliser | None = None,
+    corrected: bool = False,
 ) -> ScoreCalibration:
     """Calibrate on impostors, or on the gallery's own subjects.
 
@@ -134,6 +135,7 @@ def learn(
         fusion: How the templates of a subject make a score.
         impostors: (P, D) float32 probes of people who are not enrolled, unit norm.
         normaliser: Normalises the scores; None = the calibration is of cosines.
+        corrected: Whether camera profiles have corrected the vectors.
 
     Raises:
         NotCalibrated: There are too few comparisons, or their scores do not vary.
@@ -160,6 +162,7 @@ def learn(
         tail.distance,
         time.time(),
         normaliser is not None,
+        corrected,
     )
     return ScoreCalibration(info, tail)
 

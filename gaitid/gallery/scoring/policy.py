@@ -70,6 +70,7 @@ def decide(
     *,
     empty: bool = False,
     shown: int | None = None,
+    profile_version: int = 0,
 ) -> Decision:
     """Apply an operating point to the candidates of a probe.
 
@@ -83,9 +84,12 @@ def decide(
         revision: Revision of the gallery that was searched.
         empty: Whether the gallery has no template.
         shown: Number of candidates to return in the decision; None = all.
+        profile_version: Version of the camera profile that corrected the probe; 0 = none did.
     """
     outcome = _outcome(candidates, quality, operating_point, empty)
-    return Decision(outcome, candidates[:shown], quality, operating_point, revision)
+    return Decision(
+        outcome, candidates[:shown], quality, operating_point, revision, profile_version=profile_version
+    )
 
 
 def described(operating_point: OperatingPoint) -> str:

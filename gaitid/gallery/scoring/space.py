@@ -1,11 +1,12 @@
 """The space a gallery compares in: index rows and probes whose largest inner product is the best score.
 
-Without projection and normalisation a row is a template and a probe an embedding. Both change the vectors
-but not the search, so an exact index stays exact with either.
+Without profiles, projection and normalisation a row is a template and a probe an embedding. All of them
+change the vectors but not the search, so an exact index stays exact with any.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,9 +14,12 @@ from numpy.typing import NDArray
 
 from gaitid.gallery.index.ranking import exact_scores
 from gaitid.gallery.scoring.normalisation import Normaliser
+from gaitid.gallery.scoring.profiles import Profiles, Site
 from gaitid.gallery.scoring.projection import Projection
 
 Vectors = NDArray[np.float32]
+
+_NO_PROFILES = Profiles()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -47,20 +51,40 @@ class Space:
         generation: Number of its projection; 0 = no projection.
         projection: Its secret rotation; None = no projection.
         normaliser: Score normalisation by a cohort under that rotation; None = plain scores.
+        profiles: Camera profiles by which vectors are corrected before they are rotated.
     """
 
     dimension: int
     generation: int = 0
     projection: Projection | None = None
     normaliser: Normaliser | None = None
+    profiles: Profiles = _NO_PROFILES
 
     @property
     def row_length(self) -> int:
         """Length of an index row."""
         return self.dimension if self.normaliser is None else self.normaliser.row_length(self.dimension)
 
-    def place(self, vectors: Vectors) -> Vectors:
-        """Rotate vectors (N, D) float32 like the stored templates."""
+    def place(self, vectors: Vectors, sites: Sequence[Site]) -> Vectors:
+        """Correct vectors (N, D) float32 from `sites`, and rotate them like the stored templates."""
+        return self.rotate(self.profiles.correct(vectors, sites))
+
+    def place_stored(self, stored: Vectors, sites: Sequence[Site]) -> Vectors:
+        """Place templates (N, D) float32 from `sites` that are rotated already, as the store holds them."""
+        at = [n for n, site in enumerate(sites) if site.camera in self.profiles.cameras]
+        if not at:
+            return stored
+        placed = stored.copy()
+        plain = stored[at] if self.projection is None else self.projection.undo(stored[at])
+        placed[at] = self.place(plain, [sites[n] for n in at])
+        return placed
+
+    def place_new(self, vectors: Vectors, sites: Sequence[Site]) -> Vectors:
+        """Place new templates (N, D) float32 from `sites`: bit for bit as later from the store."""
+        return self.place_stored(self.rotate(vectors), sites)
+
+    def rotate(self, vectors: Vectors) -> Vectors:
+        """Rotate vectors (N, D) float32 as the store does."""
         return vectors if self.projection is None else self.projection.apply(vectors)
 
     def rows(self, placed: Vectors) -> Vectors:

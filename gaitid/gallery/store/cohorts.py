@@ -15,8 +15,10 @@ import numpy as np
 
 from gaitid.errors import NotCalibrated
 from gaitid.gallery.scoring.calibration import ScoreCalibration
-from gaitid.gallery.scoring.cohort import Cohort
+from gaitid.gallery.scoring.cohort import Cohort, Walks
 from gaitid.gallery.scoring.normalisation import Normaliser
+from gaitid.gallery.scoring.profiles import NOWHERE, Site
+from gaitid.gallery.scoring.space import Space
 from gaitid.gallery.store import query
 from gaitid.gallery.store.renewal import Known, under
 from gaitid.gallery.store.rows import GalleryRow
@@ -31,6 +33,7 @@ class _CohortRow(NamedTuple):
     generation: int
     normalisation: str
     law: str
+    sites: str
 
 
 class Cohorts:
@@ -44,8 +47,8 @@ class Cohorts:
     def __init__(self, db: sqlite3.Connection, sealing: Sealing) -> None:
         self._db, self._sealing = db, sealing
 
-    def of(self, gallery: GalleryRow, known: Known) -> Cohort | None:
-        """Return the cohort of a gallery under its newest projection; None = scores are not normalised.
+    def of(self, gallery: GalleryRow, known: Known, space: Space) -> Cohort | None:
+        """Return the cohort of a gallery in its `space`; None = scores are not normalised.
 
         Raises:
             KeyMissing: Its key is missing, or does not open it.
@@ -54,7 +57,7 @@ class Cohorts:
         row = query.first(
             self._db,
             _CohortRow,
-            "SELECT vectors, key_name, data_key, generation, normalisation, law FROM cohorts"
+            "SELECT vectors, key_name, data_key, generation, normalisation, law, sites FROM cohorts"
             " WHERE gallery = ? AND contract = ?",
             gallery.key,
             gallery.contract,
@@ -64,20 +67,22 @@ class Cohorts:
         sealed = SealedRow(row.vectors, row.key_name, row.data_key, "cohort")
         (plain,) = self._sealing.unsealed(gallery.key, gallery.contract, [sealed])
         stored = np.frombuffer(plain, "<f4").astype(np.float32).reshape(-1, gallery.dimension)
-        vectors = under(stored, [row.generation] * len(stored), known, max(known, default=0))
+        rotated = under(stored, [row.generation] * len(stored), known, space.generation)
+        sites = [Site(*site) for site in json.loads(row.sites)] or [NOWHERE] * len(stored)
         parts = json.loads(row.normalisation)
-        normaliser = Normaliser(vectors, parts["mean"], parts["deviation"])
-        return Cohort(normaliser, Normalisation(**parts["info"]), ScoreCalibration.loads(row.law))
+        normaliser = Normaliser(space.place_stored(rotated, sites), parts["mean"], parts["deviation"])
+        law = ScoreCalibration.loads(row.law)
+        return Cohort(normaliser, Normalisation(**parts["info"]), law, Walks(rotated, sites))
 
     def keep(self, gallery: GalleryRow, cohort: Cohort, generation: int) -> None:
         """Store the cohort of a gallery, which is under the projection of `generation`."""
         normaliser = cohort.normaliser
-        plain = normaliser.cohort.astype("<f4").tobytes()
+        plain = cohort.walks.vectors.astype("<f4").tobytes()
         parts = {"mean": normaliser.mean, "deviation": normaliser.deviation, "info": asdict(cohort.info)}
         vectors, name, wrapped = self._sealing.seal_apart(gallery.key, gallery.contract, "cohort", plain)
         self._db.execute(
             "INSERT OR REPLACE INTO cohorts (gallery, contract, vectors, generation, normalisation, law,"
-            " key_name, data_key) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            " key_name, data_key, sites) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 gallery.key,
                 gallery.contract,
@@ -87,6 +92,7 @@ class Cohorts:
                 cohort.calibration.dumps(),
                 name,
                 wrapped,
+                json.dumps(cohort.walks.sites),
             ),
         )
 

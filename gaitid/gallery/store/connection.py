@@ -16,6 +16,7 @@ from gaitid.gallery.store.cohorts import Cohorts
 from gaitid.gallery.store.commits import Commits
 from gaitid.gallery.store.mark import Mark, Seen
 from gaitid.gallery.store.mark import check as check_mark
+from gaitid.gallery.store.profiles import StoredProfiles
 from gaitid.gallery.store.readers import Readers
 from gaitid.gallery.store.refusals import gallery_not_found
 from gaitid.gallery.store.renewal import Projections
@@ -51,6 +52,7 @@ class Connection:
         sealing: Encrypts and decrypts templates.
         projections: The projections of the galleries.
         cohorts: The cohorts of the galleries.
+        profiles: Their camera profiles.
     """
 
     def __init__(self, path: Path, keys: KeyRing | None, mark: Path | None) -> None:
@@ -65,6 +67,7 @@ class Connection:
             self.sealing = Sealing(self.db, keys)
             self.projections = Projections(self.db, self.sealing)
             self.cohorts = Cohorts(self.db, self.sealing)
+            self.profiles = StoredProfiles(self.db, self.sealing)
         except BaseException:
             self.close()
             raise

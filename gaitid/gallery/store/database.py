@@ -30,6 +30,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 from gaitid.errors import MissingDependency
 from gaitid.gallery.store import failpoints
 from gaitid.gallery.store.audit import Note
+from gaitid.gallery.store.cameras import CameraStore
 from gaitid.gallery.store.connection import Connection
 from gaitid.gallery.store.erasure import Erasure
 from gaitid.gallery.store.galleries import Galleries
@@ -66,6 +67,7 @@ class Store:
         directory: The data directory.
         galleries: Its galleries.
         subjects: Their subjects.
+        cameras: Their camera profiles.
         trail: The audit trail.
 
     Raises:
@@ -98,6 +100,7 @@ class Store:
                 self._db, self._commits = self._connection.db, self._connection.commits
                 self.galleries = Galleries(self._connection)
                 self.subjects = Subjects(self._connection)
+                self.cameras = CameraStore(self._connection)
                 self.trail = Trail(self._connection, audit_within_s)
                 self._erasure = Erasure(self.directory, self._connection)
                 self._update_keys(always=False)

@@ -17,6 +17,7 @@ POINTS = (
     "after log emptied",
     "subject under new key",
     "between rotation commits",
+    "profiles published",
     "template under new projection",
     "between renewal commits",
     "before identity link",

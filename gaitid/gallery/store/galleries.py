@@ -12,7 +12,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import astuple
+from dataclasses import astuple, replace
 from functools import partial
 from typing import NamedTuple
 
@@ -23,6 +23,7 @@ from gaitid.errors import GalleryExists, NotCalibrated
 from gaitid.gallery.scoring.calibration import ScoreCalibration
 from gaitid.gallery.scoring.cohort import Cohort
 from gaitid.gallery.scoring.policy import Policy, described
+from gaitid.gallery.scoring.profiles import Site
 from gaitid.gallery.scoring.projection import Projection
 from gaitid.gallery.scoring.space import Space
 from gaitid.gallery.store import failpoints, query
@@ -34,9 +35,9 @@ from gaitid.gallery.store.rows import Change, Contents, GalleryRow, no_templates
 from gaitid.gallery.store.schema import typed
 from gaitid.records import AuditAction, Fusion, OperatingPoint
 
-_ALL = "SELECT id, name, encoder, contract, dimension, fusion, created_at FROM galleries ORDER BY name"
+_ALL = "SELECT id, name, encoder, contract, dimension, fusion, created_at, parts FROM galleries ORDER BY name"
 _STATE = (
-    "SELECT revision, threshold, review_band, target_fmr, target_fpir, margin, max_matches, law"
+    "SELECT revision, threshold, review_band, target_fmr, target_fpir, margin, max_matches, profiles, law"
     " FROM galleries g LEFT JOIN calibrations c ON c.gallery = g.id AND c.contract = g.contract"
     " WHERE g.id = ?"
 )
@@ -48,12 +49,13 @@ _OWNERS = (
 _TEMPLATES = (
     "SELECT t.id AS id, s.name AS name, s.enrolled_at AS enrolled_at, s.pseudonym AS pseudonym,"
     " t.vector AS vector, s.key_name AS key_name, s.data_key AS data_key, s.id AS subject,"
-    " t.generation AS generation FROM templates t JOIN subjects s ON s.id = t.subject WHERE "
+    " t.generation AS generation, t.camera AS camera, t.direction AS direction"
+    " FROM templates t JOIN subjects s ON s.id = t.subject WHERE "
 )
 _VECTORS = (  # CROSS: the templates are looked up, not all subjects of the gallery
     "SELECT t.id AS id, t.vector AS vector, s.key_name AS key_name, s.data_key AS data_key,"
-    " s.id AS subject, t.generation AS generation FROM templates t"
-    " CROSS JOIN subjects s ON s.id = t.subject"
+    " s.id AS subject, t.generation AS generation, t.camera AS camera, t.direction AS direction"
+    " FROM templates t CROSS JOIN subjects s ON s.id = t.subject"
     " WHERE t.id IN (SELECT value FROM json_each(?)) AND s.gallery = ? ORDER BY t.id"
 )
 _TERMS = (
@@ -82,6 +84,7 @@ class _GalleryRow(NamedTuple):
     dimension: int
     fusion: str
     created_at: float
+    parts: int
 
 
 class _StateRow(NamedTuple):
@@ -92,6 +95,7 @@ class _StateRow(NamedTuple):
     target_fpir: float | None
     margin: float
     max_matches: int
+    profiles: int
     law: str | None
 
 
@@ -117,6 +121,8 @@ class _TemplateRow(NamedTuple):
     data_key: bytes | None
     subject: int
     generation: int
+    camera: str
+    direction: str
 
 
 class _VectorRow(NamedTuple):
@@ -126,6 +132,8 @@ class _VectorRow(NamedTuple):
     data_key: bytes | None
     subject: int
     generation: int
+    camera: str
+    direction: str
 
 
 class _TermsRow(NamedTuple):
@@ -158,7 +166,14 @@ class Galleries:
             rows = self._commits.read(_GalleryRow, _ALL)
         return [
             GalleryRow(
-                row.id, row.name, row.encoder, row.contract, row.dimension, Fusion(row.fusion), row.created_at
+                row.id,
+                row.name,
+                row.encoder,
+                row.contract,
+                row.dimension,
+                Fusion(row.fusion),
+                row.created_at,
+                row.parts,
             )
             for row in rows
         ]
@@ -192,11 +207,14 @@ class Galleries:
                 ids, owners = self._owners(gallery)
             terms = commits.read(_TermsRow, _TERMS, gallery.key)
             known = connection.projections.of(gallery)
-            cohort = connection.cohorts.of(gallery, known)
+            newest = max(known, default=0)
+            space = Space(gallery.dimension, newest, known.get(newest))
+            if states and states[0].profiles:
+                space = replace(space, profiles=connection.profiles.used(gallery))
+            cohort = connection.cohorts.of(gallery, known, space)
         if not states:
             raise gallery_not_found(gallery.name)
         (state,) = states
-        newest = max(known, default=0)
         stored = connection.unsealed(gallery, rows)
         calibration = None if state.law is None else ScoreCalibration.loads(state.law)
         return Contents(
@@ -204,14 +222,13 @@ class Galleries:
             [row.name for row in owners],
             [row.enrolled_at for row in owners],
             [row.pseudonym for row in owners],
-            under(stored, [row.generation for row in rows], known, newest),
+            space.place_stored(under(stored, [row.generation for row in rows], known, newest), _sites(rows)),
             {row.name: terms_of(row) for row in terms},
             state.revision,
             Policy(_operating_point(state), calibration if cohort is None else cohort.calibration),
-            Space(
-                gallery.dimension, newest, known.get(newest), None if cohort is None else cohort.normaliser
-            ),
+            replace(space, normaliser=None if cohort is None else cohort.normaliser),
             None if cohort is None else cohort.info,
+            bool(state.profiles),
         )
 
     def vectors(
@@ -236,7 +253,8 @@ class Galleries:
             known[space.generation] = space.projection
         found = np.array([row.id for row in rows], np.int64)
         stored = self._connection.unsealed(gallery, rows)
-        return found, under(stored, [row.generation for row in rows], known, space.generation)
+        rotated = under(stored, [row.generation for row in rows], known, space.generation)
+        return found, space.place_stored(rotated, _sites(rows))
 
     def _read_vectors(
         self, db: sqlite3.Connection, gallery: GalleryRow, ids: NDArray[np.int64], space: Space
@@ -273,6 +291,8 @@ class Galleries:
         *,
         fusion: Fusion = Fusion.MAX,
         calibration: ScoreCalibration | None = None,
+        parts: int = 1,
+        profiles: bool = False,
     ) -> GalleryRow:
         """Create an empty gallery of revision 0, calibrated or not.
 
@@ -290,13 +310,14 @@ class Galleries:
             now = time.time()
             key = self._connection.insert(
                 "INSERT INTO galleries (name, encoder, contract, dimension, fusion, threshold, review_band,"
-                " target_fmr, target_fpir, margin, max_matches, revision, created_at)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?)",
-                *(name, encoder, contract, dimension, fusion.value, *astuple(operating_point), now),
+                " target_fmr, target_fpir, margin, max_matches, revision, created_at, parts, profiles)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?, ?)",
+                *(name, encoder, contract, dimension, fusion.value, *astuple(operating_point)),
+                *(now, parts, profiles),
             )
             detail = f"{encoder}, {described(operating_point)}"
             self._connection.audit.append(Note(AuditAction.CREATE_GALLERY, name, detail=detail))
-            made = GalleryRow(key, name, encoder, contract, dimension, fusion, now)
+            made = GalleryRow(key, name, encoder, contract, dimension, fusion, now, parts)
             if calibration is not None:
                 self._store_calibration(made, calibration)
             return made
@@ -449,9 +470,10 @@ class Galleries:
         connection = self._connection
         revision = connection.grow(gallery)
         known: Known = connection.projections.of(gallery)
-        cohort = connection.cohorts.of(gallery, known)
+        newest = max(known, default=0)
+        cohort = connection.cohorts.of(gallery, known, Space(gallery.dimension, newest, known.get(newest)))
         if cohort is not None:
-            connection.cohorts.keep(gallery, cohort, max(known, default=0))
+            connection.cohorts.keep(gallery, cohort, newest)
         connection.projections.finish(gallery)
         connection.note(AuditAction.RENEW_TEMPLATES, gallery, revision, count=count)
         self._commits.require_empty_log()
@@ -474,6 +496,13 @@ class Galleries:
             "INSERT OR REPLACE INTO calibrations (gallery, contract, law) VALUES (?, ?, ?)",
             (gallery.key, gallery.contract, calibration.dumps()),
         )
+
+
+def _sites(rows: Sequence[_TemplateRow | _VectorRow]) -> list[Site]:
+    """Return the sites of templates; equal ones are one object, since there are many templates."""
+    known: dict[Site, Site] = {}
+    sites = (Site(row.camera, row.direction) for row in rows)
+    return [known.setdefault(site, site) for site in sites]
 
 
 def _operating_point(row: _StateRow) -> OperatingPoint:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gaitid.gallery.scoring.policy import Policy
+from gaitid.gallery.scoring.profiles import Site
 from gaitid.gallery.scoring.space import Space
 from gaitid.records import Fusion, Normalisation, Origin, Quality, Reason, Terms
 
@@ -25,6 +26,7 @@ class GalleryRow:
     dimension: int
     fusion: Fusion
     created_at: float
+    parts: int = 1
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -42,6 +44,7 @@ class Contents:
         policy: How it decides.
         space: The space in which it compares.
         normalisation: How its scores are normalised; None = they are not.
+        profiles: Whether it learns and uses camera profiles.
     """
 
     ids: NDArray[np.int64]
@@ -54,15 +57,22 @@ class Contents:
     policy: Policy
     space: Space
     normalisation: Normalisation | None
+    profiles: bool
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class EnrolmentSample:
-    """What becomes a template: its vector (D,) float32, quality (None = unknown) and origin."""
+    """What becomes a template: its vector (D,) float32, quality (None = unknown), origin and direction."""
 
     vector: NDArray[np.float32]
     quality: Quality | None
     origin: Origin
+    direction: str = ""
+
+    @property
+    def site(self) -> Site:
+        """Where it was recorded."""
+        return Site(self.origin.camera, self.direction)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -141,6 +141,40 @@ _MIGRATIONS: tuple[tuple[str, ...], ...] = (
             checksum INTEGER NOT NULL DEFAULT 4611686018427387904
         ) STRICT""",
     ),
+    (
+        "ALTER TABLE galleries ADD COLUMN parts INTEGER NOT NULL DEFAULT 1",
+        # 0: galleries of older versions compare as they did until somebody switches profiles on
+        "ALTER TABLE galleries ADD COLUMN profiles INTEGER NOT NULL DEFAULT 0",
+        "ALTER TABLE templates ADD COLUMN direction TEXT NOT NULL DEFAULT ''",
+        "ALTER TABLE cohorts ADD COLUMN sites TEXT NOT NULL DEFAULT '[]'",
+        """CREATE TABLE profiles (
+            id INTEGER PRIMARY KEY AUTOINCREMENT,
+            gallery INTEGER NOT NULL REFERENCES galleries (id) ON DELETE CASCADE,
+            camera TEXT NOT NULL,
+            direction TEXT NOT NULL,
+            version INTEGER NOT NULL,
+            walks INTEGER NOT NULL,
+            weight REAL NOT NULL,
+            updated_at REAL NOT NULL,
+            stale INTEGER NOT NULL,
+            vectors BLOB NOT NULL,
+            key_name TEXT,
+            data_key BLOB,
+            checksum INTEGER NOT NULL DEFAULT 4611686018427387904,
+            UNIQUE (gallery, camera, direction)
+        ) STRICT""",
+        """CREATE TABLE shares (
+            id INTEGER PRIMARY KEY,
+            profile INTEGER NOT NULL REFERENCES profiles (id) ON DELETE CASCADE,
+            subject INTEGER NOT NULL REFERENCES subjects (id) ON DELETE CASCADE,
+            vector BLOB NOT NULL,
+            walks INTEGER NOT NULL,
+            seen_at REAL NOT NULL,
+            checksum INTEGER NOT NULL DEFAULT 4611686018427387904,
+            UNIQUE (profile, subject)
+        ) STRICT""",
+        "CREATE INDEX shares_by_subject ON shares (subject)",
+    ),
 )
 SCHEMA = len(_MIGRATIONS)
 """Version of the database layout, stored in ``PRAGMA user_version``."""

@@ -72,6 +72,13 @@ class _VectorRow(NamedTuple):
     vector: bytes
 
 
+class _Erased(NamedTuple):
+    """What an erased subject had: its templates, and its shares of camera profiles as they were stored."""
+
+    templates: list[_VectorRow]
+    shares: list[bytes]
+
+
 class _Added(NamedTuple):
     """What the insertion of one subject gave."""
 
@@ -209,9 +216,9 @@ class Subjects:
                 raise subject_not_found(gallery.name, name)
             if subject.legal_hold:
                 raise subject_held(name)
-            rows = self._erase(gallery, subject, revision, action)
-            traces = _traces(gallery, name, subject, rows)
-            ids = np.array([row.id for row in rows], np.int64)
+            erased = self._erase(gallery, subject, revision, action)
+            traces = _traces(gallery, name, subject, erased)
+            ids = np.array([row.id for row in erased.templates], np.int64)
             return Change(ids, revision, now, (subject.pseudonym,), traces)
 
         return self._commits.run(change, then)
@@ -255,14 +262,16 @@ class Subjects:
 
     def _erase(
         self, gallery: GalleryRow, subject: _SubjectRow, revision: int, action: AuditAction
-    ) -> list[_VectorRow]:
-        """Delete a subject; return its templates."""
+    ) -> _Erased:
+        """Delete a subject; return what it had."""
         statement = "SELECT id, vector FROM templates WHERE subject = ?"
         rows = query.fetch(self._db, _VectorRow, statement, subject.id)
+        shares = query.column(self._db, "SELECT vector FROM shares WHERE subject = ?", subject.id)
+        self._connection.profiles.mark_stale(subject.id)
         self._db.execute("DELETE FROM subjects WHERE id = ?", (subject.id,))
         self._connection.note(action, gallery, revision, subject.pseudonym, len(rows))
         self._commits.require_empty_log()
-        return rows
+        return _Erased(rows, shares)
 
     def _make_way(self, gallery: GalleryRow, name: str, now: float, revision: int) -> bool:
         """Erase an expired subject of that name; return whether there was one.
@@ -313,13 +322,14 @@ class Subjects:
         placed = under(plain, [0] * len(plain), known, newest).astype("<f4", copy=False)
         ids = [
             self._connection.insert(
-                "INSERT INTO templates (subject, vector, quality, camera, track, enrolled_at, generation)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?)",
+                "INSERT INTO templates (subject, vector, quality, camera, track, direction, enrolled_at,"
+                " generation) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
                 subject,
                 sealed(vector.tobytes(), key),
                 None if sample.quality is None else json.dumps(asdict(sample.quality)),
                 sample.origin.camera,
                 sample.origin.track,
+                sample.direction,
                 now,
                 newest,
             )
@@ -328,11 +338,10 @@ class Subjects:
         return np.array(ids, np.int64)
 
 
-def _traces(
-    gallery: GalleryRow, name: str, subject: _SubjectRow, rows: Sequence[_VectorRow]
-) -> tuple[bytes, ...]:
+def _traces(gallery: GalleryRow, name: str, subject: _SubjectRow, erased: _Erased) -> tuple[bytes, ...]:
     """Return pieces of the bytes of an erased subject that no file may hold any more."""
-    traces = windows([subject.data_key or b"", *(row.vector for row in rows)])
+    vectors = [*(row.vector for row in erased.templates), *erased.shares]
+    traces = windows([subject.data_key or b"", *vectors])
     if len(name) >= SHORTEST_NAME:
         traces += (name.encode(),)
     return traces + name_traces(gallery.key, subject.id, name, subject.enrolled_at)

@@ -1,0 +1,172 @@
+"""Learns the camera profiles of a gallery from the walks that it accepts, and brings them into use."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from threading import Lock
+
+from gaitid.gallery.scoring.learning import STEP, Cameras, Owner, Statistics
+from gaitid.gallery.scoring.profiles import Profile, Profiles, Site, Vectors
+from gaitid.gallery.store.database import Store
+from gaitid.gallery.store.rows import Change, GalleryRow
+from gaitid.records import CameraProfile
+
+_LOG = logging.getLogger(__name__)
+
+_UNSAVED = 256
+"""Walks after which statistics are stored although no mean has changed: a kill loses no more."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Walk:
+    """An accepted walk.
+
+    Attributes:
+        vector: (D,) float32 embedding, norm 1.
+        site: Where it was seen.
+        track: Its track number; 0 = unknown.
+        owner: The enrolled subject that it is of, as far as known; None = somebody else.
+    """
+
+    vector: Vectors
+    site: Site
+    track: int = 0
+    owner: Owner | None = None
+
+
+Apply = Callable[[Profiles, frozenset[str]], Callable[[Change], None]]
+"""Prepares the use of profiles that are new for some cameras; returns what follows the commit."""
+
+
+class Learner:
+    """The camera profiles of one gallery; any number of threads may use it.
+
+    Statistics are in memory, ahead of the store. A mean is in use only once it is stored, so after a crash
+    rows and profiles agree, and at most the last `_UNSAVED` walks are not part of the statistics.
+
+    Args:
+        store: Where they are stored.
+        row: The gallery.
+        apply: Brings stored profiles into use.
+        is_enrolled: Tells whether an owner is still enrolled.
+    """
+
+    def __init__(
+        self, store: Store, row: GalleryRow, apply: Apply, is_enrolled: Callable[[Owner], bool]
+    ) -> None:
+        self._store, self._row = store, row
+        self._apply, self._is_enrolled = apply, is_enrolled
+        known, self._is_stale = store.cameras.load(row)
+        self._cameras = Cameras(row.dimension, row.parts, known)
+        self._lock = Lock()  # of the statistics; never held while a commit is waited for
+        self._publishing = Lock()  # one new version at a time
+        self._unsaved: dict[Site, int] = {}
+
+    def describe(self) -> list[CameraProfile]:
+        """List the profiles by camera and direction."""
+        with self._lock:
+            return self._cameras.describe()
+
+    def describe_one(self, site: Site) -> CameraProfile:
+        """Describe the profile of one site."""
+        with self._lock:
+            return self._cameras.describe_one(site)
+
+    def learn(self, walks: Iterable[Walk]) -> list[Site]:
+        """Learn from walks, and use new versions of the profiles whose mean has moved far enough.
+
+        Returns:
+            The sites that the walks counted for; walks without a camera count for none.
+        """
+        now = time.time()
+        with self._lock:
+            sites = [self._add(walk, now) for walk in walks if walk.site.camera]
+            due = self._cameras.due(set(sites))
+            unsaved = sum(self._unsaved.values())
+        if due:
+            self._publish(sites, STEP)
+        elif unsaved >= _UNSAVED:
+            self.save()
+        return sites
+
+    def save(self) -> None:
+        """Store the statistics that are ahead of the store."""
+        if self._unsaved:
+            with self._publishing:  # else a camera that is forgotten now would be stored again
+                self._store.cameras.keep(self._row, self._take_unsaved)
+
+    def drop(self, names: Iterable[str]) -> None:
+        """Take erased subjects out of all statistics; called in the order of the commits."""
+        with self._lock:
+            for name in names:
+                if self._cameras.drop_subject(name):
+                    self._is_stale = True
+
+    def renew(self) -> None:
+        """Make all means again if a subject that they rest on was erased."""
+        if self._is_stale:
+            with self._lock:
+                sites = list(self._cameras.known)
+            self._is_stale = False
+            self._publish(sites, 0.0, settles=True)
+
+    def forget(self, camera: str) -> int:
+        """Forget a camera; return how many profiles it had."""
+        with self._publishing:
+            with self._lock:
+                count = sum(site.camera == camera for site in self._cameras.known)
+            if not count:
+                return 0
+            kept = {name: known for name, known in self._cameras.profiles.cameras.items() if name != camera}
+            follow = self._apply(Profiles(self._row.parts, kept), frozenset([camera]))
+
+            def then(change: Change) -> None:
+                with self._lock:
+                    for site in self._cameras.forget(camera):
+                        self._unsaved.pop(site, None)
+                follow(change)
+
+            self._store.cameras.forget(self._row, camera, then)
+            return count
+
+    def _add(self, walk: Walk, now: float) -> Site:
+        owner = walk.owner if walk.owner is not None and self._is_enrolled(walk.owner) else None
+        site = self._cameras.add(walk.vector, walk.site, owner, walk.track, now)
+        self._unsaved[site] = self._unsaved.get(site, 0) + 1
+        return site
+
+    def _publish(self, sites: Iterable[Site], step: float, *, settles: bool = False) -> None:
+        with self._publishing:
+            with self._lock:
+                left = [site for site in set(sites) if site in self._cameras.known]
+                fresh = self._cameras.due(left, step=step)
+                profiles = self._cameras.using(fresh)
+            if not fresh:
+                return
+            follow = self._apply(profiles, frozenset(site.camera for site in fresh))
+
+            def then(change: Change) -> None:
+                with self._lock:
+                    self._cameras.use(fresh)
+                follow(change)
+
+            self._store.cameras.publish(self._row, lambda: self._taken(fresh), then, settles=settles)
+
+    def _taken(self, fresh: Mapping[Site, Profile]) -> dict[Site, Statistics]:
+        """Copies of the statistics of new profiles, as they are stored."""
+        with self._lock:
+            for site in fresh:
+                self._unsaved.pop(site, None)
+            return {
+                site: replace(self._cameras.known[site].copy(), used=profile)
+                for site, profile in fresh.items()
+            }
+
+    def _take_unsaved(self) -> dict[Site, Statistics]:
+        with self._lock:
+            taken = {site: self._cameras.known[site].copy() for site in self._unsaved}
+            self._unsaved.clear()
+            return taken

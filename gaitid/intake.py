@@ -1,0 +1,183 @@
+"""From the probes and samples that callers pass to embeddings whose quality suffices."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from typing import NamedTuple
+
+from gaitid.encoders.base import Encoder, check_input
+from gaitid.errors import ConfigError, EnrolmentSuspect, InputError, SequenceTooShort
+from gaitid.gallery.gallery import Gallery
+from gaitid.gallery.learner import Walk
+from gaitid.gallery.scoring.learning import Owner
+from gaitid.gallery.scoring.profiles import Site
+from gaitid.gallery.store.rows import Change, EnrolmentSample
+from gaitid.gallery.view import Found
+from gaitid.records import (
+    CameraProfile,
+    Embedding,
+    Enrolment,
+    EnrolmentCheck,
+    EnrolmentWarning,
+    GaitSequence,
+    Origin,
+    Probe,
+    Quality,
+    Reason,
+    Suspicion,
+    check_choice,
+)
+from gaitid.selection import check_contract, check_embedding, check_probe, check_probes, placed, rejected
+
+_LIKELY = 0.5
+"""Share of the threshold from which a walk counts as the first candidate's when cameras are learned: taking a
+resident's walk for a stranger's does more harm than the reverse."""
+
+
+class Prepared(NamedTuple):
+    """An accepted or refused probe.
+
+    Attributes:
+        embedding: Its embedding with its origin; None = its quality is too low.
+        quality: Its quality; None for an embedding.
+    """
+
+    embedding: Embedding | None
+    quality: Quality | None
+
+
+class Intake:
+    """Embeds probes and assesses their quality.
+
+    Args:
+        encoder: Embeds sequences.
+        assess: Measures their quality.
+    """
+
+    def __init__(self, encoder: Encoder, assess: Callable[[GaitSequence], Quality]) -> None:
+        self._encoder = encoder
+        self.assess = assess
+
+    def prepare(self, held: Gallery, probe: Probe) -> Prepared:
+        """Embed a probe of a gallery, unless its quality is too low."""
+        check_probe(probe, (GaitSequence, Embedding))
+        if isinstance(probe, Embedding):
+            check_embedding(held.row, probe)
+            return Prepared(probe, None)
+        check_contract(held.row, self._encoder.contract, f"encoder {self._encoder.name}")
+        quality = self._quality(probe)
+        return Prepared(placed(self._encoder(probe), probe) if quality.usable else None, quality)
+
+    def enrol(
+        self,
+        held: Gallery,
+        subject: str,
+        samples: Sequence[Probe],
+        check: EnrolmentCheck,
+        store: Callable[[str, Sequence[EnrolmentSample]], Change],
+    ) -> Enrolment:
+        """Select and inspect samples, store the accepted ones, and learn from them."""
+        accepted, refused = self._select(held, samples)
+        warnings = _inspect(held, subject, accepted, check)
+        change = store(subject, [sample for _, sample in accepted])
+        owner = Owner(subject, change.pseudonyms[0])
+        held.learn([Walk(one.vector, one.site, one.origin.track, owner) for _, one in accepted])
+        return Enrolment(subject, tuple(map(str, change.ids)), refused, change.revision, warnings)
+
+    def learn(self, held: Gallery, camera: str, sequences: Iterable[Probe], direction: str) -> CameraProfile:
+        """See `Matcher.learn_camera`; keeps embeddings only, so memory does not grow with the walks."""
+        if not held.describe().profiles:
+            raise ConfigError(
+                f"Gallery {held.row.name!r} does not use camera profiles",
+                "a gallery with profiles switched on",
+                "Switch them on with set_profiles",
+            )
+        walks: list[Walk] = []
+        refused: list[tuple[Reason, ...]] = []
+        for sequence in sequences:
+            check_probe(sequence, (GaitSequence,))
+            embedding, quality = self.prepare(held, sequence)
+            if embedding is not None:
+                site = Site(camera, direction or embedding.direction)
+                walks.append(Walk(embedding.vector, site, embedding.origin.track))
+            elif quality is not None:
+                refused.append(quality.reasons)
+        if not walks:
+            raise rejected(refused)
+        return held.learn_at_once(walks)
+
+    def _quality(self, sequence: GaitSequence) -> Quality:
+        quality = self.assess(sequence)
+        try:
+            check_input(self._encoder, sequence)
+        except SequenceTooShort:
+            reasons = dict.fromkeys((Reason.TOO_SHORT, *quality.reasons))
+            return replace(quality, reasons=tuple(reasons))
+        return quality
+
+    def _select(
+        self, held: Gallery, samples: Sequence[Probe]
+    ) -> tuple[list[tuple[int, EnrolmentSample]], tuple[tuple[int, tuple[Reason, ...]], ...]]:
+        """Return the usable samples with their index, and index and reasons of the others."""
+        samples = list(check_probes(samples))
+        if not samples:
+            raise InputError("No sample was passed", "one sample or more", "Pass a list of sequences")
+        accepted: list[tuple[int, EnrolmentSample]] = []
+        refused: list[tuple[int, tuple[Reason, ...]]] = []
+        for number, probe in enumerate(samples):
+            embedding, quality = self.prepare(held, probe)
+            if embedding is not None:
+                sample = EnrolmentSample(embedding.vector, quality, embedding.origin, embedding.direction)
+                accepted.append((number, sample))
+            elif quality is not None:
+                refused.append((number, quality.reasons))
+        if not accepted:
+            raise rejected([reasons for _, reasons in refused])
+        return accepted, tuple(refused)
+
+
+def check_camera(camera: str) -> str:
+    """Return `camera` if it can name one; see `Origin`.
+
+    Raises:
+        InputError: It is empty, or not a text.
+    """
+    if not Origin(camera).camera:
+        raise InputError("The name of the camera is empty", "a name", "Pass Origin.camera of its walks")
+    return camera
+
+
+def walk_of(embedding: Embedding, found: Found) -> Walk:
+    """Return an accepted probe as a walk to learn from: by its first candidate, if that is likely."""
+    owner = None
+    if found.candidates:
+        first, bar = found.candidates[0], found.operating_point.threshold
+        if first.score >= _LIKELY * bar:
+            owner = Owner(first.subject, found.best)
+    return Walk(embedding.vector, site_of(embedding), embedding.origin.track, owner)
+
+
+def site_of(embedding: Embedding) -> Site:
+    """Where the walk of an embedding was seen."""
+    return Site(embedding.origin.camera, embedding.direction)
+
+
+def _inspect(
+    held: Gallery, subject: str, samples: Sequence[tuple[int, EnrolmentSample]], check: EnrolmentCheck
+) -> tuple[EnrolmentWarning, ...]:
+    if check_choice(EnrolmentCheck, check) is EnrolmentCheck.OFF:
+        return ()
+    found = held.suspicions(subject, samples)
+    if found and check_choice(EnrolmentCheck, check) is EnrolmentCheck.REFUSE:
+        first = found[0]
+        what = {
+            Suspicion.DUPLICATE: f"similar to subject {first.subject!r}",
+            Suspicion.INCONSISTENT: "unlike the subject's other samples",
+        }
+        raise EnrolmentSuspect(
+            f"Sample {first.sample} is {what[first.suspicion]} (score {first.score:.3f})",
+            f"samples of subject {subject!r} only",
+            "Look at the walks, and enrol with check WARN if they are right",
+        )
+    return found
