@@ -55,11 +55,10 @@ class Clock:
 
     Args:
         step: Step at which the run starts.
-        steps: Last step of the run.
     """
 
-    def __init__(self, step: int, steps: int) -> None:
-        self._began, self._step, self._steps = time.monotonic(), step, steps
+    def __init__(self, step: int) -> None:
+        self._began, self._step = time.monotonic(), step
         self._waited = 0.0
 
     def waiting(self, batches: Iterator[LabelledClips]) -> Iterator[LabelledClips]:
@@ -77,9 +76,9 @@ class Clock:
         """Seconds since the start."""
         return time.monotonic() - self._began
 
-    def eta(self, step: int) -> str:
-        """Pace and remaining time, for the log."""
+    def eta(self, step: int, steps: int) -> str:
+        """Pace and remaining time at a step of `steps`, for the log."""
         pace = self.seconds / max(1, step - self._step)
-        left = int(pace * (self._steps - step))
+        left = int(pace * (steps - step))
         idle = self._waited / max(self.seconds, 1e-9)
         return f"{pace:.2f} s per step, {left // 60} min left, {idle:.0%} waiting for data"

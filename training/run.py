@@ -45,6 +45,9 @@ class Run:
         classes: Number of training subjects.
         team: Processes that train together; by default this one, on the CPU.
         traits: Traits of the training subjects, for `Loss.traits`; see `traits.trait_table`.
+
+    Attributes:
+        schedule: The recipe's, or a shorter one for a run of limited time; see `budget`.
     """
 
     def __init__(
@@ -52,6 +55,7 @@ class Run:
     ) -> None:
         torch.manual_seed(recipe.seed)
         self.recipe, self.team = recipe, team or Team()
+        self.schedule = recipe.schedule
         device, how = self.team.device, recipe.loss
         self.network = build(recipe.network.name, recipe.network.arguments).to(device)
         self.network.to(memory_format=torch.channels_last)  # GaitSet is a fifth faster on a CPU
@@ -99,7 +103,7 @@ class Run:
         Raises:
             TrainingFailed: The loss or the gradient is not finite, or the embeddings have collapsed.
         """
-        schedule = self.recipe.schedule
+        schedule = self.schedule
         rate = rate_at(self.step, schedule)
         for group in self.optimiser.param_groups:
             group["lr"] = rate
@@ -205,7 +209,7 @@ class Run:
 
     def _update_average(self) -> None:
         """Move the average towards the network, faster during the first steps."""
-        keep = min(self.recipe.schedule.ema, (1 + self.step) / (10 + self.step))
+        keep = min(self.schedule.ema, (1 + self.step) / (10 + self.step))
         live = self.network.state_dict()
         for name, slow in self.average.state_dict().items():
             if slow.dtype.is_floating_point:

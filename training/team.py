@@ -41,11 +41,13 @@ class Team:
         """Join the processes that ``torchrun`` started, or train alone.
 
         Args:
-            device: ``cpu``, ``cuda`` or ``cuda:N``.
+            device: ``cpu``, ``cuda``, ``cuda:N``, or ``auto`` for a GPU if there is one.
 
         Raises:
             ConfigError: The device does not exist.
         """
+        if device == "auto":
+            device = "cuda" if torch.cuda.is_available() else "cpu"
         size = int(os.environ.get("WORLD_SIZE", "1"))
         if size == 1:
             yield cls(device=_device(device))
@@ -104,7 +106,7 @@ def _device(name: str) -> torch.device:
     kind, _, number = name.partition(":")
     if kind not in ("cpu", "cuda") or (number and not number.isdecimal()):
         raise ConfigError(
-            f"Argument device is {name!r}", "cpu, cuda or cuda:N", "Pass one of these as --device"
+            f"Argument device is {name!r}", "auto, cpu, cuda or cuda:N", "Pass one of these as --device"
         )
     there = torch.cuda.device_count()
     if kind == "cuda" and int(number or 0) >= there:
