@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
-from typing import Any
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from gaitid.encoders.architectures import find
+from gaitid.encoders.architectures import SILHOUETTE_SIZE, find
 from gaitid.errors import InputError
 from gaitid.records import SILHOUETTE, SKELETON, SKELETON_3D
 from gaitid.synthetic.depth import Sensor
 from gaitid.workers import pool
 
 from . import augment, poses
+from .cameras import BatchCamera
 from .corpus import Corpus, DatasetCorpus, Sampler, corpora
 from .recipe import Recipe
 
@@ -24,8 +25,20 @@ _AHEAD = 3
 """Batches that each worker prepares in advance."""
 
 Clips = list[NDArray[Any]]
-LabelledClips = tuple[NDArray[Any], NDArray[np.int64]]
-"""(N, T, ...) clips and (N,) classes."""
+
+
+class LabelledClips(NamedTuple):
+    """A batch.
+
+    Attributes:
+        clips: (N, T, ...) uint8 silhouettes or float32 skeleton features.
+        classes: (N,) their subjects.
+        cameras: (N,) the cameras that saw them, from 0.
+    """
+
+    clips: NDArray[Any]
+    classes: NDArray[np.int64]
+    cameras: NDArray[np.int64]
 
 
 class BatchMaker:
@@ -44,7 +57,9 @@ class BatchMaker:
             SKELETON_3D: self._skeletons_3d,
         }[find(recipe.network.name).modality]
         self.corpus = corpora(recipe)[0]
-        self._sampler = Sampler(self.corpus, recipe.batch.subjects, recipe.batch.each, recipe.seed)
+        self._sampler = Sampler(
+            self.corpus, recipe.batch.subjects, recipe.batch.each, recipe.seed, recipe.batch.cameras
+        )
 
     def __call__(self, step: int, subjects: Sequence[int] = ()) -> LabelledClips:
         """Make a batch.
@@ -53,13 +68,20 @@ class BatchMaker:
             step: The step.
             subjects: Classes to use; by default those of the step.
 
-        Returns:
-            (N, T, ...) clips, uint8 silhouettes or float32 skeleton features, and (N,) classes.
         """
         rng = np.random.Generator(np.random.Philox(np.random.SeedSequence((self._recipe.seed, step, 1))))
         frames = int(rng.choice(self._recipe.batch.frames))
-        numbers, classes = self._sampler.batch(step, subjects)
-        return np.stack(self._clips(rng, numbers, frames)), np.array(classes, np.int64)
+        numbers, classes, cameras = self._sampler.batch(step, subjects)
+        clips = np.stack(self._clips(rng, numbers, frames))
+        if self._recipe.augmentation.camera:
+            clips = self._seen(rng, clips, cameras)
+        return LabelledClips(clips, np.array(classes, np.int64), np.array(cameras, np.int64))
+
+    def _seen(self, rng: np.random.Generator, clips: NDArray[Any], cameras: list[int]) -> NDArray[Any]:
+        """Show each clip as its camera sees it."""
+        strength = self._recipe.augmentation.camera
+        drawn = [BatchCamera.draw(rng, strength, SILHOUETTE_SIZE) for _ in range(max(cameras) + 1)]
+        return np.stack([drawn[camera](rng, clip) for clip, camera in zip(clips, cameras, strict=True)])
 
     def _silhouettes(self, rng: np.random.Generator, numbers: list[int], frames: int) -> Clips:
         how = self._recipe.augmentation

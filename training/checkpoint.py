@@ -23,6 +23,8 @@ log = logging.getLogger("training")
 
 CHECKPOINT = "checkpoint.pt"
 """Name of the checkpoint in the folder of a run."""
+_LAST = ("mix.", "projection.")
+"""Layers that a network may lack which starts from another."""
 
 
 def save(path: Path, state: Mapping[str, Any]) -> None:
@@ -85,17 +87,21 @@ def start_from(run: Run, path: Path) -> bool:
 def grow(network: nn.Module, tensors: Mapping[str, Tensor]) -> list[str]:
     """Copy tensors into a network that may have more or wider layers; new parts keep their initial values.
 
+    The last layers, `_LAST`, may be missing in the network.
+
     Returns:
         Names of the network's tensors that are new or wider.
 
     Raises:
-        KeyError: The network lacks one of the tensors.
+        KeyError: The network lacks one of the other tensors.
         ValueError: A tensor does not fit into that of the network.
     """
     own = network.state_dict()
     added = sorted(own.keys() - tensors.keys())
     with torch.no_grad():
         for name, tensor in tensors.items():
+            if name not in own and name.startswith(_LAST):
+                continue
             target = own[name]
             if target.dim() != tensor.dim() or any(
                 a < b for a, b in zip(target.shape, tensor.shape, strict=True)
@@ -118,7 +124,7 @@ def imprint(run: Run, maker: BatchMaker) -> None:
     with torch.no_grad():
         for first in range(0, count, run.recipe.batch.subjects):
             chosen = range(first, min(first + run.recipe.batch.subjects, count))
-            clips, _ = maker(first, chosen)
+            clips = maker(first, chosen).clips
             batch = torch.from_numpy(clips).to(device).float()
             wide = run.network.wide(batch, torch.full((len(batch),), batch.shape[1]))
             wide = necked(run.recipe.loss, wide)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from gaitid.datasets.base import TRAIN, Dataset
 from gaitid.datasets.opening import open_dataset
-from gaitid.errors import DatasetError
+from gaitid.errors import ConfigError, DatasetError
 from gaitid.records import SILHOUETTE, SKELETON, SKELETON_3D, GaitSequence
 from gaitid.synthetic.depth import Sensor
 
@@ -209,13 +209,22 @@ class Sampler:
         subjects: P.
         each: K.
         seed: Seed of the choice.
+        cameras: Cameras in a batch; see `recipe.Batch`.
 
     Raises:
         DatasetError: The corpus has fewer than P subjects.
+        ConfigError: A batch has fewer cameras than sequences of a subject.
     """
 
-    def __init__(self, corpus: AnyCorpus, subjects: int, each: int, seed: int) -> None:
-        self._each, self._seed, self._count = each, seed, subjects
+    def __init__(self, corpus: AnyCorpus, subjects: int, each: int, seed: int, cameras: int = 0) -> None:
+        if 0 < cameras < each:
+            raise ConfigError(
+                f"Setting batch.cameras is {cameras} with batch.each at {each}",
+                "as many cameras as sequences of a subject, or more",
+                "Raise batch.cameras, or set it to 0",
+            )
+        self._each, self._seed, self._count, self._cameras = each, seed, subjects, cameras
+        self._views = np.array([label.view for label in corpus.labels])
         chosen = {name: number for number, name in enumerate(corpus.subjects)}
         days: list[dict[str, dict[int, list[int]]]] = [
             defaultdict(lambda: defaultdict(list)) for _ in corpus.subjects
@@ -231,19 +240,31 @@ class Sampler:
                 "Lower batch.subjects or add subjects",
             )
 
-    def batch(self, step: int, subjects: Sequence[int] = ()) -> tuple[list[int], list[int]]:
-        """Sequence numbers and classes of a step.
+    def batch(self, step: int, subjects: Sequence[int] = ()) -> tuple[list[int], list[int], list[int]]:
+        """Sequence numbers, classes and cameras of a step.
 
         Args:
             step: The step.
             subjects: Classes to use; random ones by default.
         """
         rng = np.random.Generator(np.random.Philox(np.random.SeedSequence((self._seed, step))))
-        numbers, classes = [], []
+        views = rng.uniform(0, 360, self._cameras)
+        numbers, classes, cameras = [], [], []
         for subject in subjects or rng.choice(len(self._days), self._count, replace=False).tolist():
-            numbers += self._pick(rng, subject)
+            seen_by = rng.permutation(self._cameras)[: self._each] if self._cameras else [0] * self._each
+            cameras += [int(camera) for camera in seen_by]
+            numbers += (
+                self._nearest(rng, subject, views[seen_by]) if self._cameras else self._pick(rng, subject)
+            )
             classes += [subject] * self._each
-        return numbers, classes
+        return numbers, classes, cameras
+
+    def _nearest(self, rng: np.random.Generator, subject: int, views: NDArray[np.float64]) -> list[int]:
+        """For each view, in degrees, the subject's walk seen from nearest to it."""
+        walks = [versions for day in self._days[subject].values() for versions in day.values()]
+        off = np.abs((self._views[[versions[0] for versions in walks]] - views[:, None] + 180) % 360 - 180)
+        nearest = [walks[place] for place in off.argmin(1)]
+        return [versions[int(rng.integers(len(versions)))] for versions in nearest]
 
     def _pick(self, rng: np.random.Generator, subject: int) -> list[int]:
         days = list(self._days[subject].values())

@@ -200,7 +200,7 @@ def _train(encoder: LearnedEncoder, recipe: Recipe, progress: Progress) -> Run:
     run = Run(recipe, classes=1)
     for network in (run.network, run.average):
         network.load_state_dict(encoder.network.state_dict())
-    for clips, classes in stream(recipe, range(recipe.schedule.steps), workers=0):
+    for clips, classes, _ in stream(recipe, range(recipe.schedule.steps), workers=0):
         run.network.train()
         run.advance(clips, classes)
         progress("training", run.step, recipe.schedule.steps)

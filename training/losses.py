@@ -26,6 +26,22 @@ def supervised_contrastive(embeddings: Tensor, classes: Tensor, temperature: flo
     return -per_anchor[same.any(1)].mean()
 
 
+def centred(embeddings: Tensor, cameras: Tensor, blocks: int) -> Tensor:
+    """(N, D) embeddings without the mean of their camera; each of the `blocks` keeps its length.
+
+    Args:
+        embeddings: (N, D) unit vectors.
+        cameras: (N,) camera of each, from 0.
+        blocks: Equal blocks of an embedding.
+    """
+    counts = torch.bincount(cameras).clamp(min=1)
+    means = embeddings.new_zeros(len(counts), embeddings.shape[1]).index_add(0, cameras, embeddings)
+    shifted = embeddings - (means / counts[:, None])[cameras]
+    shape = (len(embeddings), blocks, -1)
+    lengths = embeddings.reshape(shape).norm(dim=2, keepdim=True)
+    return F.normalize((F.normalize(shifted.reshape(shape), dim=2) * lengths).flatten(1), dim=1)
+
+
 def batch_all_triplet(embeddings: Tensor, classes: Tensor, margin: float = 0.2) -> Tensor:
     """Mean hinge loss of all triplets that violate the margin, with Euclidean distances.
 

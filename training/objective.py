@@ -51,10 +51,18 @@ def regressor_for(how: Loss, network: Network, traits: Traits) -> losses.TraitRe
 
 
 def loss_terms(
-    how: Loss, network: Network, classifier: losses.Classifier, wide: Tensor, classes: Tensor
+    how: Loss,
+    network: Network,
+    classifier: losses.Classifier,
+    wide: Tensor,
+    classes: Tensor,
+    cameras: Tensor,
 ) -> dict[str, Tensor]:
-    """Weighted losses of (N, D) wide embeddings, by name."""
+    """Weighted losses of (N, D) wide embeddings of (N,) classes, seen by (N,) cameras, by name."""
     terms = {}
+    if how.centred:
+        seen = losses.centred(wide, cameras, network.blocks)
+        terms["centred"] = how.centred * losses.supervised_contrastive(seen, classes, how.temperature)
     if how.contrastive:
         terms["contrastive"] = how.contrastive * losses.supervised_contrastive(wide, classes, how.temperature)
     if how.cross_entropy:

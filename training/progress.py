@@ -22,7 +22,7 @@ class Metrics:
 
     _COLUMNS = (
         *["step", "loss", "contrastive", "cross_entropy", "triplet", "hard_triplet", "projected"],
-        *["open_set", "traits", "gradient", "strangers", "rate", "seconds"],
+        *["open_set", "centred", "traits", "gradient", "strangers", "rate", "seconds"],
         *MEASURES,
     )
 

@@ -57,12 +57,15 @@ class Batch:
         order: How the frames of a clip are chosen. ``resampled``: a stretch brought to the network's frame
             rate; ``ordered``: a stretch of consecutive frames; ``unordered``: any frames, as set networks
             are trained.
+        cameras: Cameras in a batch, each with a view of its own; 0 for walks of any view. A camera sees each
+            subject at most once, in the walk whose view is nearest to its own.
     """
 
     subjects: int = 16
     each: int = 6
     frames: tuple[int, ...] = (12, 16, 20)
     order: str = "resampled"
+    cameras: int = 0
 
 
 @dataclass(frozen=True)
@@ -79,6 +82,8 @@ class Loss:
         scale: Scale of the cosines in the cross-entropy.
         smoothing: Label smoothing of the cross-entropy.
         margin: Margin of the triplet losses.
+        centred: Weight of the supervised contrastive loss on embeddings that are centred by camera, as camera
+            profiles do at run time; needs `Batch.cameras`.
         open_set: Weight of the open-set loss; see `losses.open_set`.
         traits: Weight of the error in predicting the traits of synthetic subjects; see `traits`.
         per_part: Compute triplets for each horizontal part separately and cross-entropy on its BNNeck, as
@@ -96,6 +101,7 @@ class Loss:
     scale: float = 24.0
     smoothing: float = 0.05
     margin: float = 0.2
+    centred: float = 0.0
     open_set: float = 0.0
     traits: float = 0.0
     per_part: bool = False
@@ -163,6 +169,12 @@ class Augmentation:
         drift: Largest strength of distortions that grow over the clip.
         lean: Largest lean of the body, degrees. People lean in the image of a camera that looks down when
             they are away from the image centre.
+        camera: Largest strength of what a camera does to all its clips alike: bends, lean, stretch, blur and
+            a threshold too low or too high; see `cameras`.
+        garment: Probability of other clothes: trunk, and perhaps hood or coat tails, wider in all frames.
+        bands: Probability, for each of head, trunk and legs, that it is a pixel wider or narrower.
+        burst: Probability of a few frames in a row without head or feet, with the rest stretched as alignment
+            does.
     """
 
     speed: float = 1.2
@@ -181,6 +193,10 @@ class Augmentation:
     distort: float = 0.0
     drift: float = 0.0
     lean: float = 0.0
+    camera: float = 0.0
+    garment: float = 0.0
+    bands: float = 0.0
+    burst: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -240,6 +256,8 @@ class Recipe:
 
 
 _LATER = (
+    ("batch", "cameras", 0),
+    ("loss", "centred", 0.0),
     ("batch", "order", "resampled"),
     ("loss", "open_set", 0.0),
     ("loss", "per_part", False),
@@ -248,6 +266,10 @@ _LATER = (
     ("schedule", "optimiser", "adamw"),
     ("schedule", "milestones", ()),
     ("augmentation", "widen", 0.0),
+    ("augmentation", "camera", 0.0),
+    ("augmentation", "garment", 0.0),
+    ("augmentation", "bands", 0.0),
+    ("augmentation", "burst", 0.0),
 )
 """Fields added after the first runs, with their defaults."""
 

@@ -86,7 +86,9 @@ class Run:
         """Whether gradients are scaled; float16 needs it, bfloat16 does not."""
         return self.recipe.schedule.amp and self.team.device.type == "cuda"
 
-    def advance(self, clips: NDArray[Any], classes: NDArray[np.int64]) -> dict[str, float]:
+    def advance(
+        self, clips: NDArray[Any], classes: NDArray[np.int64], cameras: NDArray[np.int64] | None = None
+    ) -> dict[str, float]:
         """Take one optimiser step.
 
         With several processes each passes its share of the batch through the network, and all compute the
@@ -95,6 +97,7 @@ class Run:
         Args:
             clips: (N, T, ...) clips of the whole batch.
             classes: (N,) their classes.
+            cameras: (N,) the cameras that saw them, from 0; None for one.
 
         Returns:
             The losses by name, ``loss`` (their sum), ``gradient`` (its norm), ``strangers`` (mean cosine of
@@ -108,9 +111,11 @@ class Run:
         for group in self.optimiser.param_groups:
             group["lr"] = rate
         self.optimiser.zero_grad(set_to_none=True)
-        targets = torch.from_numpy(classes).to(self.team.device)
+        device = self.team.device
+        targets = torch.from_numpy(classes).to(device)
+        seen_by = torch.zeros_like(targets) if cameras is None else torch.from_numpy(cameras).to(device)
         mine = torch.from_numpy(clips[self.team.share(len(clips))])
-        wide, terms = self._backward(mine, targets)
+        wide, terms = self._backward(mine, targets, seen_by)
         self.team.average_gradients(self.network)
         self.scaler.unscale_(self.optimiser)
         norm = float(nn.utils.clip_grad_norm_(self._parameters, schedule.clip))
@@ -133,25 +138,27 @@ class Run:
         if not overflows:
             self._update_average()
 
-    def _backward(self, mine: Tensor, targets: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+    def _backward(self, mine: Tensor, targets: Tensor, cameras: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         """Compute the gradients of all weights; returns the embeddings and losses of the whole batch."""
         chunks = mine.chunk(self.recipe.schedule.chunks)
         if len(chunks) == 1:
-            return self._backward_terms(self._features(mine), targets)
+            return self._backward_terms(self._features(mine), targets, cameras)
         with torch.no_grad():
             features = torch.cat([self._features(chunk) for chunk in chunks])
         features.requires_grad_()
-        whole, terms = self._backward_terms(features, targets)
+        whole, terms = self._backward_terms(features, targets, cameras)
         assert features.grad is not None  # noqa: S101 - backward has just computed it
         slopes = torch.split(features.grad, [len(chunk) for chunk in chunks])
         for chunk, slope in zip(chunks, slopes, strict=True):
             torch.autograd.backward(self._features(chunk), slope)
         return whole, terms
 
-    def _backward_terms(self, mine: Tensor, targets: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+    def _backward_terms(
+        self, mine: Tensor, targets: Tensor, cameras: Tensor
+    ) -> tuple[Tensor, dict[str, Tensor]]:
         """Compute gradients down to the features of this process."""
         whole = self.team.gather(mine)
-        terms = self._terms(whole, targets)
+        terms = self._terms(whole, targets, cameras)
         torch.autograd.backward(self.scaler.scale(torch.stack(list(terms.values())).sum()))
         return flat(whole.detach()), terms
 
@@ -164,12 +171,12 @@ class Run:
             features = self._features_of(batch, *lengths)
         return features.float()
 
-    def _terms(self, features: Tensor, targets: Tensor) -> dict[str, Tensor]:
+    def _terms(self, features: Tensor, targets: Tensor, cameras: Tensor) -> dict[str, Tensor]:
         how = self.recipe.loss
         if how.per_part:
             return part_terms(how, self.classifier, features, targets)
         features = necked(how, features)
-        terms = loss_terms(how, self.network, self.classifier, features, targets)
+        terms = loss_terms(how, self.network, self.classifier, features, targets, cameras)
         if self.regressor is not None:
             terms["traits"] = how.traits * self.regressor(features, targets)
         return terms

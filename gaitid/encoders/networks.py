@@ -32,6 +32,7 @@ class Network(nn.Module, abc.ABC):
         dimension: Dimensions D of an embedding.
         wide_dimension: Dimensions of an embedding before the projection, on which most losses work.
         projection: Linear map from the wide embedding to the embedding; None if both are the same.
+        blocks: Equal blocks of an embedding, each of a part of the body, that can be centred one by one.
         compiles: Whether `torch.compile` can take the network; it cannot if lengths decide what is computed.
     """
 
@@ -39,6 +40,7 @@ class Network(nn.Module, abc.ABC):
     dimension: int
     wide_dimension: int
     projection: nn.Linear | None
+    blocks: int = 1
     compiles: ClassVar[bool] = True
 
     def forward(self, clips: Tensor, lengths: Tensor | None = None) -> Tensor:

@@ -127,14 +127,20 @@ def affine(tensors: Tensors, name: str) -> tuple[Floats, Floats]:
 
 
 def finisher(tensors: Tensors) -> Forward:
-    """The end of a network: normalisation, the dense pair and the projection if it has them, unit length."""
+    """The end of a network: normalisation, then what it has of dense pair, projection and scaled parts."""
     scale, shift = affine(tensors, "norm")
+    lengths = floats(tensors["part_scales"])[:, None] if "part_scales" in tensors else None
     mix = _mix(tensors) if "mix.0.weight" in tensors else None
     projection = floats(tensors["projection.weight"]).T if "projection.weight" in tensors else None
 
     def finish(wide: Floats) -> Floats:
         parts = wide * scale + shift
-        vector = _unit(parts if mix is None else parts + mix(parts))
+        if mix is not None:
+            parts = parts + mix(parts)
+        if lengths is not None:
+            blocks = parts.reshape(len(lengths), -1)
+            parts = (lengths * blocks / np.linalg.norm(blocks, axis=1, keepdims=True).clip(1e-12)).ravel()
+        vector = _unit(parts)
         return vector if projection is None else _unit(vector @ projection)
 
     return finish

@@ -49,7 +49,7 @@ def test_a_batch_has_p_subjects_k_sequences_and_all_days(shards):
     corpus = Corpus(shards)
     sampler = Sampler(corpus, 3, 2, seed=7)
     for step in range(20):
-        numbers, classes = sampler.batch(step)
+        numbers, classes, _ = sampler.batch(step)
         assert sorted(Counter(classes).values()) == [2, 2, 2]
         for first, second in zip(numbers[::2], numbers[1::2], strict=True):
             a, b = corpus.labels[first], corpus.labels[second]

@@ -69,6 +69,7 @@ def _arguments(tensors: Tensors) -> dict[str, Any]:
         "part_dimension": dimension,
         "mix": tensors["mix.0.weight"].shape[0] if "mix.0.weight" in tensors else 0,
         "projection": projection_size(tensors),
+        "scaled": "part_scales" in tensors,
     }
 
 

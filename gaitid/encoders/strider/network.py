@@ -25,6 +25,8 @@ class StriderNet(Network):
         part_dimension: Dimensions of a part.
         mix: Hidden units of a residual layer pair that sees all parts at once; 0 for none.
         projection: Dimensions of the embedding after the learned projection; 0 for no projection.
+        scaled: Scale each part to a learned length, so that none outweighs another by its norm. Without
+            `mix` and `projection`.
     """
 
     def __init__(
@@ -38,6 +40,7 @@ class StriderNet(Network):
         part_dimension: int = 32,
         mix: int = 0,
         projection: int = 256,
+        scaled: bool = False,
     ) -> None:
         super().__init__()
         self.stem = nn.Sequential(
@@ -59,7 +62,9 @@ class StriderNet(Network):
         self.projection = nn.Linear(width, projection, bias=False) if projection else None
         if self.projection is not None:
             nn.init.orthogonal_(self.projection.weight)
+        self.part_scales = nn.Parameter(torch.ones(parts)) if scaled else None
         self.wide_dimension, self.dimension = width, projection or width
+        self.blocks = parts if scaled else 1
         self.to(memory_format=torch.channels_last)
 
     def wide(self, clips: Tensor, lengths: Tensor | None = None) -> Tensor:
@@ -78,6 +83,9 @@ class StriderNet(Network):
         parts = self.norm(self._read_parts(self.leave(x)))
         if self.mix is not None:
             parts = parts + self.mix(parts)
+        if self.part_scales is not None:
+            unit = F.normalize(parts.reshape(count, self.blocks, -1), dim=2)
+            parts = (unit * self.part_scales[:, None]).flatten(1)
         return F.normalize(parts, dim=1)
 
     def _read_parts(self, x: Tensor) -> Tensor:
