@@ -293,6 +293,7 @@ def _card(
         min_frames=_MIN_FRAMES,
         rate_hz=network.architecture.clips.rate_hz,
         dimension=network.dimension,
+        parts=network.blocks,
         preprocessing=PREPROCESSING,
         threshold=threshold(scores) if measured else weights.GUESS,
         threshold_rule=THRESHOLD_RULE if measured else weights.GUESSED,

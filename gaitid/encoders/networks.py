@@ -32,7 +32,6 @@ class Network(nn.Module, abc.ABC):
         dimension: Dimensions D of an embedding.
         wide_dimension: Dimensions of an embedding before the projection, on which most losses work.
         projection: Linear map from the wide embedding to the embedding; None if both are the same.
-        blocks: Equal blocks of an embedding, each of a part of the body, that can be centred one by one.
         compiles: Whether `torch.compile` can take the network; it cannot if lengths decide what is computed.
     """
 
@@ -40,7 +39,6 @@ class Network(nn.Module, abc.ABC):
     dimension: int
     wide_dimension: int
     projection: nn.Linear | None
-    blocks: int = 1
     compiles: ClassVar[bool] = True
 
     def forward(self, clips: Tensor, lengths: Tensor | None = None) -> Tensor:
@@ -55,6 +53,11 @@ class Network(nn.Module, abc.ABC):
     @abc.abstractmethod
     def wide(self, clips: Tensor, lengths: Tensor | None = None) -> Tensor:
         """(N, wide_dimension) unit vectors before the projection; see `forward`."""
+
+    @property
+    def blocks(self) -> int:
+        """Equal blocks of an embedding, each of a part of the body; see `base.parts_of`."""
+        return 1
 
     def project(self, wide: Tensor) -> Tensor:
         """(N, D) unit vectors of (N, wide_dimension) wide ones."""
@@ -77,6 +80,11 @@ class PartNetwork(Network):
         if lengths is None:
             lengths = torch.full((len(clips),), clips.shape[1])
         return unit_parts(self.parts(clips, lengths))
+
+    @property
+    def blocks(self) -> int:
+        """Number P of parts."""
+        return len(self.head.weight)
 
     @abc.abstractmethod
     def parts(self, clips: Tensor, lengths: Tensor) -> Tensor:

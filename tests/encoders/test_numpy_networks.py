@@ -16,6 +16,7 @@ CASES = {
     "strider, one part for two rows, no projection": ("strider", {**SMALL, "parts": 8, "projection": 0}),
     "strider, no residual": ("strider", {**SMALL, "trunk": [8, 10, 8]}),
     "strider with later layers": ("strider", {**SMALL, "later": 2}),
+    "strider, scaled parts": ("strider", {**SMALL, "projection": 0, "scaled": True}),
     "strider, all parts mixed": ("strider", {**SMALL, "mix": 6}),
     "stickman": ("stickman", TIME),
     "stickman, other dilations": ("stickman", {**TIME, "dilations": [1, 3], "projection": 0}),

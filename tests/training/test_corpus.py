@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from gaitid.errors import DatasetError
+from gaitid.errors import ConfigError, DatasetError
 from gaitid.synthetic import Population, WalkPlan
 from gaitid.synthetic.camera import Camera
 from gaitid.synthetic.frames import align_all
 from gaitid.training import augment
+from gaitid.training.cameras import BatchCamera
 from gaitid.training.corpus import Corpus, Sampler
 from gaitid.training.shards import synthetic_entries, write_shard
+
+_NAMES = ("speed", "drop", "flip", "shift_px", "scale", "shear", "morphology", "coarse", "rough")
+OFF = augment.Augmentation(**dict.fromkeys((*_NAMES, "erase", "blink", "cut"), 0.0))
 
 
 def test_an_empty_folder_and_an_empty_shard_are_refused(tmp_path):
@@ -99,9 +104,7 @@ def test_augmentation_keeps_the_shape_and_changes_the_content(shards):
 
 def test_no_augmentation_changes_nothing(shards):
     clip = Corpus(shards).silhouettes(0)
-    names = ("speed", "drop", "flip", "shift_px", "scale", "shear", "morphology", "coarse", "rough")
-    off = augment.Augmentation(**dict.fromkeys((*names, "erase", "blink", "cut"), 0.0))
-    np.testing.assert_array_equal(augment.silhouettes(np.random.default_rng(0), clip, off), clip)
+    np.testing.assert_array_equal(augment.silhouettes(np.random.default_rng(0), clip, OFF), clip)
 
 
 def test_a_drifting_distortion_grows_over_a_clip(shards):
@@ -164,3 +167,62 @@ def test_flip_mirrors(shards):
     names = ("drop", "shift_px", "scale", "shear", "morphology", "coarse", "rough", "erase", "blink", "cut")
     how = augment.Augmentation(speed=1.0, flip=1.0, **dict.fromkeys(names, 0.0))
     np.testing.assert_array_equal(augment.silhouettes(np.random.default_rng(0), clip, how), clip[:, :, ::-1])
+
+
+def test_each_camera_of_a_batch_has_its_view_and_sees_a_subject_once(shards):
+    sampler = Sampler(Corpus(shards), 4, 2, seed=7, cameras=3)
+    corpus = Corpus(shards)
+    nearer = 0
+    for step in range(20):
+        numbers, classes, cameras = sampler.batch(step)
+        assert max(cameras) < 3
+        assert len(set(zip(classes, cameras, strict=True))) == len(numbers)
+        views = np.array([corpus.labels[number].view for number in numbers])
+        spread = [views[np.array(cameras) == camera].std() for camera in set(cameras)]
+        nearer += np.mean(spread) < views.std()
+    assert nearer >= 15
+    with pytest.raises(ConfigError, match=r"batch\.cameras is 1"):
+        Sampler(Corpus(shards), 4, 2, seed=7, cameras=1)
+
+
+def test_a_garment_widens_the_trunk_alike_in_all_frames_and_leaves_the_feet(shards):
+    corpus, rng = Corpus(shards), np.random.default_rng(1)
+    clip = corpus.silhouettes(0)
+    wider = np.stack([augment.garment(rng, clip).astype(int) - clip for _ in range(40)]).sum(3)
+    assert (wider >= 0).all()
+    assert 1 < wider[:, :, 16:32].mean() < 3.5
+    assert not wider[:, :, 52:].any()
+    of_frames = wider[:, :, 20:30].mean(2).std(1)
+    assert of_frames.mean() < wider[:, :, 20:30].mean((1, 2)).std()
+    assert not augment.garment(rng, np.zeros_like(clip)).any()
+
+
+def test_bands_change_apart_and_bursts_are_short(shards):
+    clip = Corpus(shards).silhouettes(0)
+    how = replace(OFF, bands=1.0)
+    rng = np.random.default_rng(2)
+    changes = [
+        augment.silhouettes(rng, clip, how).astype(int).sum((0, 2)) - clip.sum((0, 2)) for _ in range(30)
+    ]
+    head, legs = np.array([c[:11].sum() for c in changes]), np.array([c[34:].sum() for c in changes])
+    assert (head != 0).all()
+    assert (legs != 0).all()
+    assert abs(np.corrcoef(np.sign(head), np.sign(legs))[0, 1]) < 0.6
+    bad = [(augment.silhouettes(rng, clip, replace(OFF, burst=1.0)) != clip).any((1, 2)) for _ in range(30)]
+    assert all(1 <= frames.sum() <= 7 for frames in bad)
+    assert all(np.diff(np.flatnonzero(frames)).max(initial=1) == 1 for frames in bad)
+
+
+def test_a_camera_of_a_batch_treats_all_clips_alike(shards):
+    corpus = Corpus(shards)
+    one, other = corpus.silhouettes(0), corpus.silhouettes(2)
+    cameras = [BatchCamera.draw(np.random.default_rng(seed), 1.0, (64, 44)) for seed in range(12)]
+    rng = np.random.default_rng(0)
+    widths = np.array(
+        [
+            [camera(rng, clip).sum(2).mean(0) - clip.sum(2).mean(0) for clip in (one, other)]
+            for camera in cameras
+        ]
+    )
+    assert np.corrcoef(widths[:, 0].ravel(), widths[:, 1].ravel())[0, 1] > 0.8
+    assert not cameras[0](rng, np.zeros_like(one)).any()

@@ -23,6 +23,33 @@ def test_contrastive_of_two_pairs_equals_the_manual_result():
     assert float(losses.supervised_contrastive(vectors, classes, 0.1)) == pytest.approx(expected)
 
 
+def test_centring_removes_what_a_camera_adds_to_every_part():
+    rng = np.random.default_rng(3)
+    people = torch.from_numpy(rng.normal(0, 1, (30, 8)))
+    cameras = torch.arange(30) % 3
+    shifts = torch.from_numpy(rng.normal(0, 2, (3, 8)))[cameras]
+    moved = losses.centred(people + shifts, cameras, 2)
+    expected = people - torch.stack([people[cameras == c].mean(0) for c in range(3)])[cameras]
+    blocks, unmoved = moved.reshape(30, 2, 4), expected.reshape(30, 2, 4)
+    cosines = torch.nn.functional.cosine_similarity(blocks, unmoved, dim=2)
+    torch.testing.assert_close(cosines, torch.ones_like(cosines))
+    before = (people + shifts).reshape(30, 2, 4).norm(dim=2)
+    after = blocks.norm(dim=2)
+    torch.testing.assert_close(after[:, 0] / after[:, 1], before[:, 0] / before[:, 1])
+    torch.testing.assert_close(moved.norm(dim=1), torch.ones(30, dtype=torch.float64))
+
+
+def test_centring_equals_the_profiles_of_a_gallery():
+    from gaitid.gallery.scoring.profiles import corrected
+
+    vectors = np.random.default_rng(4).normal(0, 1, (20, 12)).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    cameras = np.arange(20) % 4
+    means = np.stack([vectors[cameras == camera].mean(0) for camera in range(4)])[cameras]
+    found = losses.centred(torch.from_numpy(vectors), torch.from_numpy(cameras), 3).numpy()
+    np.testing.assert_allclose(found, corrected(vectors, means, 3), atol=1e-5)
+
+
 def test_contrastive_ignores_anchors_without_a_positive():
     vectors = _unit([[1, 0], [1, 0], [0, 1]])
     classes = torch.tensor([0, 0, 1])

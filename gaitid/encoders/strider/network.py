@@ -64,8 +64,12 @@ class StriderNet(Network):
             nn.init.orthogonal_(self.projection.weight)
         self.part_scales = nn.Parameter(torch.ones(parts)) if scaled else None
         self.wide_dimension, self.dimension = width, projection or width
-        self.blocks = parts if scaled else 1
         self.to(memory_format=torch.channels_last)
+
+    @property
+    def blocks(self) -> int:
+        """See `Network.blocks`."""
+        return 1 if self.part_scales is None else len(self.part_scales)
 
     def wide(self, clips: Tensor, lengths: Tensor | None = None) -> Tensor:
         """(N, P * D') unit vectors before the projection, of (N, T, H, W) silhouettes; see `Network`."""
