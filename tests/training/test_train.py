@@ -252,7 +252,7 @@ def test_it_learns_from_skeletons_too(recipe: Recipe):
 
 def test_nan_and_collapse_stop_the_run(recipe: Recipe):
     run = Run(recipe, 4)
-    clips, classes = next(iter(stream(recipe, range(1), 0)))
+    clips, classes, _ = next(iter(stream(recipe, range(1), 0)))
     with torch.no_grad():
         run.classifier.weight[0, 0] = float("nan")
     with pytest.raises(TrainingFailed, match="loss is nan"):
