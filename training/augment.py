@@ -7,7 +7,6 @@ recipe sets the probabilities and strengths; see `recipe.Augmentation`.
 from __future__ import annotations
 
 import itertools
-from functools import partial
 
 import cv2
 import numpy as np
@@ -61,7 +60,7 @@ CHOICES = {"resampled": choose_frames, "ordered": ordered, "unordered": unordere
 
 def silhouettes(rng: np.random.Generator, clip: Clip, how: Augmentation) -> Clip:
     """Augment a clip; the shape stays the same."""
-    if rng.random() < how.garment:
+    if how.garment and rng.random() < how.garment:
         clip = garment(rng, clip)
     if how.lean:
         clip = lean(clip, *rng.uniform(-how.lean, how.lean, 2) * rng.random())
@@ -75,12 +74,14 @@ def silhouettes(rng: np.random.Generator, clip: Clip, how: Augmentation) -> Clip
         (how.rough, _rough),
         (how.erase, _erase),
         (how.blink, _blink),
-        (how.burst, _burst),
-        (1.0 if how.bands else 0.0, partial(_bands, chance=how.bands)),
     ):
         if rng.random() < chance:
             clip = change(rng, clip)
-    return clip
+    if (
+        how.burst and rng.random() < how.burst
+    ):  # no draw when off: the batches of older recipes stay as they were
+        clip = _burst(rng, clip)
+    return _bands(rng, clip, how.bands) if how.bands else clip
 
 
 def _warp(rng: np.random.Generator, clip: Clip, how: Augmentation) -> Clip:

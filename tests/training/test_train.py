@@ -134,9 +134,9 @@ def test_a_killed_and_resumed_run_ends_with_identical_weights(tmp_path: Path, re
 def test_a_worker_makes_the_same_batches(recipe: Recipe):
     here = list(stream(recipe, range(3, 6), 0))
     there = list(stream(recipe, range(3, 6), 1))
-    for (a, b), (c, d) in zip(here, there, strict=True):
-        np.testing.assert_array_equal(a, c)
-        np.testing.assert_array_equal(b, d)
+    for one, other in zip(here, there, strict=True):
+        for a, b in zip(one, other, strict=True):
+            np.testing.assert_array_equal(a, b)
 
 
 def test_a_checkpoint_of_another_recipe_is_refused(tmp_path: Path, recipe: Recipe):
@@ -205,7 +205,7 @@ def test_mixing_parts_initially_changes_nothing(recipe: Recipe):
 def test_a_classifier_starts_with_the_means_of_its_subjects(recipe: Recipe):
     run, maker = Run(recipe, 4), BatchMaker(recipe)
     imprint(run, maker)
-    clips, classes = maker(0, range(3))
+    clips, classes, _ = maker(0, range(3))
     assert classes.tolist() == [0, 0, 1, 1, 2, 2]
     with torch.inference_mode():
         wide = run.network.wide(torch.from_numpy(clips).float())
@@ -270,9 +270,11 @@ def test_a_neck_removes_what_all_embeddings_share(recipe: Recipe):
     run = Run(replace(recipe, loss=replace(recipe.loss, neck=True)), 4)
     features = torch.randn(8, run.network.wide_dimension)
     classes = torch.arange(4).repeat(2)
-    alone, together = (run._terms(x, classes)["contrastive"] for x in (features, features + 10))
+    camera = torch.zeros_like(classes)
+    alone, together = (run._terms(x, classes, camera)["contrastive"] for x in (features, features + 10))
     torch.testing.assert_close(alone, together, atol=1e-3, rtol=0)
-    bare = Run(recipe, 4)._terms(torch.nn.functional.normalize(features + 10, dim=1), classes)["contrastive"]
+    unit = torch.nn.functional.normalize(features + 10, dim=1)
+    bare = Run(recipe, 4)._terms(unit, classes, camera)["contrastive"]
     assert (bare - alone).abs() > 0.01
 
 
