@@ -260,6 +260,7 @@ class LocalMatcher:
         for held in list(self._galleries.copy().values()):
             with suppress(GalleryNotFound):  # deleted by another thread
                 held.expire()
+                held.renew_profiles()
                 held.save_profiles()
 
     def describe(self, gallery: str) -> GalleryInfo:

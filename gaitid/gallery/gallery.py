@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import wraps
@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gaitid.caller import calling
-from gaitid.errors import EngineError, SubjectHeld, SubjectNotFound
+from gaitid.errors import EngineError, GaitIdError, SubjectHeld, SubjectNotFound
 from gaitid.gallery.index.protocol import VectorsGone
 from gaitid.gallery.learner import Learner, Walk
 from gaitid.gallery.lock import ReadersWriterLock
@@ -235,7 +235,7 @@ class Gallery:
         """Erase a subject; see `Subjects.delete`."""
         then = self._removing([subject])
         change = self._store.subjects.delete(self.row, subject, then, action)
-        self._renew_profiles()
+        self.renew_profiles()
         return change
 
     def expire(self) -> None:
@@ -282,7 +282,7 @@ class Gallery:
                 if subject not in self._unfinished:
                     raise
                 self._store.empty_log()
-            self._renew_profiles()
+            self.renew_profiles()
             yield self._unfinished[subject]
             del self._unfinished[subject]
 
@@ -382,19 +382,31 @@ class Gallery:
 
     # -- cameras -----------------------------------------------------------------------------------
 
-    def learn(self, walks: Sequence[Walk]) -> list[Site]:
-        """Learn camera profiles from accepted walks, if the gallery does; see `Learner.learn`."""
-        if not self._state.profiles:
-            return []
-        normed = [replace(walk, vector=_unit(walk.vector)) for walk in walks]
-        sites = self._learner.learn(normed)
-        self._load_newer()
-        return sites
+    def learn(self, walks: Sequence[Walk]) -> None:
+        """Learn camera profiles from accepted walks, if the gallery does.
+
+        It is not worth the answer to the walk: a failure is logged, and a later walk tries again.
+        """
+        if self._state.profiles and any(walk.site.camera for walk in walks):
+            try:
+                self._learn(walks)
+            except GaitIdError as error:
+                _LOG.error("a camera profile could not be stored: %s", error.code)
 
     def learn_at_once(self, walks: Sequence[Walk]) -> CameraProfile:
-        """Learn from one walk or more of one camera; return the profile that most of them are part of."""
-        sites = self.learn(walks)
+        """Learn from one walk or more of one camera; return the profile that most of them are part of.
+
+        Raises:
+            StoreError: It cannot be stored.
+        """
+        sites = self._learn(walks, waits=True)
         return self._learner.describe_one(max(sites, key=sites.count))
+
+    def _learn(self, walks: Sequence[Walk], *, waits: bool = False) -> list[Site]:
+        normed = [replace(walk, vector=_unit(walk.vector)) for walk in walks]
+        sites = self._learner.learn(normed, waits=waits)
+        self._load_newer()
+        return sites
 
     def set_profiles(self, profiles: bool) -> None:
         """Switch camera profiles on or off."""
@@ -409,6 +421,11 @@ class Gallery:
         count = self._learner.forget(camera)
         self._load_newer()
         return count
+
+    def renew_profiles(self) -> None:
+        """Make all profiles again if a subject that they rest on was erased."""
+        self._learner.renew()
+        self._load_newer()
 
     def save_profiles(self) -> None:
         """Store what was learned since the last change of a profile."""
@@ -433,12 +450,8 @@ class Gallery:
 
         return then
 
-    def _renew_profiles(self) -> None:
-        self._learner.renew()
-        self._load_newer()
-
-    def _applying(self, profiles: Profiles, cameras: frozenset[str]) -> Callable[[Change], None]:
-        """Return a function that follows new profiles of some cameras; see `learner.Apply`.
+    def _applying(self, profiles: Profiles, fresh: Collection[Site]) -> Callable[[Change], None]:
+        """Return a function that follows new profiles of some sites; see `learner.Apply`.
 
         Rows are derived before the commit, while searches go on, and exchanged after it at once.
         """
@@ -449,26 +462,27 @@ class Gallery:
         if not is_plain or base.normaliser is not None:  # every row may change
             return self._outdating
         space = replace(base, profiles=profiles)
-        ids, rows = self._derived(cameras, space)
+        ids, rows = self._derived(self._templates(profiles, fresh), space)
 
         def use(state: State, _: Change) -> None:
             if state.space is not base:
                 raise RuntimeError("the space has changed since rows were derived")
-            late = np.setdiff1d(self._templates(cameras), ids)
-            found, vectors = self._store.galleries.vectors(self.row, late, space)
-            state.use(space, np.concatenate((ids, found)), np.concatenate((rows, space.rows(vectors))))
+            late = self._derived(np.setdiff1d(self._templates(profiles, fresh), ids), space)
+            state.use(space, np.concatenate((ids, late[0])), np.concatenate((rows, late[1])))
 
         return self._following(use)
 
-    def _derived(
-        self, cameras: frozenset[str], space: Space
-    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        ids, vectors = self._store.galleries.vectors(self.row, self._templates(cameras), space)
-        return ids, space.rows(vectors)
+    def _derived(self, ids: NDArray[np.int64], space: Space) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """Return those templates `ids` (M,) that exist, and their rows in a space."""
+        found, vectors = self._store.galleries.vectors(self.row, ids, space)
+        return found, space.rows(vectors)
 
-    def _templates(self, cameras: frozenset[str]) -> NDArray[np.int64]:
-        found = [self._store.cameras.templates(self.row, camera) for camera in cameras]
-        return np.sort(np.concatenate(found))
+    def _templates(self, profiles: Profiles, fresh: Collection[Site]) -> NDArray[np.int64]:
+        """Return the ids (M,) of the templates that new profiles of some sites correct."""
+        cameras, is_general = {site.camera for site in fresh}, NOWHERE in fresh
+        return self._store.cameras.templates(
+            self.row, lambda name: name in cameras or (is_general and name not in profiles.cameras)
+        )
 
     # -- following the store -----------------------------------------------------------------------
 
@@ -545,7 +559,9 @@ class Gallery:
             follow(change)
             self._learner.drop(change.expired)
 
-        return self._store.subjects.add_many(self.row, normed, then)
+        change = self._store.subjects.add_many(self.row, normed, then)
+        self.renew_profiles()
+        return change
 
     def _set_calibration(self, calibration: ScoreCalibration) -> None:
         def decide_by(state: State, _: Change) -> None:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from threading import Lock
 
 from gaitid.gallery.scoring.learning import STEP, Cameras, Owner, Statistics
-from gaitid.gallery.scoring.profiles import Profile, Profiles, Site, Vectors
+from gaitid.gallery.scoring.profiles import NOWHERE, Profile, Profiles, Site, Vectors
 from gaitid.gallery.store.database import Store
 from gaitid.gallery.store.rows import Change, GalleryRow
 from gaitid.records import CameraProfile
@@ -37,8 +37,8 @@ class Walk:
     owner: Owner | None = None
 
 
-Apply = Callable[[Profiles, frozenset[str]], Callable[[Change], None]]
-"""Prepares the use of profiles that are new for some cameras; returns what follows the commit."""
+Apply = Callable[[Profiles, Collection[Site]], Callable[[Change], None]]
+"""Prepares the use of profiles that are new for some sites; returns what follows the commit."""
 
 
 class Learner:
@@ -75,8 +75,12 @@ class Learner:
         with self._lock:
             return self._cameras.describe_one(site)
 
-    def learn(self, walks: Iterable[Walk]) -> list[Site]:
+    def learn(self, walks: Iterable[Walk], *, waits: bool = False) -> list[Site]:
         """Learn from walks, and use new versions of the profiles whose mean has moved far enough.
+
+        Args:
+            walks: Accepted walks.
+            waits: Wait while another thread stores profiles; else a later walk brings these into use.
 
         Returns:
             The sites that the walks counted for; walks without a camera count for none.
@@ -84,10 +88,10 @@ class Learner:
         now = time.time()
         with self._lock:
             sites = [self._add(walk, now) for walk in walks if walk.site.camera]
-            due = self._cameras.due(set(sites))
+            is_due = bool(sites) and bool(self._cameras.due(sites))
             unsaved = sum(self._unsaved.values())
-        if due:
-            self._publish(sites, STEP)
+        if is_due:
+            self._publish(sites, waits=waits)
         elif unsaved >= _UNSAVED:
             self.save()
         return sites
@@ -111,26 +115,35 @@ class Learner:
             with self._lock:
                 sites = list(self._cameras.known)
             self._is_stale = False
-            self._publish(sites, 0.0, settles=True)
+            try:
+                self._publish(sites, step=0.0, settles=True)
+            except BaseException:
+                self._is_stale = True
+                raise
 
     def forget(self, camera: str) -> int:
         """Forget a camera; return how many profiles it had."""
         with self._publishing:
             with self._lock:
-                count = sum(site.camera == camera for site in self._cameras.known)
+                gone: dict[Site, Profile | None] = dict.fromkeys(self._cameras.of(camera))
+                count = len(gone)
+                if not self._cameras.using(gone).cameras:  # then the cameras have nothing in common
+                    gone[NOWHERE] = None
+                profiles = self._cameras.using(gone)
             if not count:
                 return 0
-            kept = {name: known for name, known in self._cameras.profiles.cameras.items() if name != camera}
-            follow = self._apply(Profiles(self._row.parts, kept), frozenset([camera]))
+            follow = self._apply(profiles, gone)
 
             def then(change: Change) -> None:
                 with self._lock:
-                    for site in self._cameras.forget(camera):
+                    self._cameras.forget(gone)
+                    for site in gone:
                         self._unsaved.pop(site, None)
                 follow(change)
 
-            self._store.cameras.forget(self._row, camera, then)
-            return count
+            self._store.cameras.forget(self._row, list(gone), then)
+        self._publish([], step=0.0)
+        return count
 
     def _add(self, walk: Walk, now: float) -> Site:
         owner = walk.owner if walk.owner is not None and self._is_enrolled(walk.owner) else None
@@ -138,15 +151,18 @@ class Learner:
         self._unsaved[site] = self._unsaved.get(site, 0) + 1
         return site
 
-    def _publish(self, sites: Iterable[Site], step: float, *, settles: bool = False) -> None:
-        with self._publishing:
+    def _publish(
+        self, sites: Iterable[Site], *, step: float = STEP, settles: bool = False, waits: bool = True
+    ) -> None:
+        if not self._publishing.acquire(blocking=waits):
+            return
+        try:
             with self._lock:
-                left = [site for site in set(sites) if site in self._cameras.known]
-                fresh = self._cameras.due(left, step=step)
+                fresh = self._cameras.due(sites, step=step)
                 profiles = self._cameras.using(fresh)
             if not fresh:
                 return
-            follow = self._apply(profiles, frozenset(site.camera for site in fresh))
+            follow = self._apply(profiles, fresh)
 
             def then(change: Change) -> None:
                 with self._lock:
@@ -154,6 +170,8 @@ class Learner:
                 follow(change)
 
             self._store.cameras.publish(self._row, lambda: self._taken(fresh), then, settles=settles)
+        finally:
+            self._publishing.release()
 
     def _taken(self, fresh: Mapping[Site, Profile]) -> dict[Site, Statistics]:
         """Copies of the statistics of new profiles, as they are stored."""

@@ -94,6 +94,7 @@ def _checks(found: Examination, directory: Path, mark: Path | None) -> Iterator[
         yield "galleries", found.galleries
         yield "subjects", found.subjects
         yield "templates", found.templates
+        yield "camera profiles", found.profiles
         yield "audit trail", found.audit
         if mark is not None:
             yield "mark", partial(found.mark, mark)

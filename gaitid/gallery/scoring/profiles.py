@@ -32,7 +32,7 @@ class Site(NamedTuple):
 
 
 NOWHERE = Site()
-"""Site of a vector without an origin, such as an embedding."""
+"""Site of a vector without an origin; the general profile is that of all such vectors."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -55,42 +55,59 @@ class Profiles:
     Attributes:
         parts: Number of equal blocks of an embedding.
         cameras: Profile by direction, by camera.
+        general: What the cameras have in common; corrects all vectors whose camera has no profile.
     """
 
     parts: int = 1
     cameras: Mapping[str, Mapping[str, Profile]] = field(default_factory=lambda: MappingProxyType({}))
+    general: Profile | None = None
 
     def __bool__(self) -> bool:
-        return bool(self.cameras)
-
-    def find(self, site: Site, vector: Vectors) -> Profile | None:
-        """Profile of a vector (D,) from `site`; None = its camera is unknown or has none.
-
-        Without a profile of its direction it is corrected by the most similar one of its camera.
-        """
-        known = self.cameras.get(site.camera)
-        if not known:
-            return None
-        return known.get(site.direction) or known[nearest(known, vector)]
+        return bool(self.cameras) or self.general is not None
 
     def version(self, site: Site, vector: Vectors) -> int:
-        """Version of the profile of a vector (D,) from `site`; 0 = there is none."""
-        found = self.find(site, vector)
-        return 0 if found is None else found.version
+        """Version of the profile of a vector (D,) from `site`; 0 = its camera is unknown or has none."""
+        known = self.cameras.get(site.camera)
+        return known[self._direction(known, site, vector)].version if known else 0
 
     def correct(self, vectors: Vectors, sites: Sequence[Site]) -> Vectors:
-        """Vectors (N, D) float32, each corrected by the profile of its site; the others as they are."""
-        found = [
-            self.find(site, vector) if site.camera in self.cameras else None
-            for site, vector in zip(sites, vectors, strict=True)
-        ]
-        at = [n for n, profile in enumerate(found) if profile is not None]
-        if not at:
+        """Vectors (N, D) float32, each corrected by the profile of its site.
+
+        Without a profile of its direction, a vector is corrected by the nearest one of its camera.
+        """
+        if not self:
             return vectors
+        places: dict[Site, list[int]] = {}
+        for n, site in enumerate(sites):
+            places.setdefault(site, []).append(n)
         moved = vectors.copy()
-        means = np.stack([profile.mean for profile in found if profile is not None])
-        moved[at] = corrected(vectors[at], means, self.parts)
+        for site, at in places.items():
+            means = self._means(site, vectors[at])
+            if means is not None:
+                moved[at] = corrected(vectors[at], means, self.parts)
         return moved
+
+    def _means(self, site: Site, vectors: Vectors) -> Vectors | None:
+        """Mean (D,) of a site, or means (N, D) that depend on the vectors (N, D) from it."""
+        known = self.cameras.get(site.camera)
+        if not known:
+            return None if self.general is None else self.general.mean
+        if site.direction in known:
+            return known[site.direction].mean
+        return np.stack([known[nearest(known, vector)].mean for vector in vectors])
+
+    @staticmethod
+    def _direction(known: Mapping[str, Profile], site: Site, vector: Vectors) -> str:
+        return site.direction if site.direction in known else nearest(known, vector)
+
+
+def profiles_of(parts: int, used: Mapping[Site, Profile | None]) -> Profiles:
+    """Arrange the profiles in use, by site; the one of `NOWHERE` is the general one."""
+    cameras: dict[str, dict[str, Profile]] = {}
+    for site, profile in used.items():
+        if profile is not None and site != NOWHERE:
+            cameras.setdefault(site.camera, {})[site.direction] = profile
+    return Profiles(parts, MappingProxyType(cameras), used.get(NOWHERE))
 
 
 def nearest(known: Mapping[str, Profile], vector: Vectors) -> str:

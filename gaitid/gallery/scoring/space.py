@@ -71,13 +71,10 @@ class Space:
 
     def place_stored(self, stored: Vectors, sites: Sequence[Site]) -> Vectors:
         """Place templates (N, D) float32 from `sites` that are rotated already, as the store holds them."""
-        at = [n for n, site in enumerate(sites) if site.camera in self.profiles.cameras]
-        if not at:
+        if not self.profiles:
             return stored
-        placed = stored.copy()
-        plain = stored[at] if self.projection is None else self.projection.undo(stored[at])
-        placed[at] = self.place(plain, [sites[n] for n in at])
-        return placed
+        plain = stored if self.projection is None else self.projection.undo(stored)
+        return self.place(plain, sites)
 
     def place_new(self, vectors: Vectors, sites: Sequence[Site]) -> Vectors:
         """Place new templates (N, D) float32 from `sites`: bit for bit as later from the store."""

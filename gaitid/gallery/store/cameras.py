@@ -5,9 +5,10 @@ Every method that changes a gallery takes `then`; see `gaitid.gallery.store.gall
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,9 +25,10 @@ from gaitid.records import AuditAction
 
 Known = Mapping[Site, Statistics]
 
+_CAMERAS = "SELECT DISTINCT t.camera FROM templates t JOIN subjects s ON s.id = t.subject WHERE s.gallery = ?"
 _AT = (
     "SELECT t.id FROM templates t JOIN subjects s ON s.id = t.subject"
-    " WHERE s.gallery = ? AND t.camera = ? ORDER BY t.id"
+    " WHERE s.gallery = ? AND t.camera IN (SELECT value FROM json_each(?)) ORDER BY t.id"
 )
 
 
@@ -53,12 +55,13 @@ class CameraStore:
             profiles = self._connection.profiles
             return profiles.known(gallery), profiles.is_stale(gallery)
 
-    def templates(self, gallery: GalleryRow, camera: str) -> NDArray[np.int64]:
-        """Return the ids (M,) of the templates of a camera, ascending; waits for no commit."""
+    def templates(self, gallery: GalleryRow, is_meant: Callable[[str], bool]) -> NDArray[np.int64]:
+        """Return the ids (M,) of the templates of the cameras meant, ascending; waits for no commit."""
         self._commits.check_open()
         try:
             with self._connection.readers.one() as db:
-                return np.array(query.column(db, _AT, gallery.key, camera), np.int64)
+                meant = list(filter(is_meant, query.column(db, _CAMERAS, gallery.key)))
+                return np.array(query.column(db, _AT, gallery.key, json.dumps(meant)), np.int64)
         except sqlite3.Error as error:
             raise typed(error, self._connection.path) from error
 
@@ -127,8 +130,8 @@ class CameraStore:
 
         self._commits.run(change)
 
-    def forget(self, gallery: GalleryRow, camera: str, then: Callable[[Change], None]) -> Change:
-        """Delete the profiles of a camera.
+    def forget(self, gallery: GalleryRow, sites: Sequence[Site], then: Callable[[Change], None]) -> Change:
+        """Delete the profiles of some sites.
 
         Raises:
             GalleryNotFound: The gallery was deleted.
@@ -136,8 +139,8 @@ class CameraStore:
 
         def change() -> Change:
             revision = self._connection.grow(gallery)
-            count = self._connection.profiles.forget(gallery, camera)
-            self._connection.note(AuditAction.FORGET_CAMERA, gallery, revision, count=count)
+            self._connection.profiles.forget(gallery, sites)
+            self._connection.note(AuditAction.FORGET_CAMERA, gallery, revision, count=len(sites))
             self._commits.require_empty_log()
             return Change(no_templates(), revision, time.time())
 

@@ -10,6 +10,10 @@ from gaitid.gallery.store.connection import Connection
 from gaitid.gallery.store.traces import name_traces, scan
 
 _NAMED = "SELECT gallery, id, name, enrolled_at FROM subjects WHERE instr(?, CAST(name AS BLOB))"
+_VECTORS = tuple(
+    f"SELECT 1 AS found FROM {table} WHERE instr(vector, ?) LIMIT 1"  # noqa: S608
+    for table in ("templates", "shares")
+)
 _TEXTS = tuple(
     f"SELECT 1 AS found FROM {table} WHERE instr({' || char(10) || '.join(columns)}, ?) LIMIT 1"  # noqa: S608
     for table, columns in (
@@ -17,10 +21,11 @@ _TEXTS = tuple(
         ("galleries", ("name", "encoder", "contract", "fusion")),
         ("calibrations", ("contract", "law")),
         ("subjects", ("name", "coalesce(key_name, '')", "legal_basis", "purpose", "reference")),
-        ("templates", ("coalesce(quality, '')", "camera")),
+        ("templates", ("coalesce(quality, '')", "camera", "direction")),
         ("audit", ("action", "outcome", "detail")),
         ("projections", ("key_name",)),
-        ("cohorts", ("contract", "normalisation", "law", "coalesce(key_name, '')")),
+        ("cohorts", ("contract", "normalisation", "law", "sites", "coalesce(key_name, '')")),
+        ("profiles", ("camera", "direction", "coalesce(key_name, '')")),
     )
 )
 """All texts of the database that may contain a subject's name. Callers are missing: they are stored forever,
@@ -72,7 +77,6 @@ class Erasure:
             named = self._commits.read(_NameRow, _NAMED, trace)
             if any(trace in name_traces(*row) for row in named):
                 return True
-            vectors = "SELECT 1 AS found FROM templates WHERE instr(vector, ?) LIMIT 1"
-            if self._commits.read(_Hit, vectors, trace):
+            if any(self._commits.read(_Hit, statement, trace) for statement in _VECTORS):
                 return True
             return any(self._commits.read(_Hit, statement, text) for statement in _TEXTS)

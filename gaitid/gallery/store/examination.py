@@ -14,13 +14,16 @@ import numpy as np
 
 from gaitid.errors import GaitIdError, StoreCorrupt
 from gaitid.gallery.scoring.calibration import ScoreCalibration
+from gaitid.gallery.scoring.learning import Statistics
+from gaitid.gallery.scoring.profiles import Site
 from gaitid.gallery.store import mark as marks
 from gaitid.gallery.store import query
 from gaitid.gallery.store.audit import Audit, broken, check_chain
-from gaitid.gallery.store.rows import quality_of, terms_of
+from gaitid.gallery.store.profiles import StoredProfiles
+from gaitid.gallery.store.rows import GalleryRow, quality_of, terms_of
 from gaitid.gallery.store.schema import FAILURES, SCHEMA, check_health, corrupt, typed
 from gaitid.gallery.store.sealing import Sealing
-from gaitid.records import Fusion, Normalisation, OperatingPoint, check_name
+from gaitid.records import Fusion, Normalisation, OperatingPoint, check_direction, check_name
 
 if TYPE_CHECKING:  # cryptography is imported only by those who use keys
     from gaitid.gallery.store.keys import KeyRing
@@ -204,6 +207,23 @@ class Examination:
             raise corrupt(self._path, f"template {key} is under a projection that is missing")
         return f"{count}, {sealed} of them sealed; length and norm are right"
 
+    def profiles(self) -> str:
+        """Decrypt all camera profiles and check length and norm of their means and of their subjects' shares.
+
+        Raises:
+            StoreCorrupt: One is damaged.
+            KeyMissing: One does not open.
+        """
+        stored, count = StoredProfiles(self._db, Sealing(self._db, self._keys)), 0
+        for row in query.fetch(self._db, _GalleryRow, _GALLERIES):
+            gallery = GalleryRow(row.id, row.name, "", row.contract, row.dimension, Fusion(row.fusion), 0.0)
+            with self._sound(f"the camera profiles of gallery {row.name}"):
+                known = stored.known(gallery)
+                for site, one in known.items():
+                    _check_statistics(site, one)
+            count += len(known)
+        return f"{count}; length and norm of means and shares are right"
+
     def audit(self) -> str:
         """Check the hash chain of the audit trail.
 
@@ -323,6 +343,18 @@ def _check_gallery(row: _GalleryRow) -> None:
         ScoreCalibration.loads(row.law)
     if row.revision < 0 or row.dimension < 1:
         raise ValueError(f"revision {row.revision}, dimension {row.dimension}")
+
+
+def _check_statistics(site: Site, one: Statistics) -> None:
+    check_direction(site.direction)
+    lengths = [(one.others, one.weight), *((share.mean, 1.0) for share in one.shares.values())]
+    if one.used is not None:
+        lengths.append((one.used.mean.astype(np.float64), 1.0))
+    for vector, most in lengths:
+        if not np.linalg.norm(vector) <= most + _NORM_TOLERANCE * (1 + most):
+            raise ValueError(f"a vector of norm {np.linalg.norm(vector):.6f}, at most {most:g} is possible")
+    if one.walks < 1 or one.weight < 0 or any(share.walks < 1 for share in one.shares.values()):
+        raise ValueError(f"{one.walks} walks, weight {one.weight:g}")
 
 
 def _check_template(row: _TemplateRow, plain: bytes, dimension: int) -> None:

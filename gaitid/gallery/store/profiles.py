@@ -8,8 +8,7 @@ without her. The store calls all of it within its transactions, or while it hold
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Mapping
-from types import MappingProxyType
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -17,7 +16,7 @@ from numpy.typing import NDArray
 
 from gaitid.errors import StoreCorrupt
 from gaitid.gallery.scoring.learning import FEWEST, Share, Statistics
-from gaitid.gallery.scoring.profiles import Profile, Profiles, Site
+from gaitid.gallery.scoring.profiles import Profile, Profiles, Site, profiles_of
 from gaitid.gallery.store import query
 from gaitid.gallery.store.rows import GalleryRow
 from gaitid.gallery.store.sealing import SealedRow, Sealing, sealed
@@ -78,12 +77,13 @@ class StoredProfiles:
             KeyMissing: The key of one is missing, or does not open it.
             StoreCorrupt: One was changed, or belongs elsewhere.
         """
-        cameras: dict[str, dict[str, Profile]] = {}
-        for row in query.fetch(self._db, _ProfileRow, _PROFILES, gallery.key):
-            if row.version:
-                mean, _ = self._opened(gallery, row)
-                cameras.setdefault(row.camera, {})[row.direction] = Profile(row.version, mean)
-        return Profiles(gallery.parts, MappingProxyType(cameras))
+        rows = query.fetch(self._db, _ProfileRow, _PROFILES, gallery.key)
+        used: dict[Site, Profile | None] = {
+            Site(row.camera, row.direction): Profile(row.version, self._opened(gallery, row)[0])
+            for row in rows
+            if row.version
+        }
+        return profiles_of(gallery.parts, used)
 
     def known(self, gallery: GalleryRow) -> dict[Site, Statistics]:
         """Return all statistics of a gallery; raises as `used` does."""
@@ -125,11 +125,10 @@ class StoredProfiles:
         """Record that no mean of a gallery is stale."""
         self._db.execute("UPDATE profiles SET stale = 0 WHERE gallery = ? AND stale", (gallery.key,))
 
-    def forget(self, gallery: GalleryRow, camera: str) -> int:
-        """Delete the profiles of a camera; return how many there were."""
-        return self._db.execute(
-            "DELETE FROM profiles WHERE gallery = ? AND camera = ?", (gallery.key, camera)
-        ).rowcount
+    def forget(self, gallery: GalleryRow, sites: Sequence[Site]) -> None:
+        """Delete the profiles of some sites."""
+        statement = "DELETE FROM profiles WHERE gallery = ? AND camera = ? AND direction = ?"
+        self._db.executemany(statement, [(gallery.key, *site) for site in sites])
 
     def _keep_profile(self, gallery: GalleryRow, site: Site, one: Statistics) -> int:
         self._db.execute(

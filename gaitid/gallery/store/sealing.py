@@ -35,6 +35,17 @@ _SUBJECTS = (
 )
 
 
+_COHORTS = (
+    "SELECT c.rowid AS id, 'cohort' AS what, gallery, contract, vectors, key_name, data_key"  # noqa: S608
+    f" FROM cohorts c WHERE key_name IS NOT ? OR NOT ({_IS_FINAL})"
+)
+_PROFILES = (
+    "SELECT p.id AS id, 'profile ' || p.id AS what, gallery, contract,"  # noqa: S608
+    " vectors, key_name, data_key"
+    f" FROM profiles p JOIN galleries g ON g.id = p.gallery WHERE key_name IS NOT ? OR NOT ({_IS_FINAL})"
+)
+
+
 class Sealed(Protocol):
     """A stored vector as the rows of a query have it; `subject` is its owner, or another name for it."""
 
@@ -85,7 +96,9 @@ class _ProjectionRow(NamedTuple):
     data_key: bytes
 
 
-class _CohortRow(NamedTuple):
+class _ApartRow(NamedTuple):
+    id: int
+    what: str
     gallery: int
     contract: str
     vectors: bytes
@@ -211,7 +224,7 @@ class Sealing:
             self._check(row.key_name, row.data_key)
             bound = _bound(row.gallery, row.contract, row.subject)
             if row.key_name is None:
-                self._seal_templates(row.subject, self.new_key(row.gallery, row.contract, row.subject))
+                self._seal_vectors(row.subject, self.new_key(row.gallery, row.contract, row.subject))
             else:
                 fresh = self._ring.rewrap(row.key_name, row.data_key or b"", bound, self._stage)
                 self._keep(row.subject, *fresh)
@@ -219,7 +232,7 @@ class Sealing:
         return [row.subject for row in rows]
 
     def update_rest(self) -> int:
-        """Bring all cohorts and projections under the key in use, and wrap all keys as final.
+        """Bring cohorts, projections and profiles under the key in use, and wrap all keys as final.
 
         Returns:
             How many rows were out of date.
@@ -227,7 +240,9 @@ class Sealing:
         if self._ring is None:
             return 0
         count = 0 if self._is_final else self._finish_subjects(self._ring)
-        count += self._update_projections(self._ring) + self._update_cohorts(self._ring)
+        count += self._update_projections(self._ring)
+        count += self._update_apart(self._ring, _COHORTS, "cohorts")
+        count += self._update_apart(self._ring, _PROFILES, "profiles")
         self._is_final = True
         return count
 
@@ -249,25 +264,20 @@ class Sealing:
             )
         return len(rows)
 
-    def _update_cohorts(self, ring: KeyRing) -> int:
-        rows = query.fetch(
-            self._db,
-            _CohortRow,
-            "SELECT gallery, contract, vectors, key_name, data_key FROM cohorts"  # noqa: S608
-            f" WHERE key_name IS NOT ? OR NOT ({_IS_FINAL})",
-            ring.current,
-        )
+    def _update_apart(self, ring: KeyRing, statement: str, table: str) -> int:
+        """Bring the rows of a table that have a data key of their own under the key in use."""
+        rows = query.fetch(self._db, _ApartRow, statement, ring.current)
         for row in rows:
             self._check(row.key_name, row.data_key)
             sealed_again: tuple[bytes, str | None, bytes | None]
             if row.key_name is None:
-                sealed_again = self.seal_apart(row.gallery, row.contract, "cohort", row.vectors)
+                sealed_again = self.seal_apart(row.gallery, row.contract, row.what, row.vectors)
             else:
-                bound = _bound(row.gallery, row.contract, "cohort")
+                bound = _bound(row.gallery, row.contract, row.what)
                 sealed_again = (row.vectors, *ring.rewrap(row.key_name, row.data_key or b"", bound))
             self._db.execute(
-                "UPDATE cohorts SET vectors = ?, key_name = ?, data_key = ? WHERE gallery = ?",
-                (*sealed_again, row.gallery),
+                f"UPDATE {table} SET vectors = ?, key_name = ?, data_key = ? WHERE rowid = ?",  # noqa: S608
+                (*sealed_again, row.id),
             )
         return len(rows)
 
@@ -288,7 +298,8 @@ class Sealing:
             _KeyRow,
             "SELECT key_name, data_key FROM (SELECT key_name, data_key FROM subjects"  # noqa: S608
             " UNION ALL SELECT key_name, data_key FROM projections"
-            f" UNION ALL SELECT key_name, data_key FROM cohorts) WHERE {condition} LIMIT 1",
+            " UNION ALL SELECT key_name, data_key FROM cohorts"
+            f" UNION ALL SELECT key_name, data_key FROM profiles) WHERE {condition} LIMIT 1",
         )
 
     @property
@@ -303,12 +314,14 @@ class Sealing:
         self._check(name, wrapped)
         return None if name is None else self._need().open(name, wrapped or b"", bound)
 
-    def _seal_templates(self, subject: int, key: DataKey | None) -> None:
-        statement = "SELECT id, vector FROM templates WHERE subject = ?"
-        for row in query.fetch(self._db, _VectorRow, statement, subject):
-            self._db.execute(
-                "UPDATE templates SET vector = ? WHERE id = ?", (sealed(row.vector, key), row.id)
-            )
+    def _seal_vectors(self, subject: int, key: DataKey | None) -> None:
+        for table in ("templates", "shares"):
+            statement = f"SELECT id, vector FROM {table} WHERE subject = ?"  # noqa: S608
+            for row in query.fetch(self._db, _VectorRow, statement, subject):
+                self._db.execute(
+                    f"UPDATE {table} SET vector = ? WHERE id = ?",  # noqa: S608
+                    (sealed(row.vector, key), row.id),
+                )
 
     def _keep(self, subject: int, name: str, wrapped: bytes) -> None:
         self._db.execute(
