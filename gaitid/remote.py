@@ -10,8 +10,6 @@ import re
 import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import grpc
@@ -20,17 +18,14 @@ from google.rpc import status_pb2
 
 from gaitid import wire
 from gaitid.caller import current
+from gaitid.channel import Tls as Tls
+from gaitid.channel import open_channel, transport_error
 from gaitid.errors import (
     ConfigError,
-    DeadlineExceeded,
     GaitIdError,
     InputError,
-    InternalError,
     MessageError,
-    Overloaded,
-    PermissionDenied,
     ServerUnreachable,
-    Unauthenticated,
 )
 from gaitid.matcher import FPIR, MAX_AUDIT, MAX_CANDIDATES
 from gaitid.records import (
@@ -38,6 +33,7 @@ from gaitid.records import (
     AuditHead,
     Backup,
     Calibration,
+    CameraProfile,
     Decision,
     Embedding,
     Enrolment,
@@ -61,10 +57,12 @@ from gaitid.settings import split_address
 from gaitid.v1 import admin_service_pb2 as admin
 from gaitid.v1 import (
     admin_service_pb2_grpc,
+    camera_service_pb2_grpc,
     gallery_service_pb2_grpc,
     match_service_pb2_grpc,
     subject_service_pb2_grpc,
 )
+from gaitid.v1 import camera_service_pb2 as camera_v1
 from gaitid.v1 import gallery_service_pb2 as gallery_v1
 from gaitid.v1 import match_service_pb2 as match
 from gaitid.v1 import subject_service_pb2 as subject_v1
@@ -76,27 +74,6 @@ BACKOFF_S = 0.1
 
 _DETAILS = "grpc-status-details-bin"
 _TOO_LARGE = re.compile(r"larger than max \((\d+) vs\. (\d+)\)")
-
-
-@dataclass(frozen=True, slots=True)
-class Tls:
-    """Certificates of a TLS connection.
-
-    Attributes:
-        ca: PEM file of the authority that signed the server's certificate; None = the system's authorities.
-        certificate: PEM file of the client's certificate, if the server requires one; needs `key`.
-        key: PEM file of the client's private key.
-    """
-
-    ca: Path | None = None
-    certificate: Path | None = None
-    key: Path | None = None
-
-    def __post_init__(self) -> None:
-        if (self.certificate is None) != (self.key is None):
-            raise ConfigError(
-                "Only one of certificate and key is set", "both or neither", "Set the other one"
-            )
 
 
 class Upload:
@@ -154,7 +131,8 @@ class RemoteMatcher:
     Args:
         address: ``host:port``.
         timeout_s: Longest time of a call including retries, seconds.
-        stream_timeout_s: The same for `calibrate` and `normalise`, which embed every probe on the server.
+        stream_timeout_s: The same for `calibrate`, `normalise` and `learn_camera`, which embed every probe on
+            the server.
         tls: Certificates; None = without TLS.
         max_message_bytes: Largest request and answer, bytes.
 
@@ -182,14 +160,20 @@ class RemoteMatcher:
         split_address(address)
         self._address, self._timeout_s, self._stream_timeout_s = address, timeout_s, stream_timeout_s
         self._batch_bytes = min(wire.BATCH_BYTES, max_message_bytes // 2)  # leave room for the framing
-        self._channel = _channel(address, tls, max_message_bytes)
+        self._channel = open_channel(address, tls, max_message_bytes)
         self._match = match_service_pb2_grpc.MatchServiceStub(self._channel)  # type: ignore[no-untyped-call]
         self._galleries = gallery_service_pb2_grpc.GalleryServiceStub(self._channel)  # type: ignore[no-untyped-call]
         self._subjects = subject_service_pb2_grpc.SubjectServiceStub(self._channel)  # type: ignore[no-untyped-call]
+        self._cameras = camera_service_pb2_grpc.CameraServiceStub(self._channel)  # type: ignore[no-untyped-call]
         self._admin = admin_service_pb2_grpc.AdminServiceStub(self._channel)  # type: ignore[no-untyped-call]
 
     def create_gallery(
-        self, gallery: str, *, operating_point: OperatingPoint | None = None, fusion: Fusion = Fusion.MAX
+        self,
+        gallery: str,
+        *,
+        operating_point: OperatingPoint | None = None,
+        fusion: Fusion = Fusion.MAX,
+        profiles: bool = True,
     ) -> GalleryInfo:
         """Create an empty gallery; without an operating point the encoder's threshold is used."""
         request = _request(
@@ -197,6 +181,7 @@ class RemoteMatcher:
             gallery=gallery,
             operating_point=_point(operating_point),
             fusion=wire.pack_fusion(fusion),
+            profiles=profiles,
             request_id=_request_id(),
         )
         return wire.unpack_gallery(self._call(self._galleries.CreateGallery, request).gallery)
@@ -238,6 +223,35 @@ class RemoteMatcher:
         """Erase the cohort of a gallery and stop normalising its scores."""
         request = _request(gallery_v1.StopNormalisingRequest, gallery=gallery, request_id=_request_id())
         return wire.unpack_gallery(self._call(self._galleries.StopNormalising, request).gallery)
+
+    def set_profiles(self, gallery: str, profiles: bool) -> GalleryInfo:
+        """Switch camera profiles on or off."""
+        request = _request(
+            gallery_v1.SetProfilesRequest, gallery=gallery, profiles=profiles, request_id=_request_id()
+        )
+        return wire.unpack_gallery(self._call(self._galleries.SetProfiles, request).gallery)
+
+    def learn_camera(
+        self, gallery: str, camera: str, sequences: Iterable[Probe], *, direction: str = ""
+    ) -> CameraProfile:
+        """Learn the profile of a camera at once; the walks are streamed to the server."""
+        kind = camera_v1.LearnCameraRequest
+        first = _request(kind, gallery=gallery, camera=camera, direction=direction, request_id=_request_id())
+        upload = Upload(first, "walks", sequences, self._batch_bytes)
+        return wire.unpack_camera(self._stream(self._cameras.LearnCamera, upload).profile)
+
+    def cameras(self, gallery: str) -> list[CameraProfile]:
+        """List the camera profiles of a gallery, ordered by camera and direction."""
+        request = _request(camera_v1.ListCamerasRequest, gallery=gallery)
+        answer = self._call(self._cameras.ListCameras, request)
+        return [wire.unpack_camera(profile) for profile in answer.profiles]
+
+    def forget_camera(self, gallery: str, camera: str) -> int:
+        """Forget all profiles of a camera, and return how many there were."""
+        request = _request(
+            camera_v1.ForgetCameraRequest, gallery=gallery, camera=camera, request_id=_request_id()
+        )
+        return int(self._call(self._cameras.ForgetCamera, request).profiles)
 
     def list_galleries(self) -> list[GalleryInfo]:
         """Describe all galleries, ordered by name."""
@@ -458,62 +472,7 @@ class RemoteMatcher:
                 f"at most {too_large[2]}",
                 "Send fewer frames or samples per call, or raise max_message_bytes on both sides",
             )
-        return _transport_error(code, f"{self._address}: {text}", timeout_s)
-
-
-def _channel(address: str, tls: Tls | None, max_message_bytes: int) -> grpc.Channel:
-    options = [
-        ("grpc.max_receive_message_length", max_message_bytes),
-        ("grpc.max_send_message_length", max_message_bytes),
-        ("grpc.max_metadata_size", 32768),
-        ("grpc.keepalive_time_ms", 60_000),
-        ("grpc.keepalive_timeout_ms", 20_000),
-        ("grpc.initial_reconnect_backoff_ms", 100),
-        ("grpc.max_reconnect_backoff_ms", 5000),
-        ("grpc.enable_retries", 0),
-    ]
-    if tls is None:
-        return grpc.insecure_channel(address, options)
-    credentials = grpc.ssl_channel_credentials(_read(tls.ca), _read(tls.key), _read(tls.certificate))
-    return grpc.secure_channel(address, credentials, options)
-
-
-def _read(path: Path | None) -> bytes | None:
-    try:
-        return None if path is None else path.read_bytes()
-    except OSError as error:
-        raise ConfigError(f"File {path} cannot be read ({error})", "a PEM file", "Check the path") from error
-
-
-def _transport_error(code: grpc.StatusCode, text: str, timeout_s: float) -> GaitIdError:
-    match code:
-        case grpc.StatusCode.UNAVAILABLE | grpc.StatusCode.CANCELLED:  # a server that stops cancels calls
-            return ServerUnreachable(
-                f"No server answers at {text}",
-                "a gaitid server",
-                "Check the address and TLS, and that `gaitid serve` runs",
-            )
-        case grpc.StatusCode.DEADLINE_EXCEEDED:
-            return DeadlineExceeded(
-                f"No answer came from {text}",
-                f"an answer within {timeout_s:g} s",
-                "Try again, or raise the time limit of the matcher",
-            )
-        case grpc.StatusCode.RESOURCE_EXHAUSTED:
-            return Overloaded(
-                f"The server is full: {text}", "a server with room", f"Try again in {wire.RETRY_AFTER_S} s"
-            )
-        case grpc.StatusCode.PERMISSION_DENIED:
-            return PermissionDenied(
-                f"Access was denied: {text}", "a caller with permission", "Ask the owner of the server"
-            )
-        case grpc.StatusCode.UNAUTHENTICATED:
-            return Unauthenticated(
-                f"The caller is unknown: {text}", "a known caller", "Pass tls with your certificate"
-            )
-    return InternalError(
-        f"The call failed with {code.name}: {text}", "the answer of a gaitid server", "Check the address"
-    )
+        return transport_error(code, f"{self._address}: {text}", timeout_s)
 
 
 def _request(kind: Any, **fields: Any) -> Any:

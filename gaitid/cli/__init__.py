@@ -44,6 +44,11 @@ VERBS = {
     "gallery migrate": "move all galleries to another index or engine, such as Milvus",
     "gallery import": "enrol many subjects from a file of embeddings, without checks",
     "gallery renew": "re-project all templates of a gallery with a new secret",
+    "gallery profiles": "switch camera profiles of a gallery on or off",
+    "camera learn": "learn the profile of a camera at once, from unlabelled walks of anybody",
+    "camera list": "list the camera profiles of a gallery",
+    "camera show": "describe the profiles of one camera",
+    "camera forget": "forget the profiles of a camera, for example after it was moved",
     "subject terms": "record legal basis, purpose, expiry and legal hold of a subject",
     "subject erase": "delete a subject and write a signed receipt",
     "subject export": "export everything a gallery stores about a subject, as JSON and npz",
@@ -66,6 +71,7 @@ VERBS = {
 
 GROUPS = {
     "gallery": "calibrate, tune, fill and move galleries",
+    "camera": "learn, list and forget camera profiles",
     "subject": "terms, export and erasure of a subject",
     "keys": "create and rotate encryption keys",
     "backup": "create and restore backups",

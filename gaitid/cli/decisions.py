@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import json
+from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 from gaitid.errors import InputError
-from gaitid.records import Decision, OperatingPoint, Outcome, Verdict
+from gaitid.records import Decision, GaitSequence, OperatingPoint, Outcome, Verdict
+
+if TYPE_CHECKING:
+    from gaitid.matcher import Matcher
 
 NO_MATCH = 3
 """Exit status of identify and verify when the answer is not MATCH."""
@@ -52,8 +58,56 @@ def override(options: argparse.Namespace) -> OperatingPoint | None:
     return None
 
 
-def show(decision: Decision) -> int:
-    """Print a decision with its candidates; returns the exit status."""
+def add_json_flag(parser: argparse.ArgumentParser) -> None:
+    """Add the flag that prints a decision as JSON."""
+    parser.add_argument("--json", action="store_true", help="one JSON object instead of text")
+
+
+def report(decision: Decision, probe: GaitSequence, matcher: Matcher, options: argparse.Namespace) -> int:
+    """Print a decision about a probe as the flags say; returns the exit status."""
+    if options.json:
+        print(json.dumps(_plain(decision, probe), indent=1))
+    else:
+        show(decision)
+        if decision.candidates:
+            print("".join(f"  {words}\n" for words in _profile(decision, probe, matcher, options)), end="")
+    return 0 if decision.outcome is Outcome.MATCH else NO_MATCH
+
+
+def _plain(decision: Decision, probe: GaitSequence) -> dict[str, object]:
+    quality, point = decision.quality, decision.operating_point
+    return {
+        "outcome": decision.outcome.value,
+        "subject": decision.subject,
+        "candidates": [asdict(candidate) for candidate in decision.candidates],
+        "threshold": point.threshold,
+        "quality": None if quality is None else quality.score,
+        "reasons": [] if quality is None else [reason.value for reason in quality.reasons],
+        "camera": probe.origin.camera,
+        "profile_version": decision.profile_version,
+        "revision": decision.revision,
+        "audit_id": decision.audit_id,
+    }
+
+
+def _profile(
+    decision: Decision, probe: GaitSequence, matcher: Matcher, options: argparse.Namespace
+) -> list[str]:
+    """Which camera profile was used, or why none was; empty in a gallery without profiles."""
+    camera = probe.origin.camera
+    if decision.profile_version:
+        return [f"camera {camera}: profile version {decision.profile_version}"]
+    if not matcher.describe(options.gallery).profiles:
+        return []
+    if not camera:
+        return ["The walk names no camera, so no camera profile was used."]
+    return [
+        f"Camera {camera} has no profile yet, so the walk was compared as it is (see 'gaitid camera learn')."
+    ]
+
+
+def show(decision: Decision) -> None:
+    """Print a decision with its candidates."""
     print(decision)
     for candidate in decision.candidates:
         rate = candidate.fpir_at_score
@@ -64,4 +118,3 @@ def show(decision: Decision) -> int:
             f"  needs a human: gaitid audit review {decision.audit_id} {Verdict.CONFIRMED.value} (or"
             f" {Verdict.REJECTED.value})"
         )
-    return 0 if decision.outcome is Outcome.MATCH else NO_MATCH

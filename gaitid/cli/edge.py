@@ -101,6 +101,7 @@ def _json(sighting: Sighting) -> str:
             "reasons": list(quality.reasons) if quality else list(_seen(sighting)),
             "error": sighting.error.code if sighting.error else None,
             "audit_id": decision.audit_id if decision else None,
+            "profile_version": decision.profile_version if decision else None,
         }
     )
 

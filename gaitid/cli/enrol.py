@@ -16,12 +16,18 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     inputs.add_matcher_flags(parser)
     parser.add_argument("subject", help="subject id")
     inputs.add_sequence_arguments(parser, "+")
+    inputs.add_camera_name(parser)
     parser.add_argument("--create-gallery", action="store_true", help="create the gallery if it is missing")
     parser.add_argument(
         "--fusion",
         choices=[fusion.value for fusion in Fusion],
         default=Fusion.MAX.value,
         help="of a gallery created here: how a subject's templates are fused to one score (default: max)",
+    )
+    parser.add_argument(
+        "--no-profiles",
+        action="store_true",
+        help="of a gallery created here: neither learn nor use camera profiles",
     )
     parser.add_argument(
         "--check",
@@ -55,7 +61,7 @@ def _require_gallery(matcher: Matcher, options: argparse.Namespace) -> None:
             f"one of {', '.join(sorted(known))}" if known else "an existing gallery",
             "Add --create-gallery to create it",
         )
-    matcher.create_gallery(options.gallery, fusion=Fusion(options.fusion))
+    matcher.create_gallery(options.gallery, fusion=Fusion(options.fusion), profiles=not options.no_profiles)
 
 
 def _report(done: Enrolment, options: argparse.Namespace) -> None:

@@ -13,7 +13,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """Add the flags of ``gaitid identify``."""
     inputs.add_matcher_flags(parser)
     inputs.add_sequence_arguments(parser, 1)
+    inputs.add_camera_name(parser)
     decisions.add_operating_point_flags(parser)
+    decisions.add_json_flag(parser)
     parser.add_argument(
         "--max-candidates",
         type=int,
@@ -32,4 +34,4 @@ def run(options: argparse.Namespace) -> int:
             max_candidates=options.max_candidates,
             operating_point=decisions.override(options),
         )
-    return decisions.show(decision)
+        return decisions.report(decision, probe, matcher, options)

@@ -126,10 +126,15 @@ def add_sequence_arguments(parser: argparse.ArgumentParser, count: int | str) ->
     parser.add_argument("--track", type=int, help="track to take when a video shows several people")
 
 
+def add_camera_name(parser: argparse.ArgumentParser) -> None:
+    """Add the flag that names the camera of a video; sequences in files name their own."""
+    parser.add_argument("--camera", default="", metavar="NAME", help="name of the camera of a video")
+
+
 def sequences(options: argparse.Namespace) -> list[GaitSequence]:
     """Return one sequence per input; a video must show one usable walk, or --track must name one."""
     return [
-        npz.load(Path(name)) if name.endswith(".npz") else _from_video(name, options.track)
+        npz.load(Path(name)) if name.endswith(".npz") else _from_video(name, options)
         for name in options.inputs
     ]
 
@@ -148,8 +153,8 @@ def walks(
                     yield walk.sequence
 
 
-def _from_video(name: str, track: int | None) -> GaitSequence:
-    found = list(walks(name))
+def _from_video(name: str, options: argparse.Namespace) -> GaitSequence:
+    track, found = options.track, list(walks(name, getattr(options, "camera", "")))
     if track is not None:
         chosen = [sequence for sequence in found if sequence.origin.track == track]
     else:

@@ -19,15 +19,21 @@ _SOURCES = {
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Add the flags of ``gaitid list``."""
     inputs.add_matcher_flags(parser)
+    parser.set_defaults(gallery=None)
 
 
 def run(options: argparse.Namespace) -> int:
-    """Print one line per gallery, and one per subject of ``--gallery``."""
-    print(f"{'gallery':20} {'encoder':10} {'subjects':>8} {'templates':>9} {'threshold':>9} calibrated on")
+    """Print one line per gallery, and one per subject of ``--gallery``, which must exist if it is given."""
+    chosen = options.gallery or "main"
     with closing(inputs.open_matcher(options)) as matcher:
+        if options.gallery is not None:
+            matcher.describe(options.gallery)
+        print(
+            f"{'gallery':20} {'encoder':10} {'subjects':>8} {'templates':>9} {'threshold':>9} calibrated on"
+        )
         for info in matcher.list_galleries():
             print(_line(info))
-            if info.name == options.gallery:
+            if info.name == chosen:
                 for subject in matcher.list_subjects(info.name):
                     day = datetime.fromtimestamp(subject.enrolled_at, timezone.utc).date()
                     print(f"  {subject.id:18} {len(subject.templates)} template(s), since {day}")

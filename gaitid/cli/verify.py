@@ -13,7 +13,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     inputs.add_matcher_flags(parser)
     parser.add_argument("subject", help="subject id")
     inputs.add_sequence_arguments(parser, 1)
+    inputs.add_camera_name(parser)
     decisions.add_operating_point_flags(parser)
+    decisions.add_json_flag(parser)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -22,4 +24,4 @@ def run(options: argparse.Namespace) -> int:
     with closing(inputs.open_matcher(options)) as matcher:
         point = decisions.override(options)
         decision = matcher.verify(options.gallery, options.subject, probe, operating_point=point)
-    return decisions.show(decision)
+        return decisions.report(decision, probe, matcher, options)

@@ -19,15 +19,16 @@ from gaitid import wire
 from gaitid.errors import MessageError
 from gaitid.matcher import FPIR, MAX_AUDIT, MAX_CANDIDATES, MAX_PAGE, Matcher
 from gaitid.records import Embedding, OperatingPoint
-from gaitid.selection import check_fpir
+from gaitid.selection import check_camera, check_fpir
 from gaitid.server.replay import Digest, Replay
 from gaitid.server.uploads import Upload
 from gaitid.v1 import admin_service_pb2 as admin
+from gaitid.v1 import camera_service_pb2 as camera
 from gaitid.v1 import gallery_service_pb2 as gallery
 from gaitid.v1 import match_service_pb2 as match
 from gaitid.v1 import subject_service_pb2 as subject
 
-SERVICES = (match, gallery, subject, admin)
+SERVICES = (match, gallery, subject, camera, admin)
 """Generated modules of the services."""
 
 Method = TypeVar("Method", bound=Callable[..., Message])
@@ -99,6 +100,7 @@ class Service:
             request.gallery,
             operating_point=_operating_point(request),
             fusion=wire.unpack_fusion(request.fusion),
+            profiles=request.profiles if request.HasField("profiles") else True,
         )
         return gallery.CreateGalleryResponse(gallery=wire.pack_gallery(info))
 
@@ -121,6 +123,12 @@ class Service:
             )
         info = self._matcher.set_operating_point(request.gallery, point)
         return gallery.SetOperatingPointResponse(gallery=wire.pack_gallery(info))
+
+    @_once
+    def SetProfiles(self, request: gallery.SetProfilesRequest) -> Message:  # noqa: N802
+        """Switch camera profiles on or off."""
+        info = self._matcher.set_profiles(request.gallery, request.profiles)
+        return gallery.SetProfilesResponse(gallery=wire.pack_gallery(info))
 
     def NormaliseGallery(self) -> Upload:  # noqa: N802
         """Normalise scores by a cohort."""
@@ -207,6 +215,35 @@ class Service:
     def ExportSubject(self, request: subject.ExportSubjectRequest) -> Message:  # noqa: N802
         """Export everything that is stored about a subject."""
         return wire.pack_export(self._matcher.export_subject(request.gallery, request.subject))
+
+    def LearnCamera(self) -> Upload:  # noqa: N802
+        """Learn the profile of a camera."""
+
+        def act(first: camera.LearnCameraRequest, walks: list[Embedding]) -> Message:
+            profile = self._matcher.learn_camera(
+                first.gallery, first.camera, walks, direction=first.direction
+            )
+            return camera.LearnCameraResponse(profile=wire.pack_camera(profile))
+
+        return Upload(
+            self._matcher,
+            self._replay,
+            "walks",
+            act,
+            lambda first: check_camera(first.camera, first.direction),
+        )
+
+    def ListCameras(self, request: camera.ListCamerasRequest) -> Message:  # noqa: N802
+        """List the camera profiles of a gallery."""
+        found = self._matcher.cameras(request.gallery)
+        return camera.ListCamerasResponse(profiles=[wire.pack_camera(profile) for profile in found])
+
+    @_once
+    def ForgetCamera(self, request: camera.ForgetCameraRequest) -> Message:  # noqa: N802
+        """Forget all profiles of a camera."""
+        return camera.ForgetCameraResponse(
+            profiles=self._matcher.forget_camera(request.gallery, request.camera)
+        )
 
     @_once
     def CreateBackup(self, request: admin.CreateBackupRequest) -> Message:  # noqa: N802

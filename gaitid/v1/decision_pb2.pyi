@@ -73,17 +73,19 @@ class OperatingPoint(_message.Message):
     def __init__(self, threshold: _Optional[float] = ..., review_band: _Optional[float] = ..., fmr: _Optional[float] = ..., fpir: _Optional[float] = ..., margin: _Optional[float] = ..., max_matches: _Optional[int] = ...) -> None: ...
 
 class Decision(_message.Message):
-    __slots__ = ("outcome", "candidates", "quality", "operating_point", "revision", "audit_id")
+    __slots__ = ("outcome", "candidates", "quality", "operating_point", "revision", "audit_id", "profile_version")
     OUTCOME_FIELD_NUMBER: _ClassVar[int]
     CANDIDATES_FIELD_NUMBER: _ClassVar[int]
     QUALITY_FIELD_NUMBER: _ClassVar[int]
     OPERATING_POINT_FIELD_NUMBER: _ClassVar[int]
     REVISION_FIELD_NUMBER: _ClassVar[int]
     AUDIT_ID_FIELD_NUMBER: _ClassVar[int]
+    PROFILE_VERSION_FIELD_NUMBER: _ClassVar[int]
     outcome: Outcome
     candidates: _containers.RepeatedCompositeFieldContainer[Candidate]
     quality: Quality
     operating_point: OperatingPoint
     revision: int
     audit_id: str
-    def __init__(self, outcome: _Optional[_Union[Outcome, str]] = ..., candidates: _Optional[_Iterable[_Union[Candidate, _Mapping]]] = ..., quality: _Optional[_Union[Quality, _Mapping]] = ..., operating_point: _Optional[_Union[OperatingPoint, _Mapping]] = ..., revision: _Optional[int] = ..., audit_id: _Optional[str] = ...) -> None: ...
+    profile_version: int
+    def __init__(self, outcome: _Optional[_Union[Outcome, str]] = ..., candidates: _Optional[_Iterable[_Union[Candidate, _Mapping]]] = ..., quality: _Optional[_Union[Quality, _Mapping]] = ..., operating_point: _Optional[_Union[OperatingPoint, _Mapping]] = ..., revision: _Optional[int] = ..., audit_id: _Optional[str] = ..., profile_version: _Optional[int] = ...) -> None: ...

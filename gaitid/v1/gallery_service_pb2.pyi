@@ -35,7 +35,7 @@ CALIBRATION_SOURCE_IMPOSTORS: CalibrationSource
 CALIBRATION_SOURCE_CARD: CalibrationSource
 
 class Calibration(_message.Message):
-    __slots__ = ("source", "subjects", "probes", "comparisons", "clustering", "misfit", "made_at", "normalised")
+    __slots__ = ("source", "subjects", "probes", "comparisons", "clustering", "misfit", "made_at", "normalised", "corrected")
     SOURCE_FIELD_NUMBER: _ClassVar[int]
     SUBJECTS_FIELD_NUMBER: _ClassVar[int]
     PROBES_FIELD_NUMBER: _ClassVar[int]
@@ -44,6 +44,7 @@ class Calibration(_message.Message):
     MISFIT_FIELD_NUMBER: _ClassVar[int]
     MADE_AT_FIELD_NUMBER: _ClassVar[int]
     NORMALISED_FIELD_NUMBER: _ClassVar[int]
+    CORRECTED_FIELD_NUMBER: _ClassVar[int]
     source: CalibrationSource
     subjects: int
     probes: int
@@ -52,7 +53,8 @@ class Calibration(_message.Message):
     misfit: float
     made_at: _timestamp_pb2.Timestamp
     normalised: bool
-    def __init__(self, source: _Optional[_Union[CalibrationSource, str]] = ..., subjects: _Optional[int] = ..., probes: _Optional[int] = ..., comparisons: _Optional[int] = ..., clustering: _Optional[float] = ..., misfit: _Optional[float] = ..., made_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., normalised: bool = ...) -> None: ...
+    corrected: bool
+    def __init__(self, source: _Optional[_Union[CalibrationSource, str]] = ..., subjects: _Optional[int] = ..., probes: _Optional[int] = ..., comparisons: _Optional[int] = ..., clustering: _Optional[float] = ..., misfit: _Optional[float] = ..., made_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., normalised: bool = ..., corrected: bool = ...) -> None: ...
 
 class Normalisation(_message.Message):
     __slots__ = ("cohort", "fpir", "before", "after", "probes", "made_at")
@@ -71,7 +73,7 @@ class Normalisation(_message.Message):
     def __init__(self, cohort: _Optional[int] = ..., fpir: _Optional[float] = ..., before: _Optional[float] = ..., after: _Optional[float] = ..., probes: _Optional[int] = ..., made_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class Gallery(_message.Message):
-    __slots__ = ("name", "encoder", "contract", "dimension", "subjects", "templates", "revision", "operating_point", "created_at", "fusion", "calibration", "normalisation", "renewals")
+    __slots__ = ("name", "encoder", "contract", "dimension", "subjects", "templates", "revision", "operating_point", "created_at", "fusion", "calibration", "normalisation", "renewals", "profiles")
     NAME_FIELD_NUMBER: _ClassVar[int]
     ENCODER_FIELD_NUMBER: _ClassVar[int]
     CONTRACT_FIELD_NUMBER: _ClassVar[int]
@@ -85,6 +87,7 @@ class Gallery(_message.Message):
     CALIBRATION_FIELD_NUMBER: _ClassVar[int]
     NORMALISATION_FIELD_NUMBER: _ClassVar[int]
     RENEWALS_FIELD_NUMBER: _ClassVar[int]
+    PROFILES_FIELD_NUMBER: _ClassVar[int]
     name: str
     encoder: str
     contract: str
@@ -98,19 +101,22 @@ class Gallery(_message.Message):
     calibration: Calibration
     normalisation: Normalisation
     renewals: int
-    def __init__(self, name: _Optional[str] = ..., encoder: _Optional[str] = ..., contract: _Optional[str] = ..., dimension: _Optional[int] = ..., subjects: _Optional[int] = ..., templates: _Optional[int] = ..., revision: _Optional[int] = ..., operating_point: _Optional[_Union[_decision_pb2.OperatingPoint, _Mapping]] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., fusion: _Optional[_Union[Fusion, str]] = ..., calibration: _Optional[_Union[Calibration, _Mapping]] = ..., normalisation: _Optional[_Union[Normalisation, _Mapping]] = ..., renewals: _Optional[int] = ...) -> None: ...
+    profiles: bool
+    def __init__(self, name: _Optional[str] = ..., encoder: _Optional[str] = ..., contract: _Optional[str] = ..., dimension: _Optional[int] = ..., subjects: _Optional[int] = ..., templates: _Optional[int] = ..., revision: _Optional[int] = ..., operating_point: _Optional[_Union[_decision_pb2.OperatingPoint, _Mapping]] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., fusion: _Optional[_Union[Fusion, str]] = ..., calibration: _Optional[_Union[Calibration, _Mapping]] = ..., normalisation: _Optional[_Union[Normalisation, _Mapping]] = ..., renewals: _Optional[int] = ..., profiles: bool = ...) -> None: ...
 
 class CreateGalleryRequest(_message.Message):
-    __slots__ = ("gallery", "operating_point", "request_id", "fusion")
+    __slots__ = ("gallery", "operating_point", "request_id", "fusion", "profiles")
     GALLERY_FIELD_NUMBER: _ClassVar[int]
     OPERATING_POINT_FIELD_NUMBER: _ClassVar[int]
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     FUSION_FIELD_NUMBER: _ClassVar[int]
+    PROFILES_FIELD_NUMBER: _ClassVar[int]
     gallery: str
     operating_point: _decision_pb2.OperatingPoint
     request_id: str
     fusion: Fusion
-    def __init__(self, gallery: _Optional[str] = ..., operating_point: _Optional[_Union[_decision_pb2.OperatingPoint, _Mapping]] = ..., request_id: _Optional[str] = ..., fusion: _Optional[_Union[Fusion, str]] = ...) -> None: ...
+    profiles: bool
+    def __init__(self, gallery: _Optional[str] = ..., operating_point: _Optional[_Union[_decision_pb2.OperatingPoint, _Mapping]] = ..., request_id: _Optional[str] = ..., fusion: _Optional[_Union[Fusion, str]] = ..., profiles: bool = ...) -> None: ...
 
 class CreateGalleryResponse(_message.Message):
     __slots__ = ("gallery",)
@@ -169,6 +175,22 @@ class SetOperatingPointRequest(_message.Message):
     def __init__(self, gallery: _Optional[str] = ..., operating_point: _Optional[_Union[_decision_pb2.OperatingPoint, _Mapping]] = ..., request_id: _Optional[str] = ...) -> None: ...
 
 class SetOperatingPointResponse(_message.Message):
+    __slots__ = ("gallery",)
+    GALLERY_FIELD_NUMBER: _ClassVar[int]
+    gallery: Gallery
+    def __init__(self, gallery: _Optional[_Union[Gallery, _Mapping]] = ...) -> None: ...
+
+class SetProfilesRequest(_message.Message):
+    __slots__ = ("gallery", "profiles", "request_id")
+    GALLERY_FIELD_NUMBER: _ClassVar[int]
+    PROFILES_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    gallery: str
+    profiles: bool
+    request_id: str
+    def __init__(self, gallery: _Optional[str] = ..., profiles: bool = ..., request_id: _Optional[str] = ...) -> None: ...
+
+class SetProfilesResponse(_message.Message):
     __slots__ = ("gallery",)
     GALLERY_FIELD_NUMBER: _ClassVar[int]
     gallery: Gallery

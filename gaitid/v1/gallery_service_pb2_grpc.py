@@ -60,6 +60,11 @@ class GalleryServiceStub(object):
                 request_serializer=gaitid_dot_v1_dot_gallery__service__pb2.SetOperatingPointRequest.SerializeToString,
                 response_deserializer=gaitid_dot_v1_dot_gallery__service__pb2.SetOperatingPointResponse.FromString,
                 _registered_method=True)
+        self.SetProfiles = channel.unary_unary(
+                '/gaitid.v1.GalleryService/SetProfiles',
+                request_serializer=gaitid_dot_v1_dot_gallery__service__pb2.SetProfilesRequest.SerializeToString,
+                response_deserializer=gaitid_dot_v1_dot_gallery__service__pb2.SetProfilesResponse.FromString,
+                _registered_method=True)
         self.NormaliseGallery = channel.stream_unary(
                 '/gaitid.v1.GalleryService/NormaliseGallery',
                 request_serializer=gaitid_dot_v1_dot_gallery__service__pb2.NormaliseGalleryRequest.SerializeToString,
@@ -118,6 +123,13 @@ class GalleryServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def SetProfiles(self, request, context):
+        """Switches camera profiles on or off.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def NormaliseGallery(self, request_iterator, context):
         """Normalises scores by a cohort (AS-norm) if a check finds that this does no harm. See
         protos/README.md for streamed requests; an interrupted stream changes nothing.
@@ -167,6 +179,11 @@ def add_GalleryServiceServicer_to_server(servicer, server):
                     servicer.SetOperatingPoint,
                     request_deserializer=gaitid_dot_v1_dot_gallery__service__pb2.SetOperatingPointRequest.FromString,
                     response_serializer=gaitid_dot_v1_dot_gallery__service__pb2.SetOperatingPointResponse.SerializeToString,
+            ),
+            'SetProfiles': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetProfiles,
+                    request_deserializer=gaitid_dot_v1_dot_gallery__service__pb2.SetProfilesRequest.FromString,
+                    response_serializer=gaitid_dot_v1_dot_gallery__service__pb2.SetProfilesResponse.SerializeToString,
             ),
             'NormaliseGallery': grpc.stream_unary_rpc_method_handler(
                     servicer.NormaliseGallery,
@@ -320,6 +337,33 @@ class GalleryService(object):
             '/gaitid.v1.GalleryService/SetOperatingPoint',
             gaitid_dot_v1_dot_gallery__service__pb2.SetOperatingPointRequest.SerializeToString,
             gaitid_dot_v1_dot_gallery__service__pb2.SetOperatingPointResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetProfiles(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/gaitid.v1.GalleryService/SetProfiles',
+            gaitid_dot_v1_dot_gallery__service__pb2.SetProfilesRequest.SerializeToString,
+            gaitid_dot_v1_dot_gallery__service__pb2.SetProfilesResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18gaitid/v1/sequence.proto\x12\tgaitid.v1\"~\n\x10SilhouetteStream\x12\x0e\n\x06\x66rames\x18\x01 \x01(\r\x12\x0e\n\x06height\x18\x02 \x01(\r\x12\r\n\x05width\x18\x03 \x01(\r\x12-\n\x07packing\x18\x04 \x01(\x0e\x32\x1c.gaitid.v1.SilhouettePacking\x12\x0c\n\x04\x64\x61ta\x18\x05 \x01(\x0c\"V\n\x0eSkeletonStream\x12\x0e\n\x06\x66rames\x18\x01 \x01(\r\x12&\n\x06\x66ormat\x18\x02 \x01(\x0e\x32\x16.gaitid.v1.FloatFormat\x12\x0c\n\x04\x64\x61ta\x18\x03 \x01(\x0c\"[\n\x13SpaceSkeletonStream\x12\x0e\n\x06\x66rames\x18\x01 \x01(\r\x12&\n\x06\x66ormat\x18\x02 \x01(\x0e\x32\x16.gaitid.v1.FloatFormat\x12\x0c\n\x04\x64\x61ta\x18\x03 \x01(\x0c\"\xca\x02\n\x0cGaitSequence\x12\x30\n\x0bsilhouettes\x18\x01 \x01(\x0b\x32\x1b.gaitid.v1.SilhouetteStream\x12,\n\tskeletons\x18\x02 \x01(\x0b\x32\x19.gaitid.v1.SkeletonStream\x12\x0f\n\x07times_s\x18\x03 \x03(\x01\x12\r\n\x05\x62oxes\x18\x04 \x01(\x0c\x12\x35\n\x07\x64ropped\x18\x05 \x03(\x0b\x32$.gaitid.v1.GaitSequence.DroppedEntry\x12\x0e\n\x06\x63\x61mera\x18\x06 \x01(\t\x12\r\n\x05track\x18\x07 \x01(\x03\x12\x34\n\x0cskeletons_3d\x18\x08 \x01(\x0b\x32\x1e.gaitid.v1.SpaceSkeletonStream\x1a.\n\x0c\x44roppedEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\r:\x02\x38\x01\"-\n\tEmbedding\x12\x0e\n\x06vector\x18\x01 \x01(\x0c\x12\x10\n\x08\x63ontract\x18\x02 \x01(\t\"h\n\x05Probe\x12+\n\x08sequence\x18\x01 \x01(\x0b\x32\x17.gaitid.v1.GaitSequenceH\x00\x12)\n\tembedding\x18\x02 \x01(\x0b\x32\x14.gaitid.v1.EmbeddingH\x00\x42\x07\n\x05probe*z\n\x11SilhouettePacking\x12\"\n\x1eSILHOUETTE_PACKING_UNSPECIFIED\x10\x00\x12\x1b\n\x17SILHOUETTE_PACKING_BITS\x10\x01\x12$\n SILHOUETTE_PACKING_BITS_DEFLATED\x10\x02*_\n\x0b\x46loatFormat\x12\x1c\n\x18\x46LOAT_FORMAT_UNSPECIFIED\x10\x00\x12\x18\n\x14\x46LOAT_FORMAT_FLOAT32\x10\x01\x12\x18\n\x14\x46LOAT_FORMAT_FLOAT16\x10\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18gaitid/v1/sequence.proto\x12\tgaitid.v1\"~\n\x10SilhouetteStream\x12\x0e\n\x06\x66rames\x18\x01 \x01(\r\x12\x0e\n\x06height\x18\x02 \x01(\r\x12\r\n\x05width\x18\x03 \x01(\r\x12-\n\x07packing\x18\x04 \x01(\x0e\x32\x1c.gaitid.v1.SilhouettePacking\x12\x0c\n\x04\x64\x61ta\x18\x05 \x01(\x0c\"V\n\x0eSkeletonStream\x12\x0e\n\x06\x66rames\x18\x01 \x01(\r\x12&\n\x06\x66ormat\x18\x02 \x01(\x0e\x32\x16.gaitid.v1.FloatFormat\x12\x0c\n\x04\x64\x61ta\x18\x03 \x01(\x0c\"[\n\x13SpaceSkeletonStream\x12\x0e\n\x06\x66rames\x18\x01 \x01(\r\x12&\n\x06\x66ormat\x18\x02 \x01(\x0e\x32\x16.gaitid.v1.FloatFormat\x12\x0c\n\x04\x64\x61ta\x18\x03 \x01(\x0c\"\xca\x02\n\x0cGaitSequence\x12\x30\n\x0bsilhouettes\x18\x01 \x01(\x0b\x32\x1b.gaitid.v1.SilhouetteStream\x12,\n\tskeletons\x18\x02 \x01(\x0b\x32\x19.gaitid.v1.SkeletonStream\x12\x0f\n\x07times_s\x18\x03 \x03(\x01\x12\r\n\x05\x62oxes\x18\x04 \x01(\x0c\x12\x35\n\x07\x64ropped\x18\x05 \x03(\x0b\x32$.gaitid.v1.GaitSequence.DroppedEntry\x12\x0e\n\x06\x63\x61mera\x18\x06 \x01(\t\x12\r\n\x05track\x18\x07 \x01(\x03\x12\x34\n\x0cskeletons_3d\x18\x08 \x01(\x0b\x32\x1e.gaitid.v1.SpaceSkeletonStream\x1a.\n\x0c\x44roppedEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\r:\x02\x38\x01\"_\n\tEmbedding\x12\x0e\n\x06vector\x18\x01 \x01(\x0c\x12\x10\n\x08\x63ontract\x18\x02 \x01(\t\x12\x0e\n\x06\x63\x61mera\x18\x03 \x01(\t\x12\r\n\x05track\x18\x04 \x01(\x03\x12\x11\n\tdirection\x18\x05 \x01(\t\"h\n\x05Probe\x12+\n\x08sequence\x18\x01 \x01(\x0b\x32\x17.gaitid.v1.GaitSequenceH\x00\x12)\n\tembedding\x18\x02 \x01(\x0b\x32\x14.gaitid.v1.EmbeddingH\x00\x42\x07\n\x05probe*z\n\x11SilhouettePacking\x12\"\n\x1eSILHOUETTE_PACKING_UNSPECIFIED\x10\x00\x12\x1b\n\x17SILHOUETTE_PACKING_BITS\x10\x01\x12$\n SILHOUETTE_PACKING_BITS_DEFLATED\x10\x02*_\n\x0b\x46loatFormat\x12\x1c\n\x18\x46LOAT_FORMAT_UNSPECIFIED\x10\x00\x12\x18\n\x14\x46LOAT_FORMAT_FLOAT32\x10\x01\x12\x18\n\x14\x46LOAT_FORMAT_FLOAT16\x10\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,10 +33,10 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_GAITSEQUENCE_DROPPEDENTRY']._loaded_options = None
   _globals['_GAITSEQUENCE_DROPPEDENTRY']._serialized_options = b'8\001'
-  _globals['_SILHOUETTEPACKING']._serialized_start=834
-  _globals['_SILHOUETTEPACKING']._serialized_end=956
-  _globals['_FLOATFORMAT']._serialized_start=958
-  _globals['_FLOATFORMAT']._serialized_end=1053
+  _globals['_SILHOUETTEPACKING']._serialized_start=884
+  _globals['_SILHOUETTEPACKING']._serialized_end=1006
+  _globals['_FLOATFORMAT']._serialized_start=1008
+  _globals['_FLOATFORMAT']._serialized_end=1103
   _globals['_SILHOUETTESTREAM']._serialized_start=39
   _globals['_SILHOUETTESTREAM']._serialized_end=165
   _globals['_SKELETONSTREAM']._serialized_start=167
@@ -48,7 +48,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GAITSEQUENCE_DROPPEDENTRY']._serialized_start=633
   _globals['_GAITSEQUENCE_DROPPEDENTRY']._serialized_end=679
   _globals['_EMBEDDING']._serialized_start=681
-  _globals['_EMBEDDING']._serialized_end=726
-  _globals['_PROBE']._serialized_start=728
-  _globals['_PROBE']._serialized_end=832
+  _globals['_EMBEDDING']._serialized_end=776
+  _globals['_PROBE']._serialized_start=778
+  _globals['_PROBE']._serialized_end=882
 # @@protoc_insertion_point(module_scope)

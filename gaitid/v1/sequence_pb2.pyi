@@ -87,12 +87,18 @@ class GaitSequence(_message.Message):
     def __init__(self, silhouettes: _Optional[_Union[SilhouetteStream, _Mapping]] = ..., skeletons: _Optional[_Union[SkeletonStream, _Mapping]] = ..., times_s: _Optional[_Iterable[float]] = ..., boxes: _Optional[bytes] = ..., dropped: _Optional[_Mapping[str, int]] = ..., camera: _Optional[str] = ..., track: _Optional[int] = ..., skeletons_3d: _Optional[_Union[SpaceSkeletonStream, _Mapping]] = ...) -> None: ...
 
 class Embedding(_message.Message):
-    __slots__ = ("vector", "contract")
+    __slots__ = ("vector", "contract", "camera", "track", "direction")
     VECTOR_FIELD_NUMBER: _ClassVar[int]
     CONTRACT_FIELD_NUMBER: _ClassVar[int]
+    CAMERA_FIELD_NUMBER: _ClassVar[int]
+    TRACK_FIELD_NUMBER: _ClassVar[int]
+    DIRECTION_FIELD_NUMBER: _ClassVar[int]
     vector: bytes
     contract: str
-    def __init__(self, vector: _Optional[bytes] = ..., contract: _Optional[str] = ...) -> None: ...
+    camera: str
+    track: int
+    direction: str
+    def __init__(self, vector: _Optional[bytes] = ..., contract: _Optional[str] = ..., camera: _Optional[str] = ..., track: _Optional[int] = ..., direction: _Optional[str] = ...) -> None: ...
 
 class Probe(_message.Message):
     __slots__ = ("sequence", "embedding")

@@ -17,6 +17,8 @@ from gaitid.wire.admin import unpack_info as unpack_info
 from gaitid.wire.batches import BATCH_BYTES as BATCH_BYTES
 from gaitid.wire.batches import BATCH_S as BATCH_S
 from gaitid.wire.batches import batched as batched
+from gaitid.wire.camera import pack_camera as pack_camera
+from gaitid.wire.camera import unpack_camera as unpack_camera
 from gaitid.wire.decision import pack_decision as pack_decision
 from gaitid.wire.decision import pack_operating_point as pack_operating_point
 from gaitid.wire.decision import pack_quality as pack_quality

@@ -88,6 +88,7 @@ def pack_decision(decision: Decision) -> decision_pb2.Decision:
         operating_point=pack_operating_point(decision.operating_point),
         revision=decision.revision,
         audit_id=decision.audit_id,
+        profile_version=decision.profile_version,
     )
     if decision.quality is not None:
         message.quality.CopyFrom(pack_quality(decision.quality))
@@ -116,6 +117,7 @@ def unpack_decision(message: decision_pb2.Decision) -> Decision:
         unpack_operating_point(message.operating_point),
         message.revision,
         message.audit_id,
+        message.profile_version,
     )
 
 

@@ -25,6 +25,7 @@ def pack_gallery(info: GalleryInfo) -> gallery_service_pb2.Gallery:
         created_at=pack_time(info.created_at),
         fusion=pack_fusion(info.fusion),
         renewals=info.renewals,
+        profiles=info.profiles,
     )
     if info.calibration is not None:
         message.calibration.CopyFrom(pack_calibration(info.calibration))
@@ -53,6 +54,7 @@ def unpack_gallery(message: gallery_service_pb2.Gallery) -> GalleryInfo:
         unpack_calibration(message.calibration) if message.HasField("calibration") else None,
         unpack_normalisation(message.normalisation) if message.HasField("normalisation") else None,
         message.renewals,
+        message.profiles,
     )
 
 
@@ -85,6 +87,7 @@ def pack_calibration(calibration: Calibration) -> gallery_service_pb2.Calibratio
         misfit=calibration.misfit,
         made_at=pack_time(calibration.made_at),
         normalised=calibration.normalised,
+        corrected=calibration.corrected,
     )
 
 
@@ -103,6 +106,7 @@ def unpack_calibration(message: gallery_service_pb2.Calibration) -> Calibration:
         message.misfit,
         unpack_time(message.made_at),
         message.normalised,
+        message.corrected,
     )
 
 

@@ -90,7 +90,13 @@ def unpack_sequence(message: sequence_pb2.GaitSequence) -> GaitSequence:
 def pack_embedding(embedding: Embedding) -> sequence_pb2.Embedding:
     """Pack an embedding."""
     vector = embedding.vector.astype("<f4", copy=False).tobytes()
-    return sequence_pb2.Embedding(vector=vector, contract=embedding.contract)
+    return sequence_pb2.Embedding(
+        vector=vector,
+        contract=embedding.contract,
+        camera=embedding.origin.camera,
+        track=embedding.origin.track,
+        direction=embedding.direction,
+    )
 
 
 def unpack_embedding(message: sequence_pb2.Embedding) -> Embedding:
@@ -98,9 +104,14 @@ def unpack_embedding(message: sequence_pb2.Embedding) -> Embedding:
 
     Raises:
         MessageError: The vector is not an array of float32.
-        InputError: It does not have unit length, or has no contract.
+        InputError: It does not have unit length, has no contract, or its direction is unknown.
     """
-    return Embedding(floats(message.vector, (len(message.vector) // 4,), "vector"), message.contract)
+    return Embedding(
+        floats(message.vector, (len(message.vector) // 4,), "vector"),
+        message.contract,
+        Origin(message.camera, message.track),
+        message.direction,
+    )
 
 
 def pack_probe(probe: Probe) -> sequence_pb2.Probe:

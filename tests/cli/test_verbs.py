@@ -402,6 +402,40 @@ def test_wrong_usage_is_one_line(gaitid, extracted, tmp_path, monkeypatch, argum
     assert "Traceback" not in err
 
 
+# verb and flags, with an existing data directory for DATA and a missing one for NONE
+MISSING = {
+    "migration": (["gallery", "migrate", "--data", "NONE", "--to", "exact"], "has no gaitid.db"),
+    "gallery to list": (["list", "--data", "DATA", "--gallery", "none"], "No gallery 'none' exists"),
+    "trail of a gallery": (
+        ["audit", "list", "--data", "DATA", "--gallery", "none"],
+        "No gallery 'none' exists",
+    ),
+    "gallery of cameras": (
+        ["camera", "list", "--data", "DATA", "--gallery", "none"],
+        "No gallery 'none' exists",
+    ),
+}
+
+
+@pytest.mark.parametrize(("arguments", "message"), MISSING.values(), ids=MISSING)
+def test_what_is_missing_is_an_error(gaitid, tmp_path, arguments, message):
+    connect(f"local:{tmp_path / 'data'}", encoder="gei").close()
+    places = {"DATA": tmp_path / "data", "NONE": tmp_path / "nowhere"}
+    status, out, err = gaitid(*(places.get(word, word) for word in arguments))
+    assert (status, out) == (1, "")
+    assert message in err
+    assert not (tmp_path / "nowhere").exists()
+
+
+def test_the_trail_of_a_deleted_gallery_is_listed(gaitid, tmp_path):
+    matcher = connect(f"local:{tmp_path / 'data'}", encoder="gei")
+    matcher.create_gallery("gone")
+    matcher.delete_gallery("gone")
+    matcher.close()
+    status, out, _ = gaitid("audit", "list", "--data", tmp_path / "data", "--gallery", "gone")
+    assert (status, out.count("gone")) == (0, 2)
+
+
 @pytest.mark.parametrize("verb", VERBS)
 def test_every_verb_explains_itself(gaitid, verb):
     status, out, _ = gaitid(*verb.split(), "--help")

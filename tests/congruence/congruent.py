@@ -17,14 +17,19 @@ def assess(sequence):
     return Quality(77.125, len(sequence), 2.5, 110.0, 200.0, 25.0, 0.5, 0.25, reasons)
 
 
-def walk(seed, *, frames=20, track=0, size=(64, 44)):
+def walk(seed, *, frames=20, track=0, size=(64, 44), camera="gate", speed=None):
+    """A walk of a seed; with a speed in pixels a frame, to the right, its boxes are known."""
     body = np.random.default_rng(seed % 100).random((1, *size)) < 0.5
     flips = np.random.default_rng(seed).random((frames, *size)) < 0.05
     streams = {
         "silhouette": (body ^ flips).astype(np.uint8),
         "skeleton": np.random.default_rng(seed).random((frames, 17, 3), np.float32),
     }
-    return GaitSequence(streams, 1e9 + np.arange(frames) / 25.0, origin=Origin("gate", track))
+    boxes = None
+    if speed is not None:
+        left = 500 + speed * np.arange(frames)
+        boxes = np.stack([left, np.full(frames, 100), left + 60, np.full(frames, 300)], 1).astype(np.float32)
+    return GaitSequence(streams, 1e9 + np.arange(frames) / 25.0, boxes, origin=Origin(camera, track))
 
 
 def vector(seed, *, dimension=GEI.dimension, contract=GEI.contract):
@@ -47,7 +52,7 @@ def _plain(value):
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
     if is_dataclass(value):
-        moments = {"created_at", "enrolled_at", "made_at", "erased_at"}
+        moments = {"created_at", "enrolled_at", "made_at", "erased_at", "updated"}
         moments |= {"scanned_bytes", "public_key", "signature"}  # of another directory
         moments |= {"at", "signed_at", "hash", "audit_id", "reference", "actor"}
         if isinstance(value, AuditEntry) and value.subject:

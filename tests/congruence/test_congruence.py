@@ -84,7 +84,14 @@ def test_random_histories_agree(pair, seed):
         gallery, subject = str(rng.choice(galleries)), str(rng.choice(names))
         samples = [probe() for _ in range(rng.integers(1, 4))]
         steps = {
-            "create_gallery": ((gallery,), {"operating_point": rule(), "fusion": choice(Fusion)}),
+            "create_gallery": (
+                (gallery,),
+                {
+                    "operating_point": rule(),
+                    "fusion": choice(Fusion),
+                    "profiles": bool(rng.random() < 0.8),
+                },
+            ),
             "calibrate": ((gallery, [vector(n) for n in range(int(rng.integers(0, 3)) * 300)]), {}),
             "set_operating_point": ((gallery, rule() or OperatingPoint(fmr=0.01)), {}),
             "describe": ((gallery,), {}),
@@ -105,9 +112,16 @@ def test_random_histories_agree(pair, seed):
             "normalise": ((gallery, [vector(n) for n in range(int(rng.integers(0, 3)) * 60)]), {"fpir": 0.5}),
             "stop_normalising": ((gallery,), {}),
             "renew_templates": ((gallery,), {}),
+            "set_profiles": ((gallery, bool(rng.random() < 0.8)), {}),
+            "learn_camera": (
+                (gallery, "gate", [probe() for _ in range(int(rng.integers(0, 6)))]),
+                {"direction": str(rng.choice(["", "left"]))},
+            ),
+            "cameras": ((gallery,), {}),
+            "forget_camera": ((gallery, str(rng.choice(["gate", "door"]))), {}),
         }
-        shares = [0.1, 0.05, 0.05, 0.05, 0.22, 0.1, 0.04, 0.12, 0.05, 0.03, 0.05, 0.03, 0.03, 0.02, 0.02]
-        shares += [0.01, 0.01, 0.02]
+        shares = [0.1, 0.05, 0.04, 0.04, 0.2, 0.1, 0.03, 0.11, 0.05, 0.03, 0.04, 0.03, 0.03, 0.02, 0.02]
+        shares += [0.01, 0.01, 0.02, 0.01, 0.03, 0.02, 0.01]
         name = str(rng.choice(list(steps), p=shares))
         arguments, options = steps[name]
         with calling(purpose=str(rng.choice(["", "door 4", "100 % Haust\u00fcr"]))):

@@ -69,6 +69,10 @@ def _filled(kind, probe):
         "samples": [probe],
         "impostors": [probe],
         "cohort": [probe],
+        "walks": [probe],
+        "camera": "gate-3",
+        "direction": "left",
+        "profiles": True,
     }
     request = kind(**{name: value for name, value in values.items() if name in names})
     if "sequence" in names and probe.HasField("sequence"):

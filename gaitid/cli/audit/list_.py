@@ -20,8 +20,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Print one line per entry."""
+    """Print one line per entry; a gallery without entries must exist."""
     with closing(inputs.open_matcher(options, timeout_s=TIMEOUT_S)) as matcher:
+        if options.gallery and not matcher.list_audit(count=1, gallery=options.gallery):
+            matcher.describe(options.gallery)
         for entry in entries(matcher, options.after, options.gallery, options.subject):
             print(_line(entry))
     return 0

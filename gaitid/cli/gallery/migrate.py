@@ -8,6 +8,7 @@ from contextlib import closing
 from pathlib import Path
 
 from gaitid import registry, settings
+from gaitid.gallery.care.doctor import require_galleries
 from gaitid.gallery.care.migration import migrate
 from gaitid.gallery.index.engine import CONSISTENCIES, SEARCHES
 from gaitid.gallery.store.database import Store
@@ -44,6 +45,7 @@ def run(options: argparse.Namespace) -> int:
     flags = {key: getattr(options, key) for key in _FLAGS}
     engine = dataclasses.replace(base.engine, **{key: v for key, v in flags.items() if v is not None})
     keys = find_keys(options.key_file)
+    require_galleries(options.data)
     with closing(Store(options.data, keys)) as store:
         for done in migrate(store, options.to, engine, sealed=keys is not None, samples=options.samples):
             print(

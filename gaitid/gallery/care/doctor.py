@@ -66,14 +66,19 @@ def repair(directory: Path) -> list[str]:
     return done
 
 
-@contextmanager
-def _locked(directory: Path) -> Iterator[None]:
+def require_galleries(directory: Path) -> None:
+    """Raise `StoreError` unless a directory has galleries; opening it as a store would create them."""
     if not (directory / DATABASE).is_file():
         raise StoreError(
             f"Directory {directory} has no {DATABASE}",
             "a data directory of gaitid",
             "Pass the directory in which the server keeps its galleries",
         )
+
+
+@contextmanager
+def _locked(directory: Path) -> Iterator[None]:
+    require_galleries(directory)
     lock = take_lock(directory / LOCK)
     try:
         yield

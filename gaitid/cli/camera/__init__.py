@@ -1,0 +1,1 @@
+"""``gaitid camera VERB``: what a gallery has learned about each camera."""
