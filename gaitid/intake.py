@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
 from gaitid.encoders.base import Encoder, check_input
-from gaitid.errors import ConfigError, EnrolmentSuspect, InputError, SequenceTooShort
+from gaitid.errors import EnrolmentSuspect, InputError, SequenceTooShort
 from gaitid.gallery.gallery import Gallery
 from gaitid.gallery.learner import Walk
 from gaitid.gallery.scoring.learning import Owner
@@ -21,7 +21,6 @@ from gaitid.records import (
     EnrolmentCheck,
     EnrolmentWarning,
     GaitSequence,
-    Origin,
     Probe,
     Quality,
     Reason,
@@ -85,27 +84,14 @@ class Intake:
         held.learn([Walk(one.vector, one.site, one.origin.track, owner) for _, one in accepted])
         return Enrolment(subject, tuple(map(str, change.ids)), refused, change.revision, warnings)
 
-    def learn(self, held: Gallery, camera: str, sequences: Iterable[Probe], direction: str) -> CameraProfile:
-        """See `Matcher.learn_camera`; keeps embeddings only, so memory does not grow with the walks."""
-        if not held.describe().profiles:
-            raise ConfigError(
-                f"Gallery {held.row.name!r} does not use camera profiles",
-                "a gallery with profiles switched on",
-                "Switch them on with set_profiles",
-            )
-        walks: list[Walk] = []
-        refused: list[tuple[Reason, ...]] = []
-        for sequence in sequences:
-            check_probe(sequence, (GaitSequence,))
-            embedding, quality = self.prepare(held, sequence)
-            if embedding is not None:
-                site = Site(camera, direction or embedding.direction)
-                walks.append(Walk(embedding.vector, site, embedding.origin.track))
-            elif quality is not None:
-                refused.append(quality.reasons)
+    def learn(self, held: Gallery, camera: str, walks: Sequence[Embedding], direction: str) -> CameraProfile:
+        """See `Matcher.learn_camera`; `walks` are the usable ones."""
         if not walks:
-            raise rejected(refused)
-        return held.learn_at_once(walks)
+            raise InputError("No walk was passed", "one walk or more", "Pass a list of sequences")
+        sites = [Site(camera, direction or one.direction) for one in walks]
+        return held.learn_at_once(
+            [Walk(one.vector, site, one.origin.track) for one, site in zip(walks, sites, strict=True)]
+        )
 
     def _quality(self, sequence: GaitSequence) -> Quality:
         quality = self.assess(sequence)
@@ -135,17 +121,6 @@ class Intake:
         if not accepted:
             raise rejected([reasons for _, reasons in refused])
         return accepted, tuple(refused)
-
-
-def check_camera(camera: str) -> str:
-    """Return `camera` if it can name one; see `Origin`.
-
-    Raises:
-        InputError: It is empty, or not a text.
-    """
-    if not Origin(camera).camera:
-        raise InputError("The name of the camera is empty", "a name", "Pass Origin.camera of its walks")
-    return camera
 
 
 def walk_of(embedding: Embedding, found: Found) -> Walk:

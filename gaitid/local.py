@@ -34,7 +34,7 @@ from gaitid.gallery.store.audit import Note
 from gaitid.gallery.store.database import Store
 from gaitid.gallery.store.refusals import gallery_not_found
 from gaitid.gallery.store.rows import GalleryRow
-from gaitid.intake import Intake, check_camera, site_of, walk_of
+from gaitid.intake import Intake, site_of, walk_of
 from gaitid.matcher import FPIR, MAX_AUDIT, MAX_CANDIDATES
 from gaitid.quality import assess
 from gaitid.records import (
@@ -63,10 +63,18 @@ from gaitid.records import (
     Terms,
     Verdict,
     check_choice,
-    check_direction,
     check_name,
 )
-from gaitid.selection import check_fpir, check_probe, check_probes, select
+from gaitid.selection import (
+    check_camera,
+    check_fpir,
+    check_learning,
+    check_probe,
+    check_probes,
+    check_profiles,
+    placed,
+    select,
+)
 
 if TYPE_CHECKING:
     from gaitid.gallery.care.identity import Signer
@@ -172,7 +180,7 @@ class LocalMatcher:
             fusion=check_choice(Fusion, fusion),
             calibration=calibration,
             parts=parts_of(encoder),
-            profiles=profiles,
+            profiles=check_profiles(profiles),
         )
         try:
             held = Gallery(self._store, row, self._indexes.of(row))
@@ -221,21 +229,16 @@ class LocalMatcher:
     def set_profiles(self, gallery: str, profiles: bool) -> GalleryInfo:
         """See `Matcher.set_profiles`."""
         held = self._find_to_change(gallery)
-        if type(profiles) is not bool:
-            raise InputError(
-                f"Argument profiles is {profiles!r:.40}", "True or False", "Pass True to use camera profiles"
-            )
-        held.set_profiles(profiles)
+        held.set_profiles(check_profiles(profiles))
         return held.describe()
 
     def learn_camera(
-        self, gallery: str, camera: str, sequences: Iterable[GaitSequence], *, direction: str = ""
+        self, gallery: str, camera: str, sequences: Iterable[Probe], *, direction: str = ""
     ) -> CameraProfile:
-        """See `Matcher.learn_camera`."""
-        held = self._find_to_change(gallery)
-        check_camera(camera)
-        check_direction(direction)
-        return self._intake.learn(held, camera, check_probes(sequences), direction)
+        """See `Matcher.learn_camera`; keeps embeddings only, so memory does not grow with the walks."""
+        check_learning(self._find(gallery).describe(), camera, direction)
+        chosen = select(self, gallery, check_probes(sequences))
+        return self._intake.learn(self._find_to_change(gallery), camera, chosen, direction)
 
     def cameras(self, gallery: str) -> list[CameraProfile]:
         """See `Matcher.cameras`."""
@@ -426,7 +429,7 @@ class LocalMatcher:
         """See `Matcher.embed`; a sequence of low quality is embedded, too."""
         check_probe(sequence, (GaitSequence,))
         check_input(self._encoder, sequence)
-        return self._encoder(sequence), self._intake.assess(sequence)
+        return placed(self._encoder(sequence), sequence), self._intake.assess(sequence)
 
     def back_up(self) -> Backup:
         """See `Matcher.back_up`."""

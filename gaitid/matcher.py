@@ -141,7 +141,7 @@ class Matcher(Protocol):
         ...
 
     def learn_camera(
-        self, gallery: str, camera: str, sequences: Iterable[GaitSequence], *, direction: str = ""
+        self, gallery: str, camera: str, sequences: Iterable[Probe], *, direction: str = ""
     ) -> CameraProfile:
         """Learn the profile of a camera at once, from walks of anybody; nobody needs to know of whom.
 
@@ -151,7 +151,8 @@ class Matcher(Protocol):
         Args:
             gallery: Name of the gallery.
             camera: Name of the camera, whatever the walks say.
-            sequences: Walks, best one each of ten people or more; read once.
+            sequences: Up to 10,000 walks, best one each of ten people or more; read once, so an iterator
+                keeps memory bounded.
             direction: Direction of travel of all walks; empty = as their boxes say.
 
         Returns:

@@ -52,7 +52,7 @@ from gaitid.records import (
     Terms,
     Verdict,
 )
-from gaitid.selection import check_probes
+from gaitid.selection import check_probes, check_profiles
 from gaitid.settings import split_address
 from gaitid.v1 import admin_service_pb2 as admin
 from gaitid.v1 import (
@@ -181,7 +181,7 @@ class RemoteMatcher:
             gallery=gallery,
             operating_point=_point(operating_point),
             fusion=wire.pack_fusion(fusion),
-            profiles=profiles,
+            profiles=check_profiles(profiles),
             request_id=_request_id(),
         )
         return wire.unpack_gallery(self._call(self._galleries.CreateGallery, request).gallery)
@@ -227,7 +227,10 @@ class RemoteMatcher:
     def set_profiles(self, gallery: str, profiles: bool) -> GalleryInfo:
         """Switch camera profiles on or off."""
         request = _request(
-            gallery_v1.SetProfilesRequest, gallery=gallery, profiles=profiles, request_id=_request_id()
+            gallery_v1.SetProfilesRequest,
+            gallery=gallery,
+            profiles=check_profiles(profiles),
+            request_id=_request_id(),
         )
         return wire.unpack_gallery(self._call(self._galleries.SetProfiles, request).gallery)
 

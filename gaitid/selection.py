@@ -6,10 +6,26 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Protocol
 
-from gaitid.errors import ContractMismatch, EnrolmentRejected, InputError, SequenceError, SequenceTooShort
+from gaitid.errors import (
+    ConfigError,
+    ContractMismatch,
+    EnrolmentRejected,
+    InputError,
+    SequenceError,
+    SequenceTooShort,
+)
 from gaitid.matcher import Matcher
 from gaitid.quality import assess
-from gaitid.records import Embedding, GaitSequence, Probe, Reason, direction_of
+from gaitid.records import (
+    Embedding,
+    GaitSequence,
+    GalleryInfo,
+    Origin,
+    Probe,
+    Reason,
+    check_direction,
+    direction_of,
+)
 
 MAX_PROBES = 10_000
 """Largest number of probes of one calibration or normalisation: 54 MiB of embeddings of 1,408 dimensions."""
@@ -188,3 +204,44 @@ def check_fpir(fpir: float) -> float:
     if not isinstance(fpir, int | float) or not 0.001 <= fpir <= 0.5:
         raise InputError(f"Argument fpir is {fpir!r:.40}", "0.001 to 0.5", "Pass 0.01 for 1 %")
     return fpir
+
+
+def check_camera(camera: str) -> str:
+    """Return `camera` if it can name one; see `Origin`.
+
+    Raises:
+        InputError: It is empty, or not a text.
+    """
+    if not Origin(camera).camera:
+        raise InputError("The name of the camera is empty", "a name", "Pass Origin.camera of its walks")
+    return camera
+
+
+def check_learning(gallery: GalleryInfo, camera: str, direction: str) -> None:
+    """Raise an error unless a gallery can learn a camera and direction of travel.
+
+    Raises:
+        InputError: The camera has no name, or the direction is unknown.
+        ConfigError: Camera profiles are switched off.
+    """
+    check_camera(camera)
+    check_direction(direction)
+    if not gallery.profiles:
+        raise ConfigError(
+            f"Gallery {gallery.name!r} does not use camera profiles",
+            "a gallery with profiles switched on",
+            "Switch them on with set_profiles",
+        )
+
+
+def check_profiles(profiles: bool) -> bool:
+    """Return `profiles` if it says whether camera profiles are used.
+
+    Raises:
+        InputError: It is neither True nor False.
+    """
+    if type(profiles) is not bool:
+        raise InputError(
+            f"Argument profiles is {profiles!r:.40}", "True or False", "Pass True to use camera profiles"
+        )
+    return profiles

@@ -19,7 +19,7 @@ from gaitid import wire
 from gaitid.errors import MessageError
 from gaitid.matcher import FPIR, MAX_AUDIT, MAX_CANDIDATES, MAX_PAGE, Matcher
 from gaitid.records import Embedding, OperatingPoint
-from gaitid.selection import check_camera, check_fpir
+from gaitid.selection import check_fpir, check_learning
 from gaitid.server.replay import Digest, Replay
 from gaitid.server.uploads import Upload
 from gaitid.v1 import admin_service_pb2 as admin
@@ -225,13 +225,10 @@ class Service:
             )
             return camera.LearnCameraResponse(profile=wire.pack_camera(profile))
 
-        return Upload(
-            self._matcher,
-            self._replay,
-            "walks",
-            act,
-            lambda first: check_camera(first.camera, first.direction),
-        )
+        def check(first: camera.LearnCameraRequest) -> None:
+            check_learning(self._matcher.describe(first.gallery), first.camera, first.direction)
+
+        return Upload(self._matcher, self._replay, "walks", act, check)
 
     def ListCameras(self, request: camera.ListCamerasRequest) -> Message:  # noqa: N802
         """List the camera profiles of a gallery."""

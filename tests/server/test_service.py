@@ -17,6 +17,7 @@ from gaitid.gallery.care.identity import check as check_receipt
 from gaitid.local import LocalMatcher
 from gaitid.server.service import SERVICES, Service
 from gaitid.v1 import admin_service_pb2 as admin
+from gaitid.v1 import camera_service_pb2 as camera
 from gaitid.v1 import decision_pb2 as decision
 from gaitid.v1 import gallery_service_pb2 as gallery
 from gaitid.v1 import match_service_pb2 as match
@@ -74,7 +75,7 @@ def home(call, vector):
 
 def test_all_rpcs_of_the_protos_are_tested():
     here = Path(__file__).read_text()
-    assert len(RPCS) == 25
+    assert len(RPCS) == 29
     assert not [name for name in RPCS if f'"{name}"' not in here]
 
 
@@ -209,6 +210,45 @@ def test_a_small_cohort_is_refused(call, vector):
     assert call("StopNormalising", request).gallery == stopped
 
 
+def test_a_camera_is_learned_used_and_forgotten(call, walk):
+    call("CreateGallery", gallery.CreateGalleryRequest(gallery="home"))
+    walks = [wire.pack_probe(walk(seed)) for seed in range(5)]
+    samples = [wire.pack_probe(walk(9))]
+    call("Enrol", subject.EnrolRequest(gallery="home", subject="ada", samples=samples))
+    request = camera.LearnCameraRequest(
+        gallery="home", camera="gate-3", walks=walks, request_id=str(uuid.uuid4()), last=True
+    )
+    profile = call("LearnCamera", request).profile
+    assert (profile.camera, profile.direction, profile.version, profile.walks) == ("gate-3", "", 1, 5)
+    assert profile.people == pytest.approx(5)
+    assert 0 < profile.shift < 1
+    assert call("LearnCamera", request).profile == profile  # a retry learns nothing twice
+    listed = call("ListCameras", camera.ListCamerasRequest(gallery="home"))
+    assert list(listed.profiles) == [profile]
+    probe = wire.pack_probe(walk(9, noise=1))
+    probe.sequence.camera = "gate-3"
+    found = call("Identify", match.IdentifyRequest(gallery="home", probe=probe)).decision
+    assert found.profile_version == 1
+    assert call("Verify", match.VerifyRequest(gallery="home", subject="ada", probe=probe)).decision
+    request = gallery.SetProfilesRequest(gallery="home", profiles=False, request_id=str(uuid.uuid4()))
+    switched = call("SetProfiles", request).gallery
+    assert not switched.profiles
+    assert call("SetProfiles", request).gallery == switched
+    found = call("Identify", match.IdentifyRequest(gallery="home", probe=probe)).decision
+    assert found.profile_version == 0
+    request = camera.ForgetCameraRequest(gallery="home", camera="gate-3", request_id=str(uuid.uuid4()))
+    assert [call("ForgetCamera", request).profiles for _ in range(2)] == [1, 1]
+    again = camera.ForgetCameraRequest(gallery="home", camera="gate-3")
+    assert call("ForgetCamera", again).profiles == 0
+    assert not call("ListCameras", camera.ListCamerasRequest(gallery="home")).profiles
+
+
+def test_a_gallery_uses_profiles_unless_it_is_told_not_to(call):
+    for name, chosen in (("one", {}), ("two", {"profiles": True}), ("three", {"profiles": False})):
+        made = call("CreateGallery", gallery.CreateGalleryRequest(gallery=name, **chosen)).gallery
+        assert made.profiles is (name != "three")
+
+
 def test_a_server_without_a_folder_for_backups_makes_none(call):
     request = admin.CreateBackupRequest()
     assert refused(call, "CreateBackup", request) == ("INVALID_ARGUMENT", "CONFIG_ERROR")
@@ -303,6 +343,48 @@ BAD = {
         subject.DeleteSubjectRequest(gallery="home", subject="eve"),
         "NOT_FOUND",
         "SUBJECT_NOT_FOUND",
+    ),
+    "nameless camera": (
+        "LearnCamera",
+        camera.LearnCameraRequest(gallery="home", last=True),
+        "INVALID_ARGUMENT",
+        "INPUT_ERROR",
+    ),
+    "unknown direction": (
+        "LearnCamera",
+        camera.LearnCameraRequest(gallery="home", camera="gate", direction="up", last=True),
+        "INVALID_ARGUMENT",
+        "INPUT_ERROR",
+    ),
+    "no walks": (
+        "LearnCamera",
+        camera.LearnCameraRequest(gallery="home", camera="gate", last=True),
+        "INVALID_ARGUMENT",
+        "INPUT_ERROR",
+    ),
+    "cameras of an unknown gallery": (
+        "ListCameras",
+        camera.ListCamerasRequest(gallery="x"),
+        "NOT_FOUND",
+        "GALLERY_NOT_FOUND",
+    ),
+    "forgotten in an unknown gallery": (
+        "ForgetCamera",
+        camera.ForgetCameraRequest(gallery="x", camera="gate"),
+        "NOT_FOUND",
+        "GALLERY_NOT_FOUND",
+    ),
+    "nameless forgotten camera": (
+        "ForgetCamera",
+        camera.ForgetCameraRequest(gallery="home"),
+        "INVALID_ARGUMENT",
+        "INPUT_ERROR",
+    ),
+    "switched in an unknown gallery": (
+        "SetProfiles",
+        gallery.SetProfilesRequest(gallery="x"),
+        "NOT_FOUND",
+        "GALLERY_NOT_FOUND",
     ),
     "no verdict": (
         "ReviewDecision",
@@ -437,7 +519,7 @@ def test_a_purpose_is_taken_from_the_metadata(address, local, metadata, purpose)
 def test_health_is_served(address):
     with grpc.insecure_channel(address) as channel:
         stub = health_pb2_grpc.HealthStub(channel)
-        for name in ("", "gaitid.v1.MatchService", "gaitid.v1.AdminService"):
+        for name in ("", "gaitid.v1.MatchService", "gaitid.v1.CameraService", "gaitid.v1.AdminService"):
             answer = stub.Check(health_pb2.HealthCheckRequest(service=name), timeout=5)
             assert answer.status == health_pb2.HealthCheckResponse.SERVING
         with pytest.raises(grpc.RpcError) as caught:

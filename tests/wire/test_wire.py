@@ -16,12 +16,14 @@ from hypothesis import strategies as st
 from gaitid import errors, wire
 from gaitid.errors import MessageError
 from gaitid.records import (
+    DIRECTIONS,
     MAX_FRAMES,
     AuditEntry,
     AuditHead,
     Backup,
     Calibration,
     CalibrationSource,
+    CameraProfile,
     Candidate,
     Decision,
     Embedding,
@@ -123,12 +125,32 @@ def test_an_embedding_survives(dimension):
     assert back.contract == original.contract
 
 
+@pytest.mark.parametrize("direction", DIRECTIONS)
+def test_an_embedding_keeps_where_it_was_seen(direction):
+    original = replace(embedding(), origin=Origin("gate-1", -7), direction=direction)
+    back = wire.unpack_embedding(wire.pack_embedding(original))
+    assert (back.origin, back.direction) == (Origin("gate-1", -7), direction)
+
+
+def test_an_embedding_of_an_unknown_direction_is_refused():
+    message = wire.pack_embedding(embedding())
+    message.direction = "up"
+    with pytest.raises(errors.InputError, match="'up'; expected one of left, right, towards, away"):
+        wire.unpack_embedding(message)
+
+
+@pytest.mark.parametrize("direction", DIRECTIONS)
+def test_a_camera_profile_survives(direction):
+    original = CameraProfile("gate-1", direction, 4, 318, 12.5, 0.62, 1_795_388_466.5724492)
+    assert wire.unpack_camera(wire.pack_camera(original)) == original
+
+
 @pytest.mark.parametrize("outcome", list(Outcome))
 @pytest.mark.parametrize("quality", [None, QUALITY])
 def test_a_decision_survives(outcome, quality):
     candidates = (Candidate("ada", 0.91, "t1", 0.01), Candidate("bob", -0.2, "t2"))
     for chosen in ((), candidates[:1], candidates):
-        original = Decision(outcome, chosen, quality, POINT, 12, "ab" * 8)
+        original = Decision(outcome, chosen, quality, POINT, 12, "ab" * 8, 3)
         back = wire.unpack_decision(wire.pack_decision(original))
         assert (back, back.audit_id) == (original, "ab" * 8)
 
@@ -148,9 +170,10 @@ def test_a_calibrated_gallery_survives(fusion, source):
     normalisation = Normalisation(300, 0.01, 0.25, 0.5, 400, 1_795_388_466.25)
     original = replace(
         original,
-        calibration=replace(calibration, normalised=True),
+        calibration=replace(calibration, normalised=True, corrected=True),
         normalisation=normalisation,
         renewals=3,
+        profiles=False,
     )
     assert wire.unpack_gallery(wire.pack_gallery(original)) == original
 
