@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -30,7 +31,7 @@ class BatchCamera:
     noise: float
 
     @classmethod
-    def draw(cls, rng: np.random.Generator, strength: float, size: tuple[int, int]) -> BatchCamera:
+    def draw(cls, rng: np.random.Generator, strength: float, size: Sequence[int]) -> BatchCamera:
         """Draw a camera.
 
         Args:
