@@ -15,6 +15,7 @@ from gaitid.errors import (
     SequenceTooShort,
 )
 from gaitid.matcher import Matcher
+from gaitid.modalities.streams import check_live
 from gaitid.quality import assess
 from gaitid.records import (
     Embedding,
@@ -161,12 +162,14 @@ def check_probes(probes: Iterable[Probe]) -> Iterable[Probe]:
 
 
 def check_probe(probe: object, kinds: tuple[type, ...]) -> None:
-    """Raise `InputError` unless `probe` is one of `kinds`."""
+    """Raise `InputError` unless `probe` is one of `kinds`, with streams that can be live."""
     if not isinstance(probe, kinds):
         wanted = " or ".join(kind.__name__ for kind in kinds)
         raise InputError(
             f"Argument probe is of type {type(probe).__name__}", wanted, "Convert it to that type"
         )
+    if isinstance(probe, GaitSequence):
+        check_live(probe.streams)
 
 
 def check_embedding(gallery: EmbeddingSpace, embedding: Embedding) -> None:

@@ -44,8 +44,6 @@ PROTOCOL = (
     "synthetic, split test, {} people, gallery session 0 nm, probes session 1, "
     f"{len(VIEWS)} views, one walk each, noise level 1; mean over pairs of views"
 )
-_MIN_FRAMES = 8
-"""Fewest frames of a sequence that the trained networks accept."""
 _SETTLING_WALKS, _SETTLING_BATCH = 320, 32
 """Walks that settle the normalisation of an untrained network, and how many at a time."""
 
@@ -290,7 +288,7 @@ def _card(
         architecture=recipe.network.name,
         arguments=recipe.network.arguments,
         modalities=(network.architecture.modality,),
-        min_frames=_MIN_FRAMES,
+        min_frames=network.architecture.min_frames,
         rate_hz=network.architecture.clips.rate_hz,
         dimension=network.dimension,
         parts=network.blocks,
@@ -304,6 +302,7 @@ def _card(
         command=origin.command,
         metrics=tuple(figures),
         impostors=weights.Impostors.of(scores, pairs) if measured else None,
+        gray=recipe.data.gray,
     )
 
 

@@ -20,7 +20,7 @@ from gaitid.cli.progress import Bar
 from gaitid.datasets.base import Dataset, find_synthetic_mark, summary
 from gaitid.datasets.opening import open_dataset
 from gaitid.datasets.protocol import Group, Protocol
-from gaitid.encoders.base import Encoder, load_encoder
+from gaitid.encoders.base import Encoder, load_encoder, wants_gray
 from gaitid.errors import InputError
 from gaitid.evaluation.comparison import Difference, compare, read
 from gaitid.evaluation.embedding import Embedded, embed
@@ -31,6 +31,10 @@ from gaitid.evaluation.provenance import provenance
 from gaitid.evaluation.reports import comparison_page, evaluation_page, headline_point, profiled
 from gaitid.evaluation.scores import METRICS, Metric
 
+_NO_GRAY = (
+    "warning: encoder {encoder} was trained on gray silhouettes, and {root} was prepared without them; "
+    "prepare it with --gray"
+)
 RESULT, PAGE, SUBMISSION = "result.json", "report.html", "submission.csv"
 PROFILED_RESULT, PROFILED_PAGE = "result-profiles.json", "report-profiles.html"
 
@@ -78,7 +82,11 @@ def run(options: argparse.Namespace) -> int:
             "Run 'gaitid evaluate --help'",
         )
     encoder = load_encoder(options.encoder)
-    dataset = open_dataset(options.dataset, options.root, partition=options.partition)
+    dataset = open_dataset(
+        options.dataset, options.root, partition=options.partition, gray=wants_gray(encoder)
+    )
+    if wants_gray(encoder) and not dataset.gray:
+        print(_NO_GRAY.format(encoder=encoder.name, root=options.root), file=sys.stderr)
     protocol = dataset.protocol(options.protocol)
     labelled = any(group.labelled for group in protocol.groups)
     if options.camera_profiles:
@@ -159,6 +167,7 @@ def _what(
         "synthetic": find_synthetic_mark(dataset.root) is not None,
         "root": str(Path(options.root).resolve()),
         "encoder": encoder.name,
+        "silhouettes": "gray" if wants_gray(encoder) and dataset.gray else "binary",
         "contract": encoder.contract,
         "dimension": encoder.dimension,
         "embedded": len(embedded.entries),

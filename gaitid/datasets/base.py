@@ -133,10 +133,12 @@ class Dataset(Protocol):
     Attributes:
         name: Name in the registry.
         root: Its directory.
+        gray: Whether its sequences have the stream ``silhouette_gray`` beside binary silhouettes.
     """
 
     name: str
     root: Path
+    gray: bool
 
     def entries(self, part: str) -> list[DatasetEntry]:
         """The readable sequences of ``train`` or ``test``, ordered by subject, sequence and view."""

@@ -10,7 +10,7 @@ import hashlib
 import json
 import os
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -90,12 +90,14 @@ def _begin(folder: Path, dataset: Dataset, entries: list[DatasetEntry]) -> None:
     """Create the directory and its plan, or check that an existing plan is the same."""
     facts = hashlib.sha256("\n".join("/".join(entry.key) for entry in entries).encode()).hexdigest()
     plan = {"format": FORMAT, "dataset": dataset.name, "sequences": len(entries), "entries_sha256": facts}
+    if dataset.gray:
+        plan["gray"] = True
     if (folder / PLAN).exists():
         there = read_json(folder / PLAN)
         if there != plan:
             raise DatasetError(
-                f"Directory {folder} has {there.get('dataset')} of {there.get('sequences')} sequences",
-                f"{dataset.name} of {len(entries)}",
+                f"Directory {folder} has {_planned(there)}",
+                _planned(plan),
                 "Use another directory, or delete this one",
             )
         return
@@ -103,6 +105,11 @@ def _begin(folder: Path, dataset: Dataset, entries: list[DatasetEntry]) -> None:
         raise DatasetError(f"Directory {folder} is not empty", "a new directory", "Use another one")
     folder.mkdir(parents=True, exist_ok=True)
     _write_json(folder / PLAN, plan)
+
+
+def _planned(plan: Mapping[str, Any]) -> str:
+    gray = ", gray" if plan.get("gray") else ""
+    return f"{plan.get('dataset')} of {plan.get('sequences')} sequences{gray}"
 
 
 def _recover(folder: Path) -> int:
@@ -254,7 +261,7 @@ def _packed(sequence: GaitSequence) -> tuple[bytes, dict[str, Any]]:
         "size": len(data),
         "crc": zlib.crc32(data),
         "frames": len(sequence),
-        **{name: noted(name, sequence.streams.get(name)) for name in STREAMS},
+        **{name: noted(name, array) for name, array in sequence.streams.items()},
         "dropped": dict(sequence.dropped),
     }
 

@@ -3,7 +3,8 @@
 A prepared directory contains:
 
 - ``frames.bin``: for each sequence its silhouettes (1 bit per pixel), skeletons and skeletons in space
-  (float32), and its times (float64), little endian;
+  (float32), gray silhouettes (1 byte per pixel, if they were asked for), and its times (float64), little
+  endian;
 - ``sequences.jsonl``: a line for each entry with labels, place in ``frames.bin``, CRC-32 and problems;
 - ``plan.json``: what is being converted;
 - ``prepared.json``: protocols, counts and the SHA-256 of ``sequences.jsonl``, written once everything is
@@ -31,7 +32,7 @@ from gaitid.datasets.protocol import Group, Pick
 from gaitid.datasets.protocol import Protocol as Published
 from gaitid.errors import DatasetError
 from gaitid.modalities.streams import STREAMS
-from gaitid.records import GaitSequence
+from gaitid.records import SILHOUETTE_GRAY, GaitSequence
 
 FORMAT = 1
 """Version of the format."""
@@ -92,6 +93,7 @@ class Prepared:
             if "place" in row:
                 self._stored[_entry(row["entry"], self.root)] = _stored(row["place"])
         self._frames = map_frames(self.root / FRAMES, manifest["bytes"])
+        self.gray = any(SILHOUETTE_GRAY in stored.streams for stored in self._stored.values())
 
     def entries(self, part: str) -> list[DatasetEntry]:
         """See `Dataset.entries`."""
@@ -154,11 +156,9 @@ def _stored(row: dict[str, Any]) -> StoredSequence:
     return StoredSequence(**facts, streams={name: shape for name, shape in shapes.items() if shape})
 
 
-def noted(name: str, array: NDArray[Any] | None) -> list[int] | bool:
+def noted(name: str, array: NDArray[Any]) -> list[int] | bool:
     """Note a stream in a row of ``sequences.jsonl``: the shape of a frame if it varies, else its presence."""
-    if len(STREAMS[name].shapes) > 1:
-        return [] if array is None else list(array.shape[1:])
-    return array is not None
+    return list(array.shape[1:]) if len(STREAMS[name].shapes) > 1 else True
 
 
 def shape_of(name: str, note: list[int] | bool | None) -> tuple[int, ...]:

@@ -1,8 +1,8 @@
 """Reading files of silhouettes or skeletons as `GaitSequence`, by the published convention.
 
 `perception.align` aligns masks. Aligned arrays of 64x64 (128x128) lose 10 (20) columns on each side, as in
-the loaders of published encoders. Deviation: silhouettes are thresholded at half into 0/1, where the
-published loaders keep the gray of the resized edge.
+the loaders of published encoders. Deviation: silhouettes are thresholded at half into 0/1. The gray of
+resized edges, which published loaders keep, is a stream of its own and read on demand.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from gaitid.perception.align import align, binarise
 from gaitid.records import (
     JOINTS,
     SILHOUETTE,
+    SILHOUETTE_GRAY,
     SILHOUETTE_SIZES,
     SKELETON,
     SKELETON_3D,
@@ -50,7 +51,9 @@ _PNG, _PNG_END = b"\x89PNG\r\n\x1a\n", b"IEND\xaeB`\x82"
 _GRAY_LOW, _GRAY_HIGH, _GRAY_SHARE = 33, 223, 0.25
 
 
-def read(path: Path, frame_rate: float, report: Report, *, aligned: bool = False) -> GaitSequence:
+def read(
+    path: Path, frame_rate: float, report: Report, *, aligned: bool = False, gray: bool = False
+) -> GaitSequence:
     """Read a sequence from a folder of png images or a ``.pkl``, ``.npy`` or ``.npz`` file.
 
     Args:
@@ -58,23 +61,42 @@ def read(path: Path, frame_rate: float, report: Report, *, aligned: bool = False
         frame_rate: Frames per second of the recording; times are frame number / frame rate.
         report: Called with a `Problem` for everything that is left out.
         aligned: Whether the images of a folder are aligned 64x64 silhouettes (GREW), which are only cut.
+        gray: Whether to keep the stream ``silhouette_gray`` beside the binary silhouettes.
 
     Raises:
         DatasetError: It contains nothing usable, or has another format.
     """
     try:
-        if path.is_dir():
-            numbers, images = read_images(path, report)
-            if aligned:
-                return _ready(_stacked(images, path, report), numbers / frame_rate, path, report)
-            return _from_masks(images, numbers / frame_rate, path, report)
-        if path.stat().st_size == 0:
-            raise _fault(report, Fault.EMPTY_FILE, path, "0 bytes")
-        return _from_content(_content(path, report), frame_rate, path, report)
+        sequence = _read(path, frame_rate, report, aligned=aligned)
     except DatasetError:
         raise
     except (OSError, InputError, ValueError, TypeError, IndexError) as error:
         raise _fault(report, Fault.DAMAGED_FILE, path, str(error)) from error
+    return sequence if gray else _without_gray(sequence)
+
+
+def _read(path: Path, frame_rate: float, report: Report, *, aligned: bool) -> GaitSequence:
+    """A sequence with the gray of its silhouettes, as far as the content has it."""
+    if path.is_dir():
+        numbers, images = read_images(path, report)
+        if aligned:
+            return _ready(_stacked(images, path, report), numbers / frame_rate, path, report)
+        return _from_masks(images, numbers / frame_rate, path, report)
+    if path.stat().st_size == 0:
+        raise _fault(report, Fault.EMPTY_FILE, path, "0 bytes")
+    return _from_content(_content(path, report), frame_rate, path, report)
+
+
+def _without_gray(sequence: GaitSequence) -> GaitSequence:
+    streams = {name: array for name, array in sequence.streams.items() if name != SILHOUETTE_GRAY}
+    if len(streams) == len(sequence.streams):
+        return sequence
+    return GaitSequence(streams, sequence.times, sequence.boxes, sequence.dropped, sequence.origin)
+
+
+def _both(gray: Gray) -> dict[str, Gray]:
+    """The streams of silhouettes (T, H, W) gray 0..255."""
+    return {SILHOUETTE: binarise(gray), SILHOUETTE_GRAY: gray}
 
 
 def read_images(folder: Path, report: Report) -> tuple[NDArray[np.float64], list[Gray]]:
@@ -130,28 +152,28 @@ def _from_masks(
     dropped = _empties(len(images) - len(full), path, report)
     if not full:
         raise _fault(report, Fault.NO_FRAMES, path, f"all {len(images)} frames are empty")
-    return GaitSequence({SILHOUETTE: binarise(np.stack(full))}, times[kept], dropped=dropped)
+    return GaitSequence(_both(np.stack(full)), times[kept], dropped=dropped)
 
 
 def _ready(array: Gray, times: NDArray[np.float64], path: Path, report: Report) -> GaitSequence:
     """A sequence of ready silhouettes (T, H, W) gray 0..255 or 0/1, without its empty frames."""
-    silhouettes = _cut(array, path, report)
-    full = silhouettes.reshape(len(silhouettes), -1).any(axis=1)
+    gray = _cut(array, path, report)
+    full = binarise(gray).reshape(len(gray), -1).any(axis=1)
     dropped = _empties(int((~full).sum()), path, report)
     if not full.any():
         raise _fault(report, Fault.NO_FRAMES, path, f"all {len(array)} frames are empty")
-    return GaitSequence({SILHOUETTE: silhouettes[full]}, times[full], dropped=dropped)
+    return GaitSequence(_both(gray[full]), times[full], dropped=dropped)
 
 
 def _cut(array: Gray, path: Path, report: Report) -> Gray:
-    """Aligned silhouettes as 0/1, without the outer columns that no encoder reads."""
+    """Aligned silhouettes as gray 0..255, without the outer columns that no encoder reads."""
     height, width = array.shape[1:]
     if (height, width) not in _CUTS:
         raise _fault(report, Fault.WRONG_SIZE, path, f"{height}x{width}; expected 64x64, 64x44 or double")
     _check_binary([array], path, report)
     cut = _CUTS[height, width]
     inner = array[:, :, cut : width - cut]
-    return inner.copy() if array.size and array.max() <= 1 else binarise(inner)
+    return inner * np.uint8(255) if array.size and array.max() <= 1 else inner.copy()
 
 
 def _skeletons(array: NDArray[Any]) -> NDArray[np.float32]:
@@ -190,7 +212,7 @@ def _from_streams(content: Mapping[str, Any], frame_rate: float, path: Path, rep
             report,
             Fault.WRONG_SIZE,
             path,
-            f"{sorted(content)}; expected silhouette, skeleton, skeleton3d, times",
+            f"{sorted(content)}; expected {', '.join(STREAMS)}, times",
         )
     times = np.asarray(
         content.get("times", np.arange(len(next(iter(streams.values())))) / frame_rate), np.float64
@@ -202,6 +224,10 @@ def _from_streams(content: Mapping[str, Any], frame_rate: float, path: Path, rep
 
 
 def _read_silhouettes(value: Any, path: Path, report: Report) -> Gray:
+    return binarise(_read_gray(value, path, report))
+
+
+def _read_gray(value: Any, path: Path, report: Report) -> Gray:
     return _cut(_bytes(value, path, report), path, report)
 
 
@@ -221,6 +247,7 @@ def _read_space(value: Any, path: Path, report: Report) -> NDArray[np.float32]:
 
 _READERS: Mapping[str, Callable[[Any, Path, Report], NDArray[Any]]] = {
     SILHOUETTE: _read_silhouettes,
+    SILHOUETTE_GRAY: _read_gray,
     SKELETON: _read_skeletons,
     SKELETON_3D: _read_space,
 }

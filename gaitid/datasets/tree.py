@@ -29,6 +29,7 @@ class TreeDataset:
         root: The data set's directory.
         partition: A published partition file; None for the set's rule, or for the file called `sidecar` in
             the root or beside it.
+        gray: Whether sequences also have gray silhouettes, as published loaders read them.
 
     Raises:
         DatasetError: The directory or the partition does not exist, or nothing in it can be read.
@@ -50,8 +51,8 @@ class TreeDataset:
     published_sizes: ClassVar[tuple[int, int]] = (0, 0)
     """Subjects of the published training and test part."""
 
-    def __init__(self, root: Path | str, *, partition: Path | str | None = None) -> None:
-        self.root = Path(root)
+    def __init__(self, root: Path | str, *, partition: Path | str | None = None, gray: bool = False) -> None:
+        self.root, self.gray = Path(root), gray
         if not self.root.is_dir():
             raise DatasetError(
                 f"Path {self.root} is not a directory",
@@ -95,7 +96,7 @@ class TreeDataset:
 
     def load(self, entry: DatasetEntry) -> GaitSequence:
         """See `Dataset.load`."""
-        return reading.read(entry.path, self.frame_rate, self.report, aligned=self.aligned)
+        return reading.read(entry.path, self.frame_rate, self.report, aligned=self.aligned, gray=self.gray)
 
     def protocols(self) -> tuple[str, ...]:
         """See `Dataset.protocols`."""

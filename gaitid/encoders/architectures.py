@@ -38,6 +38,7 @@ class Architecture:
         numpy: Builds the forward pass without torch; None if only torch can run the network.
         modality: Stream that it reads.
         clips: How a walk becomes the clips that it sees.
+        min_frames: Fewest frames that its encoders accept. Published evaluators embed walks of any length.
     """
 
     name: str
@@ -45,6 +46,7 @@ class Architecture:
     numpy: NumpyNetwork | None
     modality: str
     clips: Clipping
+    min_frames: int = 8
 
     def embed(
         self, forward: Batch, streams: Sequence[NDArray[Any]], times: Sequence[NDArray[np.float64]]
@@ -91,9 +93,13 @@ ARCHITECTURES: Mapping[str, Architecture] = {
         Architecture("strider", strider.TORCH, strider_forward, SILHOUETTE, _SAMPLED),
         Architecture("stickman", stickman.TORCH, stickman_forward, SKELETON, _POSES),
         Architecture("stickman3d", stickman.TORCH, stickman_forward, SKELETON_3D, _BODIES),
-        Architecture("gaitset", "gaitid.encoders.gaitset:GaitSetNet", None, SILHOUETTE, _WHOLE),
-        Architecture("gaitbase", "gaitid.encoders.gaitbase:GaitBaseNet", None, SILHOUETTE, _WHOLE),
-        Architecture("deepgaitv2", "gaitid.encoders.deepgaitv2:DeepGaitV2Net", None, SILHOUETTE, _PARTED),
+        Architecture("gaitset", "gaitid.encoders.gaitset:GaitSetNet", None, SILHOUETTE, _WHOLE, min_frames=1),
+        Architecture(
+            "gaitbase", "gaitid.encoders.gaitbase:GaitBaseNet", None, SILHOUETTE, _WHOLE, min_frames=1
+        ),
+        Architecture(
+            "deepgaitv2", "gaitid.encoders.deepgaitv2:DeepGaitV2Net", None, SILHOUETTE, _PARTED, min_frames=1
+        ),
     )
 }
 

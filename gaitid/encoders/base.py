@@ -146,6 +146,11 @@ def impostors_of(encoder: Encoder) -> Impostors | None:
     return found
 
 
+def wants_gray(encoder: Encoder) -> bool:
+    """Whether an encoder was trained on gray silhouettes, as its card says."""
+    return bool(getattr(getattr(encoder, "card", None), "gray", False))
+
+
 def load_encoder(name: str) -> Encoder:
     """Load an encoder by name, or from a weight file.
 

@@ -60,6 +60,8 @@ class GaitBaseNet(PartNetwork):
         strides: Of each stage.
         parts: Horizontal parts.
         part_dimension: Dimensions of a part.
+        maxpool: Whether a 3x3 maximum with stride 2 follows the first convolution.
+        bins: Numbers of horizontal strips, for a pyramid of several levels; by default `parts` strips.
     """
 
     def __init__(
@@ -70,9 +72,15 @@ class GaitBaseNet(PartNetwork):
         strides: Sequence[int] = (1, 2, 2, 1),
         parts: int = 16,
         part_dimension: int = 256,
+        maxpool: bool = False,
+        bins: Sequence[int] = (),
     ) -> None:
         super().__init__()
+        self.bins = tuple(bins) or (parts,)
+        parts = sum(self.bins)
         self.stem = stem(channels[0])
+        if maxpool:
+            self.stem.append(nn.MaxPool2d(3, stride=2, padding=1))
         self.stages = stages(Residual, channels[0], zip(channels, blocks, strides, strict=True))
         self.head = PartMap(parts, channels[-1], part_dimension)
         self.dimension = self.wide_dimension = parts * part_dimension
@@ -80,7 +88,7 @@ class GaitBaseNet(PartNetwork):
     def parts(self, clips: Tensor, lengths: Tensor) -> Tensor:
         """(N, P, D') parts of (N, T, H, W) silhouettes, not normalised; see `PartNetwork`."""
         (x,) = running_max(lambda frames: [self.stages(self.stem(frames))], clips, lengths)
-        parts: Tensor = self.head(pyramid(x, (self.head.weight.shape[0],)))
+        parts: Tensor = self.head(pyramid(x, self.bins))
         return parts
 
 

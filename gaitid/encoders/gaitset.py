@@ -31,9 +31,16 @@ class GaitSetNet(PartNetwork):
     Args:
         channels: Of each of the three blocks.
         part_dimension: Dimensions of a part.
+        bins: Numbers of horizontal strips, in the order of the parts.
     """
 
-    def __init__(self, *, channels: Sequence[int] = (32, 64, 128), part_dimension: int = 256) -> None:
+    def __init__(
+        self,
+        *,
+        channels: Sequence[int] = (32, 64, 128),
+        part_dimension: int = 256,
+        bins: Sequence[int] = BINS,
+    ) -> None:
         super().__init__()
         one, two, three = channels
         self.frame1 = _block(1, one, first=5, shrink=True)
@@ -41,7 +48,8 @@ class GaitSetNet(PartNetwork):
         self.frame3 = _block(two, three)
         self.global2 = _block(one, two, shrink=True)
         self.global3 = _block(two, three)
-        parts = 2 * sum(BINS)
+        self.bins = tuple(bins)
+        parts = 2 * sum(self.bins)
         self.head = PartMap(parts, three, part_dimension)
         self.dimension = self.wide_dimension = parts * part_dimension
         for module in self.modules():
@@ -52,7 +60,7 @@ class GaitSetNet(PartNetwork):
         """(N, P, D') parts of (N, T, H, W) silhouettes, not normalised; see `PartNetwork`."""
         first, second, third = running_max(self._frames, clips, lengths)
         whole = self.global3(self.global2(first) + second) + third
-        parts: Tensor = self.head(torch.cat([pyramid(third, BINS), pyramid(whole, BINS)], 2))
+        parts: Tensor = self.head(torch.cat([pyramid(third, self.bins), pyramid(whole, self.bins)], 2))
         return parts
 
     def _frames(self, frames: Tensor) -> list[Tensor]:

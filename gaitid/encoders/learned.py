@@ -17,7 +17,7 @@ from gaitid.encoders.architectures import Architecture, Batch, NumpyNetwork, fin
 from gaitid.encoders.base import PREPROCESSING, Encoder, check_frames, check_input, contract_id, load_encoder
 from gaitid.encoders.fused import FUSED, FusedEncoder
 from gaitid.errors import InputError, SequenceError, SequenceTooShort, UnknownName, WeightsError
-from gaitid.records import Embedding, GaitSequence
+from gaitid.records import SILHOUETTE_GRAY, Embedding, GaitSequence
 
 if TYPE_CHECKING:
     from gaitid.encoders.networks import Network
@@ -112,6 +112,8 @@ class LearnedEncoder:
         """The stream that the network reads and its times, without empty frames where those are gaps."""
         stream, times = sequence.streams[self.architecture.modality], sequence.times
         check_frames(self.name, self.architecture.modality, stream)
+        if self.card.gray and SILHOUETTE_GRAY in sequence.streams:
+            stream = sequence.streams[SILHOUETTE_GRAY].astype(np.float32) / 255
         filled = stream.any((1, 2))
         if not filled.any():
             raise SequenceError(

@@ -31,8 +31,30 @@ class PartMap(nn.Module):
         return torch.einsum("ncp,pcd->npd", x, self.weight)
 
 
+class PartNeck(nn.Module):
+    """Batch normalisation of each dimension of each part, then unit length of each part.
+
+    Source: BNNeck of Luo et al. 2019, "Bag of Tricks", section 3.6; per part as in Fan et al. 2023.
+
+    Args:
+        parts: P.
+        dimension: D'.
+    """
+
+    def __init__(self, parts: int, dimension: int) -> None:
+        super().__init__()
+        self.norm = nn.BatchNorm1d(parts * dimension)
+
+    def forward(self, parts: Tensor) -> Tensor:
+        """(N, P, D') unit parts of (N, P, D')."""
+        return F.normalize(self.norm(parts.flatten(1)).reshape(parts.shape), dim=2)
+
+
 def pyramid(x: Tensor, bins: Sequence[int]) -> Tensor:
-    """(N, C, P): mean plus maximum of each of `bins` horizontal strips of (N, C, H, W)."""
+    """(N, C, P): mean plus maximum of each of `bins` horizontal strips of (N, C, H, W).
+
+    Strips have equal numbers of pixels, row by row; they are whole rows if a number of `bins` divides H.
+    """
     count, channels = x.shape[:2]
     strips = [x.reshape(count, channels, number, -1) for number in bins]
     return torch.cat([strip.mean(3) + strip.amax(3) for strip in strips], 2)

@@ -110,6 +110,8 @@ class Card:
         metrics: Measured figures.
         impostors: Scores of different subjects, or None.
         parts: Number of equal blocks of an embedding, each a part of the body; see `base.parts_of`.
+        gray: Whether the network was trained on gray silhouettes, so that it reads the stream
+            ``silhouette_gray`` of sequences that have it.
     """
 
     name: str
@@ -130,6 +132,7 @@ class Card:
     metrics: tuple[Figure, ...] = ()
     impostors: Impostors | None = None
     parts: int = 1
+    gray: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)

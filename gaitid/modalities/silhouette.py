@@ -17,6 +17,7 @@ from gaitid.errors import MessageError, SequenceError
 from gaitid.modalities.arrays import MAX_FRAMES, check_array
 
 SILHOUETTE = "silhouette"
+SILHOUETTE_GRAY = "silhouette_gray"
 SILHOUETTE_SIZES = ((64, 44), (64, 64), (128, 88))
 """Accepted sizes (height, width); the first is the default."""
 MAX_SIDE = 1024
@@ -68,6 +69,54 @@ class SilhouetteStream:
             )
         bits = np.ascontiguousarray(arrays["silhouette_bits"], np.uint8).tobytes()
         return unpack(bits, frames, height, width)
+
+
+@dataclass(frozen=True, slots=True)
+class GrayStream:
+    """Silhouettes with the gray of resized edges, as published networks are trained; a `streams.Stream`.
+
+    Only data sets have it, beside binary silhouettes. Cameras do not produce it, and it is not sent.
+    """
+
+    name: str = SILHOUETTE_GRAY
+    shapes: tuple[tuple[int, ...], ...] = SILHOUETTE_SIZES
+
+    def check(self, array: Any) -> None:
+        """Raise `SequenceError` unless `array` is (T, H, W) uint8 0..255 of an accepted size."""
+        check_array(array, np.uint8, (None, None, None), self.name, SequenceError)
+        check_size(*array.shape[1:])
+
+    def size(self, frames: int, shape: tuple[int, ...]) -> int:
+        """Return the number of bytes that `pack` makes of that many frames."""
+        height, width = shape
+        return frames * height * width
+
+    def pack(self, array: NDArray[np.uint8]) -> bytes:
+        """Return the frames as one byte per pixel, row by row."""
+        self.check(array)
+        return array.tobytes()
+
+    def unpack(self, data: bytes, frames: int, shape: tuple[int, ...]) -> NDArray[np.uint8]:
+        """Return the frames of such bytes.
+
+        Raises:
+            MessageError: They do not fit the number and shape of the frames.
+        """
+        if not frames or len(data) != self.size(frames, shape):
+            raise MessageError(
+                f"Gray silhouettes have {len(data)} bytes",
+                f"{self.size(frames, shape)} bytes for {frames} frames of {'x'.join(map(str, shape))}",
+                "Declare the shape that was packed",
+            )
+        return np.frombuffer(data, np.uint8).reshape(frames, *shape)
+
+    def to_arrays(self, array: NDArray[np.uint8]) -> Mapping[str, NDArray[Any]]:
+        """Return ``silhouette_gray``."""
+        return {self.name: array}
+
+    def from_arrays(self, arrays: Mapping[str, NDArray[Any]]) -> NDArray[np.uint8] | None:
+        """Return the silhouettes of ``silhouette_gray``."""
+        return arrays.get(self.name)
 
 
 def check_size(height: int, width: int) -> None:

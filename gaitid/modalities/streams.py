@@ -1,17 +1,18 @@
 """The table of streams. Code that depends on the modality of a stream calls its object in `STREAMS`.
 
-A new modality is a class with the members of `Stream`, an entry in `STREAMS`, and its message in
+A new modality of cameras is a class with the members of `Stream`, an entry in `STREAMS`, and its message in
 `wire.sequence`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, Protocol
 
 from numpy.typing import NDArray
 
-from gaitid.modalities.silhouette import SilhouetteStream
+from gaitid.errors import SequenceError
+from gaitid.modalities.silhouette import SILHOUETTE_GRAY, GrayStream, SilhouetteStream
 from gaitid.modalities.skeleton import SKELETON, SKELETON_3D, SkeletonStream
 
 Arrays = Mapping[str, NDArray[Any]]
@@ -75,5 +76,26 @@ class Stream(Protocol):
 
 STREAMS: Mapping[str, Stream] = {
     stream.name: stream
-    for stream in (SilhouetteStream(), SkeletonStream(SKELETON, 3), SkeletonStream(SKELETON_3D, 4))
+    for stream in (
+        SilhouetteStream(),
+        SkeletonStream(SKELETON, 3),
+        SkeletonStream(SKELETON_3D, 4),
+        GrayStream(),
+    )
 }
+RECORDED_ONLY = frozenset({SILHOUETTE_GRAY})
+"""Streams of data sets that cameras do not produce: matchers refuse them, and no message has them."""
+
+
+def check_live(streams: Collection[str]) -> None:
+    """Check that a matcher may take a sequence with these streams, here or on a server.
+
+    Raises:
+        SequenceError: One of them is in `RECORDED_ONLY`.
+    """
+    for name in sorted(RECORDED_ONLY.intersection(streams)):
+        raise SequenceError(
+            f"The sequence has the stream {name}",
+            "streams that cameras produce",
+            "Read the data set without gray, or leave that stream out",
+        )

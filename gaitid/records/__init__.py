@@ -31,6 +31,7 @@ from gaitid.records.gallery import Normalisation as Normalisation
 from gaitid.records.sequence import JOINTS as JOINTS
 from gaitid.records.sequence import MAX_FRAMES as MAX_FRAMES
 from gaitid.records.sequence import SILHOUETTE as SILHOUETTE
+from gaitid.records.sequence import SILHOUETTE_GRAY as SILHOUETTE_GRAY
 from gaitid.records.sequence import SILHOUETTE_SIZES as SILHOUETTE_SIZES
 from gaitid.records.sequence import SKELETON as SKELETON
 from gaitid.records.sequence import SKELETON_3D as SKELETON_3D

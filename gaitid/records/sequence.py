@@ -15,6 +15,7 @@ from gaitid.errors import InputError, SequenceError
 from gaitid.modalities.arrays import MAX_FRAMES as MAX_FRAMES
 from gaitid.modalities.arrays import check_array, check_finite, frozen
 from gaitid.modalities.silhouette import SILHOUETTE as SILHOUETTE
+from gaitid.modalities.silhouette import SILHOUETTE_GRAY as SILHOUETTE_GRAY
 from gaitid.modalities.silhouette import SILHOUETTE_SIZES as SILHOUETTE_SIZES
 from gaitid.modalities.skeleton import JOINTS as JOINTS
 from gaitid.modalities.skeleton import SKELETON as SKELETON
@@ -131,6 +132,7 @@ class GaitSequence:
         streams: One or more of ``{"silhouette": (T, 64, 44) uint8 0/1, "skeleton": (T, 17, 3) float32,
             "skeleton3d": (T, 17, 4) float32}``, oldest frame first. Skeletons have x, y (pixels or metres)
             and confidence 0..1; those in space have x, y, z (metres, z up, right-handed) and confidence.
+            Sequences of data sets may have ``"silhouette_gray": (T, 64, 44) uint8 0..255``, too.
         times: (T,) float64 seconds, strictly increasing; a gap is a refused frame.
         boxes: (T, 4) float32 xyxy pixels in the source frame, or None when unknown.
         dropped: Refused frames of the same track, counted by `Reason` value.

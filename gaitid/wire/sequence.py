@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from gaitid.errors import InputError, MessageError, SequenceError
 from gaitid.modalities import silhouette, skeleton
+from gaitid.modalities.streams import check_live
 from gaitid.records import (
     MAX_FRAMES,
     SILHOUETTE,
@@ -42,7 +43,7 @@ def pack_sequence(sequence: GaitSequence) -> sequence_pb2.GaitSequence:
 
     Raises:
         InputError: It is not a `GaitSequence`.
-        SequenceError: Its origin or counts do not fit in a message.
+        SequenceError: Its origin or counts do not fit in a message, or no message has one of its streams.
     """
     if not isinstance(sequence, GaitSequence):
         raise InputError(
@@ -50,6 +51,7 @@ def pack_sequence(sequence: GaitSequence) -> sequence_pb2.GaitSequence:
             "a GaitSequence",
             "Convert it to a GaitSequence",
         )
+    check_live(sequence.streams)
     try:
         message = sequence_pb2.GaitSequence(
             times_s=sequence.times,

@@ -28,7 +28,7 @@ def test_it_writes_an_encoder_and_warns(tmp_path, capsys):
     line = ["model", "import", str(tmp_path / "theirs.pt"), "--out", str(target), "--architecture", "gaitset"]
     assert main(line) == 0
     shown = capsys.readouterr()
-    assert "encoder small, 310 dimensions" in shown.out
+    assert "encoder small, gaitset, 310 dimensions" in shown.out
     assert "academic use only" in shown.err
     assert load_encoder(str(target)).dimension == 62 * 5
 

@@ -7,7 +7,7 @@ import pytest
 
 from gaitid.errors import MessageError, SequenceError
 from gaitid.modalities.streams import STREAMS
-from gaitid.records import SILHOUETTE, SKELETON, SKELETON_3D, GaitSequence
+from gaitid.records import SILHOUETTE, SILHOUETTE_GRAY, SKELETON, SKELETON_3D, GaitSequence
 
 
 @pytest.fixture(params=STREAMS)
@@ -20,6 +20,8 @@ def frames(stream, count, shape):
     rng = np.random.default_rng([count, *shape])
     if stream.name == SILHOUETTE:
         return rng.integers(0, 2, (count, *shape), np.uint8)
+    if stream.name == SILHOUETTE_GRAY:
+        return rng.integers(0, 256, (count, *shape), np.uint8)
     return rng.random((count, *shape), np.float32)
 
 
@@ -28,7 +30,7 @@ def cases(stream):
 
 
 def test_the_table_is_by_name():
-    assert list(STREAMS) == [SILHOUETTE, SKELETON, SKELETON_3D]
+    assert list(STREAMS) == [SILHOUETTE, SKELETON, SKELETON_3D, SILHOUETTE_GRAY]
     assert all(stream.name == name for name, stream in STREAMS.items())
 
 
@@ -65,6 +67,9 @@ def test_bytes_that_do_not_fit_are_refused(stream):
 
 def test_wrong_arrays_are_refused(stream):
     array = frames(stream, 2, stream.shapes[0])
-    for wrong in (array.astype(np.float64), array[0], array[:, :-1], array * 3, array.tolist(), None):
+    others = [array.astype(np.float64), array[0], array[:, :-1], array.tolist(), None]
+    if stream.name != SILHOUETTE_GRAY:  # which has all values of a byte
+        others.append(array * 3)
+    for wrong in others:
         with pytest.raises(SequenceError):
             stream.check(wrong)

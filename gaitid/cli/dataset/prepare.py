@@ -32,6 +32,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         help="JSON file with TRAIN_SET and TEST_SET (default: the published partition)",
     )
     parser.add_argument(
+        "--gray",
+        action="store_true",
+        help="also keep the gray of resized edges, for networks trained with it; eight times as large",
+    )
+    parser.add_argument(
         "--workers", type=int, default=os.cpu_count() or 1, help="processes (default: one per core)"
     )
     parser.add_argument(
@@ -41,7 +46,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Convert or resume, verify, and print what is there and what is wrong with it."""
-    dataset = open_dataset(options.dataset, options.root, partition=options.partition)
+    dataset = open_dataset(options.dataset, options.root, partition=options.partition, gray=options.gray)
     workers = max(options.workers, 1)
     prepared = prepare(dataset, options.out, workers=workers, progress=Bar(sys.stderr))
     for part in ("train", "test"):
