@@ -7,6 +7,7 @@ recipe sets the probabilities and strengths; see `recipe.Augmentation`.
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable, Mapping
 
 import cv2
 import numpy as np
@@ -40,11 +41,15 @@ def choose_frames(
 
 
 def ordered(
-    rng: np.random.Generator, times: NDArray[np.float64], frames: int, how: Augmentation
+    rng: np.random.Generator, times: NDArray[np.float64], frames: int, how: Augmentation, skip: int = 0
 ) -> NDArray[np.intp]:
-    """(frames,) indices of a stretch of consecutive frames; a short walk is repeated."""
-    start = int(rng.integers(0, max(1, len(times) - frames + 1)))
-    return np.resize(np.arange(len(times)), start + frames)[start:]
+    """(frames,) indices of a stretch without `skip` of its frames; a short walk is repeated as a whole."""
+    stretch = frames + skip
+    total = len(times) * -(-stretch // len(times))
+    places = int(rng.integers(0, total - stretch + 1)) + np.arange(stretch)
+    if skip:
+        places = np.sort(rng.choice(places, frames, replace=False))
+    return np.asarray(places % len(times), np.intp)
 
 
 def unordered(
@@ -54,7 +59,8 @@ def unordered(
     return rng.choice(len(times), frames, replace=len(times) < frames)
 
 
-CHOICES = {"resampled": choose_frames, "ordered": ordered, "unordered": unordered}
+Choice = Callable[[np.random.Generator, NDArray[np.float64], int, Augmentation], NDArray[np.intp]]
+CHOICES: Mapping[str, Choice] = {"resampled": choose_frames, "ordered": ordered, "unordered": unordered}
 """Functions that choose the frames of a clip, by `recipe.Batch.order`."""
 
 

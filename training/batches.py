@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
+from functools import partial
 from typing import Any, NamedTuple
 
 import cv2
@@ -11,12 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gaitid.encoders.architectures import SILHOUETTE_SIZE, find
-from gaitid.errors import InputError
+from gaitid.errors import ConfigError, InputError
 from gaitid.records import SILHOUETTE, SKELETON, SKELETON_3D
 from gaitid.synthetic.depth import Sensor
 from gaitid.workers import pool
 
-from . import augment, poses
+from . import augment, poses, published
 from .cameras import BatchCamera
 from .corpus import Corpus, DatasetCorpus, Sampler, corpora
 from .recipe import Recipe
@@ -31,7 +32,7 @@ class LabelledClips(NamedTuple):
     """A batch.
 
     Attributes:
-        clips: (N, T, ...) uint8 silhouettes or float32 skeleton features.
+        clips: (N, T, ...) silhouettes, binary uint8 or float32 0..1, or float32 skeleton features.
         classes: (N,) their subjects.
         cameras: (N,) the cameras that saw them, from 0.
     """
@@ -51,6 +52,12 @@ class BatchMaker:
     def __init__(self, recipe: Recipe) -> None:
         cv2.setNumThreads(1)
         self._recipe = recipe
+        if recipe.data.gray and recipe.published is None:
+            raise ConfigError(
+                "Setting data.gray is true without a table published",
+                "changes that keep gray",
+                "Add an empty table [published] to the recipe, or set data.gray to false",
+            )
         self._clips: Callable[[np.random.Generator, list[int], int], Clips] = {
             SILHOUETTE: self._silhouettes,
             SKELETON: self._skeletons,
@@ -85,12 +92,31 @@ class BatchMaker:
 
     def _silhouettes(self, rng: np.random.Generator, numbers: list[int], frames: int) -> Clips:
         how = self._recipe.augmentation
-        choose = augment.CHOICES[self._recipe.batch.order]
+        choose = self._choice()
         clips: Clips = []
         for number in numbers:
             places = choose(rng, self.corpus.times(number), frames, how)
-            clips.append(augment.silhouettes(rng, self.corpus.silhouettes(number)[places], how))
+            clips.append(self._augmented(rng, self.corpus.silhouettes(number)[places]))
         return clips
+
+    def _choice(self) -> augment.Choice:
+        """The function that chooses the frames of a clip."""
+        batch = self._recipe.batch
+        if not batch.skip:
+            return augment.CHOICES[batch.order]
+        if batch.order != "ordered":
+            raise ConfigError(
+                f"Setting batch.skip is {batch.skip} with batch.order {batch.order!r}",
+                "0, or order 'ordered'",
+                "Change one of them in the recipe",
+            )
+        return partial(augment.ordered, skip=batch.skip)
+
+    def _augmented(self, rng: np.random.Generator, clip: NDArray[Any]) -> NDArray[Any]:
+        recipe = self._recipe
+        if recipe.published is not None:
+            return published.change(rng, clip, recipe.published)
+        return augment.silhouettes(rng, clip, recipe.augmentation)
 
     def _skeletons(self, rng: np.random.Generator, numbers: list[int], frames: int) -> Clips:
         how = self._recipe.poses

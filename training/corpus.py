@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from gaitid.datasets.base import TRAIN, Dataset
 from gaitid.datasets.opening import open_dataset
 from gaitid.errors import ConfigError, DatasetError
-from gaitid.records import SILHOUETTE, SKELETON, SKELETON_3D, GaitSequence
+from gaitid.records import SILHOUETTE, SILHOUETTE_GRAY, SKELETON, SKELETON_3D, GaitSequence
 from gaitid.synthetic.depth import Sensor
 
 from .recipe import Data, Recipe
@@ -117,9 +117,20 @@ class DatasetCorpus:
     Args:
         dataset: Original or prepared; a prepared one is a hundred times faster.
         subjects: Subjects of its training part to use.
+        gray: Whether silhouettes keep the gray of their edges, as float32 0..1.
+
+    Raises:
+        DatasetError: `gray` is set, and the data set was prepared without it.
     """
 
-    def __init__(self, dataset: Dataset, subjects: Sequence[str]) -> None:
+    def __init__(self, dataset: Dataset, subjects: Sequence[str], *, gray: bool = False) -> None:
+        if gray and not dataset.gray:
+            raise DatasetError(
+                f"Directory {dataset.root} has binary silhouettes",
+                "gray ones, as data.gray asks for",
+                "Prepare it with --gray, or set data.gray to false",
+            )
+        self._gray = gray
         chosen = set(subjects)
         self._dataset = dataset
         self._entries = [entry for entry in dataset.entries(TRAIN) if entry.subject in chosen]
@@ -133,8 +144,8 @@ class DatasetCorpus:
     def __len__(self) -> int:
         return len(self.labels)
 
-    def silhouettes(self, number: int) -> NDArray[np.uint8]:
-        """(T, 64, 44) uint8, 0 or 1."""
+    def silhouettes(self, number: int) -> NDArray[Any]:
+        """(T, 64, 44) uint8, 0 or 1; float32 0..1 with gray."""
         return self.stream(number, SILHOUETTE)
 
     def skeletons(self, number: int) -> NDArray[np.float32]:
@@ -154,6 +165,8 @@ class DatasetCorpus:
                 f"a {modality} stream",
                 "Choose a network that reads what the data set holds",
             )
+        if modality == SILHOUETTE and self._gray:
+            return walk.streams[SILHOUETTE_GRAY].astype(np.float32) / 255
         return walk.streams[modality]
 
     def times(self, number: int) -> NDArray[np.float64]:
@@ -179,7 +192,7 @@ def split_dataset(data: Data) -> tuple[DatasetCorpus, DatasetCorpus]:
     Raises:
         DatasetError: The data set has fewer training subjects than the recipe requests.
     """
-    dataset = open_dataset(data.dataset, data.train)
+    dataset = open_dataset(data.dataset, data.train, gray=data.gray)
     subjects = sorted({entry.subject for entry in dataset.entries(TRAIN)})
     used = subjects[: data.identities + data.validation_subjects if data.identities else None]
     split = len(used) - data.validation_subjects
@@ -189,7 +202,10 @@ def split_dataset(data: Data) -> tuple[DatasetCorpus, DatasetCorpus]:
             f"{max(2, data.identities)} for training and {data.validation_subjects} for validation",
             "Lower data.identities or data.validation_subjects, or check the root",
         )
-    return DatasetCorpus(dataset, used[:split]), DatasetCorpus(dataset, used[split:])
+    return (
+        DatasetCorpus(dataset, used[:split], gray=data.gray),
+        DatasetCorpus(dataset, used[split:], gray=data.gray),
+    )
 
 
 def corpora(recipe: Recipe) -> tuple[AnyCorpus, AnyCorpus]:

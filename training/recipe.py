@@ -24,6 +24,7 @@ class Data:
         dataset: Name of a public data set, whose training part is used; empty for synthetic shards.
         validation_subjects: Number of training subjects of `dataset` that are kept out of training for
             validation.
+        gray: Whether clips of `dataset` keep the gray of resized edges, as published networks are trained.
     """
 
     train: Path
@@ -31,6 +32,7 @@ class Data:
     identities: int = 0
     dataset: str = ""
     validation_subjects: int = 0
+    gray: bool = False
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,7 @@ class Batch:
         order: How the frames of a clip are chosen. ``resampled``: a stretch brought to the network's frame
             rate; ``ordered``: a stretch of consecutive frames; ``unordered``: any frames, as set networks
             are trained.
+        skip: Frames that are left out at random from a stretch, which is longer by as many. With ``ordered``.
         cameras: Cameras in a batch, each with a view of its own; 0 for walks of any view. A camera sees each
             subject at most once, in the walk whose view is nearest to its own.
     """
@@ -65,6 +68,7 @@ class Batch:
     each: int = 6
     frames: tuple[int, ...] = (12, 16, 20)
     order: str = "resampled"
+    skip: int = 0
     cameras: int = 0
 
 
@@ -126,6 +130,7 @@ class Schedule:
             see the whole batch: embeddings come first, then gradients part by part (Gao et al. 2021,
             GradCache).
         decay: Weight decay of parameters with two or more dimensions.
+        decay_all: Whether all parameters decay, as in published recipes.
         clip: Largest norm of the gradient.
         ema: Decay of the moving average of the weights; the average is validated and shipped.
         check_every: Steps between validations.
@@ -141,6 +146,7 @@ class Schedule:
     compiled: bool = False
     chunks: int = 1
     decay: float = 5e-4
+    decay_all: bool = False
     clip: float = 5.0
     ema: float = 0.99
     check_every: int = 100
@@ -200,6 +206,25 @@ class Augmentation:
 
 
 @dataclass(frozen=True)
+class Published:
+    """Probabilities of the changes of published recipes; see `published`.
+
+    Attributes:
+        perspective: Of a perspective distortion.
+        flip: Of mirroring.
+        rotate: Of a rotation by up to 10 degrees.
+        erase: Of a hidden rectangle.
+        columns: Width of the picture on which perspective works: 64 before the cut, 44 after it.
+    """
+
+    perspective: float = 0.0
+    flip: float = 0.0
+    rotate: float = 0.0
+    erase: float = 0.0
+    columns: int = 64
+
+
+@dataclass(frozen=True)
 class PoseAugmentation:
     """Frequency and strength of changes to skeleton clips; see `poses`.
 
@@ -239,6 +264,7 @@ class Recipe:
         loss: See `Loss`.
         schedule: See `Schedule`.
         augmentation: Changes to silhouettes.
+        published: Changes to silhouettes by the rules of published recipes, instead of `augmentation`.
         poses: Changes to skeletons.
         start: Checkpoint or weight file that provides the initial network of a new run; empty for none.
         seed: Seed of the weights, the batches and the augmentation.
@@ -250,6 +276,7 @@ class Recipe:
     loss: Loss = field(default_factory=Loss)
     schedule: Schedule = field(default_factory=Schedule)
     augmentation: Augmentation = field(default_factory=Augmentation)
+    published: Published | None = None
     poses: PoseAugmentation = field(default_factory=PoseAugmentation)
     start: str = ""
     seed: int = 1
@@ -259,12 +286,14 @@ _LATER = (
     ("batch", "cameras", 0),
     ("loss", "centred", 0.0),
     ("batch", "order", "resampled"),
+    ("batch", "skip", 0),
     ("loss", "open_set", 0.0),
     ("loss", "per_part", False),
     ("loss", "traits", 0.0),
     ("loss", "neck", False),
     ("schedule", "optimiser", "adamw"),
     ("schedule", "milestones", ()),
+    ("schedule", "decay_all", False),
     ("augmentation", "widen", 0.0),
     ("augmentation", "camera", 0.0),
     ("augmentation", "garment", 0.0),
@@ -284,6 +313,10 @@ def fingerprint(recipe: Recipe) -> str:
     table["data"] = {"identities": recipe.data.identities}
     if recipe.data.dataset:  # "watched" is the name that the first checkpoints were made with
         table["data"] |= {"dataset": recipe.data.dataset, "watched": recipe.data.validation_subjects}
+    if recipe.data.gray:
+        table["data"] |= {"gray": True}
+    if recipe.published is None:
+        table.pop("published")
     for name in ("check_every", "save_every", "amp", "compiled", "chunks"):
         table["schedule"].pop(name)
     for group, name, default in _LATER:

@@ -238,7 +238,10 @@ def rate_at(step: int, schedule: Schedule) -> float:
 def _optimiser(parameters: list[nn.Parameter], schedule: Schedule) -> torch.optim.Optimizer:
     groups = [
         {"params": [p for p in parameters if p.ndim >= 2], "weight_decay": schedule.decay},
-        {"params": [p for p in parameters if p.ndim < 2], "weight_decay": 0.0},
+        {
+            "params": [p for p in parameters if p.ndim < 2],
+            "weight_decay": schedule.decay if schedule.decay_all else 0.0,
+        },
     ]
     if schedule.optimiser == "sgd":
         return torch.optim.SGD(groups, lr=schedule.rate, momentum=0.9)

@@ -18,6 +18,8 @@ torch = pytest.importorskip("torch", reason="torch is not installed: pip install
 
 from gaitid import settings  # noqa: E402
 from gaitid.cli import main  # noqa: E402
+from gaitid.datasets.conversion import prepare  # noqa: E402
+from gaitid.datasets.opening import open_dataset  # noqa: E402
 from gaitid.encoders import weights  # noqa: E402
 from gaitid.encoders.base import load_encoder  # noqa: E402
 from gaitid.encoders.networks import build  # noqa: E402
@@ -26,11 +28,12 @@ from gaitid.records import GaitSequence  # noqa: E402
 from gaitid.synthetic import Population  # noqa: E402
 from gaitid.synthetic.layouts import LayoutWalk, write_layout  # noqa: E402
 from gaitid.training import losses  # noqa: E402
+from gaitid.training.batches import BatchMaker  # noqa: E402
 from gaitid.training.checkpoint import read_state  # noqa: E402
 from gaitid.training.corpus import split_dataset  # noqa: E402
 from gaitid.training.curves import plot  # noqa: E402
 from gaitid.training.pack import finish  # noqa: E402
-from gaitid.training.recipe import Batch, Data, Loss, Network, Recipe, Schedule  # noqa: E402
+from gaitid.training.recipe import Batch, Data, Loss, Network, Published, Recipe, Schedule  # noqa: E402
 from gaitid.training.run import Run  # noqa: E402
 from gaitid.training.train import train  # noqa: E402
 
@@ -73,7 +76,64 @@ def test_every_recipe_is_valid_and_builds_its_network(file):
         build(recipe.network.name, recipe.network.arguments)
     if recipe.data.dataset:
         assert file.stem == f"{recipe.network.name}_{recipe.data.dataset}"
-        assert (recipe.batch.frames == (30,)) == recipe.loss.per_part
+        assert recipe.data.gray == recipe.loss.per_part == (recipe.published is not None)
+
+
+# Facts of the framework's configurations: batch, clips (shortest, longest, order, skipped), optimiser (rate,
+# decay), steps, milestones in thousands, and changes (perspective, flip, rotate, erase).
+_SGD, _ADAM = ("sgd", 0.1, 5e-4), ("adam", 1e-4, 0.0)
+_FIXED, _ORDERED, _TEN = (30, 30, "unordered", 0), (30, 30, "ordered", 4), (10, 10, "unordered", 0)
+_NONE, _ALL = (0, 0, 0, 0), (0.2, 0.2, 0.2, 0)
+CONFIGURATIONS = {
+    "gaitset_casia-b": ((8, 16), _FIXED, _SGD, 40, (10, 20, 30), _NONE),
+    "gaitset_ou-mvlp": ((32, 16), _FIXED, _ADAM, 250, (150,), _NONE),
+    "gaitset_grew": ((32, 4), _FIXED, _ADAM, 250, (150,), _NONE),
+    "gaitset_gait3d": ((32, 4), _FIXED, ("adam", 1e-3, 5e-4), 180, (30, 90), _NONE),
+    "gaitbase_casia-b": ((8, 16), _FIXED, _SGD, 60, (20, 40, 50), (0, 0, 0.3, 0.3)),
+    "gaitbase_ou-mvlp": ((32, 8), _FIXED, _SGD, 120, (60, 80, 100), _NONE),
+    "gaitbase_grew": ((32, 4), (20, 40, "unordered", 0), _SGD, 180, (80, 120, 150), _ALL),
+    "gaitbase_gait3d": ((32, 4), (10, 50, "unordered", 0), _SGD, 60, (20, 40, 50), _ALL),
+    "gaitbase_ccpg": ((8, 16), _FIXED, _SGD, 60, (20, 40, 50), _NONE),
+    "deepgaitv2_casia-b": ((8, 16), _ORDERED, _SGD, 60, (20, 40, 50), _ALL),
+    "deepgaitv2_ou-mvlp": ((32, 8), _ORDERED, _SGD, 120, (60, 80, 100), _ALL),
+    "deepgaitv2_grew": ((32, 4), _ORDERED, _SGD, 180, (80, 120, 150), _ALL),
+    "deepgaitv2_gait3d": ((32, 4), _ORDERED, _SGD, 60, (20, 40, 50), _ALL),
+    "deepgaitv2_ccpg": ((8, 16), _ORDERED, _SGD, 60, (20, 40, 50), _ALL),
+    "deepgaitv2_sustech1k": ((8, 8), _TEN, _SGD, 50, (20, 30, 40), _ALL),
+}
+_NETWORKS = ("gaitset_", "gaitbase_", "deepgaitv2_")
+PUBLISHED = [file for file in RECIPES if file.stem.startswith(_NETWORKS)]
+
+
+@pytest.mark.parametrize("file", PUBLISHED, ids=lambda file: file.stem)
+def test_public_recipes_equal_the_published_configurations_or_say_ours(file):
+    first = file.read_text().splitlines()[0]
+    assert ("Settings: ours" in first) == (file.stem not in CONFIGURATIONS)
+    recipe = settings.load(file, Recipe)
+    assert recipe.loss.margin == 0.2
+    assert recipe.schedule.decay_all
+    assert (recipe.schedule.ema, recipe.schedule.clip) == (0.0, float("inf"))
+    assert bool(recipe.loss.cross_entropy) == (recipe.network.name != "gaitset")
+    if file.stem not in CONFIGURATIONS:
+        return
+    batch, schedule, how = recipe.batch, recipe.schedule, recipe.published
+    assert list(batch.frames) == list(range(batch.frames[0], batch.frames[-1] + 1))
+    assert (
+        (batch.subjects, batch.each),
+        (batch.frames[0], batch.frames[-1], batch.order, batch.skip),
+        (schedule.optimiser, schedule.rate, schedule.decay),
+        schedule.steps / 1000,
+        tuple(stone / 1000 for stone in schedule.milestones),
+        (how.perspective, how.flip, how.rotate, how.erase),
+    ) == CONFIGURATIONS[file.stem]
+
+
+def test_the_widths_and_depths_are_the_published_ones():
+    arguments = {file.stem: settings.load(file, Recipe).network.arguments for file in PUBLISHED}
+    wide = {stem for stem, found in arguments.items() if found.get("channels") == [64, 128, 256]}
+    assert wide == {"gaitset_ou-mvlp", "gaitset_grew"}
+    deep = {stem for stem, found in arguments.items() if stem.startswith("deep") and "blocks" not in found}
+    assert deep == {"deepgaitv2_grew", "deepgaitv2_gait3d"}
 
 
 def test_a_run_on_a_data_set_is_validated_on_other_subjects(casia, tmp_path):
@@ -139,6 +199,38 @@ def test_a_weight_file_holds_no_recorded_walk(casia, tmp_path):
     clip = weights.load(finish(run, tmp_path / "mine")).golden.clip
     walk = Population(1, "test").sequence(0, frames=50).sequence(modalities=("silhouette",))
     np.testing.assert_array_equal(clip, walk.silhouettes)
+
+
+def test_a_run_on_gray_silhouettes_gives_an_encoder_of_gray_silhouettes(casia, tmp_path):
+    recipe = _published(Data(train=casia, dataset="casia-b", validation_subjects=1, gray=True))
+    recipe = replace(recipe, published=Published(perspective=0.5, flip=0.5, rotate=0.5, erase=0.5))
+    maker = BatchMaker(recipe)
+    clips = maker(1).clips
+    assert clips.dtype == np.float32
+    assert 0 <= clips.min() < clips.max() <= 1
+    assert ((clips > 0.1) & (clips < 0.9)).mean() > 0.005  # soft edges
+    run = train(recipe, tmp_path / "mine", workers=0)
+    encoder = load_encoder(str(finish(run, tmp_path / "mine")))
+    assert encoder.card.gray
+    assert encoder.min_frames == 1
+
+
+def test_gray_needs_changes_and_a_data_set_that_keep_it(casia, tmp_path):
+    gray = Data(train=casia, dataset="casia-b", gray=True)
+    with pytest.raises(ConfigError, match="without a table published"):
+        BatchMaker(_published(gray))
+    ready = prepare(open_dataset("casia-b", casia), tmp_path / "ready").root
+    with pytest.raises(DatasetError, match="Prepare it with --gray"):
+        split_dataset(replace(gray, train=ready))
+    prepare(open_dataset("casia-b", casia, gray=True), tmp_path / "gray")
+    split_dataset(replace(gray, train=tmp_path / "gray"))
+
+
+def test_frames_are_skipped_in_stretches_only(casia):
+    recipe = _published(Data(train=casia, dataset="casia-b"))
+    with pytest.raises(ConfigError, match=r"batch\.skip is 4 with batch\.order 'unordered'"):
+        BatchMaker(replace(recipe, batch=replace(recipe.batch, skip=4)))(0)
+    BatchMaker(replace(recipe, batch=replace(recipe.batch, skip=4, order="ordered")))(0)
 
 
 def test_curves_are_plotted(tmp_path):
