@@ -48,12 +48,13 @@ def _section(content: weights.Weights, file: Path) -> str:
         "trained": f"{card.date}, commit `{card.commit[:12]}`, `{card.command}`",
         "licence": card.licence,
     }
-    if card.impostors is not None:
-        scores = card.impostors
-        facts["non-mated scores"] = (
-            f"mean {scores.mean}, standard deviation {scores.deviation}, {scores.pairs} pairs "
-            f"({scores.protocol})"
-        )
+    kinds = {"non-mated scores": card.impostors, "the same, with camera profiles": card.corrected}
+    for kind, scores in kinds.items():
+        if scores is not None:
+            facts[kind] = (
+                f"mean {scores.mean}, standard deviation {scores.deviation}, {scores.pairs} pairs "
+                f"({scores.protocol})"
+            )
     lines = [f"## {card.name}\n", "| | |", "|---|---|"]
     lines += [f"| {name} | {value} |" for name, value in facts.items()]
     lines += ["", *_figures(card)]

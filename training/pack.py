@@ -29,6 +29,8 @@ from gaitid.encoders.gei import embed as gei_embed
 from gaitid.encoders.networks import Network, build, embed
 from gaitid.errors import ConfigError
 from gaitid.evaluation import provenance
+from gaitid.gallery.scoring.calibration import clustering
+from gaitid.gallery.scoring.profiles import corrected
 from gaitid.records import SILHOUETTE
 from gaitid.synthetic import VIEWS, Population
 
@@ -81,7 +83,7 @@ def pack(
     network, step = load_average(recipe, run, share)
     tensors = halved(network)
     validation = Corpus(recipe.data.validation)
-    scores = impostor_scores(validation, embedder(network, validation))
+    vectors = in_batches(embedder(network, validation), range(len(validation)))
     figures = (
         weights.Figure(
             "optimiser steps", float(step), f"{recipe.schedule.steps} in the recipe of the last part"
@@ -92,7 +94,8 @@ def pack(
         f"synthetic, split validation, {len(validation.subjects)} people, "
         "across sessions, views and conditions"
     )
-    card = _card(recipe, network, origin, figures, scores, pairs)
+    strangers = _impostors(validation, vectors, network.blocks, pairs)
+    card = _card(recipe, network, origin, figures, strangers)
     golden = _golden(network, test.stream(0, network.architecture.modality), test.times(0))
     return weights.save(target, card, tensors, golden)
 
@@ -111,13 +114,13 @@ def finish(run: Run, folder: Path) -> Path:
     name = folder.resolve().name
     people = f"the {len(validation.subjects)} validation subjects of the run"
     figures = [weights.Figure("optimiser steps", float(run.step), f"{recipe.schedule.steps} in the recipe")]
-    scores = np.empty(0, np.float32)
+    strangers = NO_IMPOSTORS
     if len(validation):
         vectors = in_batches(embedder(network, validation), range(len(validation)))
         results = validate(validation, vectors.__getitem__)
         figures += [weights.Figure(f"rank-1 ({n})", v, people) for n, v in results.items()]
-        scores = impostor_scores(validation, vectors.__getitem__)
-    card = _card(recipe, network, _origin(recipe, name, len(learned.subjects)), figures, scores, people)
+        strangers = _impostors(validation, vectors, network.blocks, people)
+    card = _card(recipe, network, _origin(recipe, name, len(learned.subjects)), figures, strangers)
     walk = Population(1, "test").sequence(0, frames=50).sequence(modalities=(modality,))
     golden = _golden(network, walk.streams[modality], walk.times)
     tensors = {key: value.cpu().numpy() for key, value in network.state_dict().items()}
@@ -175,6 +178,92 @@ def halved(network: Network) -> dict[str, NDArray[Any]]:
     }
     network.load_state_dict(tensors)
     return {name: value.numpy() for name, value in tensors.items()}
+
+
+@dataclass(frozen=True)
+class Strangers:
+    """What the scores of different people say on a card.
+
+    Attributes:
+        threshold: Score threshold of a new gallery.
+        plain: Scores of embeddings as they are; None = not measured.
+        corrected: Scores of embeddings corrected by camera profiles; None = not measured.
+    """
+
+    threshold: float = weights.GUESS
+    plain: weights.Impostors | None = None
+    corrected: weights.Impostors | None = None
+
+
+NO_IMPOSTORS = Strangers()
+
+
+def _impostors(corpus: AnyCorpus, vectors: NDArray[np.float32], parts: int, pairs: str) -> Strangers:
+    """Scores of different people, from vectors (N, D) of all walks; `pairs` says which people."""
+    scores = impostor_scores(corpus, vectors.__getitem__)
+    if not len(scores):
+        return NO_IMPOSTORS
+    plain = weights.Impostors.of(scores, pairs, len(corpus.subjects))
+    found = corrected_scores(corpus, vectors, parts) if isinstance(corpus, Corpus) else None
+    if found is None:
+        return Strangers(threshold(scores), plain)
+    rows, clusters = found
+    protocol = f"{pairs}; each view less the mean of {profile_people(corpus)} other people there"
+    people = len(corpus.subjects)
+    return Strangers(threshold(scores), plain, weights.Impostors.of(rows, protocol, people, clusters))
+
+
+MOST_PROFILE_PEOPLE = 10
+"""People in the profile of a camera, for the card: as many as a small site sees."""
+
+
+def profile_people(corpus: Corpus) -> int:
+    """How many people make the profiles of `corrected_scores`; at most a half of all."""
+    return min(MOST_PROFILE_PEOPLE, len(corpus.subjects) // 2)
+
+
+def corrected_scores(
+    corpus: Corpus, vectors: NDArray[np.float32], parts: int
+) -> tuple[NDArray[np.float32], float] | None:
+    """Scores of different people after correction by camera profiles, and their clustering.
+
+    Each view is a camera. Its profile is the mean of some people (`profile_people`) whose walks are then left
+    out of the comparisons. This is done for each such group of people in turn.
+
+    Args:
+        corpus: Walks recorded by the laboratory plan.
+        vectors: (W, D) their embeddings.
+        parts: Equal blocks of an embedding.
+
+    Returns:
+        (N,) scores as of `non_mated_scores`, and the mean of their clustering; None with too few people.
+    """
+    subjects = np.array([label.subject for label in corpus.labels])
+    views = np.array([label.view for label in corpus.labels])
+    gallery = np.array([label.session == "0" for label in corpus.labels])
+    size = profile_people(corpus)
+    scores, clusters = [], []
+    for start in range(0, len(corpus.subjects) - size + 1, size) if size else ():
+        makers = np.isin(subjects, corpus.subjects[start : start + size])
+        rows = _centred(vectors, views, makers, parts)
+        among = rows[~gallery & ~makers] @ rows[gallery & ~makers].T
+        same = subjects[~gallery & ~makers][:, None] == subjects[gallery & ~makers]
+        scores.append(among[~same])
+        clusters.append(clustering(np.where(same, -np.inf, among)))
+    if not sum(map(len, scores)):
+        return None
+    return np.concatenate(scores), float(np.mean(clusters))
+
+
+def _centred(
+    vectors: NDArray[np.float32], views: NDArray[np.float64], makers: NDArray[np.bool_], parts: int
+) -> NDArray[np.float32]:
+    """Vectors (W, D) corrected by the mean that some of them (W,) have in each view (W,)."""
+    means = np.zeros_like(vectors)
+    for view in np.unique(views):
+        if (makers & (views == view)).any():
+            means[views == view] = vectors[makers & (views == view)].mean(0)
+    return corrected(vectors, means, parts)
 
 
 def impostor_scores(corpus: AnyCorpus, embed_walks: Embed) -> NDArray[np.float32]:
@@ -278,11 +367,9 @@ def _card(
     network: Network,
     origin: WeightOrigin,
     figures: Sequence[weights.Figure],
-    scores: NDArray[np.floating],
-    pairs: str,
+    impostors: Strangers,
 ) -> weights.Card:
-    """The card of a network; `scores` (N,) are of different subjects and may be empty, `pairs` says which."""
-    measured = len(scores) > 0
+    """The card of a network."""
     return weights.Card(
         name=origin.name,
         architecture=recipe.network.name,
@@ -293,16 +380,17 @@ def _card(
         dimension=network.dimension,
         parts=network.blocks,
         preprocessing=PREPROCESSING,
-        threshold=threshold(scores) if measured else weights.GUESS,
-        threshold_rule=THRESHOLD_RULE if measured else weights.GUESSED,
+        threshold=impostors.threshold,
+        threshold_rule=weights.GUESSED if impostors.plain is None else THRESHOLD_RULE,
         licence=origin.licence,
         training_data=origin.training_data,
         date=today(),
         commit=provenance.commit() or f"gaitid {__version__}",
         command=origin.command,
         metrics=tuple(figures),
-        impostors=weights.Impostors.of(scores, pairs) if measured else None,
         gray=recipe.data.gray,
+        impostors=impostors.plain,
+        corrected=impostors.corrected,
     )
 
 

@@ -59,6 +59,8 @@ class Impostors:
         protocol: Description of the pairs, one walk each.
         fmr: False match rates, falling; empty in older cards.
         scores: Score that each of those rates reaches, rising.
+        people: Number of subjects in the pairs; 0 in older cards.
+        clustering: 0..1, share of independence between the scores of one walk; see `Calibration.clustering`.
     """
 
     mean: float
@@ -67,10 +69,14 @@ class Impostors:
     protocol: str
     fmr: tuple[float, ...] = ()
     scores: tuple[float, ...] = ()
+    people: int = 0
+    clustering: float = 1.0
 
     @classmethod
-    def of(cls, scores: NDArray[np.floating], protocol: str) -> Impostors:
-        """Summarise the scores (N,) of pairs of different subjects."""
+    def of(
+        cls, scores: NDArray[np.floating], protocol: str, people: int = 0, clustering: float = 1.0
+    ) -> Impostors:
+        """Summarise the scores (N,) of pairs of different subjects; see the attributes."""
         rates = [rate for rate in _RATES if rate * len(scores) >= _PAIRS_A_RATE]
         reached = np.quantile(scores.astype(np.float64), 1 - np.array(rates))
         return cls(
@@ -80,6 +86,8 @@ class Impostors:
             protocol,
             tuple(float(f"{rate:.4g}") for rate in rates),
             tuple(np.round(reached, 5).tolist()),
+            people,
+            round(clustering, 4),
         )
 
 
@@ -109,6 +117,7 @@ class Card:
         command: Command that made them.
         metrics: Measured figures.
         impostors: Scores of different subjects, or None.
+        corrected: The same of embeddings corrected by camera profiles (`gallery.scoring.profiles`), or None.
         parts: Number of equal blocks of an embedding, each a part of the body; see `base.parts_of`.
         gray: Whether the network was trained on gray silhouettes, so that it reads the stream
             ``silhouette_gray`` of sequences that have it.
@@ -131,6 +140,7 @@ class Card:
     arguments: dict = field(default_factory=dict)  # type: ignore[type-arg]
     metrics: tuple[Figure, ...] = ()
     impostors: Impostors | None = None
+    corrected: Impostors | None = None
     parts: int = 1
     gray: bool = False
 

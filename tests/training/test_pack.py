@@ -51,6 +51,10 @@ def test_a_run_becomes_an_encoder(tmp_path: Path, shards, validation, network, s
     assert impostors is not None
     assert 0 < len(impostors.fmr) == len(impostors.scores)
     assert list(impostors.scores) == sorted(impostors.scores)
+    corrected = made.card.corrected
+    assert corrected is not None
+    assert corrected.people == impostors.people == 3
+    assert 0 < corrected.clustering <= 1
     average, step = pack.load_average(recipe, tmp_path / "run")
     assert step == 2
     pack.halved(average)
@@ -120,3 +124,21 @@ def test_impostor_scores_are_of_other_subjects_on_another_day(validation):
         if a.session != "0" and b.session == "0" and a.subject != b.subject
     ]
     np.testing.assert_allclose(np.sort(scores), np.sort(expected), atol=1e-6)
+
+
+def test_corrected_scores_lose_what_a_camera_adds(validation):
+    corpus = Corpus(validation)
+    rng = np.random.default_rng(3)
+    cameras = {label.view: rng.normal(size=32) for label in corpus.labels}
+    people = {name: rng.normal(size=32) for name in corpus.subjects}
+    vectors = np.stack([3 * cameras[one.view] + people[one.subject] for one in corpus.labels])
+    vectors = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+    found = pack.corrected_scores(corpus, vectors, 1)
+    assert found is not None
+    scores, clustering = found
+    assert clustering == 1  # too few probes to measure it
+    assert len(scores) == 3 * 2 * 4 * 12  # profiles of each of the three, pairs of the other two
+    plain = pack.impostor_scores(corpus, vectors.__getitem__)
+    same_view = np.sort(plain)[-len(plain) // 4 :]
+    assert same_view.mean() > 0.8
+    assert abs(scores).mean() < plain[plain > 0.5].mean()

@@ -158,7 +158,7 @@ def learn(
         count,
         len(drawn),
         int(counted.sum()),
-        _clustering(scores),
+        clustering(scores),
         tail.distance,
         time.time(),
         normaliser is not None,
@@ -189,7 +189,8 @@ def _fitted(impostor: NDArray[np.float32]) -> Tail:
         raise NotCalibrated(error.got, error.expected, remedy) from error
 
 
-def _clustering(scores: NDArray[np.float32]) -> float:
+def clustering(scores: NDArray[np.float32]) -> float:
+    """Share of independence, 0..1, between the scores (P, S) of a probe; see `Calibration.clustering`."""
     if len(scores) < _FEWEST_PROBES:
         return 1.0
     best = scores.max(axis=1)
