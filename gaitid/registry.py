@@ -12,7 +12,7 @@ from importlib import import_module
 from importlib.metadata import entry_points
 from typing import Any
 
-from gaitid.errors import MissingDependency, UnknownName
+from gaitid.errors import ConfigError, MissingDependency, UnknownName
 
 ENCODERS: Mapping[str, str] = {
     "gei": "gaitid.encoders.gei:GEI",
@@ -73,6 +73,7 @@ def resolve(kind: str, name: str) -> Any:
     Raises:
         UnknownName: The registry has no such name; the message suggests the nearest one.
         MissingDependency: The entry needs a package that is not installed.
+        ConfigError: Another package registered something that does not exist.
     """
     table = _table(kind)
     if name not in table:
@@ -84,6 +85,12 @@ def resolve(kind: str, name: str) -> Any:
         return getattr(import_module(module), attribute)
     except ModuleNotFoundError as error:
         raise missing(error, f"{kind[:-1]} {name}") from error
+    except AttributeError as error:
+        raise ConfigError(
+            f"The {kind[:-1]} {name!r} is registered as {table[name]} ({error})",
+            "a module and an attribute that it has",
+            f"Report this to the authors of {name}",
+        ) from error
 
 
 def missing(error: ModuleNotFoundError, what: str) -> MissingDependency:

@@ -11,9 +11,11 @@ the entry-point group ``gaitid.extractors``) is an `ExtractorType`, usually a cl
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Protocol
 
-from gaitid.errors import ConfigError
+from gaitid.errors import ConfigError, GaitIdError, SourceError
 from gaitid.records import Frame, Observation
 from gaitid.registry import resolve
 from gaitid.settings import settings_class
@@ -74,11 +76,37 @@ def load_extractor(name: str = DEFAULT_EXTRACTOR, settings: object = None) -> Ex
     Raises:
         UnknownName: The registry has no such extractor.
         MissingDependency: The extractor needs a package that is not installed.
-        ConfigError: The settings belong to another extractor.
+        ConfigError: The settings belong to another extractor, or the extractor refuses them.
     """
     chosen = settings_class("extractors", name)() if settings is None else settings
     check_settings(name, chosen)
-    return extractor_type(name)(chosen)
+    kind = extractor_type(name)
+    try:
+        return kind(chosen)
+    except GaitIdError:
+        raise
+    except Exception as error:  # code of another package may raise anything
+        raise ConfigError(
+            f"Extractor {name} cannot be made with {chosen} ({type(error).__name__}: {error})",
+            "settings that it accepts",
+            f"Check the table [perception.{name}], or report this to the authors of {name}",
+        ) from error
+
+
+@contextmanager
+def asking(extractor: Extractor) -> Iterator[None]:
+    """Turn whatever an extractor raises inside the block into a `SourceError`, except errors of gaitid."""
+    try:
+        yield
+    except GaitIdError:
+        raise
+    except Exception as error:  # code of another package may raise anything
+        name = type(extractor).__name__
+        raise SourceError(
+            f"Extractor {name} failed ({type(error).__name__}: {error})",
+            "the observations of a frame",
+            f"Report this to the authors of {name}, or choose another extractor",
+        ) from error
 
 
 def check_settings(name: str, settings: object) -> None:

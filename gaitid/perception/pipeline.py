@@ -15,10 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gaitid import settings as toml
-from gaitid.errors import SourceError
+from gaitid.errors import ConfigError, SourceError
 from gaitid.perception.extractor import (
     DEFAULT_EXTRACTOR,
     Extractor,
+    asking,
     check_settings,
     extractor_type,
     load_extractor,
@@ -53,7 +54,7 @@ class PerceptionSettings:
     Raises:
         UnknownName: The registry has no such extractor.
         MissingDependency: An extractor needs a package that is not installed.
-        ConfigError: The settings of an extractor belong to another one.
+        ConfigError: The settings of an extractor belong to another one, or `max_walk_s` is not above 0.
     """
 
     extractor: str = DEFAULT_EXTRACTOR
@@ -66,6 +67,10 @@ class PerceptionSettings:
         extractor_type(self.extractor)
         for name, chosen in self.extractors.items():
             check_settings(name, chosen)
+        if not self.max_walk_s > 0:
+            raise ConfigError(
+                f"Setting max_walk_s is {self.max_walk_s}", "seconds above 0", "Write 20.0, the default"
+            )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -129,11 +134,14 @@ def watch(
     try:
         for item in source:
             if isinstance(item, Discontinuity):
-                extractor.reset()
+                with asking(extractor):
+                    extractor.reset()
                 waiting += scene.flush()
                 continue
             frame = item
-            tracks, walks = scene.update(extractor(frame), frame)
+            with asking(extractor):
+                found = list(extractor(frame))
+            tracks, walks = scene.update(found, frame)
             yield FrameView(frame, tracks, waiting + walks)
             waiting = ()
     except SourceError as error:

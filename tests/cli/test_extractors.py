@@ -40,12 +40,36 @@ class Boxes(Poses):
     given: ClassVar = {"mask": False, "keypoints": False}
 
 
+class Fussy(Scripted):
+    """Refuses its settings."""
+
+    def __init__(self, settings: NoSettings) -> None:
+        raise ValueError("no camera of that kind")
+
+
+class Fragile(Poses):
+    """Fails after the first person."""
+
+    def __call__(self, frame):
+        if frame.index == FRAMES + 20:
+            raise ValueError("lost the model")
+        return super().__call__(frame)
+
+
+class Silent(Poses):
+    """Returns nothing."""
+
+    def __call__(self, frame):
+        return None
+
+
 @pytest.fixture(autouse=True)
 def installed(monkeypatch):
     points = [
         EntryPoint(kind.__name__.lower(), f"{__name__}:{kind.__name__}", "gaitid.extractors")
-        for kind in (Poses, Both, Boxes)
+        for kind in (Poses, Both, Boxes, Fussy, Fragile, Silent)
     ]
+    points.append(EntryPoint("gone", f"{__name__}:Gone", "gaitid.extractors"))
     monkeypatch.setattr(
         registry, "entry_points", lambda group: points if group == "gaitid.extractors" else []
     )
@@ -97,6 +121,24 @@ def test_an_unknown_extractor_is_refused_at_once(gaitid, verb, flags, tmp_path, 
     assert "'pose'" in err
     assert "poses" in err
     assert not list(tmp_path.iterdir())
+
+
+BROKEN = {
+    "gone": "The extractor 'gone' is registered as",
+    "fussy": "Extractor fussy cannot be made with NoSettings() (ValueError: no camera of that kind)",
+    "fragile": "Extractor Fragile failed (ValueError: lost the model)",
+    "silent": "Extractor Silent failed (TypeError",
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_a_broken_extractor_of_another_package_is_an_error_with_a_remedy(gaitid, pictures, tmp_path, name):
+    status, _, err = gaitid("extract", pictures, "--out", tmp_path, "--extractor", name)
+    assert status == 2
+    assert BROKEN[name] in err
+    assert "Report this to the authors" in err or "report this to the authors" in err
+    assert "Traceback" not in err
+    assert bool(list(tmp_path.glob("*.npz"))) == (name == "fragile")  # walks before the failure are kept
 
 
 def test_the_edge_has_the_extractor_of_its_file_or_flag(tmp_path):

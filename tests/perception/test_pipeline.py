@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from perception_scenes import FPS, PaintedScene, frames, good, noisy, person, walks_of, wall
 
-from gaitid.errors import CameraMoving, SourceError, SourceTruncated
+from gaitid.errors import CameraMoving, ConfigError, SourceError, SourceTruncated
 from gaitid.perception.gates import GateSettings
 from gaitid.perception.motion import MotionExtractor
 from gaitid.perception.pipeline import PerceptionSettings, watch
@@ -38,6 +38,12 @@ def test_an_empty_scene_gives_views_and_no_walks():
     views = list(watch(PaintedScene(lambda i: noisy(wall(), i), 30)))
     assert [view.frame.index for view in views] == list(range(30))
     assert not any(view.walks or view.tracks for view in views)
+
+
+@pytest.mark.parametrize("seconds", [-1.0, 0.0, float("nan")])
+def test_walks_need_a_longest_duration_above_zero(seconds):
+    with pytest.raises(ConfigError, match=r"Setting max_walk_s is .*; expected seconds above 0"):
+        build(PerceptionSettings, {"max_walk_s": seconds}, "a.toml")
 
 
 def test_a_source_of_one_frame():
