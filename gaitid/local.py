@@ -331,8 +331,7 @@ class LocalMatcher:
                 self._intake.prepare(held, embedding)
         if not subjects:
             return held.describe().revision
-        vectors = {name: [one.vector for one in embeddings] for name, embeddings in subjects.items()}
-        return held.add_subjects(vectors).revision
+        return self._intake.enrol_many(held, subjects).revision
 
     def list_subjects(self, gallery: str) -> list[SubjectInfo]:
         """See `Matcher.list_subjects`."""

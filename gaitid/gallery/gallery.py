@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import wraps
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from gaitid.caller import calling
 from gaitid.errors import EngineError, GaitIdError, SubjectHeld, SubjectNotFound
 from gaitid.gallery.index.protocol import VectorsGone
-from gaitid.gallery.learner import Learner, Walk
+from gaitid.gallery.learner import Learner, Walk, corrected_by, derived
 from gaitid.gallery.lock import ReadersWriterLock
 from gaitid.gallery.scoring.calibration import MOST_SUBJECTS, ScoreCalibration, learn
 from gaitid.gallery.scoring.cohort import Walks, check_cohort
@@ -25,7 +25,6 @@ from gaitid.gallery.scoring.learning import Owner
 from gaitid.gallery.scoring.normalisation import Normaliser
 from gaitid.gallery.scoring.policy import Policy
 from gaitid.gallery.scoring.profiles import NOWHERE, Profiles, Site
-from gaitid.gallery.scoring.space import Space
 from gaitid.gallery.state import MakeIndex, State
 from gaitid.gallery.store.database import Store
 from gaitid.gallery.store.rows import Change, EnrolmentSample, GalleryRow
@@ -209,16 +208,29 @@ class Gallery:
 
     def add_subject(self, subject: str, samples: Sequence[EnrolmentSample]) -> Change:
         """Enrol a new subject with all samples or none; see `Subjects.add`."""
-        return self._add_subjects({subject: samples})
+        return self.add_many({subject: samples})
 
     def add_subjects(self, subjects: Mapping[str, Sequence[NDArray[np.float32]]]) -> Change:
         """Enrol many new subjects of vectors (D,) float32 in one change; see `Subjects.add_many`."""
-        return self._add_subjects(
+        return self.add_many(
             {
                 name: [EnrolmentSample(vector, None, _NO_ORIGIN) for vector in vectors]
                 for name, vectors in subjects.items()
             }
         )
+
+    def add_many(self, subjects: Mapping[str, Sequence[EnrolmentSample]]) -> Change:
+        """Enrol many new subjects with their samples in one change; see `Subjects.add_many`."""
+        normed = {name: _normed(samples) for name, samples in subjects.items()}
+        follow = self._following(lambda state, change: state.add_subjects(change, normed))
+
+        def then(change: Change) -> None:
+            follow(change)
+            self._learner.drop(change.expired)
+
+        change = self._store.subjects.add_many(self.row, normed, then)
+        self.renew_profiles()
+        return change
 
     def add_templates(self, subject: str, samples: Sequence[EnrolmentSample]) -> Change:
         """Add all samples to an enrolled subject or none; see `Subjects.add_templates`."""
@@ -327,9 +339,7 @@ class Gallery:
         with self._learning:
             contents = self._store.galleries.contents(self.row, most_subjects=MOST_SUBJECTS)
             space = contents.space
-            placed = (
-                None if impostors is None else space.place(_normed_rows(impostors.vectors), impostors.sites)
-            )
+            placed = None if impostors is None else space.place(_stacked(impostors.vectors), impostors.sites)
             calibration = learn(
                 contents.vectors,
                 contents.subjects,
@@ -353,7 +363,7 @@ class Gallery:
             length = Normaliser.row_length(self.row.dimension)
             self._make_index(length, self._state.fetch)  # refused where it cannot be
             contents = self._store.galleries.contents(self.row, most_subjects=MOST_SUBJECTS)
-            walks = Walks(_normed_rows(cohort.vectors), cohort.sites)
+            walks = Walks(_stacked(cohort.vectors), cohort.sites)
             made = check_cohort(
                 contents.vectors, contents.subjects, self.row.fusion, walks, contents.space, fpir
             )
@@ -409,8 +419,10 @@ class Gallery:
         return sites
 
     def set_profiles(self, profiles: bool) -> None:
-        """Switch camera profiles on or off."""
+        """Switch camera profiles on or off; the first time they are on, learn from the enrolled walks."""
         self._store.cameras.set_profiles(self.row, profiles, self._falling_behind)
+        if profiles and not self._learner.describe():
+            self._learn(self._learner.enrolled(), waits=True)
 
     def cameras(self) -> list[CameraProfile]:
         """List the camera profiles."""
@@ -462,27 +474,17 @@ class Gallery:
         if not is_plain or base.normaliser is not None:  # every row may change
             return self._outdating
         space = replace(base, profiles=profiles)
-        ids, rows = self._derived(self._templates(profiles, fresh), space)
+        store, row = self._store, self.row
+        ids, rows = derived(store, row, corrected_by(store, row, profiles, fresh), space)
 
         def use(state: State, _: Change) -> None:
             if state.space is not base:
                 raise RuntimeError("the space has changed since rows were derived")
-            late = self._derived(np.setdiff1d(self._templates(profiles, fresh), ids), space)
-            state.use(space, np.concatenate((ids, late[0])), np.concatenate((rows, late[1])))
+            late = np.setdiff1d(corrected_by(store, row, profiles, fresh), ids)
+            more, their_rows = derived(store, row, late, space)
+            state.use(space, np.concatenate((ids, more)), np.concatenate((rows, their_rows)))
 
         return self._following(use)
-
-    def _derived(self, ids: NDArray[np.int64], space: Space) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """Return those templates `ids` (M,) that exist, and their rows in a space."""
-        found, vectors = self._store.galleries.vectors(self.row, ids, space)
-        return found, space.rows(vectors)
-
-    def _templates(self, profiles: Profiles, fresh: Collection[Site]) -> NDArray[np.int64]:
-        """Return the ids (M,) of the templates that new profiles of some sites correct."""
-        cameras, is_general = {site.camera for site in fresh}, NOWHERE in fresh
-        return self._store.cameras.templates(
-            self.row, lambda name: name in cameras or (is_general and name not in profiles.cameras)
-        )
 
     # -- following the store -----------------------------------------------------------------------
 
@@ -551,18 +553,6 @@ class Gallery:
             if self._newest == revision:
                 self._load()
 
-    def _add_subjects(self, subjects: Mapping[str, Sequence[EnrolmentSample]]) -> Change:
-        normed = {name: _normed(samples) for name, samples in subjects.items()}
-        follow = self._following(lambda state, change: state.add_subjects(change, normed))
-
-        def then(change: Change) -> None:
-            follow(change)
-            self._learner.drop(change.expired)
-
-        change = self._store.subjects.add_many(self.row, normed, then)
-        self.renew_profiles()
-        return change
-
     def _set_calibration(self, calibration: ScoreCalibration) -> None:
         def decide_by(state: State, _: Change) -> None:
             state.policy = Policy(state.policy.operating_point, calibration)
@@ -578,11 +568,7 @@ def _normed(samples: Sequence[EnrolmentSample]) -> list[EnrolmentSample]:
     return [replace(sample, vector=_unit(sample.vector)) for sample in samples]
 
 
-def _normed_rows(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-    return np.stack([_unit(vector) for vector in vectors])
-
-
-def _stacked(vectors: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
+def _stacked(vectors: Iterable[NDArray[np.float32]]) -> NDArray[np.float32]:
     return np.stack([_unit(vector) for vector in vectors])
 
 

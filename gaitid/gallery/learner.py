@@ -8,8 +8,12 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from threading import Lock
 
+import numpy as np
+from numpy.typing import NDArray
+
 from gaitid.gallery.scoring.learning import STEP, Cameras, Owner, Statistics
 from gaitid.gallery.scoring.profiles import NOWHERE, Profile, Profiles, Site, Vectors
+from gaitid.gallery.scoring.space import Space
 from gaitid.gallery.store.database import Store
 from gaitid.gallery.store.rows import Change, GalleryRow
 from gaitid.records import CameraProfile
@@ -18,6 +22,10 @@ _LOG = logging.getLogger(__name__)
 
 _UNSAVED = 256
 """Walks after which statistics are stored although no mean has changed: a kill loses no more."""
+
+
+_MOST_ENROLLED = 4_096
+"""Templates from which a gallery learns when profiles are switched on."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -95,6 +103,18 @@ class Learner:
         elif unsaved >= _UNSAVED:
             self.save()
         return sites
+
+    def enrolled(self) -> list[Walk]:
+        """Return walks of the templates that were enrolled last, at most `_MOST_ENROLLED`."""
+        rows = self._store.cameras.enrolled(self._row, _MOST_ENROLLED)
+        ids = np.array([row.id for row in rows], np.int64)
+        found, vectors = self._store.galleries.vectors(self._row, ids)
+        by_id = dict(zip(found.tolist(), vectors, strict=True))
+        return [
+            Walk(by_id[row.id], Site(row.camera, row.direction), 0, Owner(row.name, row.pseudonym))
+            for row in rows
+            if row.id in by_id
+        ]
 
     def save(self) -> None:
         """Store the statistics that are ahead of the store."""
@@ -188,3 +208,21 @@ class Learner:
             taken = {site: self._cameras.known[site].copy() for site in self._unsaved}
             self._unsaved.clear()
             return taken
+
+
+def corrected_by(
+    store: Store, row: GalleryRow, profiles: Profiles, fresh: Collection[Site]
+) -> NDArray[np.int64]:
+    """Return the ids (M,) of the templates that new profiles of some sites correct, ascending."""
+    cameras, is_general = {site.camera for site in fresh}, NOWHERE in fresh
+    return store.cameras.templates(
+        row, lambda name: name in cameras or (is_general and name not in profiles.cameras)
+    )
+
+
+def derived(
+    store: Store, row: GalleryRow, ids: NDArray[np.int64], space: Space
+) -> tuple[NDArray[np.int64], Vectors]:
+    """Return those templates `ids` (M,) that exist, and their rows (M', L) in a space."""
+    found, vectors = store.galleries.vectors(row, ids, space)
+    return found, space.rows(vectors)

@@ -9,6 +9,7 @@ import json
 import sqlite3
 import time
 from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +31,23 @@ _AT = (
     "SELECT t.id FROM templates t JOIN subjects s ON s.id = t.subject"
     " WHERE s.gallery = ? AND t.camera IN (SELECT value FROM json_each(?)) ORDER BY t.id"
 )
+
+
+_ENROLLED = (
+    "SELECT t.id AS id, s.name AS name, s.pseudonym AS pseudonym, t.camera AS camera,"
+    " t.direction AS direction FROM templates t JOIN subjects s ON s.id = t.subject"
+    " WHERE s.gallery = ? AND t.camera <> '' ORDER BY t.id DESC LIMIT ?"
+)
+
+
+class EnrolledRow(NamedTuple):
+    """Where a template was recorded, and whose it is."""
+
+    id: int
+    name: str
+    pseudonym: bytes
+    camera: str
+    direction: str
 
 
 class CameraStore:
@@ -64,6 +82,12 @@ class CameraStore:
                 return np.array(query.column(db, _AT, gallery.key, json.dumps(meant)), np.int64)
         except sqlite3.Error as error:
             raise typed(error, self._connection.path) from error
+
+    def enrolled(self, gallery: GalleryRow, count: int) -> list[EnrolledRow]:
+        """Return the `count` newest templates with a camera, oldest first."""
+        with self._commits.mutex:
+            rows = self._commits.read(EnrolledRow, _ENROLLED, gallery.key, count)
+        return rows[::-1]
 
     def set_profiles(self, gallery: GalleryRow, profiles: bool, then: Callable[[Change], None]) -> Change:
         """Switch the camera profiles of a gallery on or off.

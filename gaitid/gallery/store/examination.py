@@ -353,7 +353,7 @@ def _check_statistics(site: Site, one: Statistics) -> None:
     for vector, most in lengths:
         if not np.linalg.norm(vector) <= most + _NORM_TOLERANCE * (1 + most):
             raise ValueError(f"a vector of norm {np.linalg.norm(vector):.6f}, at most {most:g} is possible")
-    if one.walks < 1 or one.weight < 0 or any(share.walks < 1 for share in one.shares.values()):
+    if one.walks < 0 or one.weight < 0 or any(share.walks < 1 for share in one.shares.values()):
         raise ValueError(f"{one.walks} walks, weight {one.weight:g}")
 
 

@@ -1,0 +1,560 @@
+"""Camera profiles: the correction, what is learned, and searches equal to brute force over raw templates."""
+
+from __future__ import annotations
+
+import json
+import threading
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from gaitid.errors import StoreError
+from gaitid.gallery.care.doctor import examining
+from gaitid.gallery.scoring.learning import FEWEST, Cameras, Owner, Statistics
+from gaitid.gallery.scoring.profiles import NOWHERE, Profile, Profiles, Site, corrected, profiles_of
+from gaitid.gallery.store import failpoints
+from gaitid.gallery.store.keys import KeyRing
+from gaitid.local import LocalMatcher
+from gaitid.records import Embedding, Fusion, Origin
+
+D, PARTS = 12, 3
+NUMBERS = st.floats(-1, 1, width=32)
+
+
+class Ready:
+    """Stands for an encoder; all samples and probes are ready embeddings."""
+
+    name, modalities, min_frames, dimension, threshold, contract = "ready", ("silhouette",), 1, D, 0.5, "c"
+    parts = PARTS
+
+
+def unit(vectors):
+    return (vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)).astype(np.float32)
+
+
+def shift(camera: str, direction: str = "") -> np.ndarray:
+    """What a camera adds to everybody."""
+    return np.random.default_rng(len(camera) + 7 * len(direction)).standard_normal(D)
+
+
+def walk(person: int, camera: str, *, direction: str = "", track: int = 0, noise: int = 0) -> Embedding:
+    own = np.random.default_rng(person).standard_normal(D)
+    step = np.random.default_rng(1000 * person + noise).standard_normal(D)
+    vector = own + 0.2 * step + (2 * shift(camera, direction) if camera else 0)
+    return Embedding(unit(vector), Ready.contract, Origin(camera, track), direction)
+
+
+def open_matcher(folder, index="exact", keys=None, **options):
+    return LocalMatcher(Ready(), folder, index=index, keys=keys, **options)
+
+
+def crowd(matcher, people=range(100, 108), cameras=("gate", "hall"), gallery="g"):
+    """Let people pass that nobody knows."""
+    for person in people:
+        for camera in cameras:
+            matcher.identify(gallery, walk(person, camera, track=person))
+
+
+@pytest.fixture
+def matcher(tmp_path):
+    made = open_matcher(tmp_path / "data")
+    made.create_gallery("g")
+    yield made
+    made.close()
+
+
+# -- the correction --------------------------------------------------------------------------------
+
+
+def by_hand(vector, mean, parts):
+    """The definition, in a loop."""
+    pieces = []
+    for own, common in zip(np.split(vector, parts), np.split(mean, parts), strict=True):
+        rest = own.astype(np.float64) - common
+        length = np.linalg.norm(rest)
+        pieces.append(np.linalg.norm(own) * rest / length if length > 1e-6 else 0 * rest)
+    made = np.concatenate(pieces)
+    return made / np.linalg.norm(made) if np.linalg.norm(made) > 1e-6 else vector
+
+
+@given(arrays(np.float32, (4, D), elements=NUMBERS), arrays(np.float32, D, elements=NUMBERS))
+def test_correction_is_its_definition(drawn, mean):
+    vectors = unit(drawn + np.eye(4, D, dtype=np.float32) * 3)
+    mean = (mean / max(1.0, np.linalg.norm(mean))).astype(np.float32)
+    for parts in (1, 2, 3):
+        found = corrected(vectors, mean, parts)
+        assert np.linalg.norm(found, axis=1) == pytest.approx(np.ones(4), abs=1e-5)
+        for vector, one in zip(vectors, found, strict=True):
+            assert one == pytest.approx(by_hand(vector, mean, parts), abs=1e-3)
+            assert np.array_equal(one, corrected(vector[None], mean[None], parts)[0])  # batches change no bit
+
+
+def test_each_part_keeps_its_share_of_the_length():
+    vectors = unit(np.random.default_rng(0).standard_normal((5, D)))
+    found = corrected(vectors, vectors.mean(axis=0), PARTS)
+    before, after = (np.linalg.norm(some.reshape(5, PARTS, -1), axis=2) for some in (vectors, found))
+    assert after == pytest.approx(before, abs=1e-5)
+
+
+def test_a_vector_with_nothing_of_its_own_stays_and_one_part_without_becomes_zero():
+    vectors = unit(np.random.default_rng(1).standard_normal((2, D)))
+    assert corrected(vectors, vectors, PARTS) == pytest.approx(vectors, abs=1e-6)
+    mean = vectors[0].copy()
+    mean[4:] = 0
+    found = corrected(vectors[:1], mean, PARTS)[0]
+    assert not found[:4].any()
+    assert np.linalg.norm(found) == pytest.approx(1, abs=1e-6)
+
+
+def test_without_profiles_vectors_stay_bit_for_bit():
+    vectors = unit(np.random.default_rng(2).standard_normal((3, D)))
+    assert Profiles(PARTS).correct(vectors, [Site("gate")] * 3) is vectors
+
+
+def test_the_general_profile_corrects_cameras_without_their_own():
+    gate, general = (Profile(3, unit(shift(name)[None])[0] / 2) for name in ("gate", "all cameras"))
+    used = profiles_of(PARTS, {Site("gate"): gate, NOWHERE: general})
+    vectors = unit(np.random.default_rng(3).standard_normal((3, D)))
+    found = used.correct(vectors, [Site("gate"), Site("new"), NOWHERE])
+    right = corrected(vectors, np.stack([gate.mean, general.mean, general.mean]), PARTS)
+    assert np.array_equal(found, right)
+    versions = [used.version(site, vectors[0]) for site in (Site("gate", "left"), Site("new"), NOWHERE)]
+    assert versions == [3, 0, 0]
+
+
+def test_an_unknown_direction_is_that_of_the_nearest_mean():
+    left, right = (Profile(n, np.eye(D, dtype=np.float32)[n] / 2) for n in (1, 2))
+    used = profiles_of(1, {Site("gate", "left"): left, Site("gate", "right"): right})
+    vectors = unit(np.eye(D)[[1, 2, 1]] + 0.1)
+    sites = [Site("gate"), Site("gate"), Site("gate", "right")]
+    assert [used.version(site, one) for site, one in zip(sites, vectors, strict=True)] == [1, 2, 2]
+    means = np.stack([left.mean, right.mean, right.mean])
+    assert np.array_equal(used.correct(vectors, sites), corrected(vectors, means))
+
+
+# -- what is learned -------------------------------------------------------------------------------
+
+
+def vector_of(number):
+    return unit(np.random.default_rng(number).standard_normal((1, D)))[0]
+
+
+def test_a_subject_is_one_person_however_often_she_passes():
+    one = Statistics(np.zeros(D))
+    for noise in range(50):
+        one.add(vector_of(noise % 2), Owner("ann", b"a"), 0, 1.0)
+    one.add(vector_of(7), Owner("bob", b"b"), 0, 1.0)
+    assert (one.people, one.walks) == (2, 51)
+    ann = (vector_of(0) + vector_of(1)) / 2
+    assert one.mean == pytest.approx((ann + vector_of(7)) / 2, abs=0.05)
+
+
+def test_a_track_is_one_visitor_until_its_number_returns_later():
+    one = Statistics(np.zeros(D))
+    for at in (0.0, 10.0, 20.0):
+        one.add(vector_of(1), None, 5, at)
+    assert (one.people, one.walks) == (1, 3)
+    one.add(vector_of(2), None, 5, 5000.0)
+    one.add(vector_of(3), None, 6, 5000.0)
+    one.add(vector_of(3), None, 0, 5000.0)  # a track without a number is its own visitor
+    assert (one.people, one.walks) == (4, 6)
+
+
+def test_a_camera_that_was_moved_recovers():
+    one = Statistics(np.zeros(D))
+    before, after = np.eye(D, dtype=np.float32)[:2]
+    for number in range(200):
+        one.add(before, None, number + 1, 0.0)
+    assert one.people == pytest.approx(64, abs=1)
+    for number in range(200):
+        one.add(after, None, number + 1000, 0.0)
+    assert one.mean[1] > 0.9
+
+
+def test_a_mean_is_shrunk_by_the_number_of_people():
+    cameras = Cameras(D, PARTS)
+    for number in range(4):
+        cameras.add(vector_of(number), Site("gate"), None, number + 1, 0.0)
+    mean = np.mean([vector_of(number) for number in range(4)], axis=0)
+    assert cameras.mean(NOWHERE) == pytest.approx(mean / 2, abs=1e-6)  # of one camera, and zero
+    assert cameras.mean(Site("gate")) == pytest.approx((4 * mean + mean / 2) / 5, abs=1e-6)
+
+
+def test_a_mean_is_used_from_three_people_on_and_again_when_it_has_moved():
+    cameras, site = Cameras(D, PARTS), Site("gate")
+    for number in range(FEWEST - 1):
+        cameras.add(vector_of(number), site, None, number + 1, 0.0)
+    assert cameras.due([site]) == {}
+    cameras.add(vector_of(9), site, None, 9, 0.0)
+    fresh = cameras.due([site])
+    assert {at: profile.version for at, profile in fresh.items()} == {site: 1, NOWHERE: 1}
+    cameras.use(fresh)
+    assert cameras.due([site]) == {}
+    cameras.add(vector_of(10), site, None, 10, 0.0)
+    assert cameras.due([site])[site].version == 2
+
+
+# -- a gallery that learns -------------------------------------------------------------------------
+
+
+def templates_of(matcher, gallery="g"):
+    """(subject, raw vector, site) of all templates, from their exports and the sites in the database."""
+    db = matcher._store._connection.db
+    sites = dict(db.execute("SELECT id, json_array(camera, direction) FROM templates"))
+    found = []
+    for info in matcher.list_subjects(gallery):
+        for one in matcher.export_subject(gallery, info.id).templates:
+            found.append((info.id, one.embedding.vector, Site(*json.loads(sites[int(one.id)]))))
+    return found
+
+
+def brute_force(matcher, probe, fusion=Fusion.MAX, gallery="g"):
+    """Score of each subject by raw templates and the profiles in the database."""
+    held = matcher._galleries[gallery]
+    used = matcher._store._connection.profiles.used(held.row)
+    (query,) = used.correct(probe.vector[None], [Site(probe.origin.camera, probe.direction)])
+    rows = {}
+    for name, vector, site in templates_of(matcher, gallery):
+        rows.setdefault(name, []).append(used.correct(vector[None], [site])[0].astype(np.float64))
+    scores = {}
+    for name, some in rows.items():
+        if fusion is Fusion.MAX:
+            scores[name] = max(float(row @ query) for row in some)
+        else:
+            mean = np.mean(some, axis=0)
+            scores[name] = float((mean / (np.linalg.norm(mean) if fusion is Fusion.CENTROID else 1)) @ query)
+    return scores
+
+
+def check_exact(matcher, fusion=Fusion.MAX, gallery="g", abs=1e-6):
+    """Searches by all kinds of probes equal brute force."""
+    held = matcher._galleries[gallery]
+    for number in range(6):
+        for camera, direction in (("gate", ""), ("hall", "left"), ("new", ""), ("", "")):
+            probe = walk(number, camera, direction=direction, noise=99)
+            site = Site(camera, direction)
+            found = held.search(probe.vector, 50, None, site)
+            right = brute_force(matcher, probe, fusion, gallery)
+            assert {one.subject: one.score for one in found.candidates} == pytest.approx(right, abs=abs)
+
+
+def people(matcher, count=6, gallery="g"):
+    for number in range(count):
+        samples = [walk(number, "gate", noise=1), walk(number, "hall", direction="left"), walk(number, "")]
+        matcher.enrol(gallery, f"p{number}", samples)
+
+
+@pytest.mark.parametrize("fusion", Fusion)
+@pytest.mark.parametrize("index", ["exact", "faiss"])
+def test_search_equals_brute_force_over_raw_templates_and_profiles(tmp_path, index, fusion):
+    ring = KeyRing(lambda: {"k": bytes(32)})
+    matcher = open_matcher(tmp_path / "data", index, ring)
+    matcher.create_gallery("g", fusion=fusion)
+    people(matcher, 4)
+    crowd(matcher)
+    versions = {one.camera: one.version for one in matcher.cameras("g")}
+    assert set(versions) == {"gate", "hall"}
+    assert min(versions.values()) > 1
+    check_exact(matcher, fusion)
+    matcher.renew_templates("g")
+    check_exact(matcher, fusion, abs=1e-5)  # a renewal rounds
+    matcher.add_samples("g", "p1", [walk(1, "new", noise=5)])
+    crowd(matcher, range(200, 206), ("new", "gate"))
+    check_exact(matcher, fusion, abs=1e-5)
+    matcher.close()
+    matcher = open_matcher(tmp_path / "data", index, ring)
+    check_exact(matcher, fusion, abs=1e-5)
+    matcher.close()
+
+
+def test_strangers_are_no_longer_alike(matcher):
+    for number in range(10):
+        matcher.enrol("g", f"p{number}", [walk(number, "gate")])
+    crowd(matcher, range(100, 120))
+
+    def named():
+        """Enrolled people and strangers who are named, of ten each."""
+        own = [matcher.identify("g", walk(number, "hall", noise=3)) for number in range(10)]
+        others = [
+            matcher.identify("g", walk(number, "gate", noise=3, track=number)) for number in range(50, 60)
+        ]
+        right = sum(one.subject == f"p{number}" for number, one in enumerate(own))
+        return right, sum(one.subject is not None for one in others)
+
+    right, wrong = named()
+    matcher.set_profiles("g", False)
+    plain_right, plain_wrong = named()
+    assert (right, plain_right) >= (9, 0)
+    assert wrong <= 5 < 8 <= plain_wrong
+
+
+def test_decisions_say_which_profile_was_used(matcher):
+    people(matcher)
+    crowd(matcher)
+    versions = {one.camera: one.version for one in matcher.cameras("g")}
+    assert matcher.identify("g", walk(1, "gate", noise=2)).profile_version == versions["gate"]
+    assert matcher.verify("g", "p1", walk(1, "hall", noise=2)).profile_version == versions["hall"]
+    assert matcher.identify("g", walk(1, "new")).profile_version == 0
+    assert matcher.identify("g", walk(1, "")).profile_version == 0
+
+
+def test_what_was_learned_survives_a_restart(tmp_path):
+    matcher = open_matcher(tmp_path / "data")
+    matcher.create_gallery("g")
+    people(matcher)
+    crowd(matcher)
+    before, probe = matcher.cameras("g"), walk(3, "hall", noise=8)
+    right = brute_force(matcher, probe)
+    matcher.close()
+    matcher = open_matcher(tmp_path / "data")
+    assert matcher.cameras("g") == before
+    found = matcher.identify("g", probe, max_candidates=9)
+    assert {one.subject: one.score for one in found.candidates} == pytest.approx(right, abs=1e-6)
+    matcher.close()
+
+
+def test_an_erased_subject_leaves_the_profiles(tmp_path):
+    matcher = open_matcher(tmp_path / "data")
+    matcher.create_gallery("g")
+    people(matcher)
+    before = matcher._galleries["g"]._learner._cameras.mean(Site("gate"))
+    receipt = matcher.erase_subject("g", "p2")
+    assert receipt.templates == 3
+    held = matcher._galleries["g"]
+    (known,) = (one for site, one in held._learner._cameras.known.items() if site == Site("gate"))
+    others = [walk(number, "gate", noise=1).vector for number in range(6) if number != 2]
+    assert known.mean == pytest.approx(np.mean(others, axis=0), abs=1e-6)
+    used = matcher._store._connection.profiles.used(held.row)
+    assert used.cameras["gate"][""].mean == pytest.approx(held._learner._cameras.mean(Site("gate")))
+    assert not np.allclose(used.cameras["gate"][""].mean, before, atol=1e-3)
+    assert not matcher._store.cameras.load(held.row)[1]  # nothing is stale
+    check_exact(matcher)
+    matcher.close()
+    held = open_matcher(tmp_path / "data")
+    assert [one.people for one in held.cameras("g")] == [5, 5]
+    held.close()
+
+
+def test_a_crash_between_an_erasure_and_the_new_means_is_made_good_at_the_next_start(tmp_path):
+    matcher = open_matcher(tmp_path / "data")
+    matcher.create_gallery("g")
+    people(matcher)
+    learner = matcher._galleries["g"]._learner
+    learner.renew = lambda: None  # killed here
+    matcher.delete_subject("g", "p2")
+    assert matcher._store.cameras.load(matcher._galleries["g"].row)[1]  # stale
+    matcher._store.close()
+    matcher = open_matcher(tmp_path / "data")
+    held = matcher._galleries["g"]
+    assert not matcher._store.cameras.load(held.row)[1]
+    used = matcher._store._connection.profiles.used(held.row)
+    others = np.mean([walk(n, "gate", noise=1).vector for n in range(6) if n != 2], axis=0)
+    hall = np.mean([walk(n, "hall", direction="left").vector for n in range(6) if n != 2], axis=0)
+    general = (others + hall) / 3
+    assert used.cameras["gate"][""].mean == pytest.approx((5 * others + general) / 6, abs=1e-5)
+    check_exact(matcher)
+    matcher.close()
+
+
+@pytest.mark.parametrize("point", ["profiles published", "before commit"])
+def test_a_profile_that_cannot_be_stored_is_not_used_and_the_search_is_answered(tmp_path, point, caplog):
+    matcher = open_matcher(tmp_path / "data")
+    matcher.create_gallery("g")
+    people(matcher)
+    crowd(matcher, range(100, 102))
+    before = [one.version for one in matcher.cameras("g")]
+
+    def fail(name):
+        if name == point:
+            raise StoreError("The disk is full", "free space", "Free some")
+
+    failpoints.armed = fail
+    try:
+        for number in range(300, 312):
+            assert matcher.identify("g", walk(number, "gate", track=number)).candidates
+    finally:
+        failpoints.armed = None
+    assert "could not be stored" in caplog.text
+    assert [one.version for one in matcher.cameras("g")] == before
+    check_exact(matcher)
+    matcher.identify("g", walk(400, "gate", track=400))
+    assert matcher.cameras("g")[0].version == before[0] + 1
+    check_exact(matcher)
+    matcher.close()
+
+
+def test_a_kill_after_the_commit_leaves_rows_and_profiles_equal(tmp_path):
+    matcher = open_matcher(tmp_path / "data")
+    matcher.create_gallery("g")
+    people(matcher)
+
+    class Killed(BaseException):
+        pass
+
+    def kill(name):
+        if name == "before index apply":
+            raise Killed
+
+    failpoints.armed = kill
+    try:
+        with pytest.raises(Killed):
+            crowd(matcher, range(100, 140))
+    finally:
+        failpoints.armed = None
+    matcher._store.close()  # as a kill releases it
+    matcher = open_matcher(tmp_path / "data")
+    check_exact(matcher)
+    matcher.close()
+
+
+def test_refused_walks_teach_nothing(tmp_path):
+    from gaitid.encoders.gei import GEI
+    from gaitid.records import GaitSequence, Quality, Reason
+
+    def assess(sequence):
+        return Quality(10.0, len(sequence), reasons=(Reason.CUT_OFF,))
+
+    matcher = LocalMatcher(GEI(), tmp_path / "data", index="exact", assess=assess)
+    matcher.create_gallery("g")
+    masks = (np.random.default_rng(0).random((20, 64, 44)) < 0.5).astype(np.uint8)
+    for track in range(1, 9):
+        sequence = GaitSequence({"silhouette": masks}, np.arange(20) / 25, origin=Origin("gate", track))
+        matcher.identify("g", sequence)
+    assert matcher.cameras("g") == []
+    matcher.close()
+
+
+def test_a_gallery_without_profiles_learns_nothing_and_one_switched_on_learns_from_its_templates(tmp_path):
+    matcher = open_matcher(tmp_path / "data")
+    matcher.create_gallery("g", profiles=False)
+    people(matcher)
+    crowd(matcher)
+    assert (matcher.cameras("g"), matcher.describe("g").profiles) == ([], False)
+    assert matcher.set_profiles("g", True).profiles
+    assert [(one.camera, one.people) for one in matcher.cameras("g")] == [("gate", 6), ("hall", 6)]
+    check_exact(matcher)
+    matcher.close()
+
+
+def test_a_forgotten_camera_is_corrected_by_what_the_others_have_in_common(matcher):
+    people(matcher)
+    crowd(matcher)
+    assert matcher.forget_camera("g", "gate") == 1
+    assert [one.camera for one in matcher.cameras("g")] == ["hall"]
+    assert matcher.identify("g", walk(1, "gate")).profile_version == 0
+    check_exact(matcher)
+    assert matcher.forget_camera("g", "gate") == 1  # one walk since
+    assert matcher.forget_camera("g", "hall") == 1
+    assert (matcher.cameras("g"), matcher.forget_camera("g", "hall")) == ([], 0)
+    assert not matcher._store._connection.profiles.used(matcher._galleries["g"].row)
+    check_exact(matcher)
+
+
+def test_profiles_are_sealed_rotated_and_examined(tmp_path):
+    keys = {"first": bytes(32)}
+    ring = KeyRing(lambda: keys)
+    matcher = open_matcher(tmp_path / "data", keys=ring, backups=tmp_path / "backups")
+    matcher.create_gallery("g")
+    people(matcher)
+    crowd(matcher)
+    before = matcher.cameras("g")
+    mean = matcher._store._connection.profiles.used(matcher._galleries["g"].row).cameras["gate"][""].mean
+    keys["second"] = bytes([2]) * 32
+    matcher.rotate_keys()
+    matcher.back_up()
+    matcher.close()
+    content = b"".join(path.read_bytes() for path in (tmp_path / "data").iterdir())
+    assert mean.tobytes()[:16] not in content
+    del keys["first"]
+    with examining(tmp_path / "data", KeyRing(lambda: keys)) as checks:
+        said = {name: check() for name, check in checks}
+    assert said["camera profiles"].startswith("3;")  # with the general one
+    matcher = open_matcher(tmp_path / "data", keys=KeyRing(lambda: keys))
+    assert matcher.cameras("g") == before
+    check_exact(matcher)
+    matcher.close()
+
+
+def test_a_plain_directory_is_sealed_with_its_profiles(tmp_path):
+    matcher = open_matcher(tmp_path / "data")
+    matcher.create_gallery("g")
+    people(matcher)
+    crowd(matcher)
+    before = matcher.cameras("g")
+    mean = matcher._store._connection.profiles.used(matcher._galleries["g"].row).cameras["gate"][""].mean
+    share = walk(1, "gate", noise=1).vector
+    matcher.close()
+    content = b"".join(path.read_bytes() for path in (tmp_path / "data").iterdir())
+    assert mean.tobytes()[:16] in content
+    assert share.tobytes()[:16] in content
+    matcher = open_matcher(tmp_path / "data", keys=KeyRing(lambda: {"k": bytes(32)}))
+    assert matcher.cameras("g") == before
+    check_exact(matcher)
+    matcher.close()
+    content = b"".join(path.read_bytes() for path in (tmp_path / "data").iterdir())
+    assert mean.tobytes()[:16] not in content
+    assert share.tobytes()[:16] not in content
+
+
+def test_a_single_stranger_is_never_stored(tmp_path):
+    matcher = open_matcher(tmp_path / "data")
+    matcher.create_gallery("g")
+    stranger = walk(500, "gate", track=1)
+    matcher.identify("g", stranger)
+    matcher.identify("g", walk(501, "gate", track=2))
+    matcher.close()
+    content = b"".join(path.read_bytes() for path in (tmp_path / "data").iterdir())
+    assert stranger.vector.tobytes()[:16] not in content
+
+
+def test_profiles_go_with_their_gallery(matcher):
+    people(matcher)
+    crowd(matcher)
+    matcher.delete_gallery("g")
+    db = matcher._store._connection.db
+    assert db.execute("SELECT count(*) FROM profiles").fetchone() == (0,)
+    assert db.execute("SELECT count(*) FROM shares").fetchone() == (0,)
+
+
+def test_searches_and_enrolments_go_on_while_profiles_change(tmp_path):
+    matcher = open_matcher(tmp_path / "data", "faiss")
+    matcher.create_gallery("g")
+    people(matcher)
+    errors, found = [], []
+
+    def work(number):
+        try:
+            for n in range(25):
+                person = 1000 + 100 * number + n
+                matcher.identify("g", walk(person, "gate", track=person))
+                if n % 5 == 0:
+                    matcher.enrol("g", f"t{number}x{n}", [walk(person, "hall")])
+                if n % 7 == 0:
+                    matcher.delete_subject("g", f"t{number}x{n - n % 5}")
+                decision = matcher.identify("g", walk(n % 6, "gate", noise=50 + n))
+                found.append(decision.candidates[0].score)
+        except Exception as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    unexpected = [error for error in errors if "has no subject" not in str(error)]
+    assert (unexpected, bool(found)) == ([], True)
+    check_exact(matcher)
+    matcher.close()
+
+
+def test_closing_twice_and_learning_after_it(tmp_path):
+    matcher = open_matcher(tmp_path / "data")
+    matcher.create_gallery("g")
+    crowd(matcher)
+    matcher.close()
+    matcher.close()
+    with pytest.raises(StoreError):
+        matcher.identify("g", walk(1, "gate"))
