@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gaitid.gallery.index.ranking import best
+from gaitid.gallery.scoring.calibration import ScoreCalibration
 from gaitid.gallery.scoring.policy import depth
 from gaitid.gallery.scoring.profiles import Site
 from gaitid.gallery.scoring.space import PlacedProbe
@@ -132,7 +133,7 @@ class GalleryView:
         found = self._searched((), vector, site, operating_point)
         count = min(depth(found.operating_point, max_candidates), self._count)
         candidates = self._score(self._nearest_subjects(probe, count), probe)[:count]
-        explained = self.state.policy.explained(candidates, *self.size())
+        explained = self._explained(candidates, *self.size())
         first = self.state.subjects[explained[0].subject].pseudonym if explained else b""
         return found._replace(candidates=explained, best=first)
 
@@ -142,7 +143,7 @@ class GalleryView:
         """See `Gallery.compare`; `vector` has norm 1."""
         rows = len(self.require(name).rows)
         candidates = self._score([name], self._probe(vector, site))
-        explained = self.state.policy.explained(candidates, 1, rows)
+        explained = self._explained(candidates, 1, rows)
         return self._searched(explained, vector, site, operating_point)
 
     def found(self, candidates: tuple[Candidate, ...], operating_point: OperatingPoint | None) -> Found:
@@ -187,7 +188,7 @@ class GalleryView:
         if name in self:
             scores.extend(candidate.score for candidate in self._score([name], probe))
         calibration = self.state.policy.calibration
-        if calibration is None or not scores:
+        if calibration is None or not scores or not self._fits(calibration):
             return
         score = max(-1.0, min(1.0, max(scores)))
         (rate,) = calibration.fpir([score], 1)
@@ -204,6 +205,19 @@ class GalleryView:
         """Return a result for a probe; see `found`."""
         version = self.state.space.profiles.version(site, vector)
         return self.found(candidates, operating_point)._replace(profile_version=version)
+
+    def _explained(
+        self, candidates: tuple[Candidate, ...], subjects: int, rows: float
+    ) -> tuple[Candidate, ...]:
+        """Add rates to candidates, unless the calibration is of another kind of score."""
+        policy = self.state.policy
+        if policy.calibration is None or not self._fits(policy.calibration):
+            return candidates
+        return policy.explained(candidates, subjects, rows)
+
+    def _fits(self, calibration: ScoreCalibration) -> bool:
+        """Whether a calibration is of scores as they are now, corrected by camera profiles or not."""
+        return calibration.info.corrected == bool(self.state.space.profiles)
 
     def _probe(self, vector: NDArray[np.float32], site: Site) -> PlacedProbe:
         (placed,) = self.state.space.place(vector[None], [site])

@@ -80,7 +80,8 @@ class Candidate:
             `Normalisation`; not a probability.
         template: Id of the best template; of the subject's first template if `Fusion` is not MAX.
         fpir_at_score: Expected FPIR of a threshold at this score in this gallery; for a verification
-            (one comparison) the FMR. None without a calibration.
+            (one comparison) the FMR. None without a calibration, or if that is of plain scores and camera
+            profiles have come into use since, or the reverse.
     """
 
     subject: str

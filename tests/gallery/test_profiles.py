@@ -558,3 +558,18 @@ def test_closing_twice_and_learning_after_it(tmp_path):
     matcher.close()
     with pytest.raises(StoreError):
         matcher.identify("g", walk(1, "gate"))
+
+
+def test_a_calibration_of_plain_scores_gives_no_rates_once_profiles_are_in_use(tmp_path):
+    matcher = open_matcher(tmp_path / "data")
+    matcher.create_gallery("g")
+    matcher.enrol_many("g", {f"q{n}": [walk(2000 + n, "")] for n in range(60)})
+    assert not matcher.calibrate("g").corrected
+    assert matcher.identify("g", walk(1, "")).candidates[0].fpir_at_score is not None
+    crowd(matcher)
+    assert matcher.identify("g", walk(1, "")).candidates[0].fpir_at_score is None
+    assert matcher.calibrate("g", [walk(3000 + n, "gate") for n in range(40)]).corrected
+    assert matcher.identify("g", walk(1, "gate")).candidates[0].fpir_at_score is not None
+    matcher.set_profiles("g", False)
+    assert matcher.identify("g", walk(1, "gate")).candidates[0].fpir_at_score is None
+    matcher.close()
