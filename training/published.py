@@ -20,8 +20,8 @@ Clip = NDArray[Any]
 
 _DEGREES = 10.0
 """Largest rotation."""
-_CORNER = 10
-"""Columns within which a corner moves; for widths from 44 to 87."""
+_SIDE = 10
+"""Columns on each side that are cut after perspective, and within which its corners move."""
 _AREA = (0.05, 0.2)
 """Smallest and largest share of the picture that is erased."""
 _ASPECT = (0.3, 1 / 0.3)
@@ -39,7 +39,7 @@ def change(rng: np.random.Generator, clip: NDArray[Any], how: Published) -> Clip
     """
     clip = clip.astype(np.float32)
     for chance, one in (
-        (how.perspective, lambda r, c: perspective(r, c, how.columns)),
+        (how.perspective, perspective),
         (how.flip, lambda _, c: c[:, :, ::-1]),
         (how.rotate, rotate),
         (how.erase, erase),
@@ -49,23 +49,17 @@ def change(rng: np.random.Generator, clip: NDArray[Any], how: Published) -> Clip
     return np.ascontiguousarray(clip)
 
 
-def perspective(rng: np.random.Generator, clip: Clip, columns: int) -> Clip:
-    """Stretch a quadrilateral to the whole picture; its corners are up to nine columns inside.
-
-    Args:
-        rng: Source of randomness.
-        clip: (T, H, W).
-        columns: Width of the picture, W or more; the clip is its middle.
-    """
+def perspective(rng: np.random.Generator, clip: Clip) -> Clip:
+    """Stretch a quadrilateral to the whole picture; its corners are up to nine columns inside."""
     _, height, width = clip.shape
-    side = (columns - width) // 2
-    left, right = rng.integers(0, _CORNER, 2), columns - _CORNER + rng.integers(0, _CORNER, 2)
+    columns = width + 2 * _SIDE
+    left, right = rng.integers(0, _SIDE, 2), columns - _SIDE + rng.integers(0, _SIDE, 2)
     corners = np.array([[left[0], 0], [right[0], 0], [right[1], height], [left[1], height]], np.float32)
     whole = np.array([[0, 0], [columns, 0], [columns, height], [0, height]], np.float32)
     matrix = cv2.getPerspectiveTransform(corners, whole)
-    padded = np.pad(clip, ((0, 0), (0, 0), (side, columns - width - side)))
+    padded = np.pad(clip, ((0, 0), (0, 0), (_SIDE, _SIDE)))
     warped = [cv2.warpPerspective(frame, matrix, (columns, height)) for frame in padded]
-    return np.stack(warped)[:, :, side : side + width]
+    return np.stack(warped)[:, :, _SIDE:-_SIDE]
 
 
 def rotate(rng: np.random.Generator, clip: Clip) -> Clip:

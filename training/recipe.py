@@ -214,14 +214,12 @@ class Published:
         flip: Of mirroring.
         rotate: Of a rotation by up to 10 degrees.
         erase: Of a hidden rectangle.
-        columns: Width of the picture on which perspective works: 64 before the cut, 44 after it.
     """
 
     perspective: float = 0.0
     flip: float = 0.0
     rotate: float = 0.0
     erase: float = 0.0
-    columns: int = 64
 
 
 @dataclass(frozen=True)
