@@ -1,4 +1,4 @@
-"""Fine-tuning: a silhouette encoder and a few walks of your own subjects give a weight file of your own.
+"""Adaptation by gradients: all layers of a silhouette encoder learn from a few walks of your own subjects.
 
 Your own subjects are few, so every batch also contains synthetic subjects whom the encoder never saw. The
 network learns your subjects without forgetting how other people differ. The last quarter of each subject's
@@ -9,37 +9,32 @@ which uses every score.
 
 from __future__ import annotations
 
-import dataclasses
-import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gaitid import __version__
 from gaitid.datasets.base import Dataset, DatasetEntry
-from gaitid.encoders import networks, weights
+from gaitid.encoders import networks
 from gaitid.encoders.learned import LearnedEncoder
 from gaitid.encoders.networks import Network as TorchNetwork
 from gaitid.errors import InputError
-from gaitid.evaluation.verification import d_prime
 from gaitid.records import SILHOUETTE, GaitSequence
 from gaitid.synthetic import Population, plan_varied
 
+from .adapt import Adaptation, Check, Progress, check_plain
 from .batches import stream
-from .pack import FMR, threshold, today
 from .recipe import Augmentation, Batch, Data, Loss, Network, Recipe, Schedule
 from .run import Run
 from .shards import ShardEntry, WalkLabel, synthetic_entries, write_shard
 
 _UNSEEN = 1_000_000
 """Number from which synthetic subjects were in no training of ours."""
-_FMR = 0.01
-"""False match rate of the threshold in a comparison."""
+_BATCH = 16
+"""Walks that are embedded at once."""
 
-Progress = Callable[[str, int, int], None]
 LabelledWalk = tuple[DatasetEntry, GaitSequence]
 
 
@@ -64,52 +59,9 @@ class FinetunePlan:
     seed: int = 1
 
 
-@dataclass(frozen=True)
-class FinetuneCheck:
-    """Results of an encoder on the validation walks.
-
-    Attributes:
-        rank_one: Share of validation walks whose nearest training walk is of the same subject, 0..1.
-        d_prime: Distance of the mated from the non-mated scores, in standard deviations.
-        accepted: Share of mated pairs above `threshold`, 0..1.
-        threshold: Score that 1 % of the non-mated pairs exceed.
-        impostors: (N,) non-mated scores.
-    """
-
-    rank_one: float
-    d_prime: float
-    accepted: float
-    threshold: float
-    impostors: NDArray[np.float32]
-
-
-@dataclass(frozen=True)
-class FinetuneResult:
-    """A fine-tuned network and its validation.
-
-    Attributes:
-        tensors: Weights of the network.
-        before: Results of the original encoder.
-        after: Results of the fine-tuned network.
-        people: Number of your own subjects.
-        walks: Number of their walks in training.
-    """
-
-    tensors: dict[str, NDArray[np.generic]]
-    before: FinetuneCheck
-    after: FinetuneCheck
-    people: int
-    walks: int
-
-    @property
-    def better(self) -> bool:
-        """Whether the network separates the subjects better than before on the validation walks."""
-        return self.after.d_prime > self.before.d_prime
-
-
 def finetune(
     encoder: LearnedEncoder, dataset: Dataset, folder: Path, plan: FinetunePlan, progress: Progress
-) -> FinetuneResult:
+) -> Adaptation:
     """Train on all but the last quarter of each subject's walks, and validate on those.
 
     Args:
@@ -117,27 +69,48 @@ def finetune(
         dataset: Your own subjects; every sequence of its test part is used.
         folder: Folder for intermediate files.
         plan: How to fine-tune.
-        progress: Called with a phase, the steps done and the number of steps.
+        progress: See `adapt.Progress`; the phases are own, company, training and validation.
 
     Raises:
-        InputError: The encoder does not read silhouettes, or there are too few subjects or walks.
+        InputError: The encoder does not read silhouettes, has a head, or there are too few subjects or walks.
     """
+    check_plain(encoder)
     if encoder.architecture.modality != SILHOUETTE:
         raise InputError(
             f"Encoder {encoder.name} reads {', '.join(encoder.modalities)}",
             "a silhouette encoder",
-            "Fine-tune strider, or use the skeleton encoder as it is",
+            "Adapt strider, or choose whitening or lda",
         )
     kept, learned = split_walks(dataset.entries("test"))
-    own = [(entry, dataset.load(entry)) for entry in learned]
-    probes = [(entry, dataset.load(entry)) for entry in kept]
+    own, probes = _read(dataset, learned, kept, progress)
     _write_shards(folder, own, plan, progress)
     recipe = _recipe(encoder, folder, plan, len({entry.subject for entry in learned}))
     run = _train(encoder, recipe, progress)
-    impostors = _impostors(plan)
-    before, after = (check(network, own, probes, impostors) for network in (encoder.network, run.average))
+    rivals = encoder.network, run.average
+    compared = _Comparison(own, probes, _impostors(plan), progress, len(rivals))
+    before, after = (compared(network) for network in rivals)
     tensors = {name: value.numpy() for name, value in run.average.state_dict().items()}
-    return FinetuneResult(tensors, before, after, len({e.subject for e in learned}), len(learned))
+    return Adaptation(
+        method="gradient",
+        tensors=tensors,
+        before=before,
+        after=after,
+        people=len({e.subject for e in learned}),
+        walks=len({(e.subject, e.sequence) for e in learned}),
+        cameras=len({e.view for e in learned}),
+        validation=f"last quarter of each subject's walks, with {plan.impostors} synthetic impostors",
+    )
+
+
+def _read(
+    dataset: Dataset, learned: Sequence[DatasetEntry], kept: Sequence[DatasetEntry], progress: Progress
+) -> tuple[list[LabelledWalk], list[LabelledWalk]]:
+    """Load the walks for training and for validation."""
+    walks = []
+    for done, entry in enumerate([*learned, *kept], 1):
+        walks.append((entry, dataset.load(entry)))
+        progress("own", done, len(learned) + len(kept))
+    return walks[: len(learned)], walks[len(learned) :]
 
 
 def split_walks(entries: Sequence[DatasetEntry]) -> tuple[list[DatasetEntry], list[DatasetEntry]]:
@@ -216,92 +189,42 @@ def _impostors(plan: FinetunePlan) -> list[GaitSequence]:
     return [entry.sequence for entry in synthetic_entries(population, items, 1, (1.0, 1.0))]
 
 
-def check(
-    network: TorchNetwork,
-    own: Sequence[LabelledWalk],
-    probes: Sequence[LabelledWalk],
-    impostors: Sequence[GaitSequence],
-) -> FinetuneCheck:
-    """Compare validation walks and impostors with the training walks.
+class _Comparison:
+    """Compares validation walks and impostors with the training walks.
 
     Args:
-        network: The network; is put into evaluation mode.
         own: Training walks.
         probes: Validation walks of the same subjects.
         impostors: Walks of other subjects.
+        progress: See `finetune`.
+        networks: Networks that will be compared.
     """
-    network.eval()
-    gallery = _embed(network, [walk for _, walk in own])
-    owners = np.array([entry.subject for entry, _ in own])
-    asked = np.array([entry.subject for entry, _ in probes])
-    scores = _embed(network, [walk for _, walk in probes]) @ gallery.T
-    same = asked[:, None] == owners
-    non_mated = np.concatenate([scores[~same], (_embed(network, impostors) @ gallery.T).ravel()])
-    limit = float(np.quantile(non_mated, 1 - _FMR))
-    best = owners[scores.argmax(1)] == asked
-    return FinetuneCheck(
-        rank_one=float(best.mean()),
-        d_prime=d_prime(scores[same], non_mated),
-        accepted=float((scores[same] >= limit).mean()),
-        threshold=limit,
-        impostors=non_mated,
-    )
 
+    def __init__(
+        self,
+        own: Sequence[LabelledWalk],
+        probes: Sequence[LabelledWalk],
+        impostors: Sequence[GaitSequence],
+        progress: Progress,
+        networks: int,
+    ) -> None:
+        self._walks = [walk for _, walk in (*own, *probes)] + list(impostors)
+        self._gallery = len(own)
+        owners = np.array([entry.subject for entry, _ in own])
+        asked = np.array([entry.subject for entry, _ in probes] + [""] * len(impostors))
+        self._same = asked[:, None] == owners
+        self._progress, self._done, self._total = progress, 0, networks * len(self._walks)
 
-def _embed(network: TorchNetwork, walks: Sequence[GaitSequence]) -> NDArray[np.float32]:
-    vectors = [networks.embed(network, [walk.streams[SILHOUETTE]], [walk.times]) for walk in walks]
-    return np.concatenate(vectors)
+    def __call__(self, network: TorchNetwork) -> Check:
+        """Results of a network; puts it into evaluation mode."""
+        network.eval()
+        vectors = np.concatenate([self._embed(network, a) for a in range(0, len(self._walks), _BATCH)])
+        scores = vectors[self._gallery :] @ vectors[: self._gallery].T
+        return Check.of(scores, self._same, ~self._same)
 
-
-def save(encoder: LearnedEncoder, result: FinetuneResult, target: Path, source: str) -> weights.Weights:
-    """Write the fine-tuned weights with a card that describes them.
-
-    Args:
-        encoder: The original encoder.
-        result: From `finetune`.
-        target: File to write, NAME.safetensors.
-        source: Name of the data, for the card.
-    """
-    old = encoder.card
-    card = dataclasses.replace(
-        old,
-        name=target.stem,
-        threshold=threshold(result.after.impostors),
-        threshold_rule=f"FMR {FMR:g} among own people and synthetic impostors",
-        licence=f"{old.licence}, and the terms of your own data",
-        training_data=f"{old.training_data}; then {result.walks} walks of {result.people} people ({source})",
-        date=today(),
-        commit=f"gaitid {__version__}",
-        command=f"gaitid model finetune --encoder {old.name}",
-        metrics=_figures(result),
-        impostors=weights.Impostors.of(result.after.impostors, "own people and synthetic impostors"),
-    )
-    golden = weights.load(encoder.path).golden
-    network = networks.load(old, result.tensors)
-    vector = networks.embed(network, [golden.clip], [golden.times])[0]
-    return weights.save(target, card, result.tensors, dataclasses.replace(golden, vector=vector))
-
-
-def _figures(result: FinetuneResult) -> tuple[weights.Figure, ...]:
-    protocol = (
-        f"last quarter of the walks of {result.people} people against the other {result.walks}; "
-        "threshold at FMR 1 % with synthetic impostors"
-    )
-    return tuple(
-        weights.Figure(f"{measure}, {when}", round(value, 4), protocol)
-        for when, one in (("before", result.before), ("after", result.after))
-        for measure, value in (("rank-1", one.rank_one), ("d'", one.d_prime), ("accepted", one.accepted))
-    )
-
-
-def summary(result: FinetuneResult) -> str:
-    """The result as one line of JSON."""
-    rows = {
-        when: {
-            "rank_1": round(one.rank_one, 4),
-            "d_prime": round(one.d_prime, 3),
-            "accepted_at_fmr_1_percent": round(one.accepted, 4),
-        }
-        for when, one in (("before", result.before), ("after", result.after))
-    }
-    return json.dumps({"people": result.people, "walks": result.walks, **rows})
+    def _embed(self, network: TorchNetwork, first: int) -> NDArray[np.float32]:
+        walks = self._walks[first : first + _BATCH]
+        self._done += len(walks)
+        vectors = networks.embed(network, [w.streams[SILHOUETTE] for w in walks], [w.times for w in walks])
+        self._progress("validation", self._done, self._total)
+        return vectors

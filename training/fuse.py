@@ -32,7 +32,8 @@ from gaitid.synthetic import VIEWS
 
 from .corpus import Corpus
 from .losses import supervised_contrastive
-from .pack import PROTOCOL, THRESHOLD_RULE, figures_of, non_mated_scores, show, threshold, today
+from .origin import threshold, today
+from .pack import PROTOCOL, THRESHOLD_RULE, figures_of, non_mated_scores, show
 from .validation import measure
 
 log = logging.getLogger("training")

@@ -11,7 +11,6 @@ TEST is a folder of shards made with the laboratory plan, of subjects in neither
 from __future__ import annotations
 
 import argparse
-import datetime
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -36,12 +35,11 @@ from gaitid.synthetic import VIEWS, Population
 
 from .checkpoint import CHECKPOINT, read_state
 from .corpus import AnyCorpus, Corpus, DatasetCorpus, corpora
+from .origin import FMR, threshold, today
 from .recipe import Recipe
 from .run import Run
 from .validation import Embed, embedder, in_batches, measure, validate
 
-FMR = 1e-3
-"""False match rate of the threshold on a card."""
 PROTOCOL = (
     "synthetic, split test, {} people, gallery session 0 nm, probes session 1, "
     f"{len(VIEWS)} views, one walk each, noise level 1; mean over pairs of views"
@@ -396,16 +394,6 @@ def _card(
 
 THRESHOLD_RULE = f"FMR {FMR:g} of the scores of different people below"
 """How `threshold` is set, for the card."""
-
-
-def threshold(scores: NDArray[np.floating]) -> float:
-    """Score that a share `FMR` of non-mated `scores` (N,) exceeds."""
-    return round(float(np.quantile(scores, 1 - FMR)), 4)
-
-
-def today() -> str:
-    """Date of today in UTC, ISO 8601."""
-    return datetime.datetime.now(datetime.timezone.utc).date().isoformat()
 
 
 def show(figures: Sequence[weights.Figure]) -> None:

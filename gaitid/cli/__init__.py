@@ -61,7 +61,7 @@ VERBS = {
     "audit verify": "verify that no entry was changed, removed or cut off",
     "audit export": "write all entries and the signed head as JSON lines",
     "audit review": "record a human's verdict on a decision",
-    "model finetune": "adapt an encoder to your own subjects, validated on walks left out of training",
+    "model adapt": "adapt an encoder to your own people, in seconds, validated on people left out",
     "model export": "export the network of an encoder to ONNX",
     "model import": "convert a checkpoint of OpenGait to a weight file",
     "dataset synth": "generate synthetic walkers as sequences or in the layout of a data set",
@@ -76,7 +76,7 @@ GROUPS = {
     "keys": "create and rotate encryption keys",
     "backup": "create and restore backups",
     "audit": "list, verify and export the audit trail; review decisions",
-    "model": "fine-tune, export and import encoders",
+    "model": "adapt, export and import encoders",
     "dataset": "generate and prepare data sets",
 }
 
@@ -94,7 +94,8 @@ MOVED = {
     "keygen": "keys create",
     "rotate": "keys rotate",
     "restore": "backup restore",
-    "finetune": "model finetune",
+    "finetune": "model adapt",
+    "model finetune": "model adapt",
     "export": "model export",
     "import-checkpoint": "model import",
     "synth": "dataset synth",
@@ -153,9 +154,11 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
 
 
 def _refuse_old_name(arguments: Sequence[str]) -> None:
-    if arguments and arguments[0] in MOVED:
-        old, new = arguments[0], MOVED[arguments[0]]
-        raise InputError(f"Verb {old!r} does not exist", "a verb of 'gaitid --help'", f"Run 'gaitid {new}'")
+    for old, new in MOVED.items():
+        if list(arguments[: len(old.split())]) == old.split():
+            raise InputError(
+                f"Verb {old!r} does not exist", "a verb of 'gaitid --help'", f"Run 'gaitid {new}'"
+            )
 
 
 def _add_verb(parent: Parsers, verb: str, name: str, *, used: bool) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gaitid.encoders import weights
+from gaitid.encoders import adapted, weights
 from gaitid.encoders.architectures import Architecture, Batch, NumpyNetwork, find
 from gaitid.encoders.base import PREPROCESSING, Encoder, check_frames, check_input, contract_id, load_encoder
 from gaitid.encoders.fused import FUSED, FusedEncoder
@@ -40,6 +40,7 @@ class LearnedEncoder:
         path: The file.
         card: The description in the file.
         architecture: The kind of network.
+        head: What was learned from a few people and follows the network; None for most files.
 
     Raises:
         WeightsError: The file is damaged, or made for another version of this code.
@@ -64,6 +65,7 @@ class LearnedEncoder:
         )
         _check_versions(card, self.architecture)
         self._tensors = content.tensors
+        self.head = self._load_head()
         build = self.architecture.numpy
         self._forward = self._load_numpy(build) if build else self._load_torch()
         self._check_golden(content.golden)
@@ -75,12 +77,21 @@ class LearnedEncoder:
 
         return networks.load(self.card, self._tensors)
 
-    def _load_numpy(self, build: NumpyNetwork) -> Batch:
+    def _load_head(self) -> adapted.Head | None:
         try:
-            forward = build(self._tensors, self.card.arguments)
+            return adapted.split(self._tensors, self.card.parts)[1]
         except (KeyError, ValueError) as error:
             raise weights.misfit(self.card, error) from error
-        return lambda clips: np.stack([forward(clip) for clip in clips])
+
+    def _load_numpy(self, build: NumpyNetwork) -> Batch:
+        try:
+            forward = build(adapted.split(self._tensors, self.card.parts)[0], self.card.arguments)
+        except (KeyError, ValueError) as error:
+            raise weights.misfit(self.card, error) from error
+        head = self.head
+        if head is None:
+            return lambda clips: np.stack([forward(clip) for clip in clips])
+        return lambda clips: head(np.stack([forward(clip) for clip in clips]))
 
     def _load_torch(self) -> Batch:
         from gaitid.encoders import networks
@@ -160,10 +171,12 @@ def open_weights(path: Path) -> Encoder:
     Raises:
         WeightsError: The file is damaged, or made for another version of this code.
     """
-    architecture = weights.load(path).card.architecture
+    content = weights.load(path)
+    architecture = content.card.architecture
     if architecture == FUSED:
         return FusedEncoder(path)
-    return LearnedEncoder(path) if find(architecture).numpy else PublishedEncoder(path)
+    published = find(architecture).numpy is None and adapted.MATRIX not in content.tensors
+    return PublishedEncoder(path) if published else LearnedEncoder(path)
 
 
 def shipped(name: str) -> Encoder:

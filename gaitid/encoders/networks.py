@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - the usual name
 
-from gaitid.encoders import weights
+from gaitid.encoders import adapted, weights
 from gaitid.encoders.architectures import Architecture, find
 from gaitid.encoders.clips import Clips
 from gaitid.encoders.parts import PartMap, unit_parts
@@ -91,6 +91,34 @@ class PartNetwork(Network):
         """(N, P, D') parts, not normalised; see `forward`."""
 
 
+class Adapted(Network):
+    """A network with a head, as `adapted.Head` computes it.
+
+    Args:
+        network: The network before the head.
+        head: The head.
+    """
+
+    projection = None
+    mean: Tensor
+    matrix: Tensor
+
+    def __init__(self, network: Network, head: adapted.Head) -> None:
+        super().__init__()
+        self.network, self.architecture = network, network.architecture
+        self.parts = head.parts
+        self.dimension = self.wide_dimension = len(head.mean)
+        self.register_buffer("mean", torch.from_numpy(head.mean.copy()))
+        self.register_buffer("matrix", torch.from_numpy(head.matrix.copy()))
+
+    def wide(self, clips: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """(N, D) unit vectors; see `Network.wide`."""
+        vectors = self.network(clips, lengths)
+        shape = (vectors.shape[0], self.parts, self.dimension // self.parts)
+        mapped = F.normalize(((vectors - self.mean) @ self.matrix).reshape(shape), dim=2)
+        return F.normalize((mapped * vectors.reshape(shape).norm(dim=2, keepdim=True)).flatten(1), dim=1)
+
+
 def build(name: str, arguments: Mapping[str, Any]) -> Network:
     """A new network of that architecture, in training mode.
 
@@ -105,17 +133,18 @@ def build(name: str, arguments: Mapping[str, Any]) -> Network:
 
 
 def load(card: weights.Card, tensors: Mapping[str, NDArray[Any]]) -> Network:
-    """The network of a weight file, in evaluation mode.
+    """The network of a weight file with its head, if it has one, in evaluation mode.
 
     Raises:
         WeightsError: The tensors do not fit the architecture.
     """
     network = build(card.architecture, card.arguments)
     try:
-        network.load_state_dict({name: torch.from_numpy(np.array(array)) for name, array in tensors.items()})
-    except RuntimeError as error:
+        own, head = adapted.split(tensors, card.parts)
+        network.load_state_dict({name: torch.from_numpy(np.array(array)) for name, array in own.items()})
+    except (KeyError, ValueError, RuntimeError) as error:
         raise weights.misfit(card, error) from error
-    return network.eval()
+    return network.eval() if head is None else Adapted(network, head).eval()
 
 
 def embed(
