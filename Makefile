@@ -12,8 +12,10 @@ CYCLES ?= 200
 SEED ?= 0
 # Seconds that the race runs.
 RACE_S ?= 600
+# Minutes that `make train` may take; empty for as long as it takes.
+MINUTES ?=
 
-.PHONY: help setup demo test test-fast test-crash test-state test-race test-learn test-engines check format protos bench clean
+.PHONY: help setup demo train test test-fast test-crash test-state test-race test-learn test-engines check format protos bench clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -66,6 +68,9 @@ test-state: $(VENV)/.dev  ## 10,000 random steps answer as a dict and brute forc
 
 test-race: $(VENV)/.dev  ## eight threads search and change, no answer is wrong (ten minutes; RACE_S=600)
 	RACE_S=$(RACE_S) $(VENV)/bin/python -m pytest -s -m long tests/gallery/test_race.py
+
+train: $(VENV)/.dev  ## train what ships from nothing (half a day on two cores; MINUTES=60 bounds it; uses a GPU)
+	$(VENV)/bin/python -m gaitid.training.shipped $(if $(MINUTES),--minutes $(MINUTES))
 
 test-learn: $(VENV)/.dev  ## five minutes of training beat the gait energy image (ten minutes)
 	$(VENV)/bin/python -m pytest -s -m long tests/training/test_learns.py

@@ -1,1 +1,1 @@
-"""The trainer: ``gaitid train`` and ``gaitid model finetune``; in the wheel it is ``gaitid.training``."""
+"""The trainer: ``gaitid train`` and ``gaitid model adapt``; in the wheel it is ``gaitid.training``."""
