@@ -23,7 +23,7 @@ from gaitid.encoders.learned import LearnedEncoder  # noqa: E402
 from gaitid.errors import InputError, UnknownName, WeightsError  # noqa: E402
 from gaitid.records import npz  # noqa: E402
 from gaitid.synthetic import Population  # noqa: E402
-from gaitid.training.adapt import Check, People, adapt, default_method, fit, save, validate  # noqa: E402
+from gaitid.training.adapt import RIDGE, Check, People, adapt, default_method, fit, save, validate  # noqa: E402
 from gaitid.training.finetune import FinetunePlan, finetune, split_walks  # noqa: E402
 from tests.small import STRIDER as SMALL  # noqa: E402
 
@@ -108,18 +108,15 @@ def test_a_head_separates_people_it_was_not_made_of(method):
     np.testing.assert_allclose(_lengths(mapped, 4), _lengths(own.vectors, 4), rtol=1e-4)
 
 
-def test_whitening_makes_the_covariance_within_people_even():
-    own = people(60, shift=0.0)
-    head = fit(own, "whitening", 1)
-    mapped = (own.vectors - head.mean) @ head.matrix
-
-    def unevenness(vectors: np.ndarray) -> float:
-        inner = vectors - np.stack([vectors[own.subjects == name].mean(0) for name in own.subjects])
-        values = np.linalg.eigvalsh(np.cov(inner.T))
-        return float(values[-1] / values.mean())
-
-    assert unevenness(mapped) < 0.6 * unevenness(own.vectors)
-    np.testing.assert_allclose(head.matrix, head.matrix.T, atol=1e-5)
+def test_whitening_is_the_root_of_the_covariance_within_people_with_a_ridge():
+    own = people(10)
+    matrix = fit(own, "whitening", 1).matrix.astype(float)
+    inner = own.vectors - np.stack([own.vectors[own.subjects == name].mean(0) for name in own.subjects])
+    covariance = inner.T @ inner
+    wanted = covariance + RIDGE * np.trace(covariance) / 24 * np.eye(24)
+    found = np.linalg.inv(matrix @ matrix)
+    np.testing.assert_allclose(found / np.trace(found), wanted / np.trace(wanted), atol=1e-6)
+    np.testing.assert_allclose(matrix, matrix.T, atol=1e-5)
 
 
 def test_lda_keeps_all_directions_and_lengthens_those_between_people():
