@@ -68,6 +68,6 @@ def split(tensors: Mapping[str, NDArray[Any]], parts: int) -> tuple[dict[str, ND
     return network, Head(mean, matrix, parts)
 
 
-def _norm(vectors: Floats) -> Floats:
+def _norm(vectors: NDArray[np.floating]) -> Floats:
     length: Floats = np.linalg.norm(vectors, axis=-1, keepdims=True)
     return length
