@@ -93,17 +93,15 @@ def _plain(decision: Decision, probe: GaitSequence) -> dict[str, object]:
 def _profile(
     decision: Decision, probe: GaitSequence, matcher: Matcher, options: argparse.Namespace
 ) -> list[str]:
-    """Which camera profile was used, or why none was; empty in a gallery without profiles."""
+    """Which camera profile was used, or that there was none; empty in a gallery without profiles."""
     camera = probe.origin.camera
     if decision.profile_version:
         return [f"camera {camera}: profile version {decision.profile_version}"]
     if not matcher.describe(options.gallery).profiles:
         return []
     if not camera:
-        return ["The walk names no camera, so no camera profile was used."]
-    return [
-        f"Camera {camera} has no profile yet, so the walk was compared as it is (see 'gaitid camera learn')."
-    ]
+        return ["The walk names no camera, so it has no camera profile."]
+    return [f"Camera {camera} has no profile yet (see 'gaitid camera learn')."]
 
 
 def show(decision: Decision) -> None:

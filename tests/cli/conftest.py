@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 
 from gaitid.cli import main
+from gaitid.records import npz
+from gaitid.server.app import ServerSettings, running
 from tests.filmed import walk_video
 
 WALKERS = ((1.0, 1.0), (1.7, 0.9))
@@ -39,3 +41,25 @@ def gaitid(capsys):
         return status, printed.out, printed.err
 
     return run
+
+
+@pytest.fixture
+def halves(extracted, tmp_path):
+    """First and second half of both walks: files a1, a2, b1, b2."""
+    files = {}
+    for name, path in zip("ab", extracted, strict=True):
+        walk = npz.load(path)
+        middle = len(walk) // 2
+        for half, frames in (("1", slice(0, middle)), ("2", slice(middle, None))):
+            files[name + half] = tmp_path / f"{name}{half}.npz"
+            npz.save(files[name + half], walk.part(frames))
+    return files
+
+
+@pytest.fixture(params=["local", "remote"])
+def target(request, tmp_path):
+    if request.param == "local":
+        yield ["--data", tmp_path / "data"]
+        return
+    with running(ServerSettings(address="127.0.0.1:0", data=tmp_path / "data")) as address:
+        yield ["--server", address]
