@@ -60,9 +60,6 @@ def loss_terms(
 ) -> dict[str, Tensor]:
     """Weighted losses of (N, D) wide embeddings of (N,) classes, seen by (N,) cameras, by name."""
     terms = {}
-    if how.centred:
-        seen = losses.centred(wide, cameras, network.blocks)
-        terms["centred"] = how.centred * losses.supervised_contrastive(seen, classes, how.temperature)
     if how.contrastive:
         terms["contrastive"] = how.contrastive * losses.supervised_contrastive(wide, classes, how.temperature)
     if how.cross_entropy:
@@ -74,6 +71,9 @@ def loss_terms(
     narrow = network.project(wide) if how.projected else wide
     if how.projected and network.projection is not None:
         terms["projected"] = how.projected * losses.supervised_contrastive(narrow, classes, how.temperature)
+    if how.centred:
+        seen = losses.centred(narrow, cameras, network.blocks)
+        terms["centred"] = how.centred * losses.supervised_contrastive(seen, classes, how.temperature)
     if how.open_set:
         terms["open_set"] = how.open_set * losses.open_set(narrow, classes)
     return terms

@@ -13,7 +13,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -78,7 +78,8 @@ def pack(
         origin: What the card states about the origin.
         share: See `load_average`.
     """
-    network, step = load_average(recipe, run, share)
+    whole, step = load_average(recipe, run, share)
+    recipe, network = shipped(recipe, whole)
     tensors = halved(network)
     validation = Corpus(recipe.data.validation)
     vectors = in_batches(embedder(network, validation), range(len(validation)))
@@ -106,7 +107,7 @@ def finish(run: Run, folder: Path) -> Path:
     Returns:
         ``FOLDER/FOLDER.safetensors``.
     """
-    recipe, network = run.recipe, run.average
+    recipe, network = shipped(run.recipe, run.average)
     modality = network.architecture.modality
     learned, validation = corpora(recipe)
     name = folder.resolve().name
@@ -125,6 +126,29 @@ def finish(run: Run, folder: Path) -> Path:
     target = folder / f"{name}.safetensors"
     weights.save(target, card, tensors, golden)
     return target
+
+
+def shipped(recipe: Recipe, network: Network) -> tuple[Recipe, Network]:
+    """The network to write, and a recipe that describes it; see `recipe.Network.part_lengths`.
+
+    Raises:
+        ConfigError: The network has no parts that could be written, or not as many as lengths.
+    """
+    lengths = recipe.network.part_lengths
+    if not lengths:
+        return recipe, network
+    tensors = network.state_dict()
+    parts = len(tensors.get("part_weights", ()))
+    if len(lengths) != parts:
+        raise ConfigError(
+            f"Setting network.part_lengths has {len(lengths)} lengths for {parts} parts",
+            "one length for each part of strider",
+            "Change network.part_lengths, or leave it out",
+        )
+    arguments = {**recipe.network.arguments, "mix": 0, "projection": 0, "scaled": True}
+    made = build(recipe.network.name, arguments)
+    made.load_state_dict({**tensors, "part_scales": torch.tensor(lengths)}, strict=False)
+    return replace(recipe, network=replace(recipe.network, arguments=arguments)), made.eval()
 
 
 def load_average(recipe: Recipe, folder: Path, share: float = 1.0) -> tuple[Network, int]:

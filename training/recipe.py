@@ -42,10 +42,14 @@ class Network:
     Attributes:
         name: Name in `gaitid.encoders.architectures.ARCHITECTURES`.
         arguments: Keyword arguments of its constructor.
+        part_lengths: Write weights of the network up to its parts, which are scaled to these lengths; empty
+            for the whole network. The last layers fit the training data most, so on other people the parts
+            are better. For strider.
     """
 
     name: str = "strider"
     arguments: dict[str, Any] = field(default_factory=dict)
+    part_lengths: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -315,6 +319,7 @@ def fingerprint(recipe: Recipe) -> str:
         table["data"] |= {"gray": True}
     if recipe.published is None:
         table.pop("published")
+    table["network"].pop("part_lengths")
     for name in ("check_every", "save_every", "amp", "compiled", "chunks"):
         table["schedule"].pop(name)
     for group, name, default in _LATER:

@@ -16,7 +16,7 @@ from gaitid.errors import ConfigError  # noqa: E402
 from gaitid.records import SILHOUETTE, SKELETON, GaitSequence  # noqa: E402
 from gaitid.training import pack  # noqa: E402
 from gaitid.training.corpus import Corpus  # noqa: E402
-from gaitid.training.recipe import Batch, Data, Network, Recipe, Schedule  # noqa: E402
+from gaitid.training.recipe import Batch, Data, Loss, Network, Recipe, Schedule  # noqa: E402
 from gaitid.training.train import train  # noqa: E402
 from tests.small import STRIDER  # noqa: E402
 
@@ -142,3 +142,29 @@ def test_corrected_scores_lose_what_a_camera_adds(validation):
     same_view = np.sort(plain)[-len(plain) // 4 :]
     assert same_view.mean() > 0.8
     assert abs(scores).mean() < plain[plain > 0.5].mean()
+
+
+def test_a_network_can_be_written_up_to_its_parts(tmp_path: Path, shards, validation):
+    lengths = tuple(float(1 + i % 2) for i in range(16))
+    arguments = {**STRIDER, "mix": 4, "projection": 8}
+    schedule = Schedule(steps=2, warmup=1, check_every=5)
+    data = Data(shards, validation)
+    recipe = Recipe(
+        data,
+        Network("strider", arguments, lengths),
+        Batch(3, 2, (8,), cameras=2),
+        Loss(centred=1.0),
+        schedule,
+    )
+    run = train(recipe, tmp_path / "run", workers=0)
+    encoder = LearnedEncoder(pack.finish(run, tmp_path / "run"))
+    assert encoder.parts == 16
+    corpus = Corpus(validation)
+    (vector,) = encoder.batch([GaitSequence({SILHOUETTE: corpus.silhouettes(0)}, corpus.times(0))])
+    found = np.linalg.norm(vector.vector.reshape(16, -1), axis=1)
+    np.testing.assert_allclose(found / found[0], lengths, rtol=1e-3)
+    with pytest.raises(ConfigError, match="15 lengths for 16 parts"):
+        pack.shipped(replace(recipe, network=replace(recipe.network, part_lengths=lengths[:15])), run.average)
+    stickman = Recipe(data, Network("stickman", STICKMAN, lengths))
+    with pytest.raises(ConfigError, match="for 0 parts"):
+        pack.shipped(stickman, networks.build("stickman", STICKMAN))
