@@ -210,6 +210,11 @@ def _arguments() -> argparse.Namespace:
         default=0.0,
         help="how much subjects turn, look aside and gesture; 1 is usual (default: 0)",
     )
+    parser.add_argument(
+        "--lifelike",
+        action="store_true",
+        help="clothes, postures and masks with the spreads of real people; see `Population`",
+    )
     parser.add_argument("--per-shard", type=int, default=25, help="subjects in one shard (default: 25)")
     parser.add_argument(
         "--grid",
@@ -232,7 +237,7 @@ def main() -> None:
     )
     fill(
         options.folder,
-        Population(options.seed, options.split, restless=options.restless),
+        Population(options.seed, options.split, restless=options.restless, lifelike=options.lifelike),
         range(options.first, options.first + options.identities),
         partial(laboratory, frames=options.frames) if options.grid else varied,
         levels=(1.0, 1.0) if options.grid else tuple(options.levels),

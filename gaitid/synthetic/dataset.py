@@ -218,7 +218,8 @@ class PopulationDataset:
     def _name(self, item: WalkPlan) -> str:
         population = self.population
         factors = population.shape, population.motion, population.restless
-        words = repr((GENERATION, population.seed, population.split, *factors, asdict(item)))
+        kind = ("lifelike",) if population.lifelike else ()
+        words = repr((GENERATION, population.seed, population.split, *factors, *kind, asdict(item)))
         return hashlib.sha256(words.encode()).hexdigest()[:32]
 
 
@@ -255,6 +256,7 @@ def _save(file: FilePath, walk: SyntheticWalk) -> None:
         key.condition,
         repr(key.view),
         walk.subject,
+        str(int(key.lifelike)),
     ]
     arrays["key"] = np.array(words)
     np.savez_compressed(partial, **arrays)
@@ -265,7 +267,9 @@ def _load(file: FilePath) -> SyntheticWalk:
     with np.load(file, allow_pickle=False) as archive:
         shape = tuple(archive["shape"])
         clean = np.unpackbits(archive["clean"], count=int(np.prod(shape))).reshape(shape)
-        seed, split, identity, session, number, condition, view, subject = archive["key"].tolist()
+        seed, split, identity, session, number, condition, view, subject, lifelike = archive["key"].tolist()
         arrays = {name: archive[name] for name in _ARRAYS}
-    key = Key(int(seed), split, int(identity), int(session), int(number), condition, float(view))
+    key = Key(
+        int(seed), split, int(identity), int(session), int(number), condition, float(view), lifelike == "1"
+    )
     return SyntheticWalk(key=key, subject=subject, clean=clean, **arrays)

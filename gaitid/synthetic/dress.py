@@ -51,7 +51,7 @@ class Dressed:
         self._body, self._figure, self._outfit = body, figure, outfit
         worn, delay = _worn(body, figure, outfit, rng)
         pieces = [Piece(worn, np.pad(body.weights, ((0, 0), (0, len(_HANG)))), body.faces, body.labels)]
-        pieces += _hair(body, figure, outfit) + _hat(body, figure, outfit)
+        pieces += _hair(body, figure, outfit) + _hat(body, figure, outfit) + _hood(body, figure, outfit)
         if outfit.bag is not None:
             pieces.append(_bag(body, figure, outfit.bag, outfit.torso))
         self._tubes = [_Hanging(body, figure, outfit, tube, rng) for tube in outfit.tubes]
@@ -252,6 +252,16 @@ def _hat(body: Body, figure: BodyShape, outfit: Outfit) -> list[Piece]:
     return [_rigid(shape, body.index["head"], len(body.bones), "hat") for shape in shapes]
 
 
+def _hood(body: Body, figure: BodyShape, outfit: Outfit) -> list[Piece]:
+    if not outfit.hood:
+        return []
+    neck = figure.vertices[body.owner == body.index["neck"]]
+    size = np.array([0.05, 0.085, 0.055]) * (0.5 + outfit.hood)
+    back = neck[:, 0].min() - 0.3 * size[0] - 0.5 * outfit.torso
+    middle = np.array([back, 0.0, neck[:, 2].mean() - 0.01])
+    return [_rigid(solid(middle, size), body.index["thorax"], len(body.bones), "torso")]
+
+
 def _bag(body: Body, figure: BodyShape, bag: Bag, cloth: float) -> Piece:
     at, joints = body.index, figure.joints
     size = np.array(bag.size)
@@ -259,14 +269,14 @@ def _bag(body: Body, figure: BodyShape, bag: Bag, cloth: float) -> Piece:
     chest = figure.vertices[body.owner == at["thorax"]]
     back, shoulder = chest[:, 0].min() - cloth, joints[at["uarm" + bag.side]]
     hip = joints[at["thigh" + bag.side]]
-    beside = sign * (abs(hip[1]) + 0.11 + cloth + size[1])
+    beside = sign * (abs(hip[1]) + (0.07 if bag.low else 0.11) + cloth + size[1])
     bone, box = at["lumbar"], 0.5
     if bag.kind == "backpack":
         bone, centre = at["thorax"], np.array([back - 0.6 * size[0], 0, shoulder[2] - 0.98 * size[2]])
     elif bag.kind == "shoulder":
         centre = np.array([-0.02, sign * (abs(shoulder[1]) + 0.04 + cloth), hip[2] + 0.18])
     elif bag.kind == "cross":
-        centre = np.array([-0.02, beside, hip[2] + 0.02])
+        centre = np.array([-0.02 - 0.5 * bag.low, beside, hip[2] + 0.02 - bag.low])
     elif bag.kind == "belt":
         bone, centre = at["pelvis"], np.array([0.12 + cloth + 0.5 * size[0], 0, hip[2] + 0.1])
     elif bag.kind == "trolley":

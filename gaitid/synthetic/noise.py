@@ -48,6 +48,7 @@ class Segmenter:
         close: Size (height, width) of the closing in pixels; 1 is none.
         open: Height of the opening in pixels; 1 is none.
         keep: Parts smaller than this share of the area of the body are removed.
+        lost: Share of frames, in short runs, whose head or legs are lost.
     """
 
     blur: float
@@ -63,6 +64,7 @@ class Segmenter:
     close: tuple[int, int]
     open: int
     keep: float
+    lost: float = 0.0
 
 
 def draw_segmenter(rng: np.random.Generator, level: float = 1.0) -> Segmenter:
@@ -107,7 +109,7 @@ def degrade(
     soft = soft.reshape(strip.shape).astype(np.int16)
     # Noise moves the outline but leaves the background clean; specks there come from `dirt` and `shadow`.
     field = np.minimum(_field(frames, height, width + _GAP, rng, segmenter), 4 * soft)
-    for change in (_holes, _lost_feet, _shadow, _dirt):
+    for change in (_holes, _lost_feet, _lost_parts, _shadow, _dirt):
         change(field, body, rng, segmenter)
     field += soft
     raw = (field > 127 + segmenter.bias).view(np.uint8)
@@ -207,6 +209,16 @@ def _lost_feet(field: Shorts, body: _BodyExtent, rng: np.random.Generator, how: 
     depth = rng.uniform(0.02, 0.08)
     for t in _flicker(field.shape[1], how.feet, rng):
         cut = body.bottom[t] - body.tall * depth * rng.uniform(0.5, 1.4)
+        _patch(field, int(t), cut, 0, -400.0, (field.shape[0], field.shape[2]))
+
+
+def _lost_parts(field: Shorts, body: _BodyExtent, rng: np.random.Generator, how: Segmenter) -> None:
+    if how.lost <= 0:
+        return
+    head, depth = rng.random() < 0.7, rng.uniform(0.05, 0.16)
+    for t in _flicker(field.shape[1], how.lost, rng):
+        lost = body.tall * depth * rng.uniform(0.6, 1.4)
+        cut = body.top[t] + lost - field.shape[0] if head else body.bottom[t] - 1.5 * lost
         _patch(field, int(t), cut, 0, -400.0, (field.shape[0], field.shape[2]))
 
 

@@ -39,12 +39,16 @@ class Tube:
 
 @dataclass(frozen=True, slots=True)
 class Bag:
-    """A bag: kind, carrying side (L or R), half sizes (length, width, height) in metres, weight 0..1."""
+    """A bag: kind, carrying side (L or R), half sizes (length, width, height) in metres, weight 0..1.
+
+    A bag across the body hangs `low` metres lower than usual, half as far behind and nearer to the hip.
+    """
 
     kind: str
     side: str
     size: tuple[float, float, float]
     weight: float
+    low: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +73,7 @@ class Outfit:
         hat: One of `HATS`.
         tubes: Hanging cloth.
         bag: Bag that is carried, or None.
+        hood: Size of a hood that lies behind the neck, 0..1; 0 for none.
     """
 
     torso: float
@@ -88,6 +93,7 @@ class Outfit:
     hat: str
     tubes: tuple[Tube, ...] = ()
     bag: Bag | None = None
+    hood: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

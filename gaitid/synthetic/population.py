@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from gaitid.errors import InputError
 from gaitid.records import SILHOUETTE, SKELETON, SKELETON_3D, GaitSequence, Origin
+from gaitid.synthetic import lifelike as real
 from gaitid.synthetic.actor import Actor
 from gaitid.synthetic.body import COCO, FEMALE, MALE, BodyShape, load_body
 from gaitid.synthetic.camera import Camera
@@ -74,7 +75,7 @@ class Day:
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """Identifies one sequence of a population."""
+    """Identifies one sequence of a population; `lifelike` as in `Population`, the other fields as there."""
 
     seed: int
     split: str
@@ -83,13 +84,29 @@ class Key:
     number: int
     condition: str
     view: float
+    lifelike: bool = False
+
+    def camera_stream(self, stage: str) -> np.random.Generator:
+        """The random stream of a stage that all walks of one day share that pass one camera."""
+        return _stream(self.seed, self.split, stage, self.session, self._turn)
+
+    @property
+    def _turn(self) -> int:
+        return round(self.view * 64) % (360 * 64)
 
     def stream(self, stage: str, draw: int = 0) -> np.random.Generator:
         """The random stream of a stage of this sequence; `draw` is the number of a repeated draw."""
-        turn = round(self.view * 64) % (360 * 64)
         condition = int.from_bytes(self.condition.encode(), "big")
         return _stream(
-            self.seed, self.split, stage, self.identity, self.session, self.number, condition, turn, draw
+            self.seed,
+            self.split,
+            stage,
+            self.identity,
+            self.session,
+            self.number,
+            condition,
+            self._turn,
+            draw,
         )
 
 
@@ -103,6 +120,9 @@ class Population:
         motion: Factor on the differences between styles; 0 makes all subjects walk alike.
         restless: How much subjects turn, look aside and gesture while they walk: the mean strength, from
             which each walk draws its own. 0 adds nothing to the stride.
+        lifelike: Clothes, postures and masks with the spreads of real people, see `lifelike`. Walks of one
+            day and view pass the same camera. Bodies and free-form harmonics are those of the same seed
+            without it.
 
     Raises:
         InputError: An argument is out of range.
@@ -116,6 +136,7 @@ class Population:
         shape: float = 1.0,
         motion: float = 1.0,
         restless: float = 0.0,
+        lifelike: bool = False,
     ) -> None:
         if split not in SPLITS:
             raise InputError(f"Split is {split!r}", f"one of {SPLITS}", "Pass a known split")
@@ -126,14 +147,20 @@ class Population:
                 "Pass values in these ranges",
             )
         self.seed, self.split, self.shape, self.motion = seed, split, shape, motion
-        self.restless = restless
+        self.restless, self.lifelike = restless, lifelike
         self._subject = lru_cache(maxsize=256)(self._draw_subject)
         self._day = lru_cache(maxsize=256)(self._draw_day)
         self._dressed = lru_cache(maxsize=64)(self._dress)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle the arguments only: a copy draws the same subjects and has empty caches."""
-        make = partial(Population, shape=self.shape, motion=self.motion, restless=self.restless)
+        make = partial(
+            Population,
+            shape=self.shape,
+            motion=self.motion,
+            restless=self.restless,
+            lifelike=self.lifelike,
+        )
         return make, (self.seed, self.split)
 
     def identity(self, identity: int) -> SyntheticSubject:
@@ -183,12 +210,12 @@ class Population:
         """
         if occlusion not in OCCLUSIONS:
             raise InputError(f"Occlusion is {occlusion!r}", f"one of {OCCLUSIONS}", "Pass a known occlusion")
-        key = Key(self.seed, self.split, identity, session, _checked(number, "number"), condition, view)
+        key = self._key(identity, session, number, condition, view)
         subject = self.identity(identity)
         actor = self._act(key, frames, fps, pace, path)
         if path is None:
             actor = actor.moved(-actor.root.mean(0))
-        camera = camera or _draw_camera(key.stream("camera"), view, subject.figure.height, height_px)
+        camera = camera or _camera_of(key, subject.figure.height, height_px)
         walk = _film(actor, camera, key, subject.subject)
         if occlusion == "none":
             return walk
@@ -212,7 +239,10 @@ class Population:
     def _draw_day(self, identity: int, session: int) -> Day:
         subject = self.identity(identity)
         rng = _stream(self.seed, self.split, "session", identity, session)
-        return Day(vary_session(rng, subject.style), draw_wardrobe(rng, subject.sex, subject.hair))
+        style = vary_session(rng, subject.style)
+        if self.lifelike:
+            return Day(real.posture(style), real.wardrobe(rng, subject.sex, subject.hair))
+        return Day(style, draw_wardrobe(rng, subject.sex, subject.hair))
 
     def _dress(self, identity: int, session: int, condition: str) -> Dressed:
         outfit = self.day(identity, session).wardrobe.wear(condition)
@@ -235,15 +265,20 @@ class Population:
 
         Without a path it begins at the origin and follows +x.
         """
-        key = Key(self.seed, self.split, identity, session, _checked(number, "number"), condition, 0.0)
+        key = self._key(identity, session, number, condition, 0.0)
         return self._act(key, frames, fps, pace, path)
+
+    def _key(self, identity: int, session: int, number: int, condition: str, view: float) -> Key:
+        number = _checked(number, "number")
+        return Key(self.seed, self.split, identity, session, number, condition, view, self.lifelike)
 
     def _act(self, key: Key, frames: int, fps: float, pace: Pace | None, path: Path | None) -> Actor:
         subject, day = self.identity(key.identity), self.day(key.identity, key.session)
         outfit = day.wardrobe.wear(key.condition)
         rng = replace(key, view=0.0).stream("sequence")
-        style = vary_sequence(rng, day.style).shifted(style_changes(outfit))
-        arms = draw_arms(rng, outfit)
+        style = vary_sequence(rng, day.style, real.WALKS if self.lifelike else 1.0)
+        style = style.shifted(style_changes(outfit))
+        arms = draw_arms(self._arms_stream(key, rng), outfit)
         motion = walk(
             load_body(), subject.figure, style, rng,
             frames=frames, fps=fps, path=path, pace=pace, arms=arms, restless=self.restless,
@@ -255,6 +290,12 @@ class Population:
             dressed, posed.vertices, posed.keypoints, motion.times, root,
             motion.heading, motion.phase, motion.planted,
         )  # fmt: skip
+
+    def _arms_stream(self, key: Key, rng: np.random.Generator) -> np.random.Generator:
+        """Lifelike subjects use their arms alike all day."""
+        if not self.lifelike:
+            return rng
+        return _stream(self.seed, self.split, "session", key.identity, key.session, 2)
 
     def _occlude(self, walk: SyntheticWalk, occlusion: str, camera: Camera) -> Bytes:
         rng = walk.key.stream("occlusion")
@@ -329,7 +370,11 @@ class SyntheticWalk:
         if level == 0:
             return self.clean
         rng = self.key.stream("masks", draw)
-        return degrade(self.clean, rng, draw_segmenter(rng, level), self._extent)
+        if self.key.lifelike:
+            errors = real.segmenter(self.key.camera_stream("masks"), level)
+        else:
+            errors = draw_segmenter(rng, level)
+        return degrade(self.clean, rng, errors, self._extent)
 
     def detected(self, level: float = 1.0, draw: int = 0) -> NDArray[np.float32]:
         """(T, 17, 3) keypoints with the noise of a pose estimator."""
@@ -430,6 +475,12 @@ def _hide(walk: SyntheticWalk, left: Bytes) -> SyntheticWalk:
     spot = np.arange(frames)[:, None], y.clip(0, height - 1), x.clip(0, width - 1)
     gone = (walk.clean[spot] == 1) & (left[spot] == 0)
     return replace(walk, clean=left, seen=np.where(gone, np.float32(0), walk.seen))
+
+
+def _camera_of(key: Key, stature: float, height_px: float | None) -> Camera:
+    if key.lifelike:
+        return _draw_camera(key.camera_stream("camera"), key.view, 1.7, height_px)
+    return _draw_camera(key.stream("camera"), key.view, stature, height_px)
 
 
 def _draw_camera(rng: np.random.Generator, view: float, stature: float, height_px: float | None) -> Camera:

@@ -164,19 +164,22 @@ def vary_session(rng: np.random.Generator, style: Style) -> Style:
     return _vary(rng, style, 2, _DAYS_SHARE, vigour)
 
 
-def vary_sequence(rng: np.random.Generator, style: Style) -> Style:
-    """Draw the style of one walk of a day."""
-    return _vary(rng, style, 3, _WALKS_SHARE, float(np.clip(rng.standard_normal(), -2.5, 2.5)))
+def vary_sequence(rng: np.random.Generator, style: Style, amount: float = 1.0) -> Style:
+    """Draw the style of one walk of a day; `amount` is a factor on its differences from the day."""
+    vigour = float(np.clip(rng.standard_normal(), -2.5, 2.5))
+    return _vary(rng, style, 3, _WALKS_SHARE, vigour, amount)
 
 
-def _vary(rng: np.random.Generator, style: Style, level: int, share: float, vigour: float) -> Style:
+def _vary(
+    rng: np.random.Generator, style: Style, level: int, share: float, vigour: float, amount: float = 1.0
+) -> Style:
     noise = np.clip(rng.standard_normal(len(NAMES)), -3, 3)
     for name, effect in _VIGOUR.items():
         noise[_AT[name]] = _mixed(noise[_AT[name]], vigour, effect)
     return Style(
-        style.values + _TABLE[:, level] * noise,
-        style.common + share * _harmonics(rng, _RESIDUAL_SCALE),
-        style.uneven + 0.45 * share * _harmonics(rng, _RESIDUAL_SCALE),
+        style.values + amount * _TABLE[:, level] * noise,
+        style.common + amount * share * _harmonics(rng, _RESIDUAL_SCALE),
+        style.uneven + amount * 0.45 * share * _harmonics(rng, _RESIDUAL_SCALE),
     )
 
 
