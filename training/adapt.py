@@ -23,7 +23,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,7 @@ from gaitid.encoders import adapted, weights
 from gaitid.encoders.learned import LearnedEncoder
 from gaitid.errors import InputError, SequenceError
 from gaitid.evaluation.verification import d_prime
+from gaitid.gallery.scoring.profiles import corrected
 from gaitid.records import GaitSequence
 
 from .origin import FMR, threshold, today
@@ -106,6 +107,7 @@ class Adaptation:
         walks: Number of their walks that were used.
         cameras: Number of cameras or views that saw them.
         validation: How `before` and `after` were measured.
+        corrected: (N,) non-mated scores with camera profiles; empty if unknown.
     """
 
     method: str
@@ -116,6 +118,7 @@ class Adaptation:
     walks: int
     cameras: int
     validation: str
+    corrected: NDArray[np.float32] = field(default_factory=lambda: np.empty(0, np.float32))
 
     @property
     def better(self) -> bool:
@@ -194,7 +197,7 @@ def adapt(encoder: LearnedEncoder, dataset: Dataset, method: str, progress: Prog
     people = People.of(encoder, dataset, progress)
     _check_people(people)
     method = method or default_method(len(people.names))
-    before, after = validate(people, method, encoder.parts, progress)
+    before, after, corrected_scores = validate(people, method, encoder.parts, progress)
     head = fit(people, method, encoder.parts)
     tensors = {**weights.load(encoder.path).tensors, **head.tensors}
     return Adaptation(
@@ -206,6 +209,7 @@ def adapt(encoder: LearnedEncoder, dataset: Dataset, method: str, progress: Prog
         walks=len(set(people.walks.tolist())),
         cameras=len(set(people.cameras.tolist())),
         validation=f"people left out in turn, {min(FOLDS, len(people.names))} parts, against all others",
+        corrected=corrected_scores,
     )
 
 
@@ -275,12 +279,18 @@ def _means(vectors: NDArray[np.float64], codes: NDArray[np.intp]) -> NDArray[np.
     return total / np.bincount(codes)[:, None]
 
 
-def validate(people: People, method: str, parts: int, progress: Progress) -> tuple[Check, Check]:
-    """Compare walks of left-out people with other walks of all, before and after a head without them."""
+def validate(
+    people: People, method: str, parts: int, progress: Progress
+) -> tuple[Check, Check, NDArray[np.float32]]:
+    """Compare walks of left-out people with other walks of all, before and after a head without them.
+
+    Returns:
+        Results before and after, and (N,) non-mated scores after, corrected by profiles of the cameras.
+    """
     count = min(FOLDS, len(people.names))
-    folds = [people.names[k::count] for k in range(count)]
-    before, after, mated, other = [], [], [], []
-    for done, names in enumerate(folds, 1):
+    before, after, profiled, mated, other = [], [], [], [], []
+    for done in range(count):
+        names = people.names[done::count]
         probes = np.isin(people.subjects, names)
         same = people.subjects[probes][:, None] == people.subjects
         mated.append(same & (people.walks[probes][:, None] != people.walks))
@@ -288,9 +298,22 @@ def validate(people: People, method: str, parts: int, progress: Progress) -> tup
         before.append(people.vectors[probes] @ people.vectors.T)
         mapped = fit(people.but(names), method, parts)(people.vectors)
         after.append(mapped[probes] @ mapped.T)
-        progress("validation", done, len(folds))
+        moved = corrected(mapped, _camera_means(mapped, people.cameras, ~probes), parts)
+        profiled.append((moved[probes] @ moved.T)[~same])
+        progress("validation", done + 1, count)
     masks = np.concatenate(mated), np.concatenate(other)
-    return Check.of(np.concatenate(before), *masks), Check.of(np.concatenate(after), *masks)
+    checks = Check.of(np.concatenate(before), *masks), Check.of(np.concatenate(after), *masks)
+    return *checks, np.concatenate(profiled)
+
+
+def _camera_means(vectors: Vectors, cameras: NDArray[np.str_], learned: NDArray[np.bool_]) -> Vectors:
+    """(N, D) mean of each vector's camera, over the `learned` ones (N,); over all of them if it has none."""
+    means = np.empty_like(vectors)
+    for camera in np.unique(cameras):
+        here = cameras == camera
+        chosen = here & learned
+        means[here] = vectors[chosen if chosen.any() else learned].mean(0)
+    return means
 
 
 def save(encoder: LearnedEncoder, result: Adaptation, target: Path, source: str) -> weights.Weights:
@@ -319,10 +342,18 @@ def save(encoder: LearnedEncoder, result: Adaptation, target: Path, source: str)
         command=f"gaitid model adapt --encoder {old.name} --method {result.method}",
         metrics=_figures(result),
         impostors=weights.Impostors.of(result.after.impostors, f"own people: {result.validation}"),
+        corrected=_corrected(result),
     )
     golden = weights.load(encoder.path).golden
     vector = _golden_vector(encoder, card, result.tensors, golden)
     return weights.save(target, card, result.tensors, dataclasses.replace(golden, vector=vector))
+
+
+def _corrected(result: Adaptation) -> weights.Impostors | None:
+    if not len(result.corrected):
+        return None
+    protocol = f"own people: {result.validation}, with profiles of their cameras"
+    return weights.Impostors.of(result.corrected, protocol)
 
 
 def _golden_vector(

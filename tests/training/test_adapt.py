@@ -100,9 +100,10 @@ def _lengths(vectors: np.ndarray, parts: int) -> np.ndarray:
 @pytest.mark.parametrize("method", ["whitening", "lda"])
 def test_a_head_separates_people_it_was_not_made_of(method):
     own = people(20)
-    before, after = validate(own, method, 4, silent)
+    before, after, corrected = validate(own, method, 4, silent)
     assert after.d_prime > 1.5 * before.d_prime
     assert after.rank_one > before.rank_one + 0.03
+    assert abs(corrected.mean()) < min(0.1, after.impostors.mean())  # the cameras' common direction is gone
     mapped = fit(own, method, 4)(own.vectors)
     np.testing.assert_allclose(np.linalg.norm(mapped, axis=1), 1, rtol=1e-5)
     np.testing.assert_allclose(_lengths(mapped, 4), _lengths(own.vectors, 4), rtol=1e-4)
@@ -155,6 +156,7 @@ def test_own_people_become_a_weight_file_with_a_head(own, small, tmp_path):
     assert mine.contract != small.contract
     assert "whitening on 8 walks of 4 people seen by 2 cameras (own), not centred" in mine.card.training_data
     assert mine.card.impostors.pairs == len(result.after.impostors)
+    assert mine.card.corrected.pairs == len(result.corrected) == mine.card.impostors.pairs
     walk = npz.load(own / "p0" / "nm-0" / "door.npz")
     expected = Head(result.tensors[MEAN], result.tensors[MATRIX], 4)(small(walk).vector[None])[0]
     np.testing.assert_allclose(mine(walk).vector, expected, atol=1e-5)  # one clip: 25 frames
