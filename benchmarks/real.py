@@ -35,9 +35,9 @@ from numpy.typing import NDArray
 from benchmarks import harness
 from gaitid.datasets.base import TEST, TRAIN, Dataset, DatasetEntry
 from gaitid.datasets.opening import open_dataset
-from gaitid.encoders.base import Encoder, impostors_of, load_encoder
+from gaitid.encoders.base import Encoder, impostors_of, load_encoder, parts_of
 from gaitid.evaluation.embedding import embed
-from gaitid.evaluation.profiles import corrected_by_view, drawn, parts_of, view_means
+from gaitid.evaluation.profiles import corrected_by_view, drawn, view_means
 from gaitid.evaluation.verification import eer, errors
 
 SOURCE = "CASIA-B (Yu, Tan, Tan, ICPR 2006)"

@@ -54,6 +54,16 @@ _CADENCE_COST, _CADENCE_STEP = 0.05, 0.2
 """Loss of strength of a cadence that is 1.22 times the usual one, and that factor as a logarithm."""
 _NEAR = 0.08
 """Relative distance from the dominant period within which its exact value is searched."""
+_SPREADS = (
+    *((15, 16, 1.0, PERIOD_S[1]), (13, 14, 2.0, PERIOD_S[1])),
+    *((11, 15, 1.0, 0.0), (12, 16, 1.0, 0.0), (11, 13, 2.0, 0.0), (12, 14, 2.0, 0.0)),
+)
+"""Pairs of joints whose distance shows the gait, the best first: a factor to that of the ankles, and the
+longest period that is a step. One leg has the period of a stride."""
+_SPREAD_SHARE = 0.25
+"""Least share of frames that show a pair."""
+_THIGH = 0.245
+"""Length of a thigh over body height. Source: Winter 2009, figure 4.1."""
 _STEP_SHORTEST, _STEP_LONGEST = 0.6, 1.4
 """Shortest and longest duration of a single step, in mean steps."""
 _ENOUGH_S = 0.5
@@ -134,7 +144,8 @@ def assess(sequence: GaitSequence, policy: QualityPolicy | None = None) -> Quali
 
     The score is 100 times the geometric mean of shares 0..1, each of which grows with one property:
     frames, cycles, body height, frame rate, leg movement and rhythm (1 at twice the policy's
-    minimum), and the share of the track's frames that are good.
+    minimum), the share of the track's frames that are good, and the share of leg joints seen, up to the
+    policy's minimum.
     """
     policy = policy or QualityPolicy()
     analysis = analyse(sequence)
@@ -158,11 +169,11 @@ def analyse(sequence: GaitSequence) -> GaitAnalysis:
     covered_s = _covered_s(sequence.times)
     sequence = sequence.part(slice(int(np.searchsorted(_closed_gaps(sequence.times), ANALYSED_S, "right"))))
     times = _closed_gaps(sequence.times)
-    features = _detrended(times, _leg_features(sequence))  # (T, F)
+    movement, longest_step = _leg_features(sequence)
+    features = _detrended(times, movement)  # (T, F)
     components = _components(features)
     signal = components[:, 0] / math.sqrt(features.shape[1])
     grid, values, valid = _resampled(times, components)
-    longest_step = LONGEST_STEP_S if sequence.silhouettes is not None else PERIOD_S[1]
     rhythm = _rhythm(_autocorrelation(values, valid), longest_step)
     peaks = _peaks(grid, np.interp(grid, times, signal), valid, rhythm.step_s)
     steps = np.interp(peaks, times, sequence.times)
@@ -189,9 +200,10 @@ class _Rhythm(NamedTuple):
     symmetry: float
 
 
-def _leg_features(sequence: GaitSequence) -> Array:
+def _leg_features(sequence: GaitSequence) -> tuple[Array, float]:
+    """Return the (T, F) movement of the legs, and the longest period, seconds, that is a step of it."""
     if sequence.silhouettes is not None:
-        return _folded_legs(sequence.silhouettes)
+        return _folded_legs(sequence.silhouettes), LONGEST_STEP_S
     return _leg_spread(sequence)
 
 
@@ -209,26 +221,46 @@ def _folded_legs(silhouettes: NDArray[np.uint8]) -> Array:
     return np.asarray(cells.mean(axis=(2, 4)).reshape(frames, 66))
 
 
-def _leg_spread(sequence: GaitSequence) -> Array:
+def _leg_spread(sequence: GaitSequence) -> tuple[Array, float]:
     """Return the (T, 1) distance of the ankles along the axis in which it varies most, over body height.
 
-    The sign is dropped, so a detector that mixes up left and right does no harm. Where an ankle is missing,
-    the neighbouring frames are interpolated; without any ankles the result is zeros.
+    The sign is dropped, so a detector that mixes up left and right does no harm. Of a body whose ankles are
+    not both seen, it is twice the distance of the knees, or the swing of one leg, whose period is a stride.
+    Where a joint is missing, the neighbouring frames are interpolated; without a thigh the result is zeros.
     """
     joints = _joints(sequence).astype(np.float64)
     seen = joints[:, :, 2] > 0
-    both = seen[:, 15] & seen[:, 16]
-    low = np.where(seen, joints[:, :, 1], np.inf).min(axis=1)
-    high = np.where(seen, joints[:, :, 1], -np.inf).max(axis=1)
-    height = float(np.median((high - low)[both])) if both.any() else 0.0
-    if both.sum() < 2 or height <= 0:
-        return np.zeros((len(sequence), 1))
-    apart = (joints[:, 15, :2] - joints[:, 16, :2]) / height
+    height, least = _body_height(joints, seen), max(2, _SPREAD_SHARE * len(joints))
+    pairs = [pair for pair in _SPREADS if (seen[:, pair[0]] & seen[:, pair[1]]).sum() >= least]
+    if not pairs or height <= 0:
+        return np.zeros((len(sequence), 1)), PERIOD_S[1]
+    first, second, factor, longest_step = pairs[0]
+    both = seen[:, first] & seen[:, second]
+    apart = factor * (joints[:, second, :2] - joints[:, first, :2]) / height
     times = sequence.times
     apart = np.stack([np.interp(times, times[both], apart[both, axis]) for axis in (0, 1)], axis=1)
     centred = _detrended(_closed_gaps(times), apart)
     _, axes = np.linalg.eigh(centred.T @ centred)
-    return np.asarray(np.abs(centred @ axes[:, -1:]))
+    swing = centred @ axes[:, -1:]
+    return np.asarray(np.abs(swing) if longest_step else swing), longest_step
+
+
+def _body_height(joints: Array, seen: NDArray[np.bool_]) -> float:
+    """Return the body height in the unit of the joints: from head to foot, or from the thighs.
+
+    0 if no thigh is seen.
+    """
+    thighs = [
+        np.linalg.norm(joints[there, knee, :2] - joints[there, hip, :2], axis=1)
+        for hip, knee in ((11, 13), (12, 14))
+        if (there := seen[:, hip] & seen[:, knee]).any()
+    ]
+    both = seen[:, 15] & seen[:, 16]
+    if thighs and both.any():
+        low = np.where(seen, joints[:, :, 1], np.inf).min(axis=1)
+        high = np.where(seen, joints[:, :, 1], -np.inf).max(axis=1)
+        return float(np.median((high - low)[both]))
+    return float(np.quantile(np.concatenate(thighs), 0.9)) / _THIGH if thighs else 0.0
 
 
 def _joints(sequence: GaitSequence) -> NDArray[np.float32]:
@@ -428,6 +460,8 @@ def _score(
         (analysis.rhythm, 2 * policy.min_rhythm),
         (len(sequence), len(sequence) + sum(sequence.dropped.values())),
     ]
+    if sequence.skeletons is not None or sequence.skeletons_3d is not None:
+        pairs.append((min(_joints_seen(sequence), policy.min_joints), policy.min_joints))
     if sequence.boxes is not None:
         pairs.append((height, 2 * policy.min_height_px))
     shares = [min(value / enough, 1.0) if enough > 0 else 1.0 for value, enough in pairs]

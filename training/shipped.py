@@ -31,6 +31,8 @@ log = logging.getLogger("training")
 
 RECIPES = Path(__file__).with_name("recipes")
 DATA, RUNS = Path("data"), Path("runs")
+_NAMES = ("recipe", "folder", "packed")
+"""Attributes that name a stage."""
 _PER_SHARD = 25
 _WALKS, _DAYS, _FRAMES = 12, 4, 50
 """Walks of a subject, days that they are spread over, and frames of a walk."""
@@ -81,6 +83,21 @@ class Training:
 
 
 @dataclass(frozen=True)
+class Measuring:
+    """Measures of body and stride beside a network of skeletons in space; see `measures`.
+
+    Attributes:
+        network: Name of the network's weight file.
+        packed: Name of the weight file to make.
+        hours: Time on two CPU cores.
+    """
+
+    network: str
+    packed: str
+    hours: float = 0.1
+
+
+@dataclass(frozen=True)
 class Fusing:
     """The fused encoder of two of the weight files; see `fuse`.
 
@@ -106,11 +123,13 @@ class Stages:
     Attributes:
         shards: Data, made first.
         training: Runs, in order.
+        measuring: Made after the runs; None for nothing.
         fusing: Made last; None for nothing.
     """
 
     shards: tuple[Shards, ...]
     training: tuple[Training, ...]
+    measuring: Measuring | None = None
     fusing: Fusing | None = None
 
     @property
@@ -118,11 +137,10 @@ class Stages:
         """Time of all stages on two CPU cores."""
         return sum(stage.hours for stage in self)
 
-    def __iter__(self) -> Iterator[Shards | Training | Fusing]:
+    def __iter__(self) -> Iterator[Shards | Training | Measuring | Fusing]:
         yield from self.shards
         yield from self.training
-        if self.fusing is not None:
-            yield self.fusing
+        yield from (stage for stage in (self.measuring, self.fusing) if stage is not None)
 
 
 @dataclass(frozen=True)
@@ -153,14 +171,14 @@ def make(stages: Stages, folder: Path, machine: Machine) -> list[Path]:
     """
     made: list[Path] = []
     for number, stage in enumerate(stages, 1):
-        name = getattr(stage, "recipe", "") or getattr(stage, "folder", "") or "fused"
+        name = next((str(getattr(stage, key)) for key in _NAMES if hasattr(stage, key)), "fused")
         log.info("stage %d of %d: %s", number, len(list(stages)), name)
         if isinstance(stage, Shards):
             generate(stage, machine)
         elif isinstance(stage, Training):
             made += run(stage, folder, machine)
         else:
-            made.append(fuse(stage))
+            made.append(measure(stage) if isinstance(stage, Measuring) else fuse(stage))
     return made
 
 
@@ -210,6 +228,16 @@ def run(stage: Training, folder: Path, machine: Machine) -> list[Path]:
     origin = WeightOrigin(stage.packed, stage.training_data, "make train")
     pack(recipe, target, Corpus(DATA / "test"), file, origin, stage.share)
     return [file]
+
+
+def measure(stage: Measuring) -> Path:
+    """Fit measures to a network in a process of its own."""
+    file, network = (RUNS / f"{name}.safetensors" for name in (stage.packed, stage.network))
+    if not _newer(file, network):
+        data = [str(DATA / name) for name in ("validation", "test")]
+        command = [sys.executable, "-m", "gaitid.training.measures", str(network), *data, str(file)]
+        subprocess.run(command, check=True)
+    return file
 
 
 def fuse(stage: Fusing) -> Path:

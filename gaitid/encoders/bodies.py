@@ -41,8 +41,8 @@ def prepare(skeletons: NDArray[np.float32], times: NDArray[np.float64]) -> list[
 
 def features(places: NDArray[np.floating], seen: NDArray[np.bool_]) -> NDArray[np.float32]:
     """(T, 17, FEATURES_3D) of (T, 17, 3) metres at `POSE_RATE_HZ`, and whether each was seen."""
-    turned = facing(places, seen, _REACH)
-    centred = turned - middle(turned, seen)[:, None]
+    ahead = turned(places, seen)
+    centred = ahead - middle(ahead, seen)[:, None]
     centred[~seen] = 0
     both = seen & seen[:, PARENTS]
     bones = np.where(both[..., None], centred - centred[:, PARENTS], 0)
@@ -52,6 +52,11 @@ def features(places: NDArray[np.floating], seen: NDArray[np.bool_]) -> NDArray[n
     speed[1:-1] = np.where(known, centred[2:] - centred[:-2], 0) * (POSE_RATE_HZ / 2 / 5)
     joined = np.concatenate([2 * centred, 4 * bones, speed, 4 * lengths, seen[..., None]], axis=2)
     return np.asarray(np.clip(joined, -4, 4), np.float32)
+
+
+def turned(places: NDArray[np.floating], seen: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """(T, 17, 3) metres ahead, left and up; see `modalities.skeleton.facing`, also for what it raises."""
+    return facing(places, seen, _REACH)
 
 
 def _checked(places: NDArray[np.floating], seen: NDArray[np.bool_]) -> NDArray[np.float32]:

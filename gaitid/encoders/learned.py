@@ -16,6 +16,7 @@ from gaitid.encoders import adapted, weights
 from gaitid.encoders.architectures import Architecture, Batch, NumpyNetwork, find
 from gaitid.encoders.base import PREPROCESSING, Encoder, check_frames, check_input, contract_id, load_encoder
 from gaitid.encoders.fused import FUSED, FusedEncoder
+from gaitid.encoders.measured import PREFIX, MeasureBlocks, measured
 from gaitid.errors import InputError, SequenceError, SequenceTooShort, UnknownName, WeightsError
 from gaitid.records import SILHOUETTE_GRAY, Embedding, GaitSequence
 
@@ -106,9 +107,12 @@ class LearnedEncoder:
         """Embed several sequences; equal to calling each."""
         embeddings: list[Embedding] = []
         for streams, times in self._batches(sequences):
-            vectors = self.architecture.embed(self._forward, streams, times)
-            embeddings += [Embedding(vector, self.contract) for vector in vectors]
+            embeddings += [Embedding(vector, self.contract) for vector in self._embed(streams, times)]
         return embeddings
+
+    def _embed(self, streams: Streams, times: Streams) -> NDArray[np.float32]:
+        """(N, D) unit vectors of N walks."""
+        return self.architecture.embed(self._forward, streams, times)
 
     def _batches(self, sequences: Sequence[GaitSequence]) -> Iterator[tuple[Streams, Streams]]:
         """Streams and times of a few sequences at a time, after all were checked."""
@@ -142,7 +146,7 @@ class LearnedEncoder:
 
     def _check_golden(self, golden: weights.Golden) -> None:
         try:
-            vector = self.architecture.embed(self._forward, [golden.clip], [golden.times])[0]
+            vector = self._embed((golden.clip,), (golden.times,))[0]
         except ValueError as error:  # shapes that do not go together
             raise weights.misfit(self.card, error) from error
         weights.check_golden(vector, golden.vector, _TOLERANCE)
@@ -165,6 +169,22 @@ class PublishedEncoder(LearnedEncoder):
         return np.concatenate(batches)
 
 
+class MeasuredEncoder(LearnedEncoder):
+    """A network of skeletons in space, with measures of body and stride beside it; see `measured`."""
+
+    def _load_numpy(self, build: NumpyNetwork) -> Batch:
+        try:
+            self._blocks = MeasureBlocks.of(self._tensors)
+        except (KeyError, ValueError) as error:
+            raise weights.misfit(self.card, error) from error
+        self._tensors = {name: held for name, held in self._tensors.items() if not name.startswith(PREFIX)}
+        return super()._load_numpy(build)
+
+    def _embed(self, streams: Streams, times: Streams) -> NDArray[np.float32]:
+        walks = zip(super()._embed(streams, times), streams, times, strict=True)
+        return np.stack([self._blocks.join(vector, *measured(*walk)) for vector, *walk in walks])
+
+
 def open_weights(path: Path) -> Encoder:
     """Open any weight file as an encoder.
 
@@ -175,6 +195,8 @@ def open_weights(path: Path) -> Encoder:
     architecture = content.card.architecture
     if architecture == FUSED:
         return FusedEncoder(path)
+    if any(name.startswith(PREFIX) for name in content.tensors):
+        return MeasuredEncoder(path)
     published = find(architecture).numpy is None and adapted.MATRIX not in content.tensors
     return PublishedEncoder(path) if published else LearnedEncoder(path)
 
@@ -205,7 +227,7 @@ def one_network(name: str) -> LearnedEncoder:
         InputError: The encoder is not a single network.
     """
     encoder = load_encoder(name)
-    if not isinstance(encoder, LearnedEncoder):
+    if not isinstance(encoder, LearnedEncoder) or isinstance(encoder, MeasuredEncoder):
         raise InputError(
             f"Encoder {name} is not a single network", "one such as strider", "Pass one of its experts"
         )
@@ -223,7 +245,7 @@ def stickman() -> Encoder:
 
 
 def stickman3d() -> Encoder:
-    """The default encoder of skeletons in space; see the package `stickman` and `bodies`."""
+    """The default encoder of skeletons in space; see the package `stickman`, `bodies` and `measured`."""
     return shipped("stickman3d")
 
 

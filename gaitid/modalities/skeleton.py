@@ -241,9 +241,9 @@ def facing(places: NDArray[np.floating], seen: NDArray[np.bool_], reach: int) ->
     """Turn each frame about the vertical so that the walker faces along x.
 
     The direction comes from the line through hips and shoulders, averaged over `reach` frames to both
-    sides; where only legs are seen, from the axis in which they swing. Knees bend forwards: where they
-    would bend backwards, the sensor was left-handed, and the walk is mirrored. The path does not matter,
-    because sensors may follow the walker.
+    sides; where only legs or a thigh are seen, from the axis in which they swing. Knees bend forwards:
+    where they would bend backwards, the sensor was left-handed, and the walk is mirrored. The path does not
+    matter, because sensors may follow the walker.
 
     Args:
         places: (T, 17, 3) metres, z up.
@@ -254,7 +254,7 @@ def facing(places: NDArray[np.floating], seen: NDArray[np.bool_], reach: int) ->
         (T, 17, 3) metres ahead, left and up.
 
     Raises:
-        SequenceError: Neither both hips nor both shoulders nor a whole leg is seen.
+        SequenceError: Neither both hips nor both shoulders nor the hip and knee of a leg are seen.
     """
     forward = _forward(places, seen, reach)
     lateral = np.stack([-forward[:, 1], forward[:, 0]], 1)
@@ -285,21 +285,28 @@ def _forward(places: NDArray[np.floating], seen: NDArray[np.bool_], reach: int) 
 
 
 def _swing(places: NDArray[np.floating], seen: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Return the (2,) unit vector along which the legs swing, towards the side to which the knees bend."""
-    reaches = [np.zeros((0, 2))]
+    """Return the (2,) unit vector along which the legs swing, towards the front of the body.
+
+    The front is where the knees bend to; of a thigh alone, where it points on average.
+    """
+    reaches, ahead = [np.zeros((0, 2))], np.zeros(2)
     for hip, knee, ankle in _LEGS:
         whole = seen[:, [hip, knee, ankle]].all(1)
-        reach = places[whole, ankle, :2] - places[whole, hip, :2]
-        reaches.append(reach - reach.mean(0) if len(reach) else reach)
+        end, frames = (ankle, whole) if whole.sum() >= _FEW else (knee, seen[:, [hip, knee]].all(1))
+        reach = places[frames, end, :2] - places[frames, hip, :2]
+        if len(reach):
+            reaches.append(reach - reach.mean(0))
+            ahead += reach.sum(0) if end == knee else 0
     together = np.concatenate(reaches)
     if len(together) < _FEW:
         raise SequenceError(
-            "Skeletons show neither both hips nor both shoulders nor a whole leg",
+            "Skeletons show neither both hips nor both shoulders nor the hip and knee of a leg",
             "a trunk or a leg",
             "Check the order of the joints",
         )
     axis = np.asarray(np.linalg.svd(together, full_matrices=False)[2][0], np.float64)
-    return axis if _bend(places, seen, np.tile(axis, (len(places), 1))) >= 0 else -axis
+    front = _bend(places, seen, np.tile(axis, (len(places), 1))) or float(ahead @ axis)
+    return axis if front >= 0 else -axis
 
 
 def _bend(places: NDArray[np.floating], seen: NDArray[np.bool_], forward: NDArray[np.float64]) -> float:

@@ -53,6 +53,10 @@ class Reason(str, Enum):
     """The extractor gives a box without a mask or keypoints."""
 
 
+PARTIAL = frozenset({Reason.MISSING_JOINTS})
+"""Reasons that lower the score and do not rule a sequence out: what is seen of the body may be enough."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Frame:
     """One picture of a source.
@@ -214,7 +218,7 @@ class Quality:
         frame_rate: Median frames a second; 0 for a single frame.
         regularity: 0..1, similarity of one stride to the next.
         symmetry: 0..1, similarity of left steps to right steps.
-        reasons: Why it is not good enough; empty if it is.
+        reasons: What speaks against it; those of `PARTIAL` only lower the score.
     """
 
     score: float
@@ -229,8 +233,8 @@ class Quality:
 
     @property
     def usable(self) -> bool:
-        """True if there is no reason against embedding the sequence."""
-        return not self.reasons
+        """True if no reason rules out to embed the sequence; those of `PARTIAL` do not."""
+        return not set(self.reasons) - PARTIAL
 
 
 def _check_times(times: Any) -> None:

@@ -95,7 +95,7 @@ BAD = {
     "y up": (lambda s: s[..., [0, 2, 1, 3]], "along z"),
     "no trunk": (
         lambda s: np.where(np.isin(np.arange(17), [5, 6, 11, 12])[:, None], 0, s),
-        "nor a whole leg",
+        "nor the hip and knee",
     ),
     "upside down": (lambda s: s * np.array([1, 1, -1, 1], np.float32), "along z"),
 }

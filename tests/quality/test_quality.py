@@ -148,6 +148,26 @@ def test_a_walk_in_space_has_the_cadence_of_its_picture():
     assert assess(space).cadence == pytest.approx(assess(picture).cadence, rel=0.05)
 
 
+@pytest.mark.parametrize("leg", [(11, 13), (12, 14), (11, 13, 15), (11, 12, 13, 14)])
+@pytest.mark.parametrize("stream", ["skeleton", "skeleton3d"])
+def test_a_partial_body_that_shows_the_gait_is_usable(leg, stream):
+    made = Population(3).sequence(0, frames=100)
+    whole = {"skeleton": made.detected(0.0), "skeleton3d": made.measured(Sensor.exact())}[stream]
+    part = np.where(np.isin(np.arange(17), leg)[:, None], whole, 0).astype(np.float32)
+    quality, usual = (assess(GaitSequence({stream: joints}, made.times)) for joints in (part, whole))
+    assert (quality.usable, quality.reasons) == (True, (Reason.MISSING_JOINTS,))
+    assert quality.cadence == pytest.approx(usual.cadence, rel=0.06)
+    assert quality.score < usual.score
+
+
+def test_ankles_without_a_thigh_show_no_gait():
+    joints = skeletons(phases(np.arange(60) / 15, 110))
+    joints[:, :15] = 0
+    quality = assess(GaitSequence({"skeleton": joints}, np.arange(60) / 15))
+    assert not quality.usable
+    assert Reason.STANDING in quality.reasons
+
+
 def test_a_body_in_space_without_a_trunk_is_refused_by_reasons():
     joints = Population(3).sequence(0, frames=60).measured(Sensor.exact())
     joints[:, :13] = 0
