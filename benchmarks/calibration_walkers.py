@@ -77,7 +77,7 @@ def card_calibration(known: EmbeddedSplit) -> ScoreCalibration:
     """The calibration that an encoder's card would give, from the validation split."""
     scores = known.impostors @ known.enrolled.T
     card = Impostors.of(scores.ravel(), "")
-    calibration = of_card(card.fmr, card.scores, card.pairs)
+    calibration = of_card(card)
     assert calibration is not None
     return calibration
 

@@ -561,8 +561,7 @@ def _walks(embeddings: Sequence[Embedding]) -> Walks:
 
 
 def _card_calibration(encoder: Encoder) -> ScoreCalibration | None:
-    found = impostors_of(encoder)
-    return None if found is None else of_card(found.fmr, found.scores, found.pairs)
+    return of_card(impostors_of(encoder), impostors_of(encoder, corrected=True))
 
 
 def _signer(directory: Path) -> Signer:

@@ -8,7 +8,16 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from gaitid.errors import InputError
-from gaitid.records import Decision, GaitSequence, OperatingPoint, Outcome, Verdict
+from gaitid.records import (
+    Calibration,
+    Decision,
+    GaitSequence,
+    OperatingPoint,
+    Outcome,
+    Verdict,
+    basis,
+    stated,
+)
 
 if TYPE_CHECKING:
     from gaitid.matcher import Matcher
@@ -65,10 +74,11 @@ def add_json_flag(parser: argparse.ArgumentParser) -> None:
 
 def report(decision: Decision, probe: GaitSequence, matcher: Matcher, options: argparse.Namespace) -> int:
     """Print a decision about a probe as the flags say; returns the exit status."""
+    calibration = matcher.describe(options.gallery).calibration
     if options.json:
-        print(json.dumps(_plain(decision, probe), indent=1))
+        print(json.dumps(_plain(decision, probe) | {"basis": basis(calibration)}, indent=1))
     else:
-        show(decision)
+        show(decision, calibration)
         if decision.candidates:
             print("".join(f"  {words}\n" for words in _profile(decision, probe, matcher, options)), end="")
     return 0 if decision.outcome is Outcome.MATCH else NO_MATCH
@@ -104,12 +114,13 @@ def _profile(
     return [f"Camera {camera} has no profile yet (see 'gaitid camera learn')."]
 
 
-def show(decision: Decision) -> None:
-    """Print a decision with its candidates."""
+def show(decision: Decision, calibration: Calibration | None) -> None:
+    """Print a decision with its candidates; `calibration` is the gallery's."""
     print(decision)
     for candidate in decision.candidates:
-        rate = candidate.fpir_at_score
-        meaning = "" if rate is None else f"  impostors reach it in {100 * rate:.2g} % of searches"
+        rate, meaning = candidate.fpir_at_score, ""
+        if rate is not None and calibration is not None:
+            meaning = f"  impostors reach it at a rate of {stated(rate, calibration)}"
         print(f"  {candidate.score:7.4f}  {candidate.subject}{meaning}")
     if decision.outcome is Outcome.REVIEW:
         print(

@@ -7,13 +7,7 @@ from contextlib import closing
 from datetime import datetime, timezone
 
 from gaitid.cli import inputs
-from gaitid.records import CalibrationSource, GalleryInfo
-
-_SOURCES = {
-    CalibrationSource.GALLERY: "own subjects",
-    CalibrationSource.IMPOSTORS: "impostors",
-    CalibrationSource.CARD: "card (provisional)",
-}
+from gaitid.records import GalleryInfo, advice, basis
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -29,11 +23,12 @@ def run(options: argparse.Namespace) -> int:
         if options.gallery is not None:
             matcher.describe(options.gallery)
         print(
-            f"{'gallery':20} {'encoder':10} {'subjects':>8} {'templates':>9} {'threshold':>9} calibrated on"
+            f"{'gallery':20} {'encoder':10} {'subjects':>8} {'templates':>9} {'threshold':>9} basis of rates"
         )
         for info in matcher.list_galleries():
             print(_line(info))
             if info.name == chosen:
+                print(f"  rates: {advice(info.calibration, profiles=info.profiles) or 'well founded.'}")
                 for subject in matcher.list_subjects(info.name):
                     day = datetime.fromtimestamp(subject.enrolled_at, timezone.utc).date()
                     print(f"  {subject.id:18} {len(subject.templates)} template(s), since {day}")
@@ -43,11 +38,5 @@ def run(options: argparse.Namespace) -> int:
 def _line(info: GalleryInfo) -> str:
     return (
         f"{info.name:20} {info.encoder:10} {info.subjects:8d} {info.templates:9d}"
-        f" {info.operating_point.threshold:9.3f} {_source(info)}"
+        f" {info.operating_point.threshold:9.3f} {basis(info.calibration)}"
     )
-
-
-def _source(info: GalleryInfo) -> str:
-    if info.calibration is None:
-        return "nothing"
-    return _SOURCES[info.calibration.source] + (", normalised" if info.calibration.normalised else "")

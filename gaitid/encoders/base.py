@@ -139,10 +139,13 @@ def parts_of(encoder: Encoder) -> int:
     return int(getattr(encoder, "parts", 1))
 
 
-def impostors_of(encoder: Encoder) -> Impostors | None:
-    """Scores of different people from the encoder's card; None if it has none."""
+def impostors_of(encoder: Encoder, *, corrected: bool = False) -> Impostors | None:
+    """Scores of different people from the encoder's card, of embeddings corrected by camera profiles or not.
+
+    None if it has none.
+    """
     card = getattr(encoder, "card", None)
-    found: Impostors | None = None if card is None else card.impostors
+    found: Impostors | None = getattr(card, "corrected" if corrected else "impostors", None)
     return found
 
 

@@ -338,7 +338,7 @@ class Gallery:
         """
         with self._learning:
             contents = self._store.galleries.contents(self.row, most_subjects=MOST_SUBJECTS)
-            space = contents.space
+            space, known = contents.space, contents.policy.calibration
             placed = None if impostors is None else space.place(_stacked(impostors.vectors), impostors.sites)
             calibration = learn(
                 contents.vectors,
@@ -347,7 +347,10 @@ class Gallery:
                 placed,
                 normaliser=space.normaliser,
                 corrected=bool(space.profiles),
+                card=None if known is None else known.card(corrected=bool(space.profiles)),
             )
+            if known is not None:
+                calibration = replace(calibration, cards=known.cards)
             self._set_calibration(calibration)
             return calibration.info
 

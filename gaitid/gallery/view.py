@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 
 from gaitid.gallery.index.ranking import best
 from gaitid.gallery.scoring.calibration import ScoreCalibration
-from gaitid.gallery.scoring.policy import depth
+from gaitid.gallery.scoring.policy import Policy, depth
 from gaitid.gallery.scoring.profiles import Site
 from gaitid.gallery.scoring.space import PlacedProbe
 from gaitid.gallery.state import State, Subject
@@ -75,7 +76,7 @@ class GalleryView:
 
     def describe(self) -> GalleryInfo:
         """Describe the gallery."""
-        state, row = self.state, self.state.row
+        state, row, calibration = self.state, self.state.row, self._policy.calibration
         return GalleryInfo(
             row.name,
             row.encoder,
@@ -84,10 +85,10 @@ class GalleryView:
             self._count,
             sum(len(subject.templates) for _, subject in self._subjects()),
             state.revision,
-            state.policy.known(*self.size()),
+            self._policy.known(*self.size()),
             row.created_at,
             row.fusion,
-            None if state.policy.calibration is None else state.policy.calibration.info,
+            None if calibration is None else calibration.info,
             state.normalisation,
             state.space.generation,
             state.profiles,
@@ -152,7 +153,7 @@ class GalleryView:
         Raises:
             NotCalibrated: The operating point names a target rate, and the gallery is not calibrated.
         """
-        resolved = self.state.policy.resolve(operating_point, *self.size())
+        resolved = self._policy.resolve(operating_point, *self.size())
         return Found(candidates, self.state.revision, resolved, not self._count, b"")
 
     def suspicions(
@@ -167,6 +168,14 @@ class GalleryView:
             yield from self._unlike_own(number, name, probe, np.delete(rows, at, axis=0))
 
     @property
+    def _policy(self) -> Policy:
+        """How the gallery decides about scores as they are now, by the calibration of their kind."""
+        policy, corrected = self.state.policy, bool(self.state.space.profiles)
+        if policy.calibration is None:
+            return policy
+        return replace(policy, calibration=policy.calibration.fitting(corrected=corrected))
+
+    @property
     def _count(self) -> int:
         return len(self.state.subjects) - len(self.expired)
 
@@ -174,7 +183,7 @@ class GalleryView:
         return ((name, one) for name, one in self.state.subjects.items() if name not in self.expired)
 
     def _other_owner(self, number: int, name: str, probe: PlacedProbe) -> Iterator[EnrolmentWarning]:
-        threshold = self.state.policy.resolve(None, *self.size()).threshold
+        threshold = self._policy.resolve(None, *self.size()).threshold
         nearest = self._nearest_subjects(probe, min(2, self._count))
         for candidate in self._score(nearest, probe):
             if candidate.subject != name and candidate.score >= threshold:
@@ -187,7 +196,7 @@ class GalleryView:
         scores = probe.scores(others).tolist()
         if name in self:
             scores.extend(candidate.score for candidate in self._score([name], probe))
-        calibration = self.state.policy.calibration
+        calibration = self._policy.calibration
         if calibration is None or not scores or not self._fits(calibration):
             return
         score = max(-1.0, min(1.0, max(scores)))
@@ -210,7 +219,7 @@ class GalleryView:
         self, candidates: tuple[Candidate, ...], subjects: int, rows: float
     ) -> tuple[Candidate, ...]:
         """Add rates to candidates, unless the calibration is of another kind of score."""
-        policy = self.state.policy
+        policy = self._policy
         if policy.calibration is None or not self._fits(policy.calibration):
             return candidates
         return policy.explained(candidates, subjects, rows)

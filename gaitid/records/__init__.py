@@ -9,6 +9,9 @@ from gaitid.records.admin import AuditEntry as AuditEntry
 from gaitid.records.admin import AuditHead as AuditHead
 from gaitid.records.admin import Backup as Backup
 from gaitid.records.admin import ServerInfo as ServerInfo
+from gaitid.records.basis import advice as advice
+from gaitid.records.basis import basis as basis
+from gaitid.records.basis import stated as stated
 from gaitid.records.camera import DIRECTIONS as DIRECTIONS
 from gaitid.records.camera import CameraProfile as CameraProfile
 from gaitid.records.camera import check_direction as check_direction

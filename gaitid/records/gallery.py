@@ -28,6 +28,10 @@ class CalibrationSource(str, Enum):
     """Probes of people who are not enrolled compared with the gallery's subjects; stored as ``cohort``."""
     CARD = "card"
     """Impostor scores from the encoder's card: provisional, because they were not measured at this site."""
+    SMALL = "small"
+    """The card's scores, updated by the few comparisons that a small gallery has of its own."""
+    SIMULTANEOUS = "simultaneous"
+    """The card's scores, updated by comparisons of tracks that one camera saw at the same time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +40,10 @@ class Calibration:
 
     Attributes:
         source: Where the scores come from.
-        subjects: Number of subjects compared with; at most 10,000 are drawn. 0 for source CARD.
+        subjects: Number of subjects compared with; at most 10,000 are drawn. For source CARD the people on
+            the card (0 = not stated), for SIMULTANEOUS 0.
         probes: Number of probes compared; at most 1,000 are drawn. 0 for source CARD.
-        comparisons: Number of scores; FMRs below ``1 / comparisons`` are extrapolated.
+        comparisons: Number of scores; no rate below ``1 / comparisons`` is reported.
         clustering: 0..1, share of independence between the scores of one probe. Clustered false matches
             cause fewer false positives (1 = false matches are independent).
         misfit: 0..1, largest gap between the fitted and the measured distribution of the highest 5 % of
@@ -46,6 +51,7 @@ class Calibration:
         made_at: Unix seconds.
         normalised: Whether the scores are normalised; see `Normalisation`.
         corrected: Whether they are scores of embeddings corrected by camera profiles.
+        synthetic: Whether the people behind a card are synthetic.
     """
 
     source: CalibrationSource
@@ -57,6 +63,12 @@ class Calibration:
     made_at: float
     normalised: bool = False
     corrected: bool = False
+    synthetic: bool = False
+
+    @property
+    def floor(self) -> float:
+        """Lowest rate that so many comparisons can support, 0..1."""
+        return 1.0 / max(1, self.comparisons)
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,8 @@ class CalibrationSource(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     CALIBRATION_SOURCE_GALLERY: _ClassVar[CalibrationSource]
     CALIBRATION_SOURCE_IMPOSTORS: _ClassVar[CalibrationSource]
     CALIBRATION_SOURCE_CARD: _ClassVar[CalibrationSource]
+    CALIBRATION_SOURCE_SMALL: _ClassVar[CalibrationSource]
+    CALIBRATION_SOURCE_SIMULTANEOUS: _ClassVar[CalibrationSource]
 FUSION_UNSPECIFIED: Fusion
 FUSION_MAX: Fusion
 FUSION_MEAN: Fusion
@@ -33,9 +35,11 @@ CALIBRATION_SOURCE_UNSPECIFIED: CalibrationSource
 CALIBRATION_SOURCE_GALLERY: CalibrationSource
 CALIBRATION_SOURCE_IMPOSTORS: CalibrationSource
 CALIBRATION_SOURCE_CARD: CalibrationSource
+CALIBRATION_SOURCE_SMALL: CalibrationSource
+CALIBRATION_SOURCE_SIMULTANEOUS: CalibrationSource
 
 class Calibration(_message.Message):
-    __slots__ = ("source", "subjects", "probes", "comparisons", "clustering", "misfit", "made_at", "normalised", "corrected")
+    __slots__ = ("source", "subjects", "probes", "comparisons", "clustering", "misfit", "made_at", "normalised", "corrected", "synthetic")
     SOURCE_FIELD_NUMBER: _ClassVar[int]
     SUBJECTS_FIELD_NUMBER: _ClassVar[int]
     PROBES_FIELD_NUMBER: _ClassVar[int]
@@ -45,6 +49,7 @@ class Calibration(_message.Message):
     MADE_AT_FIELD_NUMBER: _ClassVar[int]
     NORMALISED_FIELD_NUMBER: _ClassVar[int]
     CORRECTED_FIELD_NUMBER: _ClassVar[int]
+    SYNTHETIC_FIELD_NUMBER: _ClassVar[int]
     source: CalibrationSource
     subjects: int
     probes: int
@@ -54,7 +59,8 @@ class Calibration(_message.Message):
     made_at: _timestamp_pb2.Timestamp
     normalised: bool
     corrected: bool
-    def __init__(self, source: _Optional[_Union[CalibrationSource, str]] = ..., subjects: _Optional[int] = ..., probes: _Optional[int] = ..., comparisons: _Optional[int] = ..., clustering: _Optional[float] = ..., misfit: _Optional[float] = ..., made_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., normalised: bool = ..., corrected: bool = ...) -> None: ...
+    synthetic: bool
+    def __init__(self, source: _Optional[_Union[CalibrationSource, str]] = ..., subjects: _Optional[int] = ..., probes: _Optional[int] = ..., comparisons: _Optional[int] = ..., clustering: _Optional[float] = ..., misfit: _Optional[float] = ..., made_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., normalised: bool = ..., corrected: bool = ..., synthetic: bool = ...) -> None: ...
 
 class Normalisation(_message.Message):
     __slots__ = ("cohort", "fpir", "before", "after", "probes", "made_at")

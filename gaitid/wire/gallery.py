@@ -88,6 +88,7 @@ def pack_calibration(calibration: Calibration) -> gallery_service_pb2.Calibratio
         made_at=pack_time(calibration.made_at),
         normalised=calibration.normalised,
         corrected=calibration.corrected,
+        synthetic=calibration.synthetic,
     )
 
 
@@ -107,6 +108,7 @@ def unpack_calibration(message: gallery_service_pb2.Calibration) -> Calibration:
         unpack_time(message.made_at),
         message.normalised,
         message.corrected,
+        message.synthetic,
     )
 
 

@@ -79,18 +79,24 @@ def test_a_gallery_learns_what_its_scores_mean(gaitid, extracted, tmp_path):
     matcher.close()
     status, _, err = gaitid("gallery", "operating-point", "--fpir", 0.01, *target)
     assert (status, "Calibrate the gallery" in err) == (1, True)
-    assert " nothing\n" in gaitid("list", *target)[1]
+    assert " nothing measured\n" in gaitid("list", *target)[1]
     status, _, err = gaitid("gallery", "normalise", extracted[0], *target)
     assert (status, "The cohort has 1 walks" in err) == (1, True)
     status, out, _ = gaitid("gallery", "normalise", "--off", *target)
     assert (status, "scores are plain" in out) == (0, True)
     status, out, _ = gaitid("gallery", "calibrate", *target)
     assert status == 0
-    assert " own subjects\n" in gaitid("list", *target)[1]
-    assert out.startswith("main: 1225 comparisons, 50 probes, 50 subjects, from the gallery")
-    assert gaitid("gallery", "operating-point", "--fpir", 0.01, "--margin", 0.02, *target)[0] == 0
+    assert " 1,225 comparisons of 50 own subjects\n" in gaitid("list", *target)[1]
+    assert out.startswith("main: 1,225 comparisons of 50 own subjects; misfit of the tail ")
+    assert "To improve it: Walks of people who are not enrolled" in out
+    status, out, _ = gaitid("gallery", "operating-point", "--fpir", 0.01, "--margin", 0.02, *target)
+    assert (status, "resting on 1,225 comparisons of 50 own subjects" in out) == (0, True)
     status, out, _ = gaitid("identify", extracted[0], *target)
-    assert "impostors reach it in" in out
+    rates = [line for line in out.splitlines() if "impostors reach it" in line]
+    assert len(rates) == out.count("impostors")
+    assert all("(1,225 comparisons of 50 own subjects)" in line for line in rates)
+    status, out, _ = gaitid("identify", extracted[0], *target, "--json")
+    assert json.loads(out)["basis"] == "1,225 comparisons of 50 own subjects"
     assert gaitid("identify", extracted[0], *target, "--fmr", 0.5)[0] == 0
     status, _, err = gaitid("identify", extracted[0], *target, "--margin", 0.1)
     assert (status, "--margin" in err) == (2, True)

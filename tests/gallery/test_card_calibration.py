@@ -24,7 +24,7 @@ def impostors(count: int = 1_000) -> Impostors:
 
 
 def calibration_of(found: Impostors):
-    return of_card(found.fmr, found.scores, found.pairs)
+    return of_card(found)
 
 
 class Carded(Ready):

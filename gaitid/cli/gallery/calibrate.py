@@ -6,6 +6,7 @@ import argparse
 from contextlib import closing
 
 from gaitid.cli import inputs
+from gaitid.records import advice, basis
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -19,8 +20,9 @@ def run(options: argparse.Namespace) -> int:
     impostors = inputs.sequences(options)
     with closing(inputs.open_matcher(options)) as matcher:
         found = matcher.calibrate(options.gallery, impostors)
-    print(
-        f"{options.gallery}: {found.comparisons} comparisons, {found.probes} probes, {found.subjects}"
-        f" subjects, from the {found.source.value}; misfit of the tail {found.misfit:.3f}"
-    )
+        profiles = matcher.describe(options.gallery).profiles
+    print(f"{options.gallery}: {basis(found)}; misfit of the tail {found.misfit:.3f}")
+    better = advice(found, profiles=profiles)
+    if better:
+        print(f"To improve it: {better}")
     return 0

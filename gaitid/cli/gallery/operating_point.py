@@ -6,6 +6,7 @@ import argparse
 from contextlib import closing
 
 from gaitid.cli import decisions, inputs
+from gaitid.records import basis
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -18,5 +19,7 @@ def run(options: argparse.Namespace) -> int:
     """Set the operating point and print the threshold that follows from it."""
     with closing(inputs.open_matcher(options)) as matcher:
         info = matcher.set_operating_point(options.gallery, decisions.operating_point(options))
-    print(f"{options.gallery}: threshold {info.operating_point.threshold:.4f}")
+    point = info.operating_point
+    rests = f", resting on {basis(info.calibration)}" if point.has_target else ""
+    print(f"{options.gallery}: threshold {point.threshold:.4f}{rests}")
     return 0

@@ -18,6 +18,7 @@ import json
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,8 +26,12 @@ from numpy.typing import NDArray
 from gaitid.errors import InputError, NotCalibrated
 from gaitid.gallery.scoring.comparisons import grouped, subject_scores
 from gaitid.gallery.scoring.normalisation import Normaliser
+from gaitid.gallery.scoring.prior import CLUSTERING, CORRECTED, CORRECTED_OWN, FEWEST_OWN, PLAIN, predicted
 from gaitid.gallery.scoring.tail import FEWEST, Doubles, Tail, fit_tail
 from gaitid.records import Calibration, CalibrationSource, Fusion, OperatingPoint
+
+if TYPE_CHECKING:
+    from gaitid.encoders.weights import Impostors
 
 MOST_SUBJECTS, MOST_PROBES = 10_000, 1_000
 """Largest sample: ten million comparisons take 40 MB and a second."""
@@ -35,6 +40,8 @@ FEWEST_COMPARISONS = 20 * FEWEST
 
 _MOST_DRAWN = 500_000
 """Scores drawn from a card's distribution (50 CPU ms)."""
+_BY_ROW = (CalibrationSource.CARD, CalibrationSource.SMALL, CalibrationSource.SIMULTANEOUS)
+"""Sources whose scores are of pairs of walks, so that every row of the gallery counts as a comparison."""
 _CLUSTER_PROBES = 20
 """Clustering is measured at the score that this many probes reach with some subject, at most a tenth of all.
 Clustering weakens as the score grows, so a lower score would make thresholds too lax."""
@@ -44,10 +51,29 @@ _FEWEST_PROBES = 50
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ScoreCalibration:
-    """The function from scores to error rates; `info` is the record that describes it."""
+    """The function from scores to error rates.
+
+    Attributes:
+        info: The record that describes it.
+        tail: FMR by score.
+        cards: Calibrations of the encoder's card, of plain and of corrected scores.
+    """
 
     info: Calibration
     tail: Tail
+    cards: tuple[ScoreCalibration, ...] = ()
+
+    def fitting(self, *, corrected: bool) -> ScoreCalibration:
+        """The calibration of plain or of corrected scores: this one, else the card's, else this one."""
+        if self.info.normalised or self.info.corrected == corrected:
+            return self
+        kept = [card for card in self.cards if card.info.corrected == corrected]
+        return replace(kept[0], cards=self.cards) if kept else self
+
+    def card(self, *, corrected: bool) -> ScoreCalibration | None:
+        """What the card says of plain or of corrected scores; None = nothing."""
+        kept = [card for card in self.cards if card.info.corrected == corrected]
+        return kept[0] if kept else None
 
     def fpir(self, scores: Sequence[float], subjects: int, rows: float = 1.0) -> Doubles:
         """Expected FPIR (N,) of thresholds (N,) in a gallery of `subjects`; with one subject, the FMR.
@@ -75,32 +101,50 @@ class ScoreCalibration:
 
     def dumps(self) -> str:
         """Serialise as JSON for the store."""
+        return json.dumps(self._plain())
+
+    def _plain(self) -> dict[str, Any]:
         tail = asdict(self.tail)
         tail |= {name: tail[name].tolist() for name in ("grid", "grid_fmr")}
-        return json.dumps({"info": asdict(self.info), "tail": tail})
+        plain: dict[str, Any] = {"info": asdict(self.info), "tail": tail}
+        if self.cards:
+            plain["cards"] = [card._plain() for card in self.cards]
+        return plain
 
     @classmethod
     def loads(cls, text: str) -> ScoreCalibration:
         """Read the JSON of `dumps`."""
-        parts = json.loads(text)
+        return cls._of(json.loads(text))
+
+    @classmethod
+    def _of(cls, parts: dict[str, Any]) -> ScoreCalibration:
         info, tail = parts["info"], parts["tail"]
         info["source"] = CalibrationSource(info["source"])
         tail |= {name: np.array(tail[name]) for name in ("grid", "grid_fmr")}
-        return cls(Calibration(**info), Tail(**tail))
+        return cls(Calibration(**info), Tail(**tail), tuple(map(cls._of, parts.get("cards", ()))))
 
     def _comparisons(self, subjects: int, rows: float) -> float:
-        each = max(1.0, rows) if self.info.source is CalibrationSource.CARD else 1.0
+        each = max(1.0, rows) if self.info.source in _BY_ROW else 1.0
         return max(1.0, self.info.clustering * subjects * each)
 
 
-def of_card(fmr: Sequence[float], scores: Sequence[float], pairs: int) -> ScoreCalibration | None:
-    """Calibration of an encoder's card; None when the card has too few data.
+def of_card(plain: Impostors | None, corrected: Impostors | None = None) -> ScoreCalibration | None:
+    """Calibration by an encoder's card: of plain scores, with that of corrected scores in `cards`.
 
     Args:
-        fmr: False match rates between pairs of walks, falling.
-        scores: Score at each of those rates, rising.
-        pairs: Number of pairs behind them.
+        plain: Scores of different people.
+        corrected: The same after correction by camera profiles.
+
+    Returns:
+        None when the card has too few data.
     """
+    kinds = ((plain, False), (corrected, True))
+    found = [card for kind, moved in kinds if kind is not None and (card := _of_kind(kind, corrected=moved))]
+    return replace(found[0], cards=tuple(found)) if found else None
+
+
+def _of_kind(found: Impostors, *, corrected: bool) -> ScoreCalibration | None:
+    fmr, scores = found.fmr, found.scores
     count = min(_MOST_DRAWN, int(1 / fmr[-1])) if fmr else 0
     if count < FEWEST_COMPARISONS:
         return None
@@ -110,7 +154,19 @@ def of_card(fmr: Sequence[float], scores: Sequence[float], pairs: int) -> ScoreC
         tail = fit_tail(drawn, bootstraps=0)
     except InputError:  # the scores do not vary
         return None
-    info = Calibration(CalibrationSource.CARD, 0, 0, pairs, 1.0, tail.distance, time.time())
+    if corrected:  # what other people, cameras and clothes do to them is known
+        tail = predicted(tail, np.empty(0), 0, CORRECTED)
+    info = Calibration(
+        CalibrationSource.CARD,
+        found.people,
+        0,
+        found.pairs,
+        max(CLUSTERING, found.clustering) if corrected else 1.0,
+        tail.distance,
+        time.time(),
+        corrected=corrected,
+        synthetic=found.protocol.startswith("synthetic"),
+    )
     return ScoreCalibration(info, tail)
 
 
@@ -122,8 +178,11 @@ def learn(
     *,
     normaliser: Normaliser | None = None,
     corrected: bool = False,
+    card: ScoreCalibration | None = None,
 ) -> ScoreCalibration:
     """Calibrate on impostors, or on the gallery's own subjects.
+
+    With fewer than `FEWEST_COMPARISONS` they update the card's calibration; see `scoring.prior`.
 
     Without impostors, each template is compared with all other subjects. Impostors are better: templates
     often have a higher quality than a camera's probes, and a subject enrolled under two names counts as her
@@ -136,6 +195,7 @@ def learn(
         impostors: (P, D) float32 probes of people who are not enrolled, unit norm.
         normaliser: Normalises the scores; None = the calibration is of cosines.
         corrected: Whether camera profiles have corrected the vectors.
+        card: What the encoder's card says of such scores; None = nothing.
 
     Raises:
         NotCalibrated: There are too few comparisons, or their scores do not vary.
@@ -146,7 +206,9 @@ def learn(
     drawn = np.linspace(0, len(probes) - 1, min(len(probes), MOST_PROBES)).astype(np.intp)
     possible = len(drawn) * (count - 1) // 2 if impostors is None else len(drawn) * count
     if possible < FEWEST_COMPARISONS:
-        raise _too_few(possible)
+        if card is None or possible < FEWEST_OWN or normaliser is not None:
+            raise _too_few(possible)
+        return _small(rows, starts, probes, owners if impostors is None else None, card, corrected)
     score = (lambda some: some @ rows.T) if normaliser is None else normaliser.against(rows)
     scores = subject_scores(probes[drawn], starts, score)
     own = impostors is None
@@ -163,6 +225,49 @@ def learn(
         time.time(),
         normaliser is not None,
         corrected,
+    )
+    return ScoreCalibration(info, tail)
+
+
+def _small(
+    rows: NDArray[np.float32],
+    starts: NDArray[np.intp],
+    probes: NDArray[np.float32],
+    owners: NDArray[np.intp] | None,
+    card: ScoreCalibration,
+    corrected: bool,
+) -> ScoreCalibration:
+    """Update a card by the scores of probes (P, D) with rows (R, D) of other subjects."""
+    of_row = np.repeat(np.arange(len(starts)), np.diff([*starts, len(rows)]))
+    scores, people = probes @ rows.T, len(starts)
+    if owners is None:
+        own = scores.ravel()
+    else:
+        own, people = scores[owners[:, None] < of_row], len(starts)
+    return updated(card, own, people, CalibrationSource.SMALL, corrected=corrected, probes=len(probes))
+
+
+def updated(
+    card: ScoreCalibration,
+    own: NDArray[np.floating],
+    people: int,
+    source: CalibrationSource,
+    *,
+    corrected: bool,
+    probes: int = 0,
+) -> ScoreCalibration:
+    """Update a card's calibration by scores (N,) between different people of a site; see `scoring.prior`."""
+    tail = predicted(card.tail, own, people, CORRECTED_OWN if corrected else PLAIN)
+    subjects = people if source is CalibrationSource.SMALL else 0
+    info = Calibration(
+        source,
+        subjects,
+        probes,
+        len(own),
+        card.info.clustering,
+        tail.distance,
+        time.time(),
+        corrected=corrected,
     )
     return ScoreCalibration(info, tail)
 

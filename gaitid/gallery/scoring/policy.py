@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from gaitid.errors import NotCalibrated
 from gaitid.gallery.scoring.calibration import ScoreCalibration
 from gaitid.records import Candidate, Decision, OperatingPoint, Outcome, Quality
@@ -45,10 +47,14 @@ class Policy:
     def explained(
         self, candidates: tuple[Candidate, ...], subjects: int, rows: float = 1.0
     ) -> tuple[Candidate, ...]:
-        """Add the FPIR at each candidate's score in a gallery of `subjects`; see `resolve`."""
+        """Add the FPIR at each candidate's score in a gallery of `subjects`; see `resolve`.
+
+        No rate is lower than the comparisons of the calibration can support.
+        """
         if self.calibration is None:
             return candidates
         rates = self.calibration.fpir([candidate.score for candidate in candidates], subjects, rows)
+        rates = np.maximum(rates, self.calibration.info.floor)
         return tuple(
             replace(candidate, fpir_at_score=rate)
             for candidate, rate in zip(candidates, rates.tolist(), strict=True)
