@@ -1,6 +1,6 @@
 """Outlines of real and synthetic walkers side by side, in eight bands from head to foot.
 
-    python -m benchmarks.outlines --root FOLDER [--people 40]
+    python -m benchmarks.outlines [--root FOLDER] [--people 40]
 
 FOLDER is CASIA-B as a prepared data set (`gaitid dataset prepare`); all of its subjects are measured.
 Synthetic subjects pass one camera on one day, usual ones and those of `Population(lifelike=True)`. Widths are
@@ -126,7 +126,7 @@ def shown(view: str, found: dict[str, dict[str, list[float]]]) -> Iterable[str]:
 def main() -> None:
     """Measure, print and save."""
     parser = harness.command_line(__file__, __doc__)
-    parser.add_argument("--root", type=Path, required=True, help="CASIA-B, prepared")
+    parser.add_argument("--root", type=Path, default=Path("out/casia-b-dev"), help="prepared CASIA-B")
     parser.add_argument("--people", type=int, default=40, help="synthetic subjects; default: %(default)s")
     options = parser.parse_args()
     found: dict[str, dict[str, dict[str, list[float]]]] = {}
