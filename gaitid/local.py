@@ -237,8 +237,13 @@ class LocalMatcher:
     ) -> CameraProfile:
         """See `Matcher.learn_camera`; keeps embeddings only, so memory does not grow with the walks."""
         check_learning(self._find(gallery).describe(), camera, direction)
+        self._store.trail.introduce()
         chosen = select(self, gallery, check_probes(sequences))
-        return self._intake.learn(self._find_to_change(gallery), camera, chosen, direction)
+        held = self._find_to_change(gallery)
+        profile = self._intake.learn(held, camera, chosen, direction)
+        held.save_profiles()
+        self._store.trail.append(Note(AuditAction.LEARN_CAMERA, gallery, count=len(chosen)))
+        return profile
 
     def cameras(self, gallery: str) -> list[CameraProfile]:
         """See `Matcher.cameras`."""

@@ -30,7 +30,7 @@ class AuditAction(str, Enum):
     RENEW_TEMPLATES = "renew_templates"
     SET_PROFILES = "set_profiles"
     LEARN_CAMERA = "learn_camera"
-    """A camera profile has a new version."""
+    """Camera profiles have a new version, or a caller had one learned."""
     FORGET_CAMERA = "forget_camera"
     BACK_UP = "back_up"
 
@@ -74,7 +74,8 @@ class AuditEntry:
         outcome: `Outcome` of a search, `Verdict` of a review, otherwise ``done``.
         revision: Revision of the gallery that was searched or created.
         count: Number of candidates of a search, templates or subjects of a change, comparisons of a
-            calibration, or walks of a cohort.
+            calibration, or walks of a cohort or camera; of an automatic `LEARN_CAMERA` and of
+            `FORGET_CAMERA` the number of profiles.
         detail: Operating point of a search or gallery, expiry and legal hold of terms, source of a
             calibration, or result of the check of a cohort.
         reference: `Decision.audit_id` of a search and of its reviews; otherwise empty.

@@ -7,6 +7,7 @@ import pytest
 from congruent import check, outcome, vector, walk
 
 from gaitid import errors
+from gaitid.caller import calling
 from gaitid.records import GaitSequence
 
 PEOPLE = 5
@@ -92,6 +93,26 @@ def test_cameras_are_learned_from_walks_that_arrive(home):
         check(home, "verify", "home", "ada", walk(70 + n, camera="yard", track=3 * n))
     seen = {camera: walks for camera, _, _, walks in profiles(home)}
     assert seen["hall"] == seen["yard"] == PEOPLE
+
+
+def test_who_had_a_camera_learned_or_forgotten_is_on_record(home):
+    with calling("gate was moved"):
+        check(home, "forget_camera", "home", "gate")
+        check(home, "learn_camera", "home", "gate", crowd(count=2))  # too few for a profile
+    check(home, "list_audit", gallery="home")
+    for matcher in home:
+        found = [(one.action, one.count) for one in matcher.list_audit() if one.purpose == "gate was moved"]
+        assert found == [("forget_camera", 1), ("learn_camera", 2)]
+
+
+def test_a_purpose_with_a_subject_id_is_refused_before_anything_is_learned(home):
+    check(home, "enrol", "home", "zebra-1", [walk(50, camera="")], check="off")
+    before = profiles(home)
+    with calling("look for zebra-1"):
+        assert check(home, "learn_camera", "home", "door", crowd())[0] is errors.InputError
+        assert check(home, "forget_camera", "home", "gate")[0] is errors.InputError
+        assert check(home, "set_profiles", "home", False)[0] is errors.InputError
+    assert profiles(home) == before
 
 
 def test_walks_of_low_quality_are_left_out(home):

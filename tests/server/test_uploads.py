@@ -17,6 +17,8 @@ from gaitid.encoders.gei import GEI
 from gaitid.local import LocalMatcher
 from gaitid.server import calls
 from gaitid.server.app import ServerSettings, running
+from gaitid.v1.camera_service_pb2 import LearnCameraRequest
+from gaitid.v1.camera_service_pb2_grpc import CameraServiceStub
 from gaitid.v1.gallery_service_pb2 import CalibrateGalleryRequest as Request
 from gaitid.v1.gallery_service_pb2 import GetGalleryRequest, NormaliseGalleryRequest
 from gaitid.v1.gallery_service_pb2_grpc import GalleryServiceStub
@@ -128,6 +130,20 @@ def test_an_interrupted_stream_changes_nothing(stub, local, probes, end):
     assert is_unchanged(local)
     request = Request(gallery="home", impostors=probes, last=True)
     assert stub.CalibrateGallery(iter([request]), timeout=20).calibration.comparisons == 1000
+
+
+def test_a_camera_of_an_interrupted_stream_is_not_learned(address, stub, local, walk):
+    walks = [wire.pack_probe(walk(seed)) for seed in range(4)]
+    first = LearnCameraRequest(gallery="home", camera="gate", walks=walks)
+    with grpc.insecure_channel(address) as channel:
+        cameras = CameraServiceStub(channel)
+        assert refused(lambda: cameras.LearnCamera(iter([first]), timeout=10)) == MESSAGE_ERROR
+        second = LearnCameraRequest(direction="left", last=True)
+        assert refused(lambda: cameras.LearnCamera(iter([first, second]), timeout=10)) == MESSAGE_ERROR
+        assert local.cameras("home") == []
+        whole = [first, LearnCameraRequest(last=True)]
+        assert cameras.LearnCamera(iter(whole), timeout=10).profile.walks == 4
+    assert [one.walks for one in local.cameras("home")] == [4]
 
 
 def test_a_pause_ends_the_stream(stub, local, probes, monkeypatch):

@@ -164,7 +164,8 @@ class CameraStore:
         def change() -> Change:
             revision = self._connection.grow(gallery)
             self._connection.profiles.forget(gallery, sites)
-            self._connection.note(AuditAction.FORGET_CAMERA, gallery, revision, count=len(sites))
+            count = sum(bool(site.camera) for site in sites)  # without the general profile
+            self._connection.note(AuditAction.FORGET_CAMERA, gallery, revision, count=count)
             self._commits.require_empty_log()
             return Change(no_templates(), revision, time.time())
 
