@@ -36,7 +36,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _numbered(names: Sequence[str], walks: Sequence[GaitSequence]) -> list[GaitSequence]:
-    """Number tracks anew, so that equal numbers from different recordings are different people.
+    """Renumber tracks, so that equal numbers from different recordings are different people.
 
     The files of one folder are one recording, as `gaitid extract` writes them; a video is one by itself.
     """

@@ -1,7 +1,7 @@
 """Camera profiles: what the embeddings of one camera and direction of travel have in common, removed.
 
 The mean embedding of one real camera is long (0.5 to 0.75 of a unit vector) and carries no identity, but
-makes all who pass it alike. Each vector is therefore moved by the mean of its own camera, whoever it is of,
+makes all who pass it alike. Each vector is therefore moved by the mean of its own camera, no matter of whom,
 before it is compared: unlabelled centring per domain, as in i-vector systems for speakers.
 
 Deviation: an embedding may consist of equal blocks, each a part of the body. A block keeps its length when it
