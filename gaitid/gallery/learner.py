@@ -11,7 +11,7 @@ from threading import Lock
 import numpy as np
 from numpy.typing import NDArray
 
-from gaitid.gallery.scoring.learning import STEP, Cameras, Owner, Statistics
+from gaitid.gallery.scoring.learning import Cameras, Owner, Statistics
 from gaitid.gallery.scoring.profiles import NOWHERE, Profile, Profiles, Site, Vectors
 from gaitid.gallery.scoring.space import Space
 from gaitid.gallery.store.database import Store
@@ -83,12 +83,13 @@ class Learner:
         with self._lock:
             return self._cameras.describe_one(site)
 
-    def learn(self, walks: Iterable[Walk], *, waits: bool = False) -> list[Site]:
-        """Learn from walks, and use new versions of the profiles whose mean has moved far enough.
+    def learn(self, walks: Iterable[Walk], *, waits: bool = False, later: bool = False) -> list[Site]:
+        """Learn from walks, and use new versions of the profiles that are due.
 
         Args:
             walks: Accepted walks.
             waits: Wait while another thread stores profiles; else a later walk brings these into use.
+            later: Leave new versions to `save`, because they take long.
 
         Returns:
             The sites that the walks counted for; walks without a camera count for none.
@@ -96,12 +97,12 @@ class Learner:
         now = time.time()
         with self._lock:
             sites = [self._add(walk, now) for walk in walks if walk.site.camera]
-            is_due = bool(sites) and bool(self._cameras.due(sites))
+            is_due = not later and bool(sites) and bool(self._cameras.due(sites))
             unsaved = sum(self._unsaved.values())
         if is_due:
             self._publish(sites, waits=waits)
         elif unsaved >= _UNSAVED:
-            self.save()
+            self._keep()
         return sites
 
     def enrolled(self) -> list[Walk]:
@@ -117,10 +118,10 @@ class Learner:
         ]
 
     def save(self) -> None:
-        """Store the statistics that are ahead of the store."""
+        """Use new versions that are due, and store the statistics that are ahead of the store."""
         if self._unsaved:
-            with self._publishing:  # else a camera that is forgotten now would be stored again
-                self._store.cameras.keep(self._row, self._take_unsaved)
+            self._publish(list(self._unsaved))
+            self._keep()
 
     def drop(self, names: Iterable[str]) -> None:
         """Take erased subjects out of all statistics; called in the order of the commits."""
@@ -136,7 +137,7 @@ class Learner:
                 sites = list(self._cameras.known)
             self._is_stale = False
             try:
-                self._publish(sites, step=0.0, settles=True)
+                self._publish(sites, always=True)
             except BaseException:
                 self._is_stale = True
                 raise
@@ -162,7 +163,7 @@ class Learner:
                 follow(change)
 
             self._store.cameras.forget(self._row, list(gone), then)
-        self._publish([], step=0.0)
+        self._publish([], always=True)
         return count
 
     def _add(self, walk: Walk, now: float) -> Site:
@@ -171,17 +172,20 @@ class Learner:
         self._unsaved[site] = self._unsaved.get(site, 0) + 1
         return site
 
-    def _publish(
-        self, sites: Iterable[Site], *, step: float = STEP, settles: bool = False, waits: bool = True
-    ) -> None:
+    def _keep(self) -> None:
+        with self._publishing:  # else a camera that is forgotten now would be stored again
+            self._store.cameras.keep(self._row, self._take_unsaved)
+
+    def _publish(self, sites: Iterable[Site], *, always: bool = False, waits: bool = True) -> None:
         if not self._publishing.acquire(blocking=waits):
             return
         try:
             with self._lock:
-                fresh = self._cameras.due(sites, step=step)
+                fresh = self._cameras.due(sites, always=always)
                 profiles = self._cameras.using(fresh)
             if not fresh:
                 return
+            is_all = always and set(sites) >= self._cameras.known.keys()
             follow = self._apply(profiles, fresh)
 
             def then(change: Change) -> None:
@@ -189,7 +193,7 @@ class Learner:
                     self._cameras.use(fresh)
                 follow(change)
 
-            self._store.cameras.publish(self._row, lambda: self._taken(fresh), then, settles=settles)
+            self._store.cameras.publish(self._row, lambda: self._taken(fresh), then, settles=is_all)
         finally:
             self._publishing.release()
 

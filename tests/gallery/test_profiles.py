@@ -183,18 +183,22 @@ def test_a_mean_is_shrunk_by_the_number_of_people():
     assert cameras.mean(Site("gate")) == pytest.approx((4 * mean + mean / 2) / 5, abs=1e-6)
 
 
-def test_a_mean_is_used_from_three_people_on_and_again_when_it_has_moved():
+def test_a_mean_is_used_from_three_people_on_and_again_when_people_or_the_camera_have_changed():
     cameras, site = Cameras(D, PARTS), Site("gate")
-    for number in range(FEWEST - 1):
+    versions = []
+    for number in range(40):
         cameras.add(vector_of(number), site, None, number + 1, 0.0)
+        fresh = cameras.due([site])
+        cameras.use(fresh)
+        versions.append(fresh[site].version if site in fresh else 0)
+    assert versions[:FEWEST] == [0, 0, 1]
+    assert 3 < max(versions) < 12
+    assert cameras.profiles.general.version < 12
     assert cameras.due([site]) == {}
-    cameras.add(vector_of(9), site, None, 9, 0.0)
-    fresh = cameras.due([site])
-    assert {at: profile.version for at, profile in fresh.items()} == {site: 1, NOWHERE: 1}
-    cameras.use(fresh)
-    assert cameras.due([site]) == {}
-    cameras.add(vector_of(10), site, None, 10, 0.0)
-    assert cameras.due([site])[site].version == 2
+    assert cameras.due([site], always=True)[site].version == max(versions) + 1
+    for number in range(100, 164):  # the camera is moved
+        cameras.add(unit(vector_of(number) + 2 * shift("moved"))[()], site, None, number, 0.0)
+    assert site in cameras.due([site])
 
 
 # -- a gallery that learns -------------------------------------------------------------------------
@@ -288,7 +292,8 @@ def test_strangers_are_no_longer_alike(matcher):
     matcher.set_profiles("g", False)
     plain_right, plain_wrong = named()
     assert (right, plain_right) >= (9, 0)
-    assert wrong <= 5 < 8 <= plain_wrong
+    assert plain_wrong >= 8
+    assert wrong <= plain_wrong - 3
 
 
 def test_decisions_say_which_profile_was_used(matcher):
@@ -342,6 +347,7 @@ def test_a_crash_between_an_erasure_and_the_new_means_is_made_good_at_the_next_s
     matcher = open_matcher(tmp_path / "data")
     matcher.create_gallery("g")
     people(matcher)
+    matcher.expire()  # stores what was learned
     learner = matcher._galleries["g"]._learner
     learner.renew = lambda: None  # killed here
     matcher.delete_subject("g", "p2")
@@ -374,14 +380,14 @@ def test_a_profile_that_cannot_be_stored_is_not_used_and_the_search_is_answered(
     failpoints.armed = fail
     try:
         for number in range(300, 312):
-            assert matcher.identify("g", walk(number, "gate", track=number)).candidates
+            assert matcher.identify("g", walk(number, "yard", track=number)).candidates
     finally:
         failpoints.armed = None
     assert "could not be stored" in caplog.text
-    assert [one.version for one in matcher.cameras("g")] == before
+    assert [one.version for one in matcher.cameras("g")] == [*before, 0]
     check_exact(matcher)
-    matcher.identify("g", walk(400, "gate", track=400))
-    assert matcher.cameras("g")[0].version == before[0] + 1
+    matcher.identify("g", walk(400, "yard", track=400))
+    assert [one.version for one in matcher.cameras("g")] == [*before, 1]
     check_exact(matcher)
     matcher.close()
 

@@ -42,10 +42,12 @@ class Profile:
     Attributes:
         version: 1 or more.
         mean: (D,) float32 mean embedding.
+        people: Effective number of different people that it rests on.
     """
 
     version: int
     mean: Vectors
+    people: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -22,7 +22,7 @@ from gaitid.gallery.store.rows import GalleryRow
 from gaitid.gallery.store.sealing import SealedRow, Sealing, sealed
 
 _PROFILES = (
-    "SELECT id, camera, direction, version, walks, weight, updated_at, vectors, key_name, data_key"
+    "SELECT id, camera, direction, version, people, walks, weight, updated_at, vectors, key_name, data_key"
     " FROM profiles WHERE gallery = ? ORDER BY camera, direction"
 )
 _SHARES = (
@@ -39,6 +39,7 @@ class _ProfileRow(NamedTuple):
     camera: str
     direction: str
     version: int
+    people: float
     walks: int
     weight: float
     updated_at: float
@@ -79,7 +80,7 @@ class StoredProfiles:
         """
         rows = query.fetch(self._db, _ProfileRow, _PROFILES, gallery.key)
         used: dict[Site, Profile | None] = {
-            Site(row.camera, row.direction): Profile(row.version, self._opened(gallery, row)[0])
+            Site(row.camera, row.direction): Profile(row.version, self._opened(gallery, row)[0], row.people)
             for row in rows
             if row.version
         }
@@ -91,7 +92,7 @@ class StoredProfiles:
         sites: dict[Site, Statistics] = {}
         for row in query.fetch(self._db, _ProfileRow, _PROFILES, gallery.key):
             mean, others = self._opened(gallery, row)
-            used = Profile(row.version, mean) if row.version else None
+            used = Profile(row.version, mean, row.people) if row.version else None
             one = Statistics(others.astype(np.float64), row.weight, {}, row.walks, row.updated_at, used)
             found[row.id] = sites[Site(row.camera, row.direction)] = one
         rows = query.fetch(self._db, _ShareRow, _SHARES, gallery.key)
@@ -132,8 +133,8 @@ class StoredProfiles:
 
     def _keep_profile(self, gallery: GalleryRow, site: Site, one: Statistics) -> int:
         self._db.execute(
-            "INSERT OR IGNORE INTO profiles (gallery, camera, direction, version, walks, weight, updated_at,"
-            " stale, vectors) VALUES (?, ?, ?, 0, 0, 0, 0, 0, x'')",
+            "INSERT OR IGNORE INTO profiles (gallery, camera, direction, version, people, walks, weight,"
+            " updated_at, stale, vectors) VALUES (?, ?, ?, 0, 0, 0, 0, 0, 0, x'')",
             (gallery.key, *site),
         )
         statement = "SELECT id FROM profiles WHERE gallery = ? AND camera = ? AND direction = ?"
@@ -146,10 +147,11 @@ class StoredProfiles:
             gallery.key, gallery.contract, f"profile {profile}", plain
         )
         self._db.execute(
-            "UPDATE profiles SET version = ?, walks = ?, weight = ?, updated_at = ?, vectors = ?,"
+            "UPDATE profiles SET version = ?, people = ?, walks = ?, weight = ?, updated_at = ?, vectors = ?,"
             " key_name = ?, data_key = ? WHERE id = ?",
             (
                 0 if one.used is None else one.used.version,
+                0.0 if one.used is None else one.used.people,
                 one.walks,
                 one.weight if is_sum else 0.0,
                 one.updated,

@@ -153,6 +153,7 @@ _MIGRATIONS: tuple[tuple[str, ...], ...] = (
             camera TEXT NOT NULL,
             direction TEXT NOT NULL,
             version INTEGER NOT NULL,
+            people REAL NOT NULL,
             walks INTEGER NOT NULL,
             weight REAL NOT NULL,
             updated_at REAL NOT NULL,
