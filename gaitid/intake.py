@@ -144,9 +144,12 @@ class Intake:
 
 
 def walk_of(embedding: Embedding, found: Found) -> Walk:
-    """Return an accepted probe as a walk to learn from: by its first candidate, if that is likely."""
+    """Return an accepted probe as a walk to learn from: by its first candidate, if that is likely.
+
+    Before its camera has a profile, all walks resemble the same subject, and scores tell nothing.
+    """
     owner = None
-    if found.candidates:
+    if found.candidates and found.profile_version:
         first, bar = found.candidates[0], found.operating_point.threshold
         if first.score >= _LIKELY * bar:
             owner = Owner(first.subject, found.best)
