@@ -282,7 +282,7 @@ def test_the_console_and_the_page_show_one_open_set_figure(result: Path, casia: 
 
 def test_euc_is_refused_for_an_encoder_without_parts(casia: Path) -> None:
     class Whole(GEI):
-        parts = None
+        part_vectors = None
 
     with pytest.raises(InputError, match="an encoder with parts for metric euc"):
         embed(open_dataset("casia-b", casia), Whole(), raw=True)
