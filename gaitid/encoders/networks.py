@@ -106,15 +106,20 @@ class Adapted(Network):
     def __init__(self, network: Network, head: adapted.Head) -> None:
         super().__init__()
         self.network, self.architecture = network, network.architecture
-        self.parts = head.parts
+        self._blocks = head.parts
         self.dimension = self.wide_dimension = len(head.mean)
         self.register_buffer("mean", torch.from_numpy(head.mean.copy()))
         self.register_buffer("matrix", torch.from_numpy(head.matrix.copy()))
 
+    @property
+    def blocks(self) -> int:
+        """See `Network.blocks`."""
+        return self._blocks
+
     def wide(self, clips: Tensor, lengths: Tensor | None = None) -> Tensor:
         """(N, D) unit vectors; see `Network.wide`."""
         vectors = self.network(clips, lengths)
-        shape = (vectors.shape[0], self.parts, self.dimension // self.parts)
+        shape = (vectors.shape[0], self.blocks, self.dimension // self.blocks)
         mapped = F.normalize(((vectors - self.mean) @ self.matrix).reshape(shape), dim=2)
         return F.normalize((mapped * vectors.reshape(shape).norm(dim=2, keepdim=True)).flatten(1), dim=1)
 
