@@ -52,9 +52,9 @@ def _outfit(rng: np.random.Generator, usual: Outfit) -> Outfit:
         torso=top,
         upper_arm=0.5 * top,
         thigh=usual.thigh if skirt else 0.012 + 0.010 * wide,
-        shank=usual.shank if skirt else 0.016 + 0.014 * wide,
+        shank=usual.shank if skirt else 0.020 + 0.014 * wide,
         bell=0.5 * usual.bell,
-        collar=float(rng.uniform(0.005, 0.035)) if rng.random() < 0.35 else 0.0,
+        collar=float(rng.uniform(0.0, 0.04)) if rng.random() < 0.35 else 0.0,
         hood=float(rng.uniform(0.2, 0.8)) if rng.random() < 0.2 else 0.0,
         hair_size=2.2 * usual.hair_size - 0.5,
         hat="none" if rng.random() < 0.8 else usual.hat,
@@ -63,10 +63,11 @@ def _outfit(rng: np.random.Generator, usual: Outfit) -> Outfit:
 
 
 def _coat(rng: np.random.Generator, under: Outfit) -> Outfit:
-    """A jacket or down jacket, mostly with hood or collar; one in six is a long coat."""
-    thick = under.torso + float(rng.uniform(0.0, 0.02) if rng.random() < 0.55 else rng.uniform(0.03, 0.075))
-    long = rng.random() < 0.16
-    length = float(rng.uniform(0.6, 1.2) if long else rng.uniform(0.25, 0.6))
+    """A jacket or down jacket, mostly with hood or collar; one in five is a long coat."""
+    thick = under.torso + float(rng.uniform(0.0, 0.015) if rng.random() < 0.5 else rng.uniform(0.035, 0.075))
+    thick = min(thick, 0.085)
+    long = rng.random() < 0.2
+    length = float(rng.uniform(0.6, 1.2) if long else rng.uniform(0.3, 0.65))
     ease = 0.5 * thick + float(rng.uniform(0.005, 0.05))
     hem = Tube(length, ease, float(rng.uniform(0, 0.06 if long else 0.02)), 0.04, 0.03)
     return replace(
@@ -74,8 +75,8 @@ def _coat(rng: np.random.Generator, under: Outfit) -> Outfit:
         torso=thick,
         upper_arm=0.5 * thick,
         forearm=0.5 * thick,
-        collar=under.collar + (float(rng.uniform(0.01, 0.05)) if rng.random() < 0.4 else 0.0),
-        hood=float(rng.uniform(0.4, 1.3)) if rng.random() < 0.4 else under.hood,
+        collar=under.collar + (float(rng.uniform(0.02, 0.05)) if rng.random() < 0.35 else 0.0),
+        hood=float(rng.uniform(0.5, 1.4)) if rng.random() < 0.45 else under.hood,
         tubes=(*(tube for tube in under.tubes if tube.length > length), hem),
     )
 

@@ -73,7 +73,7 @@ class Outfit:
         hat: One of `HATS`.
         tubes: Hanging cloth.
         bag: Bag that is carried, or None.
-        hood: Size of a hood that lies behind the neck, 0..1; 0 for none.
+        hood: Size of a hood that lies behind the neck, about 1; 0 for none.
     """
 
     torso: float
