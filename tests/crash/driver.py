@@ -25,7 +25,7 @@ import time
 import traceback
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -38,7 +38,7 @@ from gaitid.gallery.store import failpoints
 from gaitid.gallery.store.database import DATABASE
 from gaitid.gallery.store.keys import KeyRing, append_key, ring_from_file
 from gaitid.local import LocalMatcher
-from gaitid.records import EnrolmentCheck, Fusion, OperatingPoint, Terms
+from gaitid.records import EnrolmentCheck, Fusion, OperatingPoint, Origin, Terms
 from tests.crash.model import (
     KEEPS_STATE,
     JournalContents,
@@ -68,10 +68,11 @@ WEIGHTS = {
     "calibrate": 2,
     "rotate": 3,
     "renew": 3,
+    "learn": 3,
     "backup": 3,
     "restore": 1,
 }
-ALONE = {"many", "rule", "calibrate", "rotate", "renew", "backup", "restore"}
+ALONE = {"many", "rule", "calibrate", "rotate", "renew", "learn", "backup", "restore"}
 """Operations that only the first thread does."""
 FOCUS = {
     "log emptied": ("delete", "erase"),
@@ -80,6 +81,7 @@ FOCUS = {
     "rotation": ("rotate",),
     "projection": ("renew",),
     "renewal": ("renew",),
+    "profiles": ("learn",),
     "backup": ("backup",),
     "restore": ("restore",),
 }
@@ -200,6 +202,7 @@ class Child:
             "rule": {"threshold": chance.random()},
             "calibrate": {"seeds": [chance.getrandbits(40) for _ in range(60)]},
             "renew": {},
+            "learn": {"camera": fresh, "seeds": [chance.getrandbits(40) for _ in range(4)]},
             "rotate": {"key": f"k{chance.getrandbits(40):x}"},
             "backup": {},
             "restore": {},
@@ -238,6 +241,13 @@ class Child:
     def renew(self, _: dict) -> int:
         return self.matcher.renew_templates("g")
 
+    def learn(self, said: dict) -> int:
+        """Let people pass a camera of a gallery of its own, in which nobody is enrolled."""
+        for track, seed in enumerate(said["seeds"], 1):
+            made = embedding(seed)
+            self.matcher.identify("cameras", replace(made, origin=Origin(said["camera"], track)))
+        return sum(one.version > 0 for one in self.matcher.cameras("cameras"))
+
     def backup(self, _: dict) -> str:
         return self.matcher.back_up().name
 
@@ -263,6 +273,7 @@ class Lineage:
             append_key(root / "keys", "first")
         matcher = self.site.open()
         matcher.create_gallery("g", fusion=chance.choice(list(Fusion)))
+        matcher.create_gallery("cameras")
         matcher.close()
 
     def cycle(self, number: int) -> None:
@@ -292,7 +303,9 @@ class Lineage:
         if number == 0 and self.chance.random() < 0.4:  # the signing key is made once
             points = [point for point in points if "identity" in point]
         point = self.chance.choice(points) if self.chance.random() < 0.85 else ""
-        rare = any(word in point for word in ("identity", "backup", "rotation", "renewal", "restore"))
+        rare = any(
+            word in point for word in ("identity", "backup", "rotation", "renewal", "restore", "profiles")
+        )
         passes = 1 if rare else self.chance.randint(1, 20)
         return ChildPlan(self.chance.getrandbits(40), self.chance.randint(1, 3), point, passes)
 
@@ -336,6 +349,7 @@ class Lineage:
                 self.settle(said, matcher)
             self.compare(matcher)
             self.compare_index(matcher)
+            self.compare_cameras(matcher, journal)
         finally:
             matcher.close()
         self.finish_restoration()
@@ -396,11 +410,25 @@ class Lineage:
         self.counts["index not equal to SQL"] -= 1
         keys = {
             name
-            for table in ("subjects", "projections")
+            for table in ("subjects", "projections", "profiles")
             for (name,) in matcher._store._db.execute(f"SELECT DISTINCT key_name FROM {table}")  # noqa: S608
         }
         ring = self.site.keys()
         expect(keys <= {ring.current if ring else None}, f"subjects are under the keys {keys}")
+
+    def compare_cameras(self, matcher: LocalMatcher, journal: JournalContents) -> None:
+        """Check that profiles in use are there, and that memory and tables have the same ones."""
+        used = max((answer for said, answer in journal.done if said["op"] == "learn"), default=0)
+        found = sum(one.version > 0 for one in matcher.cameras("cameras"))
+        self.counts["lost"] += found < used
+        expect(found >= used, f"{found} profiles are in use, acknowledged were {used}")
+        space = matcher._store.galleries.contents(matcher._galleries["cameras"].row).space
+        held = matcher._galleries["cameras"]._learner._cameras.profiles
+        names = {name: known[""].mean.tolist() for name, known in held.cameras.items()}
+        expect(
+            names == {name: known[""].mean.tolist() for name, known in space.profiles.cameras.items()},
+            "profiles differ",
+        )
 
     def check_backup(self, name: str, *, alone: bool) -> None:
         """Check that a backup has everything that was acknowledged before it, and nothing else."""

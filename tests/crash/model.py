@@ -13,7 +13,7 @@ from gaitid.records import Embedding, Terms
 
 D = 32
 """Dimension of the embeddings."""
-KEEPS_STATE = {"rotate", "renew", "backup", "restore"}
+KEEPS_STATE = {"rotate", "renew", "learn", "backup", "restore"}
 """Operations after which the galleries hold what they held before."""
 
 

@@ -55,8 +55,8 @@ def test_a_sound_directory_passes_all_checks_and_is_not_written(place):
     assert {path.name: path.read_bytes() for path in (folder / "data").iterdir()} == before
     assert not [error for error in found.values() if isinstance(error, GaitIdError)]
     assert list(found) == [
-        "database", "galleries", "subjects", "templates", "audit trail", "mark", "signing key",
-        "left-over files",
+        "database", "galleries", "subjects", "templates", "camera profiles", "audit trail", "mark",
+        "signing key", "left-over files",
     ]  # fmt: skip
     assert found["galleries"].startswith("1, 1 of them calibrated")
     assert found["templates"].startswith(f"6, {0 if keys is None else 6} of them sealed")
@@ -66,7 +66,8 @@ def test_an_empty_directory_passes_without_mark_and_key(tmp_path):
     opened(tmp_path).close()
     with examining(tmp_path / "data") as checks:
         assert [name for name, check in checks if check()] == [
-            "database", "galleries", "subjects", "templates", "audit trail", "left-over files"
+            "database", "galleries", "subjects", "templates", "camera profiles", "audit trail",
+            "left-over files",
         ]  # fmt: skip
 
 
@@ -148,7 +149,7 @@ def test_each_harm_is_found_where_it_is(place, where, harm):
     found = results(folder, keys)
     assert isinstance(found[where], StoreCorrupt)
     others = {name for name, said in found.items() if isinstance(said, GaitIdError)} - {where}
-    assert others <= {"templates"}  # of a subject whose key is gone
+    assert others <= {"templates", "camera profiles"}  # of a subject whose key is gone
     assert "Traceback" not in str(found[where])
 
 

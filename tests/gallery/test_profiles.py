@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import threading
 
 import numpy as np
@@ -11,11 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from gaitid.errors import StoreError
+from gaitid.errors import StoreCorrupt, StoreError
 from gaitid.gallery.care.doctor import examining
 from gaitid.gallery.scoring.learning import FEWEST, Cameras, Owner, Statistics
 from gaitid.gallery.scoring.profiles import NOWHERE, Profile, Profiles, Site, corrected, profiles_of
-from gaitid.gallery.store import failpoints
+from gaitid.gallery.store import checksums, failpoints
+from gaitid.gallery.store.database import DATABASE
 from gaitid.gallery.store.keys import KeyRing
 from gaitid.local import LocalMatcher
 from gaitid.records import Embedding, Fusion, Origin
@@ -503,6 +505,31 @@ def test_a_plain_directory_is_sealed_with_its_profiles(tmp_path):
     content = b"".join(path.read_bytes() for path in (tmp_path / "data").iterdir())
     assert mean.tobytes()[:16] not in content
     assert share.tobytes()[:16] not in content
+
+
+@pytest.mark.parametrize(
+    "harm",
+    [
+        "UPDATE shares SET vector = x'00' WHERE id = (SELECT min(id) FROM shares)",
+        "UPDATE profiles SET vectors = x'00' WHERE camera = 'gate'",
+        "UPDATE profiles SET direction = 'up' WHERE camera = 'gate'",
+        "UPDATE profiles SET weight = -1 WHERE camera = 'gate'",
+    ],
+)
+def test_the_doctor_finds_a_damaged_profile(tmp_path, harm):
+    matcher = open_matcher(tmp_path / "data")
+    matcher.create_gallery("g")
+    people(matcher)
+    matcher.close()
+    db = sqlite3.connect(tmp_path / "data" / DATABASE, isolation_level=None)
+    checksums.install(db)
+    assert db.execute(harm).rowcount == 1
+    db.close()
+    with examining(tmp_path / "data") as checks:
+        found = dict(checks)
+        assert found["templates"]()
+        with pytest.raises(StoreCorrupt):
+            found["camera profiles"]()
 
 
 def test_a_single_stranger_is_never_stored(tmp_path):

@@ -216,7 +216,7 @@ class Examination:
         """
         stored, count = StoredProfiles(self._db, Sealing(self._db, self._keys)), 0
         for row in query.fetch(self._db, _GalleryRow, _GALLERIES):
-            gallery = GalleryRow(row.id, row.name, "", row.contract, row.dimension, Fusion(row.fusion), 0.0)
+            gallery = GalleryRow(row.id, row.name, "", row.contract, row.dimension, Fusion.MAX, 0.0)
             with self._sound(f"the camera profiles of gallery {row.name}"):
                 known = stored.known(gallery)
                 for site, one in known.items():
