@@ -11,7 +11,7 @@ torch = pytest.importorskip("torch", reason="torch is not installed: pip install
 from gaitid import settings  # noqa: E402
 from gaitid.encoders.base import load_encoder  # noqa: E402
 from gaitid.training.recipe import Recipe  # noqa: E402
-from gaitid.training.shipped import RECIPES, Fusing, Machine, Shards, Stages, Training, make  # noqa: E402
+from gaitid.training.shipped import RECIPES, Fusing, Machine, Measuring, Shards, Stages, Training, make  # noqa: E402
 
 RECIPE = """
 [data]
@@ -94,4 +94,7 @@ def test_each_shipped_stage_finds_what_it_starts_from():
 def test_every_shipped_network_is_made():
     stages = settings.load(RECIPES / "shipped.toml", Stages)
     shipped = {path.stem for path in (RECIPES.parents[1] / "gaitid/encoders/weights").glob("*.safetensors")}
-    assert shipped - {"fused"} <= {stage.packed for stage in stages.training}
+    assert isinstance(stages.measuring, Measuring)
+    packed = {stage.packed for stage in stages.training}
+    assert stages.measuring.network in packed
+    assert shipped - {"fused"} <= packed | {stages.measuring.packed}
