@@ -365,14 +365,15 @@ def _golden_vector(
     if build is None:
         from gaitid.encoders import networks
 
-        return networks.embed(networks.load(card, tensors), [golden.clip], [golden.times])[0]
+        made = networks.embed(networks.load(card, tensors), [golden.clip], [golden.times])
+        return np.asarray(made[0])
     forward = build(network, card.arguments)
 
     def batch(clips: Sequence[NDArray[Any]]) -> Vectors:
         vectors = np.stack([forward(clip) for clip in clips])
         return vectors if head is None else head(vectors)
 
-    return encoder.architecture.embed(batch, [golden.clip], [golden.times])[0]
+    return np.asarray(encoder.architecture.embed(batch, [golden.clip], [golden.times])[0])
 
 
 def _figures(result: Adaptation) -> tuple[weights.Figure, ...]:
