@@ -97,7 +97,8 @@ class Learner:
         now = time.time()
         with self._lock:
             sites = [self._add(walk, now) for walk in walks if walk.site.camera]
-            is_due = not later and bool(sites) and bool(self._cameras.due(sites))
+            is_due = not later and any(map(self._cameras.may_be_due, set(sites)))
+            is_due = is_due and bool(self._cameras.due(sites))
             unsaved = sum(self._unsaved.values())
         if is_due:
             self._publish(sites, waits=waits)

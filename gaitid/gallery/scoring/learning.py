@@ -33,6 +33,9 @@ _GROWTH, _STEP = 1.5, 0.2
 """A mean gets a new version when it rests on 1.5 times as many people, or has moved by 0.2. Two means of 64
 people each differ by 0.14, so that a busy camera keeps its version, and one that was moved does not."""
 
+_CHECKED_WALKS = 16
+"""Walks after which the distance is measured again, which takes as long as a tenth of a small search."""
+
 _SHRINK = 1.0
 """k: people that the mean of all cameras counts as. NM for n = 10 and k = 0, 1, 3, 10: 67.8, 67.2, 65.5,
 61.3; for n = 1 and k = 0, 1, 3: 55.0, 55.2, 51.8. If three residents both give the means and are searched
@@ -197,6 +200,13 @@ class Cameras:
             self.known.pop(site, None)
         self.known.setdefault(NOWHERE, Statistics(np.zeros(self._dimension)))
         self.profiles = self.using({})
+
+    def may_be_due(self, site: Site) -> bool:
+        """Whether `due` is worth its time after a walk: people have come, or some walks passed unchecked."""
+        one, general = self.known[site], self.known[NOWHERE].used
+        if one.used is None or general is None:
+            return one.people >= FEWEST
+        return one.people >= _GROWTH * max(one.used.people, FEWEST) or one.walks % _CHECKED_WALKS == 0
 
     def due(self, sites: Iterable[Site], *, always: bool = False) -> dict[Site, Profile]:
         """New versions of the profiles of `sites`, and of the general one, where one is due.
