@@ -7,10 +7,14 @@ from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from zlib import crc32
 
 from gaitid.cli import inputs
 from gaitid.cli.camera.table import add_camera_flag, described
 from gaitid.records import DIRECTIONS, GaitSequence
+
+_FIRST = 1 << 40
+"""Trackers count from 1, and never get here."""
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -41,10 +45,12 @@ def _numbered(names: Sequence[str], walks: Sequence[GaitSequence]) -> list[GaitS
     The files of one folder are one recording, as `gaitid extract` writes them; a video is one by itself.
     """
     recordings = [Path(name).parent if name.endswith(".npz") else Path(name) for name in names]
-    numbers: dict[tuple[Path, int], int] = {}
-    found = []
-    for recording, walk in zip(recordings, walks, strict=True):
-        track = walk.origin.track
-        number = numbers.setdefault((recording, track), len(numbers) + 1) if track else 0
-        found.append(replace(walk, origin=replace(walk.origin, track=number)))
-    return found
+    return [
+        replace(walk, origin=replace(walk.origin, track=_number(recording, walk.origin.track)))
+        for recording, walk in zip(recordings, walks, strict=True)
+    ]
+
+
+def _number(recording: Path, track: int) -> int:
+    """Number of a track of a recording, which no live track has; 0 stays 0, unknown."""
+    return _FIRST + crc32(f"{recording.resolve()} {track}".encode()) if track else 0
