@@ -30,7 +30,8 @@ from gaitid.synthetic import VIEWS, Population
 from gaitid.synthetic.depth import Sensor
 
 from .corpus import Corpus
-from .pack import PROTOCOL, THRESHOLD_RULE, figures_of, non_mated_scores, show, threshold, today
+from .origin import today
+from .pack import PROTOCOL, THRESHOLD_RULE, different_people, figures_of, show
 from .validation import Embed, in_batches, measure
 
 log = logging.getLogger("training")
@@ -208,13 +209,15 @@ def save(
     golden = replace(example, vector=vector)
     weights.save(target, card, tensors, golden)
     encoder = open_weights(target)
-    scores = _scores(encoder, validation)
+    vectors = in_batches(_embedder(encoder, validation), range(len(validation)))
+    found = different_people(validation, vectors, 1, PAIRS.format(len(validation.subjects)))
     card = replace(
         card,
-        threshold=threshold(scores),
+        threshold=found.threshold,
         threshold_rule=THRESHOLD_RULE,
         metrics=(*_figures(card.name, encoder, test), *_of_network(content.card, target.stem)),
-        impostors=weights.Impostors.of(scores, PAIRS.format(len(validation.subjects))),
+        impostors=found.plain,
+        corrected=found.corrected,
     )
     return weights.save(target, card, tensors, golden)
 
@@ -225,11 +228,6 @@ def _embedder(encoder: Encoder, corpus: Corpus) -> Embed:
         return np.stack([one.vector for one in encoder.batch(walks)])
 
     return embed
-
-
-def _scores(encoder: Encoder, corpus: Corpus) -> NDArray[np.float32]:
-    vectors = in_batches(_embedder(encoder, corpus), range(len(corpus)))
-    return non_mated_scores(corpus, vectors, np.array([label.subject for label in corpus.labels]))
 
 
 def _figures(name: str, encoder: Encoder, test: Corpus) -> list[weights.Figure]:

@@ -93,7 +93,7 @@ def pack(
         f"synthetic, split validation, {len(validation.subjects)} people, "
         "across sessions, views and conditions"
     )
-    strangers = _impostors(validation, vectors, network.blocks, pairs)
+    strangers = different_people(validation, vectors, network.blocks, pairs)
     card = _card(recipe, network, origin, figures, strangers)
     golden = _golden(network, test.stream(0, network.architecture.modality), test.times(0))
     return weights.save(target, card, tensors, golden)
@@ -118,7 +118,7 @@ def finish(run: Run, folder: Path) -> Path:
         vectors = in_batches(embedder(network, validation), range(len(validation)))
         results = validate(validation, vectors.__getitem__)
         figures += [weights.Figure(f"rank-1 ({n})", v, people) for n, v in results.items()]
-        strangers = _impostors(validation, vectors, network.blocks, people)
+        strangers = different_people(validation, vectors, network.blocks, people)
     card = _card(recipe, network, _origin(recipe, name, len(learned.subjects)), figures, strangers)
     walk = Population(1, "test").sequence(0, frames=50).sequence(modalities=(modality,))
     golden = _golden(network, walk.streams[modality], walk.times)
@@ -220,7 +220,7 @@ class Strangers:
 NO_IMPOSTORS = Strangers()
 
 
-def _impostors(corpus: AnyCorpus, vectors: NDArray[np.float32], parts: int, pairs: str) -> Strangers:
+def different_people(corpus: AnyCorpus, vectors: NDArray[np.float32], parts: int, pairs: str) -> Strangers:
     """Scores of different people, from vectors (N, D) of all walks; `pairs` says which people."""
     scores = impostor_scores(corpus, vectors.__getitem__)
     if not len(scores):

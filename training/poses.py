@@ -122,6 +122,42 @@ def film(
     return detect(pixels, seen, scale * 1.7, rng, level)
 
 
+def film_badly(
+    rng: np.random.Generator, joints: NDArray[np.float64], view: float, level: float
+) -> NDArray[np.float32]:
+    """Film true joints as `film` does, by an estimator that errs and does not know it.
+
+    Each joint is off by the same amount in a whole walk and jumps between frames, the legs are swapped for
+    a while, a part of the body may be lost, and the confidence of what was found says little.
+
+    Args:
+        rng: Source of randomness.
+        joints: (T, 17, 3) metres, z up.
+        view: Degrees.
+        level: Strength of the errors: 1 for a light estimator, 5 for one that is hardly of use.
+    """
+    seen = film(rng, joints, view, (min(level, 1.2),))
+    found = seen[..., 2] > 0
+    rows = seen[..., 1][found]
+    height = float(np.quantile(rows, 0.98) - np.quantile(rows, 0.02)) if len(rows) else 1.0
+    off = rng.normal(0, 0.012, (1, 17, 2)) + rng.normal(0, 0.006, (len(seen), 17, 2))
+    seen[..., :2] += (level * height * off * found[..., None]).astype(np.float32)
+    seen[..., 2] = np.where(found, seen[..., 2] ** rng.uniform(0.05, 1), 0)
+    for _ in range(int(rng.poisson(0.5 * level))):
+        some = _while(rng, len(seen))
+        seen[some, 11:] = seen[some][:, [12, 11, 14, 13, 16, 15]]
+    if rng.random() < 0.3:
+        lost = PARTS[int(rng.integers(len(PARTS)))]
+        seen[_while(rng, len(seen)), lost] = 0
+    return seen
+
+
+def _while(rng: np.random.Generator, frames: int) -> slice:
+    """A quarter of the frames or less."""
+    first = int(rng.integers(0, frames))
+    return slice(first, first + int(rng.integers(1, max(2, frames // 4))))
+
+
 def mirror(poses: NDArray[np.float32]) -> NDArray[np.float32]:
     """Mirror skeletons: negate x and swap left and right joints."""
     order = [0, *(j + 1 if j % 2 else j - 1 for j in range(1, 17))]

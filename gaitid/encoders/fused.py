@@ -1,11 +1,12 @@
 """Fused: two encoders in one space, so that embeddings of either stream, or of both, can be compared.
 
-Our own design. A linear head maps the embeddings of a silhouette encoder and of a skeleton encoder into one
-common space, where they are added with weights for the quality of each stream. This is score-level quality
-fusion after Poh and Kittler 2012, "A Unified Framework for Biometric Expert Fusion Incorporating Quality
-Measures", moved into the embedding. The heads are trained together while streams are dropped at random, so a
-probe of silhouettes can be compared with a template of both. The experts do not change; the weight file names
-them with their contracts, and others are refused.
+Our own design. An embedding has a block for each encoder, its embedding as it is, and a block that both
+share: linear heads map either embedding to it, so a walk of silhouettes can be compared with one of
+skeletons. Blocks are weighted by the quality of their stream. A score is then the weighted sum of the
+encoders' own scores, as in score-level quality fusion after Poh and Kittler 2012, "A Unified Framework for
+Biometric Expert Fusion Incorporating Quality Measures", moved into the embedding; what the encoders know is
+not changed. The heads are the canonical correlations (Hotelling 1936) of both encoders. The weight file
+names the encoders with their contracts, and others are refused.
 
 Runs with numpy only, if the experts do.
 """
@@ -24,41 +25,55 @@ from gaitid.encoders import weights
 from gaitid.encoders.base import PREPROCESSING, Encoder, contract_id, load_encoder
 from gaitid.encoders.poses import are_seen
 from gaitid.errors import SequenceError, SequenceTooShort, WeightsError
-from gaitid.records import SILHOUETTE, SKELETON, Embedding, GaitSequence
+from gaitid.records import JOINTS, SILHOUETTE, SKELETON, Embedding, GaitSequence
 
 Floats = NDArray[np.float32]
 
 FUSED = "fused"
 """Architecture in the cards of such weight files."""
 STREAMS = (SILHOUETTE, SKELETON)
-TRAITS = 4
+TRAITS = 5
 """Measures of a stream's quality, a constant 1 first; see `traits`."""
 _TOLERANCE = 1e-4
 
 
 def traits(sequence: GaitSequence, stream: str) -> Floats:
-    """(TRAITS,) float32: quality of one stream, from 1, the log of the duration in seconds, and two measures.
+    """(TRAITS,) float32: quality of one stream: 1, the log of the duration in seconds, and three measures.
 
-    For silhouettes these are the share of the body's pixels that change from frame to frame, and the relative
-    deviation of the area; for skeletons the mean confidence, and the share of leg joints seen.
+    For silhouettes these are the share of the body's pixels that change from frame to frame, the same of the
+    upper half, and the relative deviation of the area; for skeletons the mean confidence, the share of leg
+    joints seen, and the log of how much joints jump, in body heights.
     """
     seconds = float(np.log(max(sequence.times[-1] - sequence.times[0], 0.1)))
     return np.array([1.0, seconds, *_MEASURES[stream](sequence.streams[stream])], np.float32)
 
 
-def _silhouette_measures(silhouettes: NDArray[np.uint8]) -> tuple[float, float]:
+def _silhouette_measures(silhouettes: NDArray[np.uint8]) -> tuple[float, float, float]:
     filled = silhouettes[silhouettes.any((1, 2))]
     area = np.maximum(filled.mean((1, 2), dtype=np.float64), 1e-3)
-    changed = float((filled[1:] != filled[:-1]).mean() / area.mean()) if len(filled) > 1 else 0.0
-    return changed, float(area.std() / area.mean())
+    upper = filled[:, : filled.shape[1] // 2]
+    changed, steady = ((x[1:] != x[:-1]).mean() if len(x) > 1 else 0.0 for x in (filled, upper))
+    return float(changed / area.mean()), float(steady / area.mean()), float(area.std() / area.mean())
 
 
-def _skeleton_measures(skeletons: Floats) -> tuple[float, float]:
+def _skeleton_measures(skeletons: Floats) -> tuple[float, float, float]:
     seen = are_seen(skeletons)
-    return float((skeletons[..., 2] * seen).mean()), float(seen[:, 11:].mean())
+    return float((skeletons[..., 2] * seen).mean()), float(seen[:, 11:].mean()), _jumps(skeletons, seen)
 
 
-_MEASURES: Mapping[str, Callable[[NDArray[Any]], tuple[float, float]]] = {
+def _jumps(skeletons: Floats, seen: NDArray[np.bool_]) -> float:
+    """Log of the median second difference of joints over the body height; 0 if too few were seen."""
+    there = seen[2:] & seen[1:-1] & seen[:-2]
+    places = skeletons[..., :2].astype(np.float64)
+    if there.sum() < JOINTS:
+        return 0.0
+    bend = np.linalg.norm(places[2:] - 2 * places[1:-1] + places[:-2], axis=2)[there]
+    rows = places[..., 1][seen]
+    height = float(np.quantile(rows, 0.98) - np.quantile(rows, 0.02))
+    return float(np.log(1e-3 + np.median(bend) / max(height, 1e-6)))
+
+
+_MEASURES: Mapping[str, Callable[[NDArray[Any]], tuple[float, float, float]]] = {
     SILHOUETTE: _silhouette_measures,
     SKELETON: _skeleton_measures,
 }
@@ -68,14 +83,20 @@ def fuse(tensors: Mapping[str, NDArray[np.floating]], found: Mapping[str, tuple[
     """Fuse the streams' embeddings (E,) and traits (TRAITS,) into a (D,) unit vector.
 
     Args:
-        tensors: ``head.<stream>`` (D, E) and ``gate.<stream>`` (TRAITS,).
+        tensors: ``head.<stream>`` (C, E), ``centre.<stream>`` (E,) and ``gate.<stream>`` (TRAITS,), and
+            ``common`` (1,), the length of the block that both streams share beside the others.
         found: Embedding and traits by stream; one or more.
     """
-    total = np.zeros(len(tensors[f"head.{STREAMS[0]}"]))
+    blocks = [np.zeros(tensors[f"head.{stream}"].shape[1]) for stream in STREAMS]
+    shared = np.zeros(len(tensors[f"head.{STREAMS[0]}"]))
     for stream, (vector, quality) in found.items():
-        mapped = tensors[f"head.{stream}"] @ vector
         weight = np.logaddexp(0, tensors[f"gate.{stream}"] @ quality)  # softplus: never negative
-        total += weight * mapped / np.linalg.norm(mapped)
+        blocks[STREAMS.index(stream)] = weight * vector
+        mapped = tensors[f"head.{stream}"] @ (vector - tensors[f"centre.{stream}"])
+        shared += weight * mapped / np.linalg.norm(mapped)
+    strength = np.linalg.norm(np.concatenate(blocks))
+    blocks.append(float(tensors["common"][0]) * strength * shared / np.linalg.norm(shared))
+    total = np.concatenate(blocks)
     return np.asarray(total / np.linalg.norm(total), np.float32)
 
 
@@ -100,6 +121,7 @@ class FusedEncoder:
         self.modalities: tuple[str, ...] = STREAMS
         self.min_frames = held.card.min_frames
         self.dimension = held.card.dimension
+        self.parts = held.card.parts
         self.threshold = held.card.threshold
         self._tensors = {name: np.asarray(value, np.float32) for name, value in held.tensors.items()}
         experts = _experts(held.card)
@@ -183,6 +205,7 @@ def _check_expert(card: weights.Card, expert: Encoder, contract: str) -> None:
 
 
 def _check_golden(tensors: Mapping[str, Floats], golden: weights.Golden) -> None:
-    expert = len(golden.clip[0]) - TRAITS
-    found = {stream: (row[:expert], row[expert:]) for stream, row in zip(STREAMS, golden.clip, strict=True)}
+    sizes = [tensors[f"head.{stream}"].shape[1] for stream in STREAMS]
+    rows = np.split(golden.clip[0], np.cumsum([sizes[0], TRAITS, sizes[1]]))
+    found = {STREAMS[0]: (rows[0], rows[1]), STREAMS[1]: (rows[2], rows[3])}
     weights.check_golden(fuse(tensors, found), golden.vector, _TOLERANCE)

@@ -12,7 +12,8 @@ from gaitid.errors import SequenceError, SequenceTooShort, WeightsError
 from gaitid.records import SILHOUETTE, SKELETON, Embedding, GaitSequence
 from gaitid.synthetic import Population
 
-E, D = 6, 4
+E, C = 6, 4
+D = 2 * E + C
 
 
 class Expert:
@@ -40,8 +41,10 @@ EXPERTS = {"sil": Expert(SILHOUETTE), "ske": Expert(SKELETON)}
 @pytest.fixture
 def tensors():
     rng = np.random.default_rng(0)
-    heads = {f"head.{stream}": rng.standard_normal((D, E)).astype(np.float32) for stream in STREAMS}
-    return heads | {f"gate.{stream}": np.full(TRAITS, 0.1, np.float32) for stream in STREAMS}
+    heads = {f"head.{stream}": rng.standard_normal((C, E)).astype(np.float32) for stream in STREAMS}
+    gates = {f"gate.{stream}": np.full(TRAITS, 0.1, np.float32) for stream in STREAMS}
+    centres = {f"centre.{stream}": np.zeros(E, np.float32) for stream in STREAMS}
+    return heads | gates | centres | {"common": np.array([0.5], np.float32)}
 
 
 @pytest.fixture
@@ -50,8 +53,9 @@ def file(tmp_path, tensors):
         "fused", "fused", STREAMS, 8, 0.0, D, PREPROCESSING, 0.4, "a guess", "Apache-2.0", "none",
         "2026-01-01", "", "", {"experts": {e.modalities[0]: [n, e.contract] for n, e in EXPERTS.items()}},
     )  # fmt: skip
-    clip = np.random.default_rng(1).standard_normal((2, E + TRAITS)).astype(np.float32)
-    found = {stream: (row[:E], row[E:]) for stream, row in zip(STREAMS, clip, strict=True)}
+    rows = np.random.default_rng(1).standard_normal((2, E + TRAITS)).astype(np.float32)
+    found = {stream: (row[:E], row[E:]) for stream, row in zip(STREAMS, rows, strict=True)}
+    clip = rows.reshape(1, -1)
     golden = weights.Golden(clip, np.zeros(1), fuse(tensors, found))
     weights.save(tmp_path / "fused.safetensors", card, tensors, golden)
     return tmp_path / "fused.safetensors"
@@ -96,20 +100,39 @@ def test_a_useless_stream_counts_as_missing(encoder, walk):
 def test_the_better_stream_weighs_more(tensors):
     rng = np.random.default_rng(3)
     a, b = (rng.standard_normal(E).astype(np.float32) for _ in range(2))
-    gated = tensors | {f"gate.{SKELETON}": np.array([0, 0, 8, 0], np.float32)}
+    gated = tensors | {f"gate.{SKELETON}": np.array([0, 0, 8, 0, 0], np.float32)}
     alone = fuse(gated, {SKELETON: (b, np.ones(TRAITS, np.float32))})
 
     def likeness(confidence: float) -> float:
-        quality = np.array([1, 0, confidence, 1], np.float32)
+        quality = np.array([1, 0, confidence, 1, 0], np.float32)
         both = fuse(gated, {SILHOUETTE: (a, np.ones(TRAITS, np.float32)), SKELETON: (b, quality)})
         return float(both @ alone)
 
     assert likeness(-1.0) < likeness(0.2) < likeness(0.9)
 
 
+def test_a_score_of_walks_with_both_streams_is_the_weighted_sum_of_the_experts_scores(tensors):
+    rng = np.random.default_rng(3)
+    unit = rng.standard_normal((2, 2, E)).astype(np.float32)
+    unit /= np.linalg.norm(unit, axis=2, keepdims=True)
+    quality = np.array([1, 0, 0, 0, 0], np.float32)
+    one, two = (fuse(tensors, {s: (v, quality) for s, v in zip(STREAMS, walk, strict=True)}) for walk in unit)
+    parts = np.sqrt(1.25) * np.stack([one, two])[:, : 2 * E]
+    assert parts[0] @ parts[1] == pytest.approx((unit[0] * unit[1]).sum() / 2, abs=1e-5)
+
+
+def test_walks_without_a_stream_in_common_are_compared_in_the_shared_block(tensors):
+    rng = np.random.default_rng(3)
+    vector, quality = rng.standard_normal(E).astype(np.float32), np.ones(TRAITS, np.float32)
+    one, two = (fuse(tensors, {stream: (vector, quality)}) for stream in STREAMS)
+    assert one[: 2 * E] @ two[: 2 * E] == 0
+    assert one[2 * E :] @ two[2 * E :] != 0
+
+
 def test_traits_distinguish_noise_from_none():
     clean, noisy = (Population(2).sequence(0, frames=30).sequence(level) for level in (0.0, 2.0))
     assert traits(clean, SKELETON)[2] > traits(noisy, SKELETON)[2]
+    assert traits(clean, SKELETON)[4] < traits(noisy, SKELETON)[4]
     assert traits(clean, SILHOUETTE)[2] < traits(noisy, SILHOUETTE)[2]
     for stream in STREAMS:
         assert np.isfinite(traits(clean.part(slice(0, 1)), stream)).all()
