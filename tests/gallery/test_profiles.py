@@ -259,7 +259,7 @@ def test_search_equals_brute_force_over_raw_templates_and_profiles(tmp_path, ind
     ring = KeyRing(lambda: {"k": bytes(32)})
     matcher = open_matcher(tmp_path / "data", index, ring)
     matcher.create_gallery("g", fusion=fusion)
-    people(matcher, 4)
+    people(matcher, 6)
     crowd(matcher)
     versions = {one.camera: one.version for one in matcher.cameras("g")}
     assert set(versions) == {"gate", "hall"}
