@@ -227,7 +227,7 @@ def different_people(corpus: AnyCorpus, vectors: NDArray[np.float32], parts: int
         return NO_IMPOSTORS
     plain = weights.Impostors.of(scores, pairs, len(corpus.subjects))
     found = corrected_scores(corpus, vectors, parts) if isinstance(corpus, Corpus) else None
-    if found is None:
+    if found is None or not isinstance(corpus, Corpus):
         return Strangers(threshold(scores), plain)
     rows, clusters = found
     protocol = f"{pairs}; each view less the mean of {profile_people(corpus)} other people there"
