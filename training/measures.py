@@ -124,7 +124,9 @@ def fit(data: Measured) -> MeasureBlocks:
     """
     if len(data.measures) < 10 * MEASURES:
         raise InputError(
-            f"{len(data.measures)} walks were measured", f"at least {10 * MEASURES}", "Pass more people"
+            f"The training data have {len(data.measures)} walks",
+            f"at least {10 * MEASURES}",
+            "Pass more people",
         )
     centre, scale = data.measures.mean(0), data.measures.std(0)
     scaled = (data.measures - centre) / scale
