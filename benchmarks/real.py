@@ -21,6 +21,7 @@ data may be used for research and not be passed on. Minutes for each encoder on 
 from __future__ import annotations
 
 import multiprocessing
+import os
 import sys
 import time
 from collections.abc import Sequence
@@ -90,6 +91,7 @@ def embedded(root: Path, encoder: str, entries: Sequence[DatasetEntry], workers:
     """Embed the entries; those that the encoder refuses are left out. Progress goes to stderr."""
     shares = [tuple(entries[at : at + _SHARE]) for at in range(0, len(entries), _SHARE)]
     vectors, kept = [], []
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # the workers already use all cores
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(workers, context, _open, (root, encoder)) as pool:
         for number, (found, accepted) in enumerate(pool.map(_embed, shares), 1):
