@@ -11,19 +11,18 @@ from __future__ import annotations
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from gaitid.demo import TIMEOUT_S, scene, story_report
 from gaitid.demo.scene import FilmedDay, film_all, owner, plan
 from gaitid.demo.story import FPIR, DemoProbe, DemoStory
-from gaitid.encoders.base import Encoder, load_encoder
 from gaitid.errors import InputError
 from gaitid.perception.pipeline import PerceptionSettings, Walk
 from gaitid.quality import assess
-from gaitid.records import OperatingPoint
+from gaitid.records import GaitSequence, OperatingPoint, Origin
 from gaitid.remote import RemoteMatcher
 from gaitid.server.app import ServerSettings, running
 from gaitid.synthetic.population import Population
@@ -32,10 +31,10 @@ from gaitid.synthetic.scenes import crossing, lane_camera
 GALLERY = "demo"
 MOST_PEOPLE = 60
 """Most people in the scene; they walk one after the other."""
-_CALIBRATION, _CALIBRATION_FRAMES = 40, 150
-"""Subjects the threshold is learnt from, and the frames of each of their walks."""
-_DRAWS = 50
-"""Random galleries per probe when the threshold is learnt."""
+_CALIBRATION, _CALIBRATION_FRAMES = 80, 100
+"""People the threshold is learned from, and the frames of each of their walks."""
+_TRACKS = 100_000
+"""Number of their first track; those of the demo are lower."""
 _MIN_FRAMES = 10
 """Fewest good frames of a walk that is searched for."""
 
@@ -92,53 +91,58 @@ def play(
     begun = time.monotonic()
     days = film_all(scenes, folder, perception)
     filmed = time.monotonic()
-    _progress("learning a threshold from other subjects")
-    point = OperatingPoint(calibrate(load_encoder(encoder), subjects, seed))
     settings = ServerSettings(address="127.0.0.1:0", data=folder / "data", encoder=encoder)
     with running(settings) as address:
         _progress(f"server on {address}, data in {folder}")
         matcher = RemoteMatcher(address, timeout_s=TIMEOUT_S)
-        matcher.create_gallery(GALLERY, operating_point=point)
+        matcher.create_gallery(GALLERY)
         enrolled, failed, unowned = _enrol(matcher, days[0])
+        _progress("learning a threshold from other people")
+        bar = calibrate(matcher, other_people(seed, days[1].name)) if enrolled else 1.0
+        matcher.set_operating_point(GALLERY, OperatingPoint(bar))
         probes, more = _identify(matcher, days[1], conditions, set(enrolled))
         matcher.close()
     seconds = {"filming and perception": filmed - begun, "server": time.monotonic() - filmed}
     known = {scenes[0].subject(k) for k in range(1, subjects + 1)}
     return DemoStory(
         days, enrolled, failed, probes, unowned + more, conditions,
-        sorted(set(conditions) - known), point.threshold, encoder, seed, seconds,
+        sorted(set(conditions) - known), bar, encoder, seed, seconds, _CALIBRATION,
     )  # fmt: skip
 
 
-def calibrate(encoder: Encoder, subjects: int, seed: int) -> float:
-    """Learn the threshold at which `FPIR` of the impostor searches in a gallery of `subjects` match.
+def calibrate(matcher: RemoteMatcher, walks: list[GaitSequence]) -> float:
+    """Learn the threshold at which `FPIR` of the searches by `walks` of other people match.
 
-    It is learnt from another split of the population, on two days before the demo's cameras, with the
-    masks of a noisy segmenter. None of these subjects appears in the demo.
+    The camera of day two sees them first, so that it has a profile.
+
+    Returns:
+        Threshold, -1..1.
     """
-    population = Population(seed, "validation")
+    matcher.learn_camera(GALLERY, walks[0].origin.camera, walks)
+    found = [matcher.identify(GALLERY, walk, max_candidates=1) for walk in walks]
+    best = [decision.candidates[0].score for decision in found if decision.candidates]
+    return float(np.quantile(best, 1 - FPIR)) if best else 1.0
 
-    def templates(day: int) -> NDArray[np.float32]:
-        camera = lane_camera(scene.SIZE, scene.AZIMUTH[day], scene.DISTANCE)
-        path = crossing(camera, scene.SIZE, sum(scene.LANES) / 2)
-        walks = (
-            population.sequence(
-                k, day, day, condition="cl" if day and k % 2 else "nm", view=270 + scene.AZIMUTH[day],
-                frames=_CALIBRATION_FRAMES, path=path, camera=camera,
-            )
-            for k in range(_CALIBRATION)
-        )  # fmt: skip
-        wanted = tuple(encoder.modalities)
-        return np.stack([encoder(walk.sequence(modalities=wanted)).vector for walk in walks])
 
-    scores = templates(1) @ templates(0).T
-    rng = np.random.default_rng(seed)
-    best = []
-    for probe, row in enumerate(scores):
-        others = np.delete(row, probe)
-        size = min(subjects, len(others))
-        best += [rng.choice(others, size, replace=False).max() for _ in range(_DRAWS)]
-    return float(np.quantile(best, 1 - FPIR))
+def other_people(seed: int, camera: str, count: int = _CALIBRATION) -> list[GaitSequence]:
+    """Walks of people who are not in the demo, before the camera of day two, by a noisy segmenter's masks.
+
+    Args:
+        seed: Seed of the population, of which they are another split.
+        camera: Name of the camera.
+        count: Number of people.
+    """
+    population, day = Population(seed, "validation"), 1
+    seen_by = lane_camera(scene.SIZE, scene.AZIMUTH[day], scene.DISTANCE)
+    path = crossing(seen_by, scene.SIZE, sum(scene.LANES) / 2)
+    walks = (
+        population.sequence(
+            k, day, day, condition="cl" if k % 2 else "nm", view=270 + scene.AZIMUTH[day],
+            frames=_CALIBRATION_FRAMES, path=path, camera=seen_by,
+        ).sequence()
+        for k in range(count)
+    )  # fmt: skip
+    return [replace(walk, origin=Origin(camera, _TRACKS + k)) for k, walk in enumerate(walks)]
 
 
 def _enrol(matcher: RemoteMatcher, day: FilmedDay) -> tuple[dict[str, list[Walk]], list[str], int]:

@@ -34,7 +34,8 @@ figcaption { color: var(--soft); font-size: .86rem; }
 .row figure { margin: .4rem 0; }
 .figures { display: flex; flex-wrap: wrap; gap: 1rem 2.4rem; margin: 1.2rem 0; }
 .figures div { min-width: 7rem; }
-.figures b { display: block; font-size: 1.7rem; color: var(--mark); line-height: 1.2; }
+.figures b { display: block; font-size: 1.7rem; line-height: 1.2; }
+.figures b.good { color: #0b6e4f; } .figures b.bad { color: #b3261e; } .figures b.open { color: #9a6700; }
 """
 
 
@@ -58,9 +59,15 @@ def paragraph(text: str, *, kind: str = "") -> str:
     return f"<p class='{html.escape(kind)}'>{html.escape(text)}</p>"
 
 
-def key_figures(figures: Iterable[tuple[str, str]]) -> str:
-    """Show large figures side by side: (value, caption)."""
-    cells = "".join(f"<div><b>{html.escape(v)}</b>{html.escape(what)}</div>" for v, what in figures)
+def key_figures(figures: Iterable[tuple[str, str] | tuple[str, str, str]]) -> str:
+    """Show large figures side by side: value, caption, and the colour of the value.
+
+    Colours are ``good``, ``bad`` or ``open``; a figure without one has the colour of text.
+    """
+    cells = "".join(
+        f"<div><b class='{''.join(kind)}'>{html.escape(v)}</b>{html.escape(what)}</div>"
+        for v, what, *kind in figures
+    )
     return f"<div class='figures'>{cells}</div>"
 
 

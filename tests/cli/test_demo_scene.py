@@ -5,14 +5,14 @@ import json
 import numpy as np
 import pytest
 
-from gaitid.demo import generated, scene
-from gaitid.demo.generated import calibrate
+from gaitid.demo import scene
+from gaitid.demo.generated import calibrate, other_people
 from gaitid.demo.scene import FilmedDay, owner, plan
 from gaitid.demo.story import interval
-from gaitid.demo.story_report import FILES
-from gaitid.encoders.gei import GEI
+from gaitid.demo.story_report import FILES, shown_figures
+from gaitid.evaluation.markup import key_figures
 from gaitid.perception.pipeline import Walk
-from gaitid.records import GaitSequence
+from gaitid.records import Candidate, Decision, GaitSequence, OperatingPoint, Outcome, direction_of
 
 
 def test_a_short_demo_from_end_to_end(gaitid, tmp_path, monkeypatch):
@@ -90,8 +90,59 @@ def test_a_walk_is_owned_by_whom_most_of_its_frames_show(tmp_path, boxes, expect
     assert owner(_walk(boxes), FilmedDay("day", tmp_path, 10, (), truths, {})) == expected
 
 
-def test_a_threshold_lets_one_impostor_in_ten_pass(monkeypatch):
-    monkeypatch.setattr(generated, "_CALIBRATION", 6)
-    few, many = (calibrate(GEI(), subjects, 1) for subjects in (1, 5))
-    assert 0.3 < few <= many < 1
-    assert calibrate(GEI(), 5, 1) == many
+class Scores:
+    """Stub of a matcher that gives each walk the next score."""
+
+    def __init__(self, scores: list[float]) -> None:
+        self.left, self.learned = list(scores), []
+
+    def learn_camera(self, gallery, camera, walks):
+        self.learned = [camera, len(walks)]
+
+    def identify(self, gallery, walk, max_candidates):
+        found = (Candidate("a", self.left.pop(0), "1"),)
+        return Decision(Outcome.MATCH, found, None, OperatingPoint(0.5), 1)
+
+
+def test_a_threshold_lets_one_impostor_in_twenty_pass():
+    scores = np.random.default_rng(1).uniform(0.1, 0.6, 80)
+    walks = other_people(1, "day-2", 2) * 40
+    matcher = Scores(scores.tolist())
+    bar = calibrate(matcher, walks)
+    assert (scores >= bar).sum() == 4
+    assert matcher.learned == ["day-2", 80]
+
+
+def test_other_people_walk_before_the_camera_of_day_two():
+    walks = other_people(1, "day-2", 2)
+    assert [walk.origin.camera for walk in walks] == ["day-2"] * 2
+    assert walks[0].origin.track != walks[1].origin.track
+    assert direction_of(walks[0])
+
+
+FIGURES = {
+    "people_recognised": 7, "enrolled": 8, "rank1": 9, "mated_searches": 10, "match_wrong": 0, "missed": 1,
+    "nonmated_searches": 10, "strangers_matched": 1, "fnir": 0.1, "fpir": 0.1,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("changed", "bad"),
+    [
+        ({}, set()),
+        ({"fpir": 0.75, "strangers_matched": 7}, {"0.75", "3 of 10"}),
+        ({"fpir": 0.11}, {"0.11", "9 of 10"}),
+        ({"people_recognised": 5}, {"5 of 8"}),
+        ({"fnir": 0.5, "missed": 5}, {"0.50", "5"}),
+        ({"match_wrong": 2}, {"2"}),
+        ({"rank1": 3}, {"3 of 10"}),
+        ({"fpir": None, "nonmated_searches": 0, "strangers_matched": 0}, set()),
+    ],
+)
+def test_a_bad_figure_is_never_green(changed, bad):
+    figures = shown_figures(FIGURES | changed)
+    assert {value for value, _, kind in figures if kind == "bad"} == bad
+    assert {kind for *_, kind in figures} <= {"good", "bad"}
+    page = key_figures(figures)
+    for value, _, kind in figures:
+        assert f"<b class='{kind}'>{value}</b>" in page
