@@ -3,7 +3,7 @@
     python -m benchmarks.demo_seeds [--seeds 10] [--encoder NAME-OR-FILE]
 
 Each seed has eight enrolled people and four impostors of its own. The aim: at most one walk of an impostor in
-ten is named, and at least six of the eight are recognised. All people are **synthetic**. A seed takes minutes.
+ten is named, and at least six of the eight are recognised. All are **synthetic**. A seed takes minutes.
 """
 
 from __future__ import annotations

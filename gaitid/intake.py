@@ -143,17 +143,18 @@ class Intake:
         return accepted, tuple(refused)
 
 
-def walk_of(embedding: Embedding, found: Found) -> Walk:
+def walk_of(embedding: Embedding, found: Found, probe: Probe) -> Walk:
     """Return an accepted probe as a walk to learn from: by its first candidate, if that is likely.
 
     Before its camera has a profile, all walks resemble the same subject, and scores tell nothing.
     """
+    seen = (float(probe.times[0]), float(probe.times[-1])) if isinstance(probe, GaitSequence) else None
     owner = None
     if found.candidates and found.profile_version:
         first, bar = found.candidates[0], found.operating_point.threshold
         if first.score >= _LIKELY * bar:
             owner = Owner(first.subject, found.best)
-    return Walk(embedding.vector, site_of(embedding), embedding.origin.track, owner)
+    return Walk(embedding.vector, site_of(embedding), embedding.origin.track, owner, seen)
 
 
 def site_of(embedding: Embedding) -> Site:

@@ -362,7 +362,7 @@ class LocalMatcher:
         else:
             site = site_of(embedding)
             found = held.search(embedding.vector, max_candidates, operating_point, site)
-            held.learn([walk_of(embedding, found)])
+            held.learn([walk_of(embedding, found, probe)])
         decision = decide(
             found.candidates,
             quality,
@@ -387,7 +387,7 @@ class LocalMatcher:
             found = held.without_search(operating_point)
         else:
             found = held.compare(subject, embedding.vector, operating_point, site_of(embedding))
-            held.learn([walk_of(embedding, found._replace(best=pseudonym))])
+            held.learn([walk_of(embedding, found._replace(best=pseudonym), probe)])
         decision = decide(
             found.candidates,
             quality,

@@ -19,6 +19,7 @@ from gaitid.errors import EngineError, GaitIdError, SubjectHeld, SubjectNotFound
 from gaitid.gallery.index.protocol import VectorsGone
 from gaitid.gallery.learner import Learner, Walk, corrected_by, derived
 from gaitid.gallery.lock import ReadersWriterLock
+from gaitid.gallery.meetings import Meetings
 from gaitid.gallery.scoring.calibration import MOST_SUBJECTS, ScoreCalibration, learn
 from gaitid.gallery.scoring.cohort import Walks, check_cohort
 from gaitid.gallery.scoring.learning import Owner
@@ -105,6 +106,7 @@ class Gallery:
         self._newest = -1  # revision of the store, as far as known; ahead of the state's when that is behind
         self._is_outdated = False  # the state is right for its revision, but a newer one should be loaded
         self._load(thorough=thorough)
+        self._meetings = Meetings(self._state.policy.calibration)
         self._learner = Learner(store, row, self._applying, self._owns)
 
     # -- reading -----------------------------------------------------------------------------------
@@ -353,7 +355,7 @@ class Gallery:
                 card=None if known is None else known.card(corrected=bool(space.profiles)),
             )
             if known is not None:
-                calibration = replace(calibration, cards=known.cards)
+                calibration = replace(calibration, cards=known.cards, met=known.met)
             self._set_calibration(calibration)
             return calibration.info
 
@@ -399,15 +401,16 @@ class Gallery:
     # -- cameras -----------------------------------------------------------------------------------
 
     def learn(self, walks: Sequence[Walk]) -> None:
-        """Learn camera profiles from accepted walks, if the gallery does.
+        """Learn camera profiles from accepted walks, if the gallery does, and from who came together.
 
         It is not worth the answer to the walk: a failure is logged, and a later walk tries again.
         """
-        if self._state.profiles and any(walk.site.camera for walk in walks):
-            try:
+        try:
+            self._meet(walks)
+            if self._state.profiles and any(walk.site.camera for walk in walks):
                 self._learn(walks)
-            except GaitIdError as error:
-                _LOG.error("a camera profile could not be stored: %s", error.code)
+        except GaitIdError as error:
+            _LOG.error("what a walk tells could not be stored: %s", error.code)
 
     def learn_at_once(self, walks: Sequence[Walk]) -> CameraProfile:
         """Learn from one walk or more of one camera; return the profile that most of them are part of.
@@ -467,6 +470,7 @@ class Gallery:
         def then(change: Change) -> None:
             follow(change)
             self._learner.drop(names)
+            self._meetings.forget()
 
         return then
 
@@ -560,6 +564,17 @@ class Gallery:
         with self._loading:
             if self._newest == revision:
                 self._load()
+
+    def _meet(self, walks: Sequence[Walk]) -> None:
+        """Calibrate by people who were seen together, unless there is a better basis."""
+        policy, profiles = self._state.policy, self._state.space.profiles
+        better = self._meetings.learn(walks, profiles, policy.calibration)
+        if better is not None and self._learning.acquire(blocking=False):
+            try:
+                if self._state.policy is policy:
+                    self._set_calibration(better)
+            finally:
+                self._learning.release()
 
     def _set_calibration(self, calibration: ScoreCalibration) -> None:
         def decide_by(state: State, _: Change) -> None:

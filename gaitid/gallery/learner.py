@@ -37,12 +37,14 @@ class Walk:
         site: Where it was seen.
         track: Its track number; 0 = unknown.
         owner: The enrolled subject that it is of, as far as known; None = somebody else.
+        seen: Its first and last time, seconds of the camera's clock; None = unknown.
     """
 
     vector: Vectors
     site: Site
     track: int = 0
     owner: Owner | None = None
+    seen: tuple[float, float] | None = None
 
 
 Apply = Callable[[Profiles, Collection[Site]], Callable[[Change], None]]

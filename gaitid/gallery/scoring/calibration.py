@@ -57,11 +57,13 @@ class ScoreCalibration:
         info: The record that describes it.
         tail: FMR by score.
         cards: Calibrations of the encoder's card, of plain and of corrected scores.
+        met: Scores of people who were seen together; see `scoring.simultaneous`.
     """
 
     info: Calibration
     tail: Tail
     cards: tuple[ScoreCalibration, ...] = ()
+    met: tuple[float, ...] = ()
 
     def fitting(self, *, corrected: bool) -> ScoreCalibration:
         """The calibration of plain or of corrected scores: this one, else the card's, else this one."""
@@ -109,6 +111,8 @@ class ScoreCalibration:
         plain: dict[str, Any] = {"info": asdict(self.info), "tail": tail}
         if self.cards:
             plain["cards"] = [card._plain() for card in self.cards]
+        if self.met:
+            plain["met"] = list(self.met)
         return plain
 
     @classmethod
@@ -121,7 +125,12 @@ class ScoreCalibration:
         info, tail = parts["info"], parts["tail"]
         info["source"] = CalibrationSource(info["source"])
         tail |= {name: np.array(tail[name]) for name in ("grid", "grid_fmr")}
-        return cls(Calibration(**info), Tail(**tail), tuple(map(cls._of, parts.get("cards", ()))))
+        return cls(
+            Calibration(**info),
+            Tail(**tail),
+            tuple(map(cls._of, parts.get("cards", ()))),
+            tuple(parts.get("met", ())),
+        )
 
     def _comparisons(self, subjects: int, rows: float) -> float:
         each = max(1.0, rows) if self.info.source in _BY_ROW else 1.0
@@ -249,7 +258,7 @@ def _small(
 
 def updated(
     card: ScoreCalibration,
-    own: NDArray[np.floating],
+    own: Sequence[float] | NDArray[np.floating],
     people: int,
     source: CalibrationSource,
     *,
@@ -257,7 +266,7 @@ def updated(
     probes: int = 0,
 ) -> ScoreCalibration:
     """Update a card's calibration by scores (N,) between different people of a site; see `scoring.prior`."""
-    tail = predicted(card.tail, own, people, CORRECTED_OWN if corrected else PLAIN)
+    tail = predicted(card.tail, np.asarray(own, np.float64), people, CORRECTED_OWN if corrected else PLAIN)
     subjects = people if source is CalibrationSource.SMALL else 0
     info = Calibration(
         source,
