@@ -354,9 +354,7 @@ class Gallery:
                 corrected=bool(space.profiles),
                 card=None if known is None else known.card(corrected=bool(space.profiles)),
             )
-            if known is not None:
-                calibration = replace(calibration, cards=known.cards, met=known.met)
-            self._set_calibration(calibration)
+            self._set_calibration(calibration.following(known))
             return calibration.info
 
     def normalise(self, cohort: Walks, fpir: float) -> Normalisation:
@@ -567,8 +565,8 @@ class Gallery:
 
     def _meet(self, walks: Sequence[Walk]) -> None:
         """Calibrate by people who were seen together, unless there is a better basis."""
-        policy, profiles = self._state.policy, self._state.space.profiles
-        better = self._meetings.learn(walks, profiles, policy.calibration)
+        policy = self._state.policy
+        better = self._meetings.learn(walks, self._state.space.profiles, policy.calibration)
         if better is not None and self._learning.acquire(blocking=False):
             try:
                 if self._state.policy is policy:

@@ -72,6 +72,10 @@ class ScoreCalibration:
         kept = [card for card in self.cards if card.info.corrected == corrected]
         return replace(kept[0], cards=self.cards) if kept else self
 
+    def following(self, known: ScoreCalibration | None) -> ScoreCalibration:
+        """This calibration, with what stays of an earlier one."""
+        return self if known is None else replace(self, cards=known.cards, met=known.met)
+
     def card(self, *, corrected: bool) -> ScoreCalibration | None:
         """What the card says of plain or of corrected scores; None = nothing."""
         kept = [card for card in self.cards if card.info.corrected == corrected]
