@@ -46,7 +46,7 @@ GALLERY = ("nm-01", "nm-02", "nm-03", "nm-04")
 PROBES = {"NM": ("nm-05", "nm-06"), "BG": ("bg-01", "bg-02"), "CL": ("cl-01", "cl-02")}
 DIFFERENCES = (0, 18, 36, 54, 72, 90)
 PEOPLE, DRAWS = 10, 3
-RESIDENTS, HOUSES = 10, 20
+RESIDENTS, HOMES = 10, 20
 ENROLLED, PASSED = ("036", "072", "108"), ("054", "090", "126")
 RATES = (0.001, 0.01)
 FPIR = 0.1
@@ -201,7 +201,7 @@ def promised(encoder: Encoder) -> dict[float, float]:
     return {fmr: float(np.interp(np.log(fmr), known, card.scores[::-1])) for fmr in RATES}
 
 
-def house(walks: Walks, others: Walks | None, parts: int, seed: int, *, own: bool = False) -> list[float]:
+def home(walks: Walks, others: Walks | None, parts: int, seed: int, *, own: bool = False) -> list[float]:
     """Rank-1 and FNIR at an FPIR of 10 %, in percent, for one choice of ten residents.
 
     Args:
@@ -226,9 +226,9 @@ def house(walks: Walks, others: Walks | None, parts: int, seed: int, *, own: boo
     return [100 * float(right[at_home].mean()), 100 * float(missed.mean())]
 
 
-def houses(walks: Walks, others: Walks | None, parts: int, *, own: bool = False) -> dict[str, float]:
-    """Means over choices of residents; see `house`."""
-    found = np.mean([house(walks, others, parts, seed, own=own) for seed in range(HOUSES)], 0)
+def homes(walks: Walks, others: Walks | None, parts: int, *, own: bool = False) -> dict[str, float]:
+    """Means over choices of residents; see `home`."""
+    found = np.mean([home(walks, others, parts, seed, own=own) for seed in range(HOMES)], 0)
     return {"rank-1": round(float(found[0]), 1), "FNIR at FPIR 10 %": round(float(found[1]), 1)}
 
 
@@ -252,9 +252,9 @@ def measure(walks: Walks, others: Sequence[Walks], encoder: Encoder) -> dict[str
             "profiles": mean_of([rates(one, thresholds) for one in versions]),
         },
         "ten residents": {
-            "plain": houses(walks, None, parts),
-            "profiles": mean_of([houses(walks, one, parts) for one in others]),
-            "own profiles": houses(walks, None, parts, own=True),
+            "plain": homes(walks, None, parts),
+            "profiles": mean_of([homes(walks, one, parts) for one in others]),
+            "own profiles": homes(walks, None, parts, own=True),
         },
     }
     return result

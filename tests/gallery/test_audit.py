@@ -21,7 +21,7 @@ from gaitid.caller import calling
 from gaitid.errors import AuditBroken, DecisionNotFound, InputError, StoreError, SubjectExists
 from gaitid.gallery.store import commits
 from gaitid.gallery.store import trail as store_module
-from gaitid.gallery.store.audit import START, Head, Note, check_chain, link
+from gaitid.gallery.store.audit import START, Flusher, Head, Note, check_chain, link
 from gaitid.gallery.store.database import DATABASE, Store
 from gaitid.gallery.store.rows import EnrolmentSample
 from gaitid.records import AuditAction, AuditEntry, OperatingPoint, Origin, Terms, Verdict
@@ -518,3 +518,24 @@ def test_a_decision_that_is_not_there_has_no_verdict(store):
         with pytest.raises(DecisionNotFound):
             store.trail.review(gallery, f"{number:016x}", Verdict.CONFIRMED)
     assert store.trail.verify().number == 7
+
+
+def test_the_flusher_ends_when_it_is_closed_while_it_begins_a_flush():
+    flusher = Flusher(lambda: None, 0.0)
+    closing = threading.Thread(target=flusher.close)
+    clear, is_first = flusher._due.clear, True
+
+    def clear_late() -> None:
+        nonlocal is_first
+        if is_first:
+            is_first = False
+            closing.start()
+            flusher._closed.wait(10)
+            time.sleep(0.05)  # `close` has set the event that is cleared now
+        clear()
+
+    flusher._due.clear = clear_late
+    flusher.wake()
+    flusher._thread.join(10)
+    assert not flusher._thread.is_alive()
+    closing.join(10)

@@ -10,7 +10,9 @@ from gaitid.errors import InputError, NormalisationRefused, NotCalibrated
 from gaitid.gallery.gallery import Gallery
 from gaitid.gallery.index.exact import ExactIndex
 from gaitid.gallery.index.ranking import SHORTLIST_TOLERANCE
+from gaitid.gallery.scoring.cohort import Walks
 from gaitid.gallery.scoring.normalisation import FEWEST, Normaliser, gain
+from gaitid.gallery.scoring.profiles import NOWHERE
 from gaitid.gallery.store.database import Store
 from gaitid.gallery.store.rows import EnrolmentSample
 from gaitid.local import LocalMatcher
@@ -34,6 +36,11 @@ def people(count: int, walks: int, seed: int, shared: float = 1.0) -> np.ndarray
 
 def names(count: int, walks: int) -> list[str]:
     return [f"s{n:03}" for n in range(count) for _ in range(walks)]
+
+
+def walks_of(vectors: np.ndarray) -> Walks:
+    """Vectors of walks whose cameras are not known."""
+    return Walks(vectors, [NOWHERE] * len(vectors))
 
 
 COHORT, HOME = people(300, 1, seed=1), people(150, 2, seed=2)
@@ -114,7 +121,7 @@ def test_the_best_by_normalised_score_are_found(store, index, fusion):
     """However low their plain cosines rank."""
     gallery = filled(store, fusion, registry.resolve("indexes", index))
     plain = answers(gallery)
-    gallery.normalise(list(COHORT), 0.05)
+    gallery.normalise(walks_of(COHORT), 0.05)
     normaliser = Normaliser.of(COHORT)
     groups = HOME.reshape(-1, 2, D)
     if fusion is Fusion.MAX:
@@ -140,7 +147,7 @@ def test_the_best_by_normalised_score_are_found(store, index, fusion):
 def test_it_survives_a_restart_and_a_renewal_sealed(tmp_path):
     store = Store(tmp_path / "data", ring(a=OLD))
     gallery = filled(store)
-    info = gallery.normalise(list(COHORT), 0.05)
+    info = gallery.normalise(walks_of(COHORT), 0.05)
     before = answers(gallery)
     check_same(answers(Gallery(store, gallery.row, ExactIndex)), before)
     assert not any(vector.tobytes()[:16] in everything(tmp_path / "data") for vector in COHORT)
@@ -161,7 +168,7 @@ def test_it_survives_a_restart_and_a_renewal_sealed(tmp_path):
 def test_a_plain_cohort_is_sealed_when_keys_come(tmp_path):
     store = Store(tmp_path)
     gallery = filled(store)
-    gallery.normalise(list(COHORT), 0.05)
+    gallery.normalise(walks_of(COHORT), 0.05)
     before = answers(gallery)
     store.close()
     assert COHORT.tobytes()[:64] in everything(tmp_path)
@@ -176,7 +183,7 @@ def test_a_cohort_leaves_no_byte(tmp_path, end):
     store = Store(tmp_path)
     gallery = filled(store)
     plain = answers(gallery)
-    gallery.normalise(list(COHORT), 0.05)
+    gallery.normalise(walks_of(COHORT), 0.05)
     assert COHORT.tobytes()[400:464] in everything(tmp_path)
     if end == "stop":
         gallery.stop_normalising()
@@ -192,7 +199,7 @@ def test_a_cohort_leaves_no_byte(tmp_path, end):
 
 def test_changes_keep_step_with_a_reload(store):
     gallery = filled(store)
-    gallery.normalise(list(COHORT), 0.05)
+    gallery.normalise(walks_of(COHORT), 0.05)
     fresh = people(5, 3, seed=9)
     gallery.add_subject("one", [EnrolmentSample(v, None, Origin()) for v in fresh[:2]])
     gallery.add_templates("one", [EnrolmentSample(fresh[2], None, Origin())])
@@ -221,7 +228,7 @@ def test_a_cohort_from_elsewhere_is_refused_with_figures(store):
     plain, info = answers(gallery), gallery.describe()
     elsewhere = np.roll(people(300, 1, seed=8), 1, axis=1)
     with pytest.raises(NormalisationRefused, match=r"[\d.]+ % of 300 .* at least the [\d.]+ %"):
-        gallery.normalise(list(elsewhere), 0.05)
+        gallery.normalise(walks_of(elsewhere), 0.05)
     assert (answers(gallery), gallery.describe()) == (plain, info)
 
 
@@ -236,14 +243,14 @@ def test_a_cohort_from_elsewhere_is_refused_with_figures(store):
 def test_too_few_data_for_the_check_are_refused(store, cohort, walks, fpir, match):
     gallery = filled(store, walks=walks)
     with pytest.raises(NotCalibrated, match=match):
-        gallery.normalise(list(cohort), fpir)
+        gallery.normalise(walks_of(cohort), fpir)
     assert gallery.describe().normalisation is None
 
 
 def test_an_empty_gallery_cannot_check_a_cohort(store):
     row = store.galleries.create("g", "gei", "c0ffee", D, OperatingPoint(0.5))
     with pytest.raises(NotCalibrated, match="0 templates"):
-        Gallery(store, row, ExactIndex).normalise(list(COHORT), 0.05)
+        Gallery(store, row, ExactIndex).normalise(walks_of(COHORT), 0.05)
 
 
 def test_a_cohort_of_one_walk_over_and_over_does_not_break_arithmetic():
@@ -358,7 +365,7 @@ def test_a_member_of_the_cohort_scores_as_if_it_were_not():
 @pytest.mark.parametrize("renews", [False, True])
 def test_a_compressed_gallery_finds_the_best_by_normalised_score(store, renews):
     gallery = filled(store, index=compressing)
-    gallery.normalise(list(COHORT), 0.05)
+    gallery.normalise(walks_of(COHORT), 0.05)
     if renews:
         gallery.renew_templates()
     gallery.describe()  # loads it

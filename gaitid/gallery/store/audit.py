@@ -316,6 +316,8 @@ class Flusher:
             if self._closed.wait(self._pause_s):
                 return
             self._due.clear()
+            if self._closed.is_set():  # `close` may have set `_due` just before it was cleared
+                return
             try:
                 self._flush()
             except GaitIdError as error:
