@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from gaitid.cli import inputs
 from gaitid.cli.files import make_folder
+from gaitid.cli.measures import shown, why_unknown
 from gaitid.quality import analyse, assess
 from gaitid.records import GaitSequence, Quality, npz
 
@@ -42,9 +43,19 @@ def run(options: argparse.Namespace) -> int:
 
 def line(name: str, quality: Quality) -> str:
     """Format one row of the table."""
-    figures = f"{quality.frames:6d} {quality.height_px:6.0f} {quality.frame_rate:5.1f} {quality.cadence:7.0f}"
-    rhythm = f"{quality.cycles:6.1f} {quality.regularity:7.2f} {quality.symmetry:8.2f} {quality.score:7.0f}"
-    return f"{name:18} {figures} {rhythm}  {', '.join(quality.reasons) or '-'}"
+    columns = {
+        "frames": (6, "d"),
+        "height_px": (6, ".0f"),
+        "frame_rate": (5, ".1f"),
+        "cadence": (7, ".0f"),
+        "cycles": (6, ".1f"),
+        "regularity": (7, ".2f"),
+        "symmetry": (8, ".2f"),
+        "score": (7, ".0f"),
+    }
+    cells = [f"{shown(quality, measure, form):>{width}}" for measure, (width, form) in columns.items()]
+    reasons = ", ".join(quality.reasons) or "-"
+    return "; ".join([f"{name:18} {' '.join(cells)}  {reasons}", *why_unknown(quality)])
 
 
 def _sequences(names: list[str], perception: PerceptionSettings) -> Iterator[tuple[str, GaitSequence]]:
@@ -62,7 +73,7 @@ def picture(path: Path, name: str, sequence: GaitSequence, quality: Quality) -> 
     """Draw silhouettes over the gait signal with its cycles, and save it as PNG."""
     from gaitid.evaluation.walk_charts import gait_figure
 
-    rhythm = f"{quality.cadence:.0f} steps/min, {quality.cycles:.1f} gait cycles"
+    rhythm = f"{shown(quality, 'cadence', '.0f')} steps/min, {shown(quality, 'cycles', '.1f')} gait cycles"
     verdict = ", ".join(quality.reasons) or f"quality {quality.score:.0f}"
     title = f"{name}: {quality.frames} frames, {rhythm}, {verdict}"
     gait_figure(sequence, analyse(sequence), title).savefig(path)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from gaitid.cli import inputs
 from gaitid.cli.files import make_folder
+from gaitid.cli.measures import shown
 from gaitid.quality import assess
 from gaitid.records import GaitSequence, Quality, npz
 
@@ -53,7 +54,7 @@ def row(sequence: GaitSequence, quality: Quality) -> list[object]:
         f"{sequence.times[-1]:.2f}",
         len(sequence),
         f"{quality.score:.0f}",
-        f"{quality.cadence:.0f}",
-        f"{quality.cycles:.1f}",
+        shown(quality, "cadence", ".0f"),
+        shown(quality, "cycles", ".1f"),
         " ".join(reason.value for reason in quality.reasons),
     ]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -162,7 +161,7 @@ def _caption(probe: ClipProbe) -> list[str]:
 
 
 def _row(probe: ClipProbe) -> dict[str, Any]:
-    quality = dataclasses.asdict(probe.quality)
+    quality = probe.quality.measures()
     best = probe.decision.candidates[0]
     return {
         "subject": probe.subject,
@@ -221,8 +220,8 @@ def _cells(probe: ClipProbe) -> list[object]:
         probe.subject,
         f"{probe.sequence.times[0]:.1f} to {probe.sequence.times[-1]:.1f} s",
         len(probe.sequence),
-        round(quality.height_px),
-        round(quality.cadence),
+        "-" if "height_px" in quality.unknown else round(quality.height_px),
+        "-" if "cadence" in quality.unknown else round(quality.cadence),
         round(quality.score),
         _answer(probe),
         best.subject,

@@ -205,19 +205,25 @@ class GaitSequence:
         )
 
 
+_STRIDES_COMPARED = 2.0
+"""Gait cycles from which one stride can be compared with the next."""
+
+
 @dataclass(frozen=True, slots=True)
 class Quality:
     """How well a sequence can be recognised.
 
+    A measure that is 0 may be unknown: `unknown` says which are and why, and `measures` has None for them.
+
     Attributes:
         score: 0..100, higher is better (scale of ISO/IEC 29794-1; not certified).
         frames: Good frames.
-        cycles: Whole gait cycles (two steps each) seen.
+        cycles: Gait cycles (two steps each) seen; 0 when no rhythm was found.
         cadence: Steps a minute; 0 when no rhythm was found.
         height_px: Median body height in source pixels; 0 when unknown.
         frame_rate: Median frames a second; 0 for a single frame.
-        regularity: 0..1, similarity of one stride to the next.
-        symmetry: 0..1, similarity of left steps to right steps.
+        regularity: 0..1, similarity of one stride to the next; 0 when unknown.
+        symmetry: 0..1, similarity of left steps to right steps; 0 when unknown.
         reasons: What speaks against it; those of `PARTIAL` only lower the score.
     """
 
@@ -235,6 +241,25 @@ class Quality:
     def usable(self) -> bool:
         """True if no reason rules out to embed the sequence; those of `PARTIAL` do not."""
         return not set(self.reasons) - PARTIAL
+
+    @property
+    def unknown(self) -> dict[str, str]:
+        """The measures that are unknown, by name, each with the reason."""
+        no_rhythm = "no rhythm" if self.frames > 1 else "one frame"
+        if not self.cadence:
+            found = dict.fromkeys(("cycles", "cadence", "regularity", "symmetry"), no_rhythm)
+        else:
+            view = "the view shows one leg more than the other"
+            short = "fewer than two gait cycles" if self.cycles < _STRIDES_COMPARED else ""
+            found = {} if self.regularity else {"regularity": short or "strides differ"}
+            found |= {} if self.symmetry else {"symmetry": short or view}
+        found |= {} if self.height_px else {"height_px": "no boxes"}
+        return found | ({} if self.frame_rate else {"frame_rate": "one frame"})
+
+    def measures(self) -> dict[str, Any]:
+        """Return every attribute by name for JSON; None for what is unknown, reasons as their codes."""
+        facts = {name: getattr(self, name) for name in self.__slots__}
+        return facts | dict.fromkeys(self.unknown) | {"reasons": [reason.value for reason in self.reasons]}
 
 
 def _check_times(times: Any) -> None:

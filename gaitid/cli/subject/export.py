@@ -59,7 +59,7 @@ def _described(export: SubjectExport) -> dict[str, Any]:
                 "enrolled_at": template.enrolled_at,
                 "camera": template.origin.camera,
                 "track": template.origin.track,
-                "quality": None if template.quality is None else asdict(template.quality),
+                "quality": None if template.quality is None else template.quality.measures(),
             }
             for template in export.templates
         ],
