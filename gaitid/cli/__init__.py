@@ -112,7 +112,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line.
 
     Returns:
-        Exit status: 0 = done, 1 = failed, 2 = wrong usage or input, 130 = interrupted.
+        Exit status: 0 = done, 1 = failed, 2 = wrong usage or input, 3 = no match or no usable walk,
+            130 = interrupted.
     """
     verb = "gaitid"
     try:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gaitid.cli import inputs
+from gaitid.cli import footage, inputs
 from gaitid.cli.files import make_folder
 from gaitid.cli.measures import shown, why_unknown
+from gaitid.errors import InputError
 from gaitid.quality import analyse, assess
-from gaitid.records import GaitSequence, Quality, npz
+from gaitid.records import GaitSequence, Quality
 
 if TYPE_CHECKING:
     from gaitid.perception.pipeline import PerceptionSettings
@@ -27,18 +29,27 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Print the table; write the pictures."""
+    """Print the table; write the pictures.
+
+    Returns:
+        2 if an input could not be read, 3 if no walk is usable, else 0.
+    """
     perception = inputs.perception_of(options)
     if options.out:
         make_folder(options.out)
     header = f"{'walk':18} {'frames':>6} {'height':>6} {'fps':>5} {'cadence':>7} {'cycles':>6} "
     print(header + f"{'regular':>7} {'symmetry':>8} {'quality':>7}  reasons")
-    for name, sequence in _sequences(options.inputs, perception):
+    reader = _Reader(options.inputs, perception)
+    usable = False
+    for name, sequence in reader:
         quality = assess(sequence)
+        usable |= quality.usable
         print(line(name, quality), flush=True)
         if options.out:
             picture(options.out / f"{name}.png", name, sequence, quality)
-    return 0
+    if reader.failed:
+        return 2
+    return 0 if usable else footage.NOTHING_USABLE
 
 
 def line(name: str, quality: Quality) -> str:
@@ -58,15 +69,56 @@ def line(name: str, quality: Quality) -> str:
     return "; ".join([f"{name:18} {' '.join(cells)}  {reasons}", *why_unknown(quality)])
 
 
-def _sequences(names: list[str], perception: PerceptionSettings) -> Iterator[tuple[str, GaitSequence]]:
-    for name in names:
-        path = Path(name)
-        stored = sorted(path.glob("*.npz")) if path.is_dir() else [path] if path.suffix == ".npz" else []
-        for file in stored:
-            yield file.stem, npz.load(file)
-        if not stored:
-            for track, sequence in inputs.named(inputs.walks(name, perception=perception)):
-                yield f"{path.stem}-{track}", sequence
+class _Reader:
+    """Reads the walks of all inputs; one that cannot be read is reported, and the others follow.
+
+    Attributes:
+        failed: True once an input could not be read.
+    """
+
+    def __init__(self, names: list[str], perception: PerceptionSettings) -> None:
+        self._names, self._perception = names, perception
+        self._unique = footage.Names()
+        self.failed = False
+
+    def __iter__(self) -> Iterator[tuple[str, GaitSequence]]:
+        """Yield each walk with a name that no other has."""
+        for name in self._names:
+            path = Path(name)
+            if path.suffix == ".npz":
+                yield from self._stored(path)
+            elif path.is_dir() and (files := sorted(path.glob("*.npz"))):
+                for file in files:
+                    yield from self._stored(file)
+            else:
+                yield from self._filmed(name)
+
+    def _stored(self, path: Path) -> Iterator[tuple[str, GaitSequence]]:
+        try:
+            sequence = footage.load(path)
+        except InputError as error:
+            self._report(error)
+            return
+        yield self._unique(path.stem, path.absolute().parent.name), sequence
+
+    def _filmed(self, name: str) -> Iterator[tuple[str, GaitSequence]]:
+        from gaitid.perception.account import Account
+
+        account, usable, path = Account(), False, Path(name)
+        walks = footage.walks(name, perception=self._perception, account=account)
+        try:
+            for track, sequence in footage.named(walks):
+                usable |= assess(sequence).usable
+                yield self._unique(f"{path.stem}-{track}", path.absolute().parent.name), sequence
+        except InputError as error:
+            self._report(error)
+            return
+        if not usable:
+            footage.nothing_usable(account.finding(f"Video {name}"))
+
+    def _report(self, error: InputError) -> None:
+        print(f"gaitid: {error}", file=sys.stderr)
+        self.failed = True
 
 
 def picture(path: Path, name: str, sequence: GaitSequence, quality: Quality) -> None:

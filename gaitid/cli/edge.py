@@ -9,9 +9,10 @@ from datetime import datetime, timezone
 
 from gaitid import settings
 from gaitid.caller import calling
-from gaitid.cli import inputs
+from gaitid.cli import footage, inputs
 from gaitid.edge.node import EdgeSettings, Sighting, sightings
 from gaitid.errors import ConfigError
+from gaitid.perception.account import Account
 from gaitid.perception.pipeline import watch
 from gaitid.perception.sources import open_source
 from gaitid.records import Outcome, check_name
@@ -34,19 +35,27 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Process the source to its end; return 1 if the server did not answer for some walk."""
+    """Process the source to its end.
+
+    Returns:
+        1 if the server did not answer for some walk, 3 if a recording shows no usable walk, else 0.
+    """
     chosen = _settings(options)
     matcher = RemoteMatcher(chosen.server, timeout_s=chosen.timeout_s, tls=inputs.tls_of(chosen))
-    unanswered = 0
+    unanswered = usable = 0
+    account = Account()
     try:
         matcher.describe(chosen.gallery)  # fail now, not after the first walk
         with calling(chosen.purpose), open_source(chosen.source, camera=chosen.camera) as source:
-            views = watch(source, settings=chosen.perception)
+            views = account.over(watch(source, settings=chosen.perception))
             for sighting in sightings(views, matcher, chosen.gallery, chosen.quality):
                 unanswered += sighting.error is not None
+                usable += sighting.quality is not None and sighting.quality.usable
                 print(_json(sighting) if options.json else _line(sighting, source.live), flush=True)
     finally:
         matcher.close()
+    if not (usable or source.live):
+        return footage.nothing_usable(account.finding(f"Source {chosen.source}"))
     return 1 if unanswered else 0
 
 

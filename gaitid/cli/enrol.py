@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from contextlib import closing
 
-from gaitid.cli import inputs
+from gaitid.cli import footage, inputs
 from gaitid.errors import GalleryNotFound, SubjectNotFound
 from gaitid.matcher import Matcher
 from gaitid.records import Enrolment, EnrolmentCheck, Fusion, Suspicion
@@ -39,15 +40,16 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Enrol the samples."""
-    samples = inputs.sequences(options)
+    samples = footage.samples(options)
+    sequences = [sample.sequence for sample in samples]
     check = EnrolmentCheck(options.check)
     with closing(inputs.open_matcher(options)) as matcher:
         _require_gallery(matcher, options)
         try:
-            done = matcher.add_samples(options.gallery, options.subject, samples, check=check)
+            done = matcher.add_samples(options.gallery, options.subject, sequences, check=check)
         except SubjectNotFound:
-            done = matcher.enrol(options.gallery, options.subject, samples, check=check)
-    _report(done, options)
+            done = matcher.enrol(options.gallery, options.subject, sequences, check=check)
+    _report(done, options.gallery, samples)
     return 0
 
 
@@ -64,10 +66,10 @@ def _require_gallery(matcher: Matcher, options: argparse.Namespace) -> None:
     matcher.create_gallery(options.gallery, fusion=Fusion(options.fusion), profiles=not options.no_profiles)
 
 
-def _report(done: Enrolment, options: argparse.Namespace) -> None:
-    print(f"{done.subject}: {len(done.templates)} template(s) enrolled in {options.gallery}")
+def _report(done: Enrolment, gallery: str, samples: Sequence[footage.Sample]) -> None:
+    print(f"{done.subject}: {len(done.templates)} template(s) enrolled in {gallery}")
     for index, reasons in done.refused:
-        print(f"refused {options.inputs[index]}: {', '.join(reason.value for reason in reasons)}")
+        print(f"refused {samples[index].name}: {', '.join(reason.value for reason in reasons)}")
     for found in done.warnings:
         what = "like" if found.suspicion is Suspicion.DUPLICATE else "unlike the other samples of"
-        print(f"warning {options.inputs[found.sample]}: {what} {found.subject} (score {found.score:.3f})")
+        print(f"warning {samples[found.sample].name}: {what} {found.subject} (score {found.score:.3f})")

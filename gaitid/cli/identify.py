@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from contextlib import closing
 
-from gaitid.cli import decisions, inputs
+from gaitid.cli import decisions, footage, inputs
 from gaitid.matcher import MAX_CANDIDATES
 
 
@@ -26,7 +26,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print the decision."""
-    (probe,) = inputs.sequences(options)
+    probe = footage.probe(options)
     with closing(inputs.open_matcher(options)) as matcher:
         decision = matcher.identify(
             options.gallery,

@@ -1,19 +1,14 @@
-"""Inputs that several verbs share: sequences from ``.npz`` files or video, and the matcher they talk to."""
+"""Flags that several verbs share, and the matcher and the settings that they choose."""
 
 from __future__ import annotations
 
 import argparse
 import dataclasses
-from collections import Counter
-from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import gaitid
 from gaitid import settings
-from gaitid.errors import InputError, SequenceError
-from gaitid.quality import assess
-from gaitid.records import GaitSequence, npz
 from gaitid.remote import RemoteMatcher, Tls
 
 if TYPE_CHECKING:
@@ -87,15 +82,6 @@ def with_extractor(perception: PerceptionSettings, extractor: str | None) -> Per
     return perception if extractor is None else dataclasses.replace(perception, extractor=extractor)
 
 
-def named(sequences: Iterable[GaitSequence]) -> Iterator[tuple[str, GaitSequence]]:
-    """Yield each sequence with its track as a name, ``0003``, and later walks of the track as ``0003-2``."""
-    counts: Counter[int] = Counter()
-    for sequence in sequences:
-        track = sequence.origin.track
-        counts[track] += 1
-        yield f"{track:04d}" + (f"-{counts[track]}" if counts[track] > 1 else ""), sequence
-
-
 def tls_of(options: Any) -> Tls | None:
     """Return the TLS files that flags or settings name; None without TLS."""
     if not (options.tls or options.tls_ca or options.tls_certificate):
@@ -116,58 +102,21 @@ def open_matcher(options: argparse.Namespace, *, timeout_s: float = 5.0) -> Matc
 
 
 def add_sequence_arguments(parser: argparse.ArgumentParser, count: int | str) -> None:
-    """Add positional inputs and the flag that chooses a track of a video.
+    """Add positional inputs and the flag that chooses walks of a video.
 
     Args:
         parser: Parser of the verb.
         count: Number of inputs, or "+" or "*".
     """
     parser.add_argument("inputs", nargs=count, metavar="INPUT", help=".npz of 'gaitid extract', or a video")
-    parser.add_argument("--track", type=int, help="track to take when a video shows several people")
+    parser.add_argument(
+        "--track",
+        metavar="WALK",
+        help="walk to take when a video shows several: 3, or 3-2 for the second walk of track 3; "
+        "several as 3,3-2 or all, where more than one is wanted",
+    )
 
 
 def add_camera_name(parser: argparse.ArgumentParser) -> None:
     """Add the flag that names the camera of a video; sequences in files name their own."""
     parser.add_argument("--camera", default="", metavar="NAME", help="name of the camera of a video")
-
-
-def sequences(options: argparse.Namespace) -> list[GaitSequence]:
-    """Return one sequence per input; a video must show one usable walk, or --track must name one."""
-    return [
-        npz.load(Path(name)) if name.endswith(".npz") else _from_video(name, options)
-        for name in options.inputs
-    ]
-
-
-def walks(
-    source: str, camera: str = "", perception: PerceptionSettings | None = None
-) -> Iterator[GaitSequence]:
-    """Yield the sequences of a video that have at least one good frame, in the order they end."""
-    from gaitid.perception.pipeline import watch
-    from gaitid.perception.sources import open_source
-
-    with open_source(source, camera=camera) as video:
-        for view in watch(video, settings=perception):
-            for walk in view.walks:
-                if walk.sequence is not None:
-                    yield walk.sequence
-
-
-def _from_video(name: str, options: argparse.Namespace) -> GaitSequence:
-    track, found = options.track, list(walks(name, getattr(options, "camera", "")))
-    if track is not None:
-        chosen = [sequence for sequence in found if sequence.origin.track == track]
-    else:
-        chosen = [sequence for sequence in found if assess(sequence).usable]
-    if len(chosen) == 1:
-        return chosen[0]
-    tracks = ", ".join(str(sequence.origin.track) for sequence in (chosen or found)) or "none"
-    if track is not None or not chosen:
-        raise SequenceError(
-            f"Video {name} has no usable walk" + (f" with track {track}" if track is not None else ""),
-            f"one usable walk (tracks with good frames: {tracks})",
-            f"Run 'gaitid analyse {name}' to see why walks were refused, or record a longer walk",
-        )
-    raise InputError(
-        f"Video {name} shows {len(chosen)} usable walks", "one", f"Pass --track with one of {tracks}"
-    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from contextlib import closing
 
-from gaitid.cli import decisions, inputs
+from gaitid.cli import decisions, footage, inputs
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -20,7 +20,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print the decision."""
-    (probe,) = inputs.sequences(options)
+    probe = footage.probe(options)
     with closing(inputs.open_matcher(options)) as matcher:
         point = decisions.override(options)
         decision = matcher.verify(options.gallery, options.subject, probe, operating_point=point)

@@ -16,6 +16,7 @@ from pathlib import Path
 from gaitid.demo import TIMEOUT_S
 from gaitid.demo.clip_report import FILES, ClipProbe, summary, write
 from gaitid.errors import SourceError, SourceTruncated
+from gaitid.perception.account import Account
 from gaitid.perception.pipeline import PerceptionSettings, Walk, watch
 from gaitid.perception.sources import Source, open_source
 from gaitid.quality import QualityPolicy, assess
@@ -37,7 +38,8 @@ def run(video: str, out: Path, *, encoder: str, perception: PerceptionSettings) 
     Raises:
         SourceError: The video cannot be read or has no usable walk.
     """
-    walks, frames = _watch(video, perception)
+    account = Account()
+    walks, frames = _watch(video, perception, account)
     with tempfile.TemporaryDirectory(prefix="gaitid-demo-") as folder:
         settings = ServerSettings(
             address="127.0.0.1:0", data=Path(folder), encoder=encoder, quality=HALF_POLICY
@@ -46,24 +48,20 @@ def run(video: str, out: Path, *, encoder: str, perception: PerceptionSettings) 
             print(f"server on {address}, data in {folder}")
             probes = _enrol_and_identify(address, walks)
     if not probes:
-        raise SourceError(
-            f"Video {video} has no usable walk",
-            f"walks of at least {QualityPolicy().min_frames} good frames",
-            f"Run 'gaitid analyse {video}' to see why walks were refused",
-        )
+        raise SourceError(*account.finding(f"Video {video}"))
     print("writing the report and the annotated video", file=sys.stderr, flush=True)
     write(out, video, frames, walks, probes)
     _print_summary(out, probes)
 
 
-def _watch(video: str, perception: PerceptionSettings) -> tuple[list[Walk], int]:
+def _watch(video: str, perception: PerceptionSettings, account: Account) -> tuple[list[Walk], int]:
     """All walks of the clip and its number of frames; shows progress on standard error."""
     walks: list[Walk] = []
     frames = 0
     started = time.monotonic()
     with open_source(video, camera="demo") as source:
         try:
-            for view in watch(source, settings=perception):
+            for view in account.over(watch(source, settings=perception)):
                 frames = view.frame.index + 1
                 walks.extend(view.walks)
                 if frames % _PROGRESS_FRAMES == 0 and sys.stderr.isatty():

@@ -100,12 +100,13 @@ def test_the_file_of_the_edge_chooses_and_a_flag_overrides(gaitid, pictures, tmp
     assert len(out.splitlines()) == 3
     assert len(list((tmp_path / "pictures").glob("*.png"))) == 2
     status, out, _ = gaitid("analyse", pictures, "--config", config, "--extractor", "motion")
-    assert (status, len(out.splitlines())) == (0, 1)
+    assert (status, len(out.splitlines())) == (3, 1)
 
 
 def test_boxes_alone_make_no_sequence_and_say_why(gaitid, pictures, tmp_path, caplog):
-    status, out, _ = gaitid("extract", pictures, "--out", tmp_path, "--extractor", "boxes")
-    assert status == 0
+    status, out, err = gaitid("extract", pictures, "--out", tmp_path, "--extractor", "boxes")
+    assert status == 3
+    assert "are boxes alone" in err
     assert "0 sequences" in out
     assert "without masks or keypoints" in caplog.text
 

@@ -1,6 +1,5 @@
 import csv
 import json
-import re
 import subprocess
 import sys
 
@@ -262,21 +261,6 @@ def test_a_changed_export_is_detected(gaitid, extracted, tmp_path):
     assert gaitid("audit", "verify", file, "--out", tmp_path / "none" / "head")[0] == 2
 
 
-def test_a_video_of_several_people_needs_a_track(gaitid, video, tmp_path):
-    enrol = ["enrol", "somebody", video, "--data", tmp_path / "data", "--create-gallery"]
-    status, _, err = gaitid(*enrol)
-    assert status == 2
-    assert "shows 2 usable walks" in err
-    track = re.search(r"one of \d+, (\d+)", err)[1]
-    status, out, _ = gaitid(*enrol, "--track", track)
-    assert (status, "1 template(s)" in out) == (0, True)
-
-
-def test_an_unknown_track_is_refused(gaitid, video, tmp_path):
-    status, _, err = gaitid("identify", video, "--data", tmp_path / "data", "--track", 999)
-    assert (status, "no usable walk with track 999" in err) == (2, True)
-
-
 def test_a_poor_sample_is_refused_with_reasons(gaitid, extracted, tmp_path):
     npz.save(tmp_path / "short.npz", npz.load(extracted[0]).part(slice(0, 9)))
     data = ["--data", tmp_path / "data"]
@@ -454,8 +438,8 @@ def test_only_the_verb_in_use_is_imported():
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=30
     )
-    assert (
-        done.stderr.strip() == "['gaitid.cli.gallery', 'gaitid.cli.gallery.calibrate', 'gaitid.cli.inputs']"
+    assert done.stderr.strip() == (
+        "['gaitid.cli.footage', 'gaitid.cli.gallery', 'gaitid.cli.gallery.calibrate', 'gaitid.cli.inputs']"
     )
 
 
@@ -480,20 +464,6 @@ def test_sequences_of_another_size_are_refused(gaitid, tmp_path):
     )
     assert status in (1, 2)
     assert "Traceback" not in err
-
-
-def test_walks_of_one_track_do_not_overwrite_each_other(gaitid, extracted, tmp_path, monkeypatch):
-    walk = npz.load(extracted[0])
-    monkeypatch.setattr("gaitid.cli.inputs.walks", lambda *_, **__: iter([walk.part(slice(0, 20)), walk]))
-    assert gaitid("extract", "a.avi", "--out", tmp_path)[0] == 0
-    assert gaitid("analyse", "a.avi", "--out", tmp_path)[0] == 0
-    track = f"{walk.origin.track:04d}"
-    names = [f"track-{track}", f"track-{track}-2"]
-    assert [len(npz.load(tmp_path / f"{name}.npz")) for name in names] == [20, len(walk)]
-    assert [row.split(",")[0] for row in (tmp_path / "tracks.csv").read_text().splitlines()[1:]] == [
-        f"{name}.npz" for name in names
-    ]
-    assert sorted(path.stem for path in tmp_path.glob("*.png")) == [f"a-{track}", f"a-{track}-2"]
 
 
 @pytest.mark.parametrize("verb", [["extract", "a.avi"], ["analyse", "a.npz"], ["dataset", "synth"], ["demo"]])

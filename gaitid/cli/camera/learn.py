@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from zlib import crc32
 
-from gaitid.cli import inputs
+from gaitid.cli import footage, inputs
 from gaitid.cli.camera.table import add_camera_flag, described
 from gaitid.records import DIRECTIONS, GaitSequence
 
@@ -32,23 +32,24 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Learn from the walks; nobody needs to know of whom they are."""
-    walks = _numbered(options.inputs, inputs.sequences(options))
+    walks = _numbered(footage.samples(options))
     with closing(inputs.open_matcher(options)) as matcher:
         learned = matcher.learn_camera(options.gallery, options.camera, walks, direction=options.direction)
     print(described(learned))
     return 0
 
 
-def _numbered(names: Sequence[str], walks: Sequence[GaitSequence]) -> list[GaitSequence]:
+def _numbered(samples: Sequence[footage.Sample]) -> list[GaitSequence]:
     """Renumber tracks, so that equal numbers from different recordings are different people.
 
     The files of one folder are one recording, as `gaitid extract` writes them; a video is one by itself.
     """
-    recordings = [Path(name).parent if name.endswith(".npz") else Path(name) for name in names]
-    return [
-        replace(walk, origin=replace(walk.origin, track=_number(recording, walk.origin.track)))
-        for recording, walk in zip(recordings, walks, strict=True)
-    ]
+    return [_renumbered(sample.sequence, Path(sample.source)) for sample in samples]
+
+
+def _renumbered(walk: GaitSequence, source: Path) -> GaitSequence:
+    recording = source.parent if source.suffix == ".npz" else source
+    return replace(walk, origin=replace(walk.origin, track=_number(recording, walk.origin.track)))
 
 
 def _number(recording: Path, track: int) -> int:

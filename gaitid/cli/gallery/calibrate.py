@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from contextlib import closing
 
-from gaitid.cli import inputs
+from gaitid.cli import footage, inputs
 from gaitid.records import advice, basis
 
 
@@ -17,7 +17,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Calibrate on the walks given, or without any on the gallery's own subjects."""
-    impostors = inputs.sequences(options)
+    impostors = [sample.sequence for sample in footage.samples(options)]
     with closing(inputs.open_matcher(options)) as matcher:
         found = matcher.calibrate(options.gallery, impostors)
         profiles = matcher.describe(options.gallery).profiles

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from contextlib import closing
 
-from gaitid.cli import inputs
+from gaitid.cli import footage, inputs
 from gaitid.matcher import FPIR
 
 
@@ -21,7 +21,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Normalise by the walks given, or stop normalising."""
-    cohort = inputs.sequences(options)
+    cohort = [sample.sequence for sample in footage.samples(options)]
     with closing(inputs.open_matcher(options)) as matcher:
         if options.off:
             matcher.stop_normalising(options.gallery)
