@@ -8,8 +8,8 @@ view stands for a camera. Its profile is the mean embedding of all walks of ten 
 from the train part; nobody labels them. Figures with profiles are means over three draws of those ten.
 
 - rank-1 by condition, and by difference of views in degrees;
-- EER, and what the thresholds on the encoder's card promise (FMR 0.1 % and 1 %) and hold: cross view over
-  pairs of different views, same view over pairs of equal ones, probes of all three conditions;
+- EER, and what the thresholds by the encoder's card promise (FMR 0.1 % and 1 %) and hold: cross view
+  over pairs of different views, same view over pairs of equal ones, probes of all three conditions;
 - ten residents: of ten people two walks from 36, 72 and 108 degrees are enrolled; they and the other test
   subjects come past 54, 90 and 126 degrees in all three conditions; mean of twenty choices of residents.
   Their profiles are learned from ten other people, or from the residents' own two walks in each view.
@@ -40,6 +40,8 @@ from gaitid.encoders.base import Encoder, impostors_of, load_encoder, parts_of
 from gaitid.evaluation.embedding import embed
 from gaitid.evaluation.profiles import corrected_by_view, drawn, view_means
 from gaitid.evaluation.verification import eer, errors
+from gaitid.gallery.scoring.calibration import of_card
+from gaitid.records import OperatingPoint
 
 SOURCE = "CASIA-B (Yu, Tan, Tan, ICPR 2006)"
 GALLERY = ("nm-01", "nm-02", "nm-03", "nm-04")
@@ -192,13 +194,18 @@ def rates(walks: Walks, thresholds: dict[float, float]) -> dict[str, Any]:
     return found
 
 
-def promised(encoder: Encoder) -> dict[float, float]:
-    """Thresholds by the FMR that the encoder's card promises; empty without a card."""
-    card = impostors_of(encoder)
-    if card is None or not card.fmr:
+def promised(encoder: Encoder, *, corrected: bool) -> dict[float, float]:
+    """Thresholds that a gallery without calibration takes from the card, by FMR; empty without a card.
+
+    Args:
+        encoder: The encoder.
+        corrected: Thresholds of scores that camera profiles have corrected.
+    """
+    card = of_card(impostors_of(encoder), impostors_of(encoder, corrected=True))
+    if card is None:
         return {}
-    known = np.log(card.fmr[::-1])
-    return {fmr: float(np.interp(np.log(fmr), known, card.scores[::-1])) for fmr in RATES}
+    fitting = card.fitting(corrected=corrected)
+    return {fmr: fitting.resolve(OperatingPoint(fmr=fmr), 1).threshold for fmr in RATES}
 
 
 def home(walks: Walks, others: Walks | None, parts: int, seed: int, *, own: bool = False) -> list[float]:
@@ -234,12 +241,16 @@ def homes(walks: Walks, others: Walks | None, parts: int, *, own: bool = False) 
 
 def measure(walks: Walks, others: Sequence[Walks], encoder: Encoder) -> dict[str, Any]:
     """Every figure of one encoder, plain and with the profiles of each draw of other people."""
-    parts, thresholds = parts_of(encoder), promised(encoder)
+    parts = parts_of(encoder)
+    plain, corrected = (promised(encoder, corrected=kind) for kind in (False, True))
     versions = [walks.profiled(one, parts) for one in others]
     result: dict[str, Any] = {
         "dimension": encoder.dimension,
         "parts": parts,
-        "thresholds": {f"FMR {fmr:.1%}": round(at, 3) for fmr, at in thresholds.items()},
+        "thresholds": {
+            way: {f"FMR {fmr:.1%}": round(at, 3) for fmr, at in kind.items()}
+            for way, kind in (("plain", plain), ("profiles", corrected))
+        },
         "length of the mean of a view": round(
             float(np.mean([np.linalg.norm(m) for m in view_means(walks.vectors, walks.view).values()])), 2
         ),
@@ -248,8 +259,8 @@ def measure(walks: Walks, others: Sequence[Walks], encoder: Encoder) -> dict[str
             "profiles": mean_of([{name: rank_1(one, name) for name in PROBES} for one in versions]),
         },
         "rates": {
-            "plain": rates(walks, thresholds),
-            "profiles": mean_of([rates(one, thresholds) for one in versions]),
+            "plain": rates(walks, plain),
+            "profiles": mean_of([rates(one, corrected) for one in versions]),
         },
         "ten residents": {
             "plain": homes(walks, None, parts),

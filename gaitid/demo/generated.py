@@ -3,7 +3,9 @@
 Both days are generated as colour video of one camera. On day one every subject walks past once and is
 enrolled from the track that perception found; ground truth says who it is, as a guard at a desk would. On
 day two they return in other clothes, the camera stands elsewhere, and people who are not enrolled walk among
-them. All frames go through perception, and all sequences through a server on this machine.
+them. Before that, other people walk past this camera: it learns its profile and the threshold from them,
+and nobody says who they are. All frames go through perception, and all sequences through a server on this
+machine.
 """
 
 from __future__ import annotations
@@ -16,8 +18,8 @@ from pathlib import Path
 
 import numpy as np
 
-from gaitid.demo import TIMEOUT_S, scene, story_report
-from gaitid.demo.scene import FilmedDay, film_all, owner, plan
+from gaitid.demo import TIMEOUT_S, story_report
+from gaitid.demo.scene import FilmedDay, film_all, owner, plan, plan_others
 from gaitid.demo.story import FPIR, DemoProbe, DemoStory
 from gaitid.errors import InputError
 from gaitid.perception.pipeline import PerceptionSettings, Walk
@@ -25,16 +27,12 @@ from gaitid.quality import assess
 from gaitid.records import GaitSequence, OperatingPoint, Origin
 from gaitid.remote import RemoteMatcher
 from gaitid.server.app import ServerSettings, running
-from gaitid.synthetic.population import Population
-from gaitid.synthetic.scenes import crossing, lane_camera
 
 GALLERY = "demo"
 MOST_PEOPLE = 60
 """Most people in the scene; they walk one after the other."""
-_CALIBRATION, _CALIBRATION_FRAMES = 80, 100
-"""People the threshold is learned from, and the frames of each of their walks."""
-_TRACKS = 100_000
-"""Number of their first track; those of the demo are lower."""
+OTHERS = 40
+"""Other people whom the camera of day two learns from."""
 _MIN_FRAMES = 10
 """Fewest good frames of a walk that is searched for."""
 
@@ -89,7 +87,7 @@ def play(
     scenes = plan(subjects, impostors, seed)
     conditions = {scenes[1].subject(k): walker.condition for k, walker in enumerate(scenes[1].walkers, 1)}
     begun = time.monotonic()
-    days = film_all(scenes, folder, perception)
+    others, *days = film_all((plan_others(OTHERS, seed), *scenes), folder, perception)
     filmed = time.monotonic()
     settings = ServerSettings(address="127.0.0.1:0", data=folder / "data", encoder=encoder)
     with running(settings) as address:
@@ -98,15 +96,16 @@ def play(
         matcher.create_gallery(GALLERY)
         enrolled, failed, unowned = _enrol(matcher, days[0])
         _progress("learning a threshold from other people")
-        bar = calibrate(matcher, other_people(seed, days[1].name)) if enrolled else 1.0
+        walks = seen_by(days[1].name, others)
+        bar = calibrate(matcher, walks) if enrolled and walks else 1.0
         matcher.set_operating_point(GALLERY, OperatingPoint(bar))
         probes, more = _identify(matcher, days[1], conditions, set(enrolled))
         matcher.close()
     seconds = {"filming and perception": filmed - begun, "server": time.monotonic() - filmed}
     known = {scenes[0].subject(k) for k in range(1, subjects + 1)}
     return DemoStory(
-        days, enrolled, failed, probes, unowned + more, conditions,
-        sorted(set(conditions) - known), bar, encoder, seed, seconds, _CALIBRATION,
+        (days[0], days[1]), enrolled, failed, probes, unowned + more, conditions,
+        sorted(set(conditions) - known), bar, encoder, seed, seconds, OTHERS,
     )  # fmt: skip
 
 
@@ -124,25 +123,11 @@ def calibrate(matcher: RemoteMatcher, walks: list[GaitSequence]) -> float:
     return float(np.quantile(best, 1 - FPIR)) if best else 1.0
 
 
-def other_people(seed: int, camera: str, count: int = _CALIBRATION) -> list[GaitSequence]:
-    """Walks of people who are not in the demo, before the camera of day two, by a noisy segmenter's masks.
-
-    Args:
-        seed: Seed of the population, of which they are another split.
-        camera: Name of the camera.
-        count: Number of people.
-    """
-    population, day = Population(seed, "validation"), 1
-    seen_by = lane_camera(scene.SIZE, scene.AZIMUTH[day], scene.DISTANCE)
-    path = crossing(seen_by, scene.SIZE, sum(scene.LANES) / 2)
-    walks = (
-        population.sequence(
-            k, day, day, condition="cl" if k % 2 else "nm", view=270 + scene.AZIMUTH[day],
-            frames=_CALIBRATION_FRAMES, path=path, camera=seen_by,
-        ).sequence()
-        for k in range(count)
-    )  # fmt: skip
-    return [replace(walk, origin=Origin(camera, _TRACKS + k)) for k, walk in enumerate(walks)]
+def seen_by(camera: str, day: FilmedDay) -> list[GaitSequence]:
+    """The usable walks of a day, as walks that a camera saw."""
+    found = (walk.sequence for walk in day.walks)
+    usable = (sequence for sequence in found if sequence is not None and assess(sequence).usable)
+    return [replace(walk, origin=Origin(camera, track)) for track, walk in enumerate(usable, 1)]
 
 
 def _enrol(matcher: RemoteMatcher, day: FilmedDay) -> tuple[dict[str, list[Walk]], list[str], int]:

@@ -1,10 +1,10 @@
-"""The generated scene of the demo: two days before one camera, filmed and watched by perception."""
+"""The generated scenes of the demo: two days before one camera, filmed and watched by perception."""
 
 from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -37,6 +37,8 @@ _START_S = 2.6
 """Seconds before the first walker; background subtraction learns the empty scene."""
 _MIN_IOU = 0.3
 """Least overlap (IoU) of a track's box with the box of the subject it shows."""
+_FIRST_OTHER = 100
+"""Number of the first of the other people; those of the demo are lower."""
 _OWNED = 0.9
 """Share of a walk's good frames that must show one subject for the walk to be theirs."""
 
@@ -69,24 +71,34 @@ def plan(subjects: int, impostors: int, seed: int) -> tuple[Scene, Scene]:
     to perception, and the demo has too few people to lose any.
     """
     rng = np.random.default_rng([seed, 11])
+    return (
+        _day("day-1", 0, range(subjects), rng, seed),
+        _day("day-2", 1, range(subjects + impostors), rng, seed),
+    )
+
+
+def plan_others(count: int, seed: int) -> Scene:
+    """Plan a day before the camera of day two on which only `count` other people walk past."""
+    rng = np.random.default_rng([seed, 12])
+    return _day("others", 1, range(_FIRST_OTHER, _FIRST_OTHER + count), rng, seed)
+
+
+def _day(name: str, day: int, people: Sequence[int], rng: np.random.Generator, seed: int) -> Scene:
     population = Population(seed, "test")
-    scenes = []
-    for day, count in enumerate((subjects, subjects + impostors)):
-        camera = lane_camera(SIZE, AZIMUTH[day], DISTANCE)
-        lanes = [crossing(camera, SIZE, float(rng.uniform(*LANES))) for _ in range(count)]
-        walkers = [
-            SceneWalker(who, lane, 0.0, day, day, "cl" if day and who % 2 else "nm")
-            for who, lane in enumerate(lanes)
-        ]
-        waits = sorted((_crossing_s(population, walker), k) for k, walker in enumerate(walkers))
-        walkers = [
-            replace(walkers[k], start_s=_START_S + turn * _GAP_S, seconds=takes + 1)
-            for turn, (takes, k) in enumerate(waits)
-        ]
-        length = max(walker.start_s + (walker.seconds or 0) for walker in walkers)
-        place = draw_place(("street", "hall")[day], seed)
-        scenes.append(Scene(walkers, camera, place, seed, SIZE, seconds=length, name=f"day-{day + 1}"))
-    return scenes[0], scenes[1]
+    camera = lane_camera(SIZE, AZIMUTH[day], DISTANCE)
+    lanes = [crossing(camera, SIZE, float(rng.uniform(*LANES))) for _ in people]
+    walkers = [
+        SceneWalker(who, lane, 0.0, day, day, "cl" if day and who % 2 else "nm")
+        for who, lane in zip(people, lanes, strict=True)
+    ]
+    waits = sorted((_crossing_s(population, walker), k) for k, walker in enumerate(walkers))
+    walkers = [
+        replace(walkers[k], start_s=_START_S + turn * _GAP_S, seconds=takes + 1)
+        for turn, (takes, k) in enumerate(waits)
+    ]
+    length = max(walker.start_s + (walker.seconds or 0) for walker in walkers)
+    place = draw_place(("street", "hall")[day], seed)
+    return Scene(walkers, camera, place, seed, SIZE, seconds=length, name=name)
 
 
 def _crossing_s(population: Population, walker: SceneWalker) -> float:
@@ -103,16 +115,12 @@ def _crossing_s(population: Population, walker: SceneWalker) -> float:
     return walker.path.length / gone * float(actor.times[-1])
 
 
-def film_all(
-    scenes: tuple[Scene, Scene], folder: Path, perception: PerceptionSettings
-) -> tuple[FilmedDay, FilmedDay]:
-    """Film both days at the same time, each in its own process."""
+def film_all(scenes: Sequence[Scene], folder: Path, perception: PerceptionSettings) -> list[FilmedDay]:
+    """Film all days at the same time, each in its own process."""
     videos = [folder / f"{scene.name}.avi" for scene in scenes]
     with pool(2) as processes:
-        first, second = (
-            _restored(*parts) for parts in processes.map(_film_apart, scenes, videos, [perception] * 2)
-        )
-    return first, second
+        films = processes.map(_film_apart, scenes, videos, [perception] * len(scenes))
+        return [_restored(*parts) for parts in films]
 
 
 def _film_apart(scene: Scene, video: Path, perception: PerceptionSettings) -> tuple[FilmedDay, list[Any]]:

@@ -1,22 +1,25 @@
 """The generated demo from end to end, short: two subjects, one impostor."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from gaitid.demo import scene
-from gaitid.demo.generated import calibrate, other_people
-from gaitid.demo.scene import FilmedDay, owner, plan
+from gaitid.demo import generated, scene
+from gaitid.demo.generated import calibrate, seen_by
+from gaitid.demo.scene import FilmedDay, owner, plan, plan_others
 from gaitid.demo.story import interval
 from gaitid.demo.story_report import FILES, shown_figures
 from gaitid.evaluation.markup import key_figures
 from gaitid.perception.pipeline import Walk
-from gaitid.records import Candidate, Decision, GaitSequence, OperatingPoint, Outcome, direction_of
+from gaitid.records import Candidate, Decision, GaitSequence, OperatingPoint, Origin, Outcome
+from tests.drawn import walk
 
 
 def test_a_short_demo_from_end_to_end(gaitid, tmp_path, monkeypatch):
     monkeypatch.setattr(scene, "SIZE", (480, 270))
+    monkeypatch.setattr(generated, "OTHERS", 4)
     out = tmp_path / "demo"
     status, printed, _ = gaitid("demo", "--subjects", 2, "--impostors", 1, "--seed", 7, "--out", out)
     assert status == 0
@@ -106,7 +109,8 @@ class Scores:
 
 def test_a_threshold_lets_one_impostor_in_twenty_pass():
     scores = np.random.default_rng(1).uniform(0.1, 0.6, 80)
-    walks = other_people(1, "day-2", 2) * 40
+    sequence = replace(walk(), origin=Origin("day-2", 1))
+    walks = [sequence] * 80
     matcher = Scores(scores.tolist())
     bar = calibrate(matcher, walks)
     assert (scores >= bar).sum() == 4
@@ -114,10 +118,18 @@ def test_a_threshold_lets_one_impostor_in_twenty_pass():
 
 
 def test_other_people_walk_before_the_camera_of_day_two():
-    walks = other_people(1, "day-2", 2)
-    assert [walk.origin.camera for walk in walks] == ["day-2"] * 2
-    assert walks[0].origin.track != walks[1].origin.track
-    assert direction_of(walks[0])
+    day, others = plan(8, 4, 0)[1], plan_others(6, 0)
+    known = {day.subject(k) for k in range(1, len(day.walkers) + 1)}
+    assert known.isdisjoint(others.subject(k) for k in range(1, 7))
+    assert np.array_equal(others.camera.position, day.camera.position)
+    assert {walker.condition for walker in others.walkers} == {"nm", "cl"}
+
+
+def test_walks_of_other_people_are_of_the_camera_and_of_different_tracks(tmp_path):
+    good = replace(_walk([ONE]), sequence=walk())
+    bad = [_walk([ONE]), replace(good, sequence=None)]
+    seen = seen_by("gate", FilmedDay("others", tmp_path, 90, (good, *bad, good), {}, {}))
+    assert [one.origin for one in seen] == [Origin("gate", 1), Origin("gate", 2)]
 
 
 FIGURES = {
