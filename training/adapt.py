@@ -6,9 +6,9 @@ Two methods work in closed form on the embeddings, in seconds, for any encoder w
   shortened (within-class covariance normalisation). Source: Hatch et al. 2006, "Within-Class Covariance
   Normalization for SVM-Based Speaker Recognition". The covariance has a ridge of `RIDGE` times its mean
   variance.
-- ``lda``: the same, then directions in which the people differ are lengthened by `EMPHASIS`. Source: linear
-  discriminant analysis (Fisher 1936). Deviation: the other directions are kept, because with a few people
-  most of what tells others apart lies in them.
+- ``lda``: the same, then directions in which the people differ are lengthened by `EMPHASIS`. Source: LDA
+  (Fisher 1936). Deviation: the other directions are kept, because with a few people most of what tells others
+  apart lies in them.
 
 The map keeps every part of the body in its place and at its length; see `gaitid.encoders.adapted`. Embeddings
 are not centred by camera before: the shift between cameras is one of the things to be shortened. The third
