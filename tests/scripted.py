@@ -23,8 +23,10 @@ Script = Mapping[int, Sequence[Observation]]
 class Blank(Source):
     """Frames without content: a scripted extractor does not look at them."""
 
-    def __init__(self, frames: int = FRAMES, size: tuple[int, int] = SIZE) -> None:
-        super().__init__("blank", "cam", fps=FPS, size=size, frame_count=frames)
+    def __init__(
+        self, frames: int = FRAMES, size: tuple[int, int] = SIZE, *, fps: float = FPS, camera: str = "cam"
+    ) -> None:
+        super().__init__("blank", camera, fps=fps, size=size, frame_count=frames)
 
     def _pictures(self) -> Iterator[Any]:
         picture = np.zeros((self.size[1], self.size[0], 3), np.uint8)

@@ -39,7 +39,7 @@ def run(options: argparse.Namespace) -> int:
         make_folder(options.out)
     header = f"{'walk':18} {'frames':>6} {'height':>6} {'fps':>5} {'cadence':>7} {'cycles':>6} "
     print(header + f"{'regular':>7} {'symmetry':>8} {'quality':>7}  reasons")
-    reader = _Reader(options.inputs, perception)
+    reader = _Reader(options.inputs, perception, options.fps)
     usable = False
     for name, sequence in reader:
         quality = assess(sequence)
@@ -76,8 +76,8 @@ class _Reader:
         failed: True once an input could not be read.
     """
 
-    def __init__(self, names: list[str], perception: PerceptionSettings) -> None:
-        self._names, self._perception = names, perception
+    def __init__(self, names: list[str], perception: PerceptionSettings, fps: float | None) -> None:
+        self._names, self._perception, self._fps = names, perception, fps
         self._unique = footage.Names()
         self.failed = False
 
@@ -95,7 +95,7 @@ class _Reader:
 
     def _stored(self, path: Path) -> Iterator[tuple[str, GaitSequence]]:
         try:
-            sequence = footage.load(path)
+            sequence = footage.load(path, self._fps)
         except InputError as error:
             self._report(error)
             return
@@ -105,7 +105,7 @@ class _Reader:
         from gaitid.perception.account import Account
 
         account, usable, path = Account(), False, Path(name)
-        walks = footage.walks(name, perception=self._perception, account=account)
+        walks = footage.walks(name, perception=self._perception, fps=self._fps, account=account)
         try:
             for track, sequence in footage.named(walks):
                 usable |= assess(sequence).usable

@@ -32,7 +32,7 @@ def run(options: argparse.Namespace) -> int:
     if options.video is not None:
         from gaitid.demo import clip
 
-        clip.run(options.video, options.out, encoder=options.encoder, perception=perception)
+        clip.run(options.video, options.out, encoder=options.encoder, perception=perception, fps=options.fps)
     else:
         from gaitid.demo import generated
 

@@ -14,7 +14,7 @@ from gaitid.edge.node import EdgeSettings, Sighting, sightings
 from gaitid.errors import ConfigError
 from gaitid.perception.account import Account
 from gaitid.perception.pipeline import watch
-from gaitid.perception.sources import open_source
+from gaitid.perception.sources import Source
 from gaitid.records import Outcome, check_name
 from gaitid.remote import RemoteMatcher
 
@@ -30,6 +30,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--gallery", help="gallery to search")
     parser.add_argument("--purpose", help="what the searches are for; recorded in the audit trail")
     inputs.add_extractor_flag(parser)
+    inputs.add_fps_flag(parser)
     inputs.add_tls_flags(parser)
     parser.add_argument("--json", action="store_true", help="one JSON object a line")
 
@@ -46,7 +47,7 @@ def run(options: argparse.Namespace) -> int:
     account = Account()
     try:
         matcher.describe(chosen.gallery)  # fail now, not after the first walk
-        with calling(chosen.purpose), open_source(chosen.source, camera=chosen.camera) as source:
+        with calling(chosen.purpose), _open(chosen, options.fps) as source:
             views = account.over(watch(source, settings=chosen.perception))
             for sighting in sightings(views, matcher, chosen.gallery, chosen.quality):
                 unanswered += sighting.error is not None
@@ -72,6 +73,10 @@ def _settings(options: argparse.Namespace) -> EdgeSettings:
         )
     check_name(chosen.camera, "camera")
     return chosen
+
+
+def _open(chosen: EdgeSettings, fps: float | None) -> Source:
+    return chosen.perception.open(chosen.source, camera=chosen.camera, fps=fps)
 
 
 def _line(sighting: Sighting, live: bool) -> str:

@@ -39,7 +39,7 @@ def run(options: argparse.Namespace) -> int:
         table = csv.writer(file)
         table.writerow(_COLUMNS)
         for track, sequence in footage.named(
-            footage.walks(options.source, options.camera, perception, account=account)
+            footage.walks(options.source, options.camera, perception, fps=options.fps, account=account)
         ):
             quality = assess(sequence)
             usable += quality.usable

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gaitid.cli import inputs
 from gaitid.errors import InputError, SequenceError
 from gaitid.modalities.streams import STREAMS
 from gaitid.quality import assess
@@ -71,21 +72,23 @@ def walks(
     camera: str = "",
     perception: PerceptionSettings | None = None,
     *,
+    fps: float | None = None,
     account: Account | None = None,
 ) -> Iterator[GaitSequence]:
     """Yield the sequences of a video that have at least one good frame, in the order they end.
 
     Args:
-        source: See `perception.sources.open_source`.
+        source: See `perception.extractor.open_input`.
         camera: Name of the camera.
         perception: Settings of perception; None for the defaults.
+        fps: True frames a second, for an input that declares none.
         account: Notes what the video shows.
     """
-    from gaitid.perception.pipeline import watch
-    from gaitid.perception.sources import open_source
+    from gaitid.perception.pipeline import PerceptionSettings, watch
 
-    with open_source(source, camera=camera) as video:
-        views = watch(video, settings=perception)
+    chosen = perception or PerceptionSettings()
+    with chosen.open(source, camera=camera, fps=fps) as video:
+        views = watch(video, settings=chosen)
         for view in views if account is None else account.over(views):
             for walk in view.walks:
                 if walk.sequence is not None:
@@ -160,11 +163,13 @@ class Names:
 
 def _samples(name: str, options: argparse.Namespace) -> list[Sample]:
     if name.endswith(".npz"):
-        return [Sample(name, name, load(Path(name), getattr(options, "fps", None)))]
+        return [Sample(name, name, load(Path(name), options.fps))]
     from gaitid.perception.account import Account
 
     account = Account()
-    found = dict(named(walks(name, getattr(options, "camera", ""), account=account)))
+    perception = inputs.perception_of(options)
+    video = walks(name, getattr(options, "camera", ""), perception, fps=options.fps, account=account)
+    found = dict(named(video))
     if not options.track and not any(assess(walk).usable for walk in found.values()):
         raise SequenceError(*account.finding(f"Video {name}"))
     return [

@@ -54,14 +54,25 @@ def add_tls_flags(parser: argparse.ArgumentParser) -> None:
 
 
 def add_perception_flags(parser: argparse.ArgumentParser) -> None:
-    """Add the flags that choose an extractor and the file with its settings."""
+    """Add the flags that choose an extractor, the file with its settings, and the frame rate."""
     parser.add_argument("--config", metavar="TOML", help="edge.toml; its [perception] table is used")
     add_extractor_flag(parser)
+    add_fps_flag(parser)
 
 
 def add_extractor_flag(parser: argparse.ArgumentParser) -> None:
     """Add the flag that chooses an extractor by name."""
     parser.add_argument("--extractor", metavar="NAME", help="extractor that finds people (default: motion)")
+
+
+def add_fps_flag(parser: argparse.ArgumentParser) -> None:
+    """Add the flag that states the frame rate of an input."""
+    parser.add_argument(
+        "--fps",
+        type=float,
+        metavar="RATE",
+        help="true frames a second, of an input that declares none or a wrong one",
+    )
 
 
 def perception_of(options: argparse.Namespace) -> PerceptionSettings:
@@ -102,7 +113,7 @@ def open_matcher(options: argparse.Namespace, *, timeout_s: float = 5.0) -> Matc
 
 
 def add_sequence_arguments(parser: argparse.ArgumentParser, count: int | str) -> None:
-    """Add positional inputs and the flag that chooses walks of a video.
+    """Add positional inputs, the flag that chooses walks of a video, and those of perception.
 
     Args:
         parser: Parser of the verb.
@@ -115,6 +126,7 @@ def add_sequence_arguments(parser: argparse.ArgumentParser, count: int | str) ->
         help="walk to take when a video shows several: 3, or 3-2 for the second walk of track 3; "
         "several as 3,3-2 or all, where more than one is wanted",
     )
+    add_perception_flags(parser)
 
 
 def add_camera_name(parser: argparse.ArgumentParser) -> None:

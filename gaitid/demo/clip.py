@@ -18,7 +18,7 @@ from gaitid.demo.clip_report import FILES, ClipProbe, summary, write
 from gaitid.errors import SourceError, SourceTruncated
 from gaitid.perception.account import Account
 from gaitid.perception.pipeline import PerceptionSettings, Walk, watch
-from gaitid.perception.sources import Source, open_source
+from gaitid.perception.sources import Source
 from gaitid.quality import QualityPolicy, assess
 from gaitid.records import GaitSequence
 from gaitid.remote import RemoteMatcher
@@ -32,14 +32,28 @@ _PROGRESS_FRAMES = 25
 """Frames between two updates of the progress line."""
 
 
-def run(video: str, out: Path, *, encoder: str, perception: PerceptionSettings) -> None:
+def run(
+    video: str, out: Path, *, encoder: str, perception: PerceptionSettings, fps: float | None = None
+) -> None:
     """Run the demo on a video, write its files into `out` and print a summary.
+
+    Args:
+        video: See `perception.extractor.open_input`.
+        out: Directory of the files.
+        encoder: Name of the encoder.
+        perception: How walks are found in the video.
+        fps: True frames a second, for an input that declares none.
 
     Raises:
         SourceError: The video cannot be read or has no usable walk.
     """
     account = Account()
-    walks, frames = _watch(video, perception, account)
+
+    def opened() -> Source:
+        return perception.open(video, camera="demo", fps=fps)
+
+    with opened() as source:
+        walks, frames = _watch(source, perception, account)
     with tempfile.TemporaryDirectory(prefix="gaitid-demo-") as folder:
         settings = ServerSettings(
             address="127.0.0.1:0", data=Path(folder), encoder=encoder, quality=HALF_POLICY
@@ -50,24 +64,24 @@ def run(video: str, out: Path, *, encoder: str, perception: PerceptionSettings) 
     if not probes:
         raise SourceError(*account.finding(f"Video {video}"))
     print("writing the report and the annotated video", file=sys.stderr, flush=True)
-    write(out, video, frames, walks, probes)
+    with opened() as again:
+        write(out, again, frames, walks, probes)
     _print_summary(out, probes)
 
 
-def _watch(video: str, perception: PerceptionSettings, account: Account) -> tuple[list[Walk], int]:
+def _watch(source: Source, perception: PerceptionSettings, account: Account) -> tuple[list[Walk], int]:
     """All walks of the clip and its number of frames; shows progress on standard error."""
     walks: list[Walk] = []
     frames = 0
     started = time.monotonic()
-    with open_source(video, camera="demo") as source:
-        try:
-            for view in account.over(watch(source, settings=perception)):
-                frames = view.frame.index + 1
-                walks.extend(view.walks)
-                if frames % _PROGRESS_FRAMES == 0 and sys.stderr.isatty():
-                    _progress(frames, source, started)
-        except SourceTruncated as error:  # the frames so far are valid
-            print(f"gaitid: {error}", file=sys.stderr)
+    try:
+        for view in account.over(watch(source, settings=perception)):
+            frames = view.frame.index + 1
+            walks.extend(view.walks)
+            if frames % _PROGRESS_FRAMES == 0 and sys.stderr.isatty():
+                _progress(frames, source, started)
+    except SourceTruncated as error:  # the frames so far are valid
+        print(f"gaitid: {error}", file=sys.stderr)
     _progress(frames, source, started, end="\n")
     return walks, frames
 

@@ -27,7 +27,7 @@ from gaitid.errors import SourceTruncated
 from gaitid.evaluation import markup as html
 from gaitid.evaluation import walk_charts
 from gaitid.perception.pipeline import Walk
-from gaitid.perception.sources import open_source
+from gaitid.perception.sources import Source
 from gaitid.quality import analyse
 from gaitid.records import Decision, Frame, GaitSequence, Outcome, Quality
 
@@ -84,14 +84,14 @@ class ClipProbe:
         return AMBER
 
 
-def write(out: Path, video: str, frames: int, walks: list[Walk], probes: list[ClipProbe]) -> None:
-    """Write all files of `FILES` into `out`."""
+def write(out: Path, source: Source, frames: int, walks: list[Walk], probes: list[ClipProbe]) -> None:
+    """Write all files of `FILES` into `out`; the source is opened for this and read to its end."""
     rows = [SheetRow(drawn(probe.sequence), _caption(probe), probe.color) for probe in probes]
     save_picture(out / "silhouettes.png", contact_sheet(rows))
     answers = {id(probe.walk): (_answer(probe), probe.color) for probe in probes}
-    _write_video(out / "annotated.webm", video, labels_by_time(walks, answers))
+    _write_video(out / "annotated.webm", source, labels_by_time(walks, answers))
     facts = {
-        "video": Path(video).name,
+        "video": Path(source.spec).name,
         "frames": frames,
         "tracks": len(walks),
         "threshold": probes[0].decision.operating_point.threshold,
@@ -116,9 +116,8 @@ def summary(probes: list[ClipProbe]) -> dict[str, int]:
     }
 
 
-def _write_video(path: Path, video: str, labels: dict[float, list[Label]]) -> None:
+def _write_video(path: Path, source: Source, labels: dict[float, list[Label]]) -> None:
     with (
-        open_source(video, camera="demo") as source,
         VideoFile(path, source.size, source.fps) as writer,
         suppress(SourceTruncated),  # reported when the clip was first read
     ):

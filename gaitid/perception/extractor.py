@@ -4,7 +4,8 @@ An extractor finds people in the frames of one source. Its entry in the registry
 the entry-point group ``gaitid.extractors``) is an `ExtractorType`, usually a class:
 
 - its attribute ``settings`` is a frozen dataclass whose fields all have defaults;
-- it is called with an instance of that dataclass and returns an `Extractor`.
+- it is called with an instance of that dataclass and returns an `Extractor`;
+- where it reads something else than video, its function ``open_input`` opens that, as `open_input` does.
 
 ``[perception] extractor = "NAME"`` chooses it, and the table ``[perception.NAME]`` fills its settings.
 """
@@ -16,6 +17,7 @@ from contextlib import contextmanager
 from typing import Any, Protocol
 
 from gaitid.errors import ConfigError, GaitIdError, SourceError
+from gaitid.perception.sources import Source, open_source
 from gaitid.records import Frame, Observation
 from gaitid.registry import resolve
 from gaitid.settings import settings_class
@@ -91,6 +93,31 @@ def load_extractor(name: str = DEFAULT_EXTRACTOR, settings: object = None) -> Ex
             "settings that it accepts",
             f"Check the table [perception.{name}], or report this to the authors of {name}",
         ) from error
+
+
+def open_input(
+    name: str, spec: str, settings: object = None, *, camera: str = "", fps: float | None = None
+) -> Source:
+    """Open what an extractor reads: video, or what its type's own function ``open_input`` opens.
+
+    Args:
+        name: Entry of the registry.
+        spec: See `sources.open_source`; of an extractor with a function of its own, as that one says.
+        settings: Instance of the entry's settings class; None for its defaults.
+        camera: Name given to each frame.
+        fps: True frames a second, for an input that declares none.
+
+    Raises:
+        SourceError: It cannot be read.
+        UnknownName: The registry has no such extractor.
+        MissingDependency: The extractor needs a package that is not installed.
+    """
+    own = getattr(extractor_type(name), "open_input", None)
+    if own is None:
+        return open_source(spec, camera=camera, fps=fps)
+    chosen = settings_class("extractors", name)() if settings is None else settings
+    source: Source = own(spec, chosen, camera=camera, fps=fps)
+    return source
 
 
 @contextmanager

@@ -23,6 +23,7 @@ from gaitid.perception.extractor import (
     check_settings,
     extractor_type,
     load_extractor,
+    open_input,
 )
 from gaitid.perception.gates import GateSettings
 from gaitid.perception.sources import Discontinuity, Source
@@ -71,6 +72,11 @@ class PerceptionSettings:
             raise ConfigError(
                 f"Setting max_walk_s is {self.max_walk_s}", "seconds above 0", "Write 20.0, the default"
             )
+
+    def open(self, spec: str, *, camera: str = "", fps: float | None = None) -> Source:
+        """Open what the chosen extractor reads; see `extractor.open_input`."""
+        own = self.extractors.get(self.extractor)
+        return open_input(self.extractor, spec, own, camera=camera, fps=fps)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

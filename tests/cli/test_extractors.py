@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 from importlib.metadata import EntryPoint
+from pathlib import Path
 from typing import ClassVar
 
 import cv2
@@ -15,7 +16,7 @@ from gaitid import registry
 from gaitid.cli import edge
 from gaitid.errors import UnknownName
 from gaitid.records import npz
-from tests.scripted import FRAMES, SIZE, NoSettings, Scripted, together, walker
+from tests.scripted import FRAMES, SIZE, Blank, NoSettings, Scripted, together, walker
 
 
 class Poses(Scripted):
@@ -38,6 +39,15 @@ class Boxes(Poses):
     """The same people as boxes."""
 
     given: ClassVar = {"mask": False, "keypoints": False}
+
+
+class Notes(Poses):
+    """Reads no video: a text file says how many frames there are."""
+
+    @staticmethod
+    def open_input(spec, settings, *, camera, fps):
+        assert isinstance(settings, NoSettings)
+        return Blank(int(Path(spec).read_text()), fps=fps, camera=camera)
 
 
 class Fussy(Scripted):
@@ -67,7 +77,7 @@ class Silent(Poses):
 def installed(monkeypatch):
     points = [
         EntryPoint(kind.__name__.lower(), f"{__name__}:{kind.__name__}", "gaitid.extractors")
-        for kind in (Poses, Both, Boxes, Fussy, Fragile, Silent)
+        for kind in (Poses, Both, Boxes, Notes, Fussy, Fragile, Silent)
     ]
     points.append(EntryPoint("gone", f"{__name__}:Gone", "gaitid.extractors"))
     monkeypatch.setattr(
@@ -101,6 +111,33 @@ def test_the_file_of_the_edge_chooses_and_a_flag_overrides(gaitid, pictures, tmp
     assert len(list((tmp_path / "pictures").glob("*.png"))) == 2
     status, out, _ = gaitid("analyse", pictures, "--config", config, "--extractor", "motion")
     assert (status, len(out.splitlines())) == (3, 1)
+
+
+def test_every_verb_that_reads_video_takes_an_extractor_and_a_frame_rate(gaitid, pictures, tmp_path):
+    flags = ["--extractor", "poses", "--fps", 25, "--data", tmp_path / "data", "--encoder", "stickman"]
+    for subject, track in (("first", 1), ("second", 2)):
+        enrol = ["enrol", subject, pictures, "--track", track, "--create-gallery", "--check", "off"]
+        status, out, err = gaitid(*enrol, *flags)
+        assert (status, "1 template(s)" in out) == (0, True), err
+    status, out, _ = gaitid("identify", pictures, "--track", 2, *flags)
+    assert (status, out.startswith("match: second")) == (0, True)
+    assert gaitid("verify", "first", pictures, "--track", 1, *flags)[0] == 0
+    status, out, _ = gaitid("analyse", pictures, "--extractor", "poses", "--fps", 12.5)
+    assert [line.split()[3] for line in out.splitlines()[1:]] == ["12.5"] * 2
+
+
+def test_an_extractor_may_read_something_else_than_video(gaitid, tmp_path):
+    notes = tmp_path / "notes.txt"
+    notes.write_text(str(2 * FRAMES + 60))
+    status, out, _ = gaitid("extract", notes, "--out", tmp_path / "out", "--extractor", "notes", "--fps", 20)
+    assert (status, "2 sequences" in out) == (0, True)
+    walk = npz.load(tmp_path / "out" / "track-0001.npz")
+    assert np.diff(walk.times) == pytest.approx(1 / 20)
+    flags = ["--extractor", "notes", "--encoder", "stickman", "--fps", 20]
+    status, _, err = gaitid("demo", "--video", notes, "--out", tmp_path / "demo", *flags)
+    assert status == 0, err
+    status, _, err = gaitid("extract", notes, "--out", tmp_path / "none")
+    assert (status, "is no readable video" in err) == (2, True)
 
 
 def test_boxes_alone_make_no_sequence_and_say_why(gaitid, pictures, tmp_path, caplog):
