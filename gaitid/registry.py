@@ -21,7 +21,10 @@ ENCODERS: Mapping[str, str] = {
     "stickman3d": "gaitid.encoders.learned:stickman3d",
     "fused": "gaitid.encoders.learned:fused",
 }
-EXTRACTORS: Mapping[str, str] = {"motion": "gaitid.perception.motion:MotionExtractor"}
+EXTRACTORS: Mapping[str, str] = {
+    "motion": "gaitid.perception.motion:MotionExtractor",
+    "precomputed": "gaitid.perception.precomputed.extractor:PrecomputedExtractor",
+}
 INDEXES: Mapping[str, str] = {
     "exact": "gaitid.gallery.index.exact:ExactIndex",
     "faiss": "gaitid.gallery.index.faiss_index:FaissIndex",

@@ -85,9 +85,9 @@ class _Reader:
         """Yield each walk with a name that no other has."""
         for name in self._names:
             path = Path(name)
-            if path.suffix == ".npz":
+            if footage.is_walk(path):
                 yield from self._stored(path)
-            elif path.is_dir() and (files := sorted(path.glob("*.npz"))):
+            elif path.is_dir() and (files := sorted(filter(footage.is_walk, path.glob("*.npz")))):
                 for file in files:
                     yield from self._stored(file)
             else:

@@ -29,8 +29,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--camera", help="name of this camera")
     parser.add_argument("--gallery", help="gallery to search")
     parser.add_argument("--purpose", help="what the searches are for; recorded in the audit trail")
-    inputs.add_extractor_flag(parser)
-    inputs.add_fps_flag(parser)
+    inputs.add_extractor_flags(parser)
     inputs.add_tls_flags(parser)
     parser.add_argument("--json", action="store_true", help="one JSON object a line")
 
@@ -63,7 +62,7 @@ def run(options: argparse.Namespace) -> int:
 def _settings(options: argparse.Namespace) -> EdgeSettings:
     base = settings.load(options.config, EdgeSettings) if options.config else EdgeSettings()
     flags = {key: getattr(options, key) for key in _FLAGS if getattr(options, key) is not None}
-    perception = inputs.with_extractor(base.perception, options.extractor)
+    perception = inputs.with_flags(base.perception, options)
     chosen = dataclasses.replace(base, **flags, perception=perception)
     if not chosen.source:
         raise ConfigError(

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from gaitid.cli import inputs
 from gaitid.errors import InputError, SequenceError
 from gaitid.modalities.streams import STREAMS
+from gaitid.perception.precomputed import ARRAYS
 from gaitid.quality import assess
 from gaitid.records import GaitSequence, npz
 
@@ -78,7 +79,7 @@ def walks(
     """Yield the sequences of a video that have at least one good frame, in the order they end.
 
     Args:
-        source: See `perception.extractor.open_input`.
+        source: What the extractor reads; see `perception.extractor.open_input`.
         camera: Name of the camera.
         perception: Settings of perception; None for the defaults.
         fps: True frames a second, for an input that declares none.
@@ -118,6 +119,11 @@ def load(path: Path, fps: float | None = None) -> GaitSequence:
             "Pass the true frames a second with --fps",
         )
     return read(path, fps or 1.0, lambda problem: None)
+
+
+def is_walk(path: Path) -> bool:
+    """Return whether a path is that of a file of one walk, not of a video or a recording of masks."""
+    return path.suffix == ".npz" and not set(_held(path)) & ARRAYS
 
 
 def _held(path: Path) -> list[str]:
@@ -162,7 +168,7 @@ class Names:
 
 
 def _samples(name: str, options: argparse.Namespace) -> list[Sample]:
-    if name.endswith(".npz"):
+    if is_walk(Path(name)):
         return [Sample(name, name, load(Path(name), options.fps))]
     from gaitid.perception.account import Account
 

@@ -11,6 +11,8 @@ import gaitid
 from gaitid import settings
 from gaitid.remote import RemoteMatcher, Tls
 
+_PRECOMPUTED = "precomputed"
+
 if TYPE_CHECKING:
     from gaitid.matcher import Matcher
     from gaitid.perception.pipeline import PerceptionSettings
@@ -56,22 +58,23 @@ def add_tls_flags(parser: argparse.ArgumentParser) -> None:
 def add_perception_flags(parser: argparse.ArgumentParser) -> None:
     """Add the flags that choose an extractor, the file with its settings, and the frame rate."""
     parser.add_argument("--config", metavar="TOML", help="edge.toml; its [perception] table is used")
-    add_extractor_flag(parser)
-    add_fps_flag(parser)
+    add_extractor_flags(parser)
 
 
-def add_extractor_flag(parser: argparse.ArgumentParser) -> None:
-    """Add the flag that chooses an extractor by name."""
+def add_extractor_flags(parser: argparse.ArgumentParser) -> None:
+    """Add the flags that choose an extractor by name and state what an input does not say."""
     parser.add_argument("--extractor", metavar="NAME", help="extractor that finds people (default: motion)")
-
-
-def add_fps_flag(parser: argparse.ArgumentParser) -> None:
-    """Add the flag that states the frame rate of an input."""
     parser.add_argument(
         "--fps",
         type=float,
         metavar="RATE",
         help="true frames a second, of an input that declares none or a wrong one",
+    )
+    parser.add_argument(
+        "--size",
+        type=_size,
+        metavar="WIDTHxHEIGHT",
+        help="pixels of the camera's pictures, for keypoints of --extractor precomputed that lack it",
     )
 
 
@@ -85,12 +88,27 @@ def perception_of(options: argparse.Namespace) -> PerceptionSettings:
     from gaitid.edge.node import EdgeSettings
 
     edge = settings.load(options.config, EdgeSettings) if options.config else EdgeSettings()
-    return with_extractor(edge.perception, options.extractor)
+    return with_flags(edge.perception, options)
 
 
-def with_extractor(perception: PerceptionSettings, extractor: str | None) -> PerceptionSettings:
-    """Return the settings with another extractor; None keeps theirs."""
-    return perception if extractor is None else dataclasses.replace(perception, extractor=extractor)
+def with_flags(perception: PerceptionSettings, options: argparse.Namespace) -> PerceptionSettings:
+    """Return the settings with the extractor and the size of pictures that the flags name, if they do."""
+    if options.extractor is not None:
+        perception = dataclasses.replace(perception, extractor=options.extractor)
+    if options.size is None:
+        return perception
+    width, height = options.size
+    own = perception.extractors.get(_PRECOMPUTED) or settings.settings_class("extractors", _PRECOMPUTED)()
+    sized = dataclasses.replace(own, width=width, height=height)
+    return dataclasses.replace(perception, extractors={**perception.extractors, _PRECOMPUTED: sized})
+
+
+def _size(text: str) -> tuple[int, int]:
+    """Parse a width and a height such as 1920x1080."""
+    width, _, height = text.partition("x")
+    if not (width.isdecimal() and height.isdecimal() and int(width) and int(height)):
+        raise argparse.ArgumentTypeError(f"{text!r} is no WIDTHxHEIGHT, such as 1920x1080")
+    return int(width), int(height)
 
 
 def tls_of(options: Any) -> Tls | None:

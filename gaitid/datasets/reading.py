@@ -7,11 +7,10 @@ resized edges, which published loaders keep, is a stream of its own and read on 
 
 from __future__ import annotations
 
-import re
 import struct
 import zipfile
 import zlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +23,8 @@ from gaitid.datasets.base import Fault, Problem
 from gaitid.errors import DatasetError, InputError
 from gaitid.modalities.skeleton import from_openpose18
 from gaitid.modalities.streams import STREAMS
-from gaitid.perception.align import align, binarise
+from gaitid.perception.align import MOST_GRAY, align, binarise, gray_share
+from gaitid.perception.numbering import numbered
 from gaitid.records import (
     JOINTS,
     SILHOUETTE,
@@ -44,11 +44,7 @@ Gray = NDArray[np.uint8]
 _CUTS: Mapping[tuple[int, int], int] = {(64, 64): 10, (128, 128): 20, (64, 44): 0, (128, 88): 0}
 _JOINT_SHAPES = ((JOINTS, 3), (18, 3))
 _MAX_SIDE = 4096
-_MAX_GAP = 10
-"""More missing frames per existing one than this mean that names are not frame numbers (but times, say)."""
 _PNG, _PNG_END = b"\x89PNG\r\n\x1a\n", b"IEND\xaeB`\x82"
-# Cubic resizing makes 2 to 8 % of a 64x44 silhouette gray (bodies 140 to 35 px tall); a street scene is 95 %.
-_GRAY_LOW, _GRAY_HIGH, _GRAY_SHARE = 33, 223, 0.25
 
 
 def read(
@@ -105,26 +101,17 @@ def read_images(folder: Path, report: Report) -> tuple[NDArray[np.float64], list
     Damaged images are reported and left out; missing ones leave a gap.
     """
     found: list[tuple[int, Gray]] = []
-    for place, name in _numbered(file.name for file in folder.iterdir() if file.suffix.lower() == ".png"):
+    files = numbered(file.name for file in folder.iterdir() if file.suffix.lower() == ".png")
+    for place, name in files:
         image, wrong = _decoded((folder / name).read_bytes())
         if image is None:
             fault = Fault.EMPTY_FILE if wrong == "0 bytes" else Fault.DAMAGED_FILE
             report(Problem(fault, str(folder / name), wrong))
         else:
-            found.append((place, image))
+            found.append((place - files[0][0], image))
     if not found:
         raise _fault(report, Fault.NO_FRAMES, folder, "no readable png image")
     return np.array([place for place, _ in found], np.float64), [image for _, image in found]
-
-
-def _numbered(names: Iterable[str]) -> list[tuple[int, str]]:
-    """Names with their last number, counted from 0, or with their rank if those are not frame numbers."""
-    digits = [(re.findall(r"\d+", Path(name).stem) or ["0"], name) for name in names]
-    order = sorted((int(found[-1]), name) for found, name in digits)
-    numbers = [number for number, _ in order]
-    if len(set(numbers)) < len(numbers) or (numbers and numbers[-1] - numbers[0] >= _MAX_GAP * len(numbers)):
-        return [(place, name) for place, (_, name) in enumerate(order)]
-    return [(number - numbers[0], name) for number, name in order]
 
 
 def _decoded(data: bytes) -> tuple[Gray | None, str]:
@@ -299,10 +286,8 @@ def _bytes(array: Any, path: Path, report: Report) -> Gray:
 
 def _check_binary(pieces: Sequence[Gray], path: Path, report: Report) -> None:
     """Refuse gray images; pieces are single frames, or all frames in one array."""
-    span = _GRAY_HIGH - _GRAY_LOW  # uint8 wraps around, so one comparison checks both ends
-    gray = sum(int(np.count_nonzero((piece - np.uint8(_GRAY_LOW)) < span)) for piece in pieces)
-    share = gray / max(sum(piece.size for piece in pieces), 1)
-    if share > _GRAY_SHARE:
+    share = gray_share(pieces)
+    if share > MOST_GRAY:
         raise _fault(
             report, Fault.NOT_BINARY, path, f"{share:.0%} of the pixels are gray; expected silhouettes"
         )

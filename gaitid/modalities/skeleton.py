@@ -64,6 +64,9 @@ _MISSING_REMEDY = "Mark a missing joint by confidence 0 and coordinates 0"
 Precision = Literal["float16", "float32"]
 _LITTLE_ENDIAN: dict[str, np.dtype[Any]] = {"float16": np.dtype("<f2"), "float32": np.dtype("<f4")}
 
+COCO_FIRST = (17, 26, 133, 136)
+"""Joints of the layouts whose first 17 are COCO's: COCO, Halpe-26, COCO-WholeBody, Halpe-136."""
+
 # Index in the foreign layout of each COCO-17 joint.
 _OPENPOSE18 = (0, 15, 14, 17, 16, 5, 2, 6, 3, 7, 4, 11, 8, 12, 9, 13, 10)
 _BODY25 = (0, 16, 15, 18, 17, 5, 2, 6, 3, 7, 4, 12, 9, 13, 10, 14, 11)
@@ -186,6 +189,16 @@ def from_openpose18(keypoints: NDArray[Any]) -> NDArray[np.float32]:
 def from_body25(keypoints: NDArray[Any]) -> NDArray[np.float32]:
     """Convert OpenPose's BODY_25, (T, 25, 3) x, y, confidence; neck, mid-hip and feet are left out."""
     return _coco(_checked(keypoints, 25, 3, "BODY_25")[:, _BODY25])
+
+
+def from_coco(keypoints: NDArray[Any]) -> NDArray[np.float32]:
+    """Convert COCO-17 or a layout that starts with it, (T, J, 3) x, y, confidence: see `COCO_FIRST`.
+
+    A confidence above 1 is clipped to 1; a joint of confidence 0 becomes zeros.
+    """
+    joints = keypoints.shape[1] if np.ndim(keypoints) == 3 else JOINTS
+    layout = "COCO-17, Halpe-26, WholeBody-133 or Halpe-136"
+    return _coco(_checked(keypoints, joints if joints in COCO_FIRST else JOINTS, 3, layout)[:, :JOINTS])
 
 
 def from_mediapipe33(landmarks: NDArray[Any], width: int, height: int) -> NDArray[np.float32]:

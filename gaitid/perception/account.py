@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gaitid.perception.pipeline import FrameView
+from gaitid.perception.precomputed.recording import RecordedFrame
 from gaitid.perception.sources import redact
 from gaitid.perception.walks import Walk
 from gaitid.quality import QualityPolicy, assess
@@ -111,6 +112,12 @@ _REMEDIES: dict[Reason, tuple[str, str, str]] = {
 }
 
 
+_NOBODY = (
+    "masks or keypoints of a person who walks",
+    "Check that the program that made them saw the person, and that masks are white on black",
+)
+
+
 @dataclass(frozen=True, slots=True)
 class _Stretch:
     """A walk in a few numbers: its frames, seconds, why it is not usable, and its height in pixels."""
@@ -158,7 +165,7 @@ class Account:
         self._last = max(self._last, frame.time)
         self.frames = frame.index + 1
         self._size = (frame.image.shape[1], frame.image.shape[0])
-        if frame.time - self._look_at >= _LOOK_S:
+        if frame.time - self._look_at >= _LOOK_S and not isinstance(frame, RecordedFrame):
             self._look_at = frame.time
             self._look(frame.image)
         self._tracks.update(track.id for track in view.tracks)
@@ -226,6 +233,8 @@ class Account:
 
     def _of_picture(self, source: str) -> Finding | None:
         """What is wrong with the pictures, apart from people."""
+        if not self._means:  # a recording of masks or keypoints
+            return None if self._tracks else Finding(f"{source} shows nobody", *_NOBODY)
         if not self._tracks and max(self._means) < _DARK:
             return Finding(
                 f"{source} is black", "a lit scene", "Uncover the lens, add light, or open the shutter longer"
@@ -255,13 +264,13 @@ class Account:
         if not self._stretches and self._boxes_alone:
             what, expected, remedy = _REMEDIES[Reason.BOX_ONLY]
             return Finding(f"The {len(self._tracks)} tracks of {source} {what}", expected, remedy)
-        if not self._stretches and not self._changes_in_place():
+        if not self._stretches and not (self._means and self._changes_in_place()):
             return Finding(
                 f"Nothing in the {self._seconds:.0f} s of {source} moves in the size and shape of a person",
                 "people at least 48 pixels tall who walk through the picture",
                 "Bring the camera nearer or zoom in, or choose another extractor with --extractor",
             )
-        if not self._stretches or self._in_place():
+        if self._means and (not self._stretches or self._in_place()):
             return Finding(
                 f"What moves in {source} stays in one place for {self._seconds:.0f} s, as on a treadmill, "
                 f"and gives {len(self._stretches)} pieces of a body",

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, Protocol
 
 from gaitid.errors import ConfigError, GaitIdError, SourceError
@@ -23,6 +24,9 @@ from gaitid.registry import resolve
 from gaitid.settings import settings_class
 
 DEFAULT_EXTRACTOR = "motion"
+
+_RECORDINGS = frozenset({".json", ".npz"})
+"""Suffixes of files of masks and keypoints."""
 
 
 class Extractor(Protocol):
@@ -114,10 +118,21 @@ def open_input(
     """
     own = getattr(extractor_type(name), "open_input", None)
     if own is None:
+        _refuse_recording(name, spec)
         return open_source(spec, camera=camera, fps=fps)
     chosen = settings_class("extractors", name)() if settings is None else settings
     source: Source = own(spec, chosen, camera=camera, fps=fps)
     return source
+
+
+def _refuse_recording(name: str, spec: str) -> None:
+    """Raise `SourceError` for a file that is certainly no video."""
+    if Path(spec).suffix.lower() in _RECORDINGS and Path(spec).is_file():
+        raise SourceError(
+            f"File {spec} is no video, which extractor {name} needs",
+            "a video, or an extractor that reads masks and keypoints",
+            "Pass --extractor precomputed",
+        )
 
 
 @contextmanager

@@ -61,7 +61,13 @@ class Boxes(_Walker):
 
 
 SCRIPTED = {"poses": Poses, "masks": Masks, "boxes": Boxes}
-STREAMS = {"motion": {"silhouette"}, "poses": {"skeleton"}, "masks": {"silhouette"}, "boxes": set()}
+STREAMS = {
+    "motion": {"silhouette"},
+    "precomputed": {"silhouette"},
+    "poses": {"skeleton"},
+    "masks": {"silhouette"},
+    "boxes": set(),
+}
 NAMES = sorted({*registry.names("extractors"), *SCRIPTED})
 
 
@@ -81,6 +87,11 @@ def source_for(name):
     """A source in which the extractor sees one walker."""
     if name in SCRIPTED:
         return Blank()
+    if name == "precomputed":  # white on black
+        black = np.zeros((painted.SIZE[1], painted.SIZE[0], 3), np.uint8)
+        return painted.PaintedScene(
+            lambda i: painted.person(black.copy(), 6 * (i - 20), phase=0.8 * i, colour=255), 75
+        )
     return painted.PaintedScene(
         lambda i: painted.noisy(painted.person(painted.wall(), 6 * (i - 20), phase=0.8 * i), i), 75
     )

@@ -30,6 +30,7 @@ DOORS = {
     "import gaitid; gaitid.assess": set(),
     "import gaitid; gaitid.load_encoder('gei')": set(),
     "import gaitid; gaitid.RemoteMatcher": {"grpc"},
+    "import gaitid.cli.footage": {"grpc"},
     "import gaitid.edge.node": {"cv2", "scipy"},
     "import gaitid.cli.edge": {"cv2", "scipy", "grpc"},
     "import gaitid.cli.serve": {"grpc"},
