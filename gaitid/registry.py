@@ -24,6 +24,7 @@ ENCODERS: Mapping[str, str] = {
 EXTRACTORS: Mapping[str, str] = {
     "motion": "gaitid.perception.motion:MotionExtractor",
     "precomputed": "gaitid.perception.precomputed.extractor:PrecomputedExtractor",
+    "rcnn": "gaitid.perception.rcnn:RcnnExtractor",
 }
 INDEXES: Mapping[str, str] = {
     "exact": "gaitid.gallery.index.exact:ExactIndex",
@@ -60,6 +61,7 @@ _EXTRAS = {
     "psycopg": "pgvector",
     "matplotlib": "report",
     "torch": "torch",
+    "torchvision": "rcnn",
     "cryptography": "server",
     "onnxruntime": "onnx",
 }

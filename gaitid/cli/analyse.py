@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from gaitid.cli import footage, inputs
 from gaitid.cli.files import make_folder
 from gaitid.cli.measures import shown, why_unknown
-from gaitid.errors import InputError
+from gaitid.errors import ConfigError, InputError, WeightsError
 from gaitid.quality import analyse, assess
 from gaitid.records import GaitSequence, Quality
 
@@ -110,6 +110,8 @@ class _Reader:
             for track, sequence in footage.named(walks):
                 usable |= assess(sequence).usable
                 yield self._unique(f"{path.stem}-{track}", path.absolute().parent.name), sequence
+        except (ConfigError, WeightsError):  # the extractor cannot be made, whatever the input
+            raise
         except InputError as error:
             self._report(error)
             return

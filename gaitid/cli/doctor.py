@@ -25,6 +25,7 @@ _PACKAGES = {
     "server": ("faiss-cpu",),
     "report": ("matplotlib",),
     "torch": ("torch",),
+    "rcnn": ("torchvision",),
 }
 
 # x, y and confidence of the COCO joints of a standing figure: head, shoulders to wrists, hips to ankles.

@@ -179,6 +179,24 @@ def test_a_broken_extractor_of_another_package_is_an_error_with_a_remedy(gaitid,
     assert bool(list(tmp_path.glob("*.npz"))) == (name == "fragile")  # walks before the failure are kept
 
 
+WEIGHTLESS = {
+    "none": ("", "Extractor rcnn has no weights; expected mask_weights or keypoint_weights"),
+    "a missing file": ('mask_weights = "none.pth"', "Weight file none.pth does not exist"),
+}
+
+
+@pytest.mark.parametrize(("line", "text"), WEIGHTLESS.values(), ids=WEIGHTLESS)
+def test_missing_weights_are_one_sentence_whatever_the_inputs(gaitid, pictures, tmp_path, line, text):
+    if line:
+        pytest.importorskip("torchvision", reason="torchvision is not installed: pip install 'gaitid[rcnn]'")
+    config = tmp_path / "edge.toml"
+    config.write_text(f"[perception.rcnn]\n{line}\n")
+    flags = ["--extractor", "rcnn", "--config", config]
+    for verb in (["analyse", pictures, pictures], ["extract", pictures, "--out", tmp_path / "out"]):
+        status, _, err = gaitid(*verb, *flags)
+        assert (status, len(err.splitlines()), text in err) == (2, 1, True), err
+
+
 def test_the_edge_has_the_extractor_of_its_file_or_flag(tmp_path):
     config = tmp_path / "edge.toml"
     config.write_text('source = "0"\n[perception]\nextractor = "both"\n')
