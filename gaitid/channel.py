@@ -18,6 +18,7 @@ from gaitid.errors import (
     ServerUnreachable,
     Unauthenticated,
 )
+from gaitid.settings import is_loopback, split_address
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,25 @@ class Tls:
             raise ConfigError(
                 "Only one of certificate and key is set", "both or neither", "Set the other one"
             )
+
+
+def check_token(token: str, address: str, tls: Tls | None) -> None:
+    """Return if a token may be sent to an address.
+
+    Raises:
+        ConfigError: The address is malformed, the token cannot be sent in a header, or others could read it.
+    """
+    host, _ = split_address(address)
+    if not (token.isascii() and (token.isprintable() or not token)) or " " in token:
+        raise ConfigError(
+            f"The token has {len(token)} characters that are not all printable",
+            "a token of 'gaitid token create'",
+            "Pass it without spaces and line ends",
+        )
+    if token and tls is None and not is_loopback(host):
+        raise ConfigError(
+            f"The token would be sent to {address} in the clear", "a connection with TLS", "Pass tls"
+        )
 
 
 def open_channel(address: str, tls: Tls | None, max_message_bytes: int) -> grpc.Channel:
@@ -100,7 +120,9 @@ def transport_error(code: grpc.StatusCode, text: str, timeout_s: float) -> GaitI
             )
         case grpc.StatusCode.UNAUTHENTICATED:
             return Unauthenticated(
-                f"The caller is unknown: {text}", "a known caller", "Pass tls with your certificate"
+                f"The caller is unknown: {text}",
+                "a known caller",
+                "Pass tls with a certificate, or a token",
             )
     return InternalError(
         f"The call failed with {code.name}: {text}", "the answer of a gaitid server", "Check the address"

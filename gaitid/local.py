@@ -483,6 +483,15 @@ class LocalMatcher:
         number, digest = self._store.trail.verify()
         return sign(AuditHead(number, digest, time.time()), self._store.directory)
 
+    def record_refusal(self, detail: str, count: int) -> None:
+        """Record a call of the current caller that a server refused.
+
+        Args:
+            detail: Which rpc, from where, and the code of the error.
+            count: Number of earlier refusals that were not recorded.
+        """
+        self._store.trail.record(Note(AuditAction.REFUSE, outcome="refused", count=count, detail=detail))
+
     def renew_templates(self, gallery: str) -> int:
         """See `Matcher.renew_templates`."""
         return self._find_to_change(gallery).renew_templates()

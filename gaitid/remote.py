@@ -19,7 +19,7 @@ from google.rpc import status_pb2
 from gaitid import wire
 from gaitid.caller import current
 from gaitid.channel import Tls as Tls
-from gaitid.channel import open_channel, transport_error
+from gaitid.channel import check_token, open_channel, transport_error
 from gaitid.errors import (
     ConfigError,
     GaitIdError,
@@ -53,7 +53,6 @@ from gaitid.records import (
     Verdict,
 )
 from gaitid.selection import check_probes, check_profiles
-from gaitid.settings import split_address
 from gaitid.v1 import admin_service_pb2 as admin
 from gaitid.v1 import (
     admin_service_pb2_grpc,
@@ -134,6 +133,7 @@ class RemoteMatcher:
         stream_timeout_s: The same for `calibrate`, `normalise` and `learn_camera`, which embed every probe on
             the server.
         tls: Certificates; None = without TLS.
+        token: Token of 'gaitid token create'; empty = none. Without TLS it is sent within this machine only.
         max_message_bytes: Largest request and answer, bytes.
 
     Raises:
@@ -150,6 +150,7 @@ class RemoteMatcher:
         timeout_s: float = 5.0,
         stream_timeout_s: float = 1800.0,
         tls: Tls | None = None,
+        token: str = "",
         max_message_bytes: int = wire.MAX_MESSAGE_BYTES,
     ) -> None:
         for name, limit_s in (("timeout_s", timeout_s), ("stream_timeout_s", stream_timeout_s)):
@@ -157,7 +158,8 @@ class RemoteMatcher:
                 raise ConfigError(
                     f"Argument {name} is {limit_s}", "more than 0 seconds", "Leave it out for the default"
                 )
-        split_address(address)
+        check_token(token, address, tls)
+        self._token = token
         self._address, self._timeout_s, self._stream_timeout_s = address, timeout_s, stream_timeout_s
         self._batch_bytes = min(wire.BATCH_BYTES, max_message_bytes // 2)  # leave room for the framing
         self._channel = open_channel(address, tls, max_message_bytes)
@@ -440,13 +442,17 @@ class RemoteMatcher:
                 raise upload.error from None
             raise
 
+    def _metadata(self) -> tuple[tuple[str, str], ...]:
+        purpose = current().purpose
+        stated = ((wire.PURPOSE, wire.pack_purpose(purpose)),) if purpose else ()
+        return (*stated, *((wire.AUTHORIZATION, f"{wire.BEARER}{self._token}"),) * bool(self._token))
+
     def _retry(
         self, call: Callable[..., Any], timeout_s: float, may_retry: Callable[[], bool] = lambda: True
     ) -> Any:
         """Make a call, again while the server is unavailable; `timeout_s` covers all attempts."""
         deadline = time.monotonic() + timeout_s
-        purpose = current().purpose
-        metadata = ((wire.PURPOSE, wire.pack_purpose(purpose)),) if purpose else ()
+        metadata = self._metadata()
         for attempt in range(1, ATTEMPTS + 1):
             try:
                 return call(timeout=max(deadline - time.monotonic(), 0.001), metadata=metadata)

@@ -16,9 +16,19 @@ from gaitid.perception.account import Account
 from gaitid.perception.pipeline import watch
 from gaitid.perception.sources import Source
 from gaitid.records import Outcome, check_name
-from gaitid.remote import RemoteMatcher
 
-_FLAGS = ("source", "server", "camera", "gallery", "tls", "tls_ca", "tls_certificate", "tls_key", "purpose")
+_FLAGS = (
+    "source",
+    "server",
+    "camera",
+    "gallery",
+    "tls",
+    "tls_ca",
+    "tls_certificate",
+    "tls_key",
+    "token_file",
+    "purpose",
+)
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -41,7 +51,7 @@ def run(options: argparse.Namespace) -> int:
         1 if the server did not answer for some walk, 3 if a recording shows no usable walk, else 0.
     """
     chosen = _settings(options)
-    matcher = RemoteMatcher(chosen.server, timeout_s=chosen.timeout_s, tls=inputs.tls_of(chosen))
+    matcher = inputs.remote(chosen.server, chosen, chosen.timeout_s)
     unanswered = usable = 0
     account = Account()
     try:

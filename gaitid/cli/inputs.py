@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import gaitid
 from gaitid import settings
+from gaitid.errors import ConfigError
 from gaitid.remote import RemoteMatcher, Tls
 
 _PRECOMPUTED = "precomputed"
@@ -16,6 +18,9 @@ _PRECOMPUTED = "precomputed"
 if TYPE_CHECKING:
     from gaitid.matcher import Matcher
     from gaitid.perception.pipeline import PerceptionSettings
+
+TOKEN = "GAITID_TOKEN"  # noqa: S105 - the name of a variable
+"""Environment variable that holds a token."""
 
 
 def add_matcher_flags(parser: argparse.ArgumentParser, *, required: bool = True) -> None:
@@ -53,6 +58,9 @@ def add_tls_flags(parser: argparse.ArgumentParser) -> None:
         ("key", "key of the own certificate"),
     ):
         parser.add_argument(f"--tls-{name}", metavar="PEM", type=Path, help=what)
+    parser.add_argument(
+        "--token-file", metavar="FILE", type=Path, help=f"file with a token (default: variable {TOKEN})"
+    )
 
 
 def add_perception_flags(parser: argparse.ArgumentParser) -> None:
@@ -118,6 +126,29 @@ def tls_of(options: Any) -> Tls | None:
     return Tls(options.tls_ca, options.tls_certificate, options.tls_key)
 
 
+def token_of(options: Any) -> str:
+    """Return the token in the file that flags or settings name, else in the environment; empty for none.
+
+    Raises:
+        ConfigError: The file cannot be read.
+    """
+    if options.token_file is None:
+        return os.environ.get(TOKEN, "").strip()
+    try:
+        return str(options.token_file.read_text()).strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(
+            f"Token file {options.token_file} cannot be read ({error})",
+            "a file with a token",
+            "Check the path",
+        ) from error
+
+
+def remote(server: str, options: Any, timeout_s: float) -> RemoteMatcher:
+    """Open the server at an address with the certificates and the token of flags or settings."""
+    return RemoteMatcher(server, timeout_s=timeout_s, tls=tls_of(options), token=token_of(options))
+
+
 def open_matcher(options: argparse.Namespace, *, timeout_s: float = 5.0) -> Matcher:
     """Open the matcher that the flags name.
 
@@ -127,7 +158,7 @@ def open_matcher(options: argparse.Namespace, *, timeout_s: float = 5.0) -> Matc
     """
     if options.data:
         return gaitid.connect(f"local:{options.data}", encoder=options.encoder, key_file=options.key_file)
-    return RemoteMatcher(options.server, timeout_s=timeout_s, tls=tls_of(options))
+    return remote(options.server, options, timeout_s)
 
 
 def add_sequence_arguments(parser: argparse.ArgumentParser, count: int | str) -> None:

@@ -34,6 +34,7 @@ class EdgeSettings:
         tls_ca: PEM file of the authority of the server's certificate; None for the system's.
         tls_certificate: PEM file of this node's certificate, for mutual TLS.
         tls_key: PEM file of the key of that certificate.
+        token_file: File with a token for the server; None for the environment variable GAITID_TOKEN, if set.
         quality: Least quality of a walk that is sent.
         perception: How walks are found in the video.
     """
@@ -48,6 +49,7 @@ class EdgeSettings:
     tls_ca: Path | None = None
     tls_certificate: Path | None = None
     tls_key: Path | None = None
+    token_file: Path | None = None
     quality: QualityPolicy = field(default_factory=QualityPolicy)
     perception: PerceptionSettings = field(default_factory=PerceptionSettings)
 

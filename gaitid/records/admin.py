@@ -33,6 +33,8 @@ class AuditAction(str, Enum):
     """Camera profiles have a new version, or a caller had one learned."""
     FORGET_CAMERA = "forget_camera"
     BACK_UP = "back_up"
+    REFUSE = "refuse"
+    """A server refused a call: its caller is unknown, or has not the role."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +77,7 @@ class AuditEntry:
         revision: Revision of the gallery that was searched or created.
         count: Number of candidates of a search, templates or subjects of a change, comparisons of a
             calibration, or walks of a cohort or camera; of an automatic `LEARN_CAMERA` and of
-            `FORGET_CAMERA` the number of profiles.
+            `FORGET_CAMERA` the number of profiles; of a refusal the number of earlier ones without an entry.
         detail: Operating point of a search or gallery, expiry and legal hold of terms, source of a
             calibration, or result of the check of a cohort.
         reference: `Decision.audit_id` of a search and of its reviews; otherwise empty.

@@ -20,14 +20,18 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_health.v1.health import aio as health
 
 from gaitid import wire
+from gaitid.caller import Caller, calling
 from gaitid.encoders.base import load_encoder
 from gaitid.errors import ConfigError, GaitIdError
 from gaitid.gallery.index.engine import EngineSettings
 from gaitid.local import LocalMatcher, find_keys
 from gaitid.matcher import Matcher
 from gaitid.quality import QualityPolicy, assess
+from gaitid.server.access import Access, AccessRule
 from gaitid.server.calls import Calls
+from gaitid.server.refusals import Refusals
 from gaitid.server.service import SERVICES, Service
+from gaitid.server.tokens import TokenFile
 from gaitid.settings import is_loopback, split_address
 
 _log = logging.getLogger(__name__)
@@ -60,6 +64,11 @@ class ServerSettings:
         tls_certificate: PEM file of the server's certificate chain; enables TLS together with `tls_key`.
         tls_key: PEM file of its private key.
         tls_client_ca: PEM file of the authority of client certificates; if set, clients need one.
+        tls_revoked: List of revoked client certificates, PEM or DER. All TLS files are read again when they
+            change.
+        access: What callers with client certificates may do.
+        token_file: File of 'gaitid token create' with the tokens that are accepted; needs TLS, or an address
+            of this machine.
         insecure: Allow other hosts to connect without TLS.
         shutdown_grace_s: How long calls may take to finish after SIGTERM, seconds.
         quality: Smallest quality of a sequence that is searched or enrolled.
@@ -80,13 +89,16 @@ class ServerSettings:
     tls_certificate: Path | None = None
     tls_key: Path | None = None
     tls_client_ca: Path | None = None
+    tls_revoked: Path | None = None
+    access: tuple[AccessRule, ...] = ()
+    token_file: Path | None = None
     insecure: bool = False
     shutdown_grace_s: float = 10.0
     quality: QualityPolicy = field(default_factory=QualityPolicy)
     engine: EngineSettings = field(default_factory=EngineSettings)
 
     def __post_init__(self) -> None:
-        host, _ = split_address(self.address)
+        is_local = is_loopback(split_address(self.address)[0])
         for key in ("max_message_bytes", "workers", "max_concurrent"):
             if getattr(self, key) < 1:
                 raise ConfigError(
@@ -104,25 +116,56 @@ class ServerSettings:
             raise ConfigError(
                 "Only one of tls_certificate and tls_key is set", "both or neither", "Set the other one"
             )
-        if self.tls_client_ca and not self.tls_certificate:
-            raise ConfigError(
-                "Setting tls_client_ca is set without TLS",
-                "tls_certificate and tls_key",
-                "Set tls_certificate and tls_key",
-            )
-        if not (self.tls_certificate or self.insecure or is_loopback(host)):
+        for key, needed in (
+            ("tls_client_ca", "tls_certificate"),
+            ("tls_revoked", "tls_client_ca"),
+            ("access", "tls_client_ca"),
+        ):
+            if getattr(self, key) and not getattr(self, needed):
+                raise ConfigError(f"Setting {key} is set without {needed}", "both", f"Set {needed}")
+        if not (self.tls_certificate or self.insecure or is_local):
             raise ConfigError(
                 f"Address {self.address} is open to other hosts without TLS",
                 "tls_certificate and tls_key",
                 "Set them, listen on 127.0.0.1, or set insecure = true",
             )
+        self._check_access(is_local=is_local)
+
+    def _check_access(self, *, is_local: bool) -> None:
+        if self.token_file and not (self.tls_certificate or is_local):
+            raise ConfigError(
+                f"Tokens would be sent to {self.address} in the clear",
+                "tls_certificate and tls_key",
+                "Set them, or listen on 127.0.0.1",
+            )
+        if self.tls_client_ca and not (self.access or self.token_file):
+            raise ConfigError(
+                "No [[access]] table says what client certificates may do",
+                "at least one, or a token_file",
+                'Write one; certificate = "*" and role = "admin" let every certificate do everything',
+            )
+        if self.tls_certificate and not (self.tls_client_ca or self.token_file or is_local):
+            raise ConfigError(
+                f"Address {self.address} is open to strangers: they need neither certificate nor token",
+                "tls_client_ca or token_file",
+                "Set one of them",
+            )
+
+    @property
+    def is_open(self) -> bool:
+        """Whether callers without certificate and token may do everything."""
+        return not (self.tls_client_ca or self.token_file)
 
 
 class Served(Matcher, Protocol):
-    """A matcher that a server can serve: it also erases expired subjects."""
+    """A matcher that a server can serve: it also erases expired subjects and records refused calls."""
 
     def expire(self) -> None:
         """See `LocalMatcher.expire`."""
+        ...
+
+    def record_refusal(self, detail: str, count: int) -> None:
+        """See `LocalMatcher.record_refusal`."""
         ...
 
 
@@ -142,13 +185,14 @@ async def start(settings: ServerSettings, matcher: Served | None = None) -> Asyn
         StoreError: The data directory cannot be used.
         UnknownName: The encoder or index is unknown.
     """
-    credentials = _credentials(settings)
+    secured, access = _credentials(settings), _access(settings)
     matcher = matcher or _open(settings)
-    calls = Calls(settings.workers, settings.max_concurrent)
+    refusals = Refusals(partial(_record_refusal, matcher))
+    calls = Calls(settings.workers, settings.max_concurrent, access, refusals)
     try:
         server = _server(settings, calls, matcher)
         vitals = await _add_health(server)
-        port = _bind(server, settings.address, credentials)
+        port = _bind(server, settings.address, secured)
         await server.start()
         address = f"{split_address(settings.address)[0]}:{port}"
         _log.info("serving on %s", address)
@@ -290,13 +334,25 @@ def _bind(server: grpc.aio.Server, address: str, credentials: grpc.ServerCredent
 def _credentials(settings: ServerSettings) -> grpc.ServerCredentials | None:
     if settings.tls_certificate is None or settings.tls_key is None:
         return None
-    pair = (_read(settings.tls_key), _read(settings.tls_certificate))
-    authority = _read(settings.tls_client_ca) if settings.tls_client_ca else None
-    return grpc.ssl_server_credentials([pair], authority, require_client_auth=authority is not None)
+    from gaitid.server.tls import TlsFiles, credentials  # 10 MB of certificates' formats
+
+    return credentials(TlsFiles(settings.tls_certificate, settings.tls_key, settings.tls_client_ca))
 
 
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise ConfigError(f"File {path} cannot be read ({error})", "a PEM file", "Check the path") from error
+def _access(settings: ServerSettings) -> Access:
+    tokens = TokenFile(settings.token_file) if settings.token_file else None
+    if tokens is not None:
+        tokens.tokens()  # fail now, not at the first call
+    revocations = None
+    if settings.tls_revoked and settings.tls_client_ca:
+        from gaitid.server.tls import Revocations
+
+        revocations = Revocations(settings.tls_revoked, settings.tls_client_ca)
+    if settings.is_open and not is_loopback(split_address(settings.address)[0]):
+        _log.warning("everybody who reaches %s may do everything: neither TLS nor tokens", settings.address)
+    return Access(settings.access, tokens, revocations, is_open=settings.is_open)
+
+
+def _record_refusal(matcher: Served, caller: Caller, detail: str, count: int) -> None:
+    with calling(caller.purpose, actor=caller.actor):
+        matcher.record_refusal(detail, count)

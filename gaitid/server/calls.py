@@ -16,15 +16,19 @@ import grpc
 from google.protobuf.message import DecodeError, Message
 
 from gaitid import wire
-from gaitid.caller import Caller, calling
+from gaitid.caller import calling
 from gaitid.errors import (
     DeadlineExceeded,
     GaitIdError,
     InternalError,
     MessageError,
     Overloaded,
+    PermissionDenied,
     ServerUnreachable,
+    Unauthenticated,
 )
+from gaitid.server.access import Access, Entrant, check, first_name, seeing
+from gaitid.server.refusals import Refusals
 from gaitid.server.uploads import Upload
 
 IDLE_S = 30.0
@@ -46,9 +50,18 @@ class Calls:
         workers: Number of threads that do the work; streamed requests share one more, so that minutes of
             embedding do not delay other calls.
         max_concurrent: Largest number of calls in progress or waiting for a thread; others get `Overloaded`.
+        access: Decides who may call what; everybody may do everything by default.
+        refusals: Records who was refused; None = nobody does.
     """
 
-    def __init__(self, workers: int, max_concurrent: int) -> None:
+    def __init__(
+        self,
+        workers: int,
+        max_concurrent: int,
+        access: Access | None = None,
+        refusals: Refusals | None = None,
+    ) -> None:
+        self._access, self._refusals = access or Access(is_open=True), refusals
         self._calls = _Pool(workers, "gaitid-call")
         self._streams = _Pool(1, "gaitid-stream")
         self._limit = max_concurrent
@@ -63,7 +76,7 @@ class Calls:
                 descriptor.full_name,
                 {
                     method.name: (self.stream_handler if method.client_streaming else self.handler)(
-                        getattr(service, method.name), getattr(module, method.input_type.name)
+                        method.name, getattr(service, method.name), getattr(module, method.input_type.name)
                     )
                     for method in descriptor.methods
                 },
@@ -71,37 +84,41 @@ class Calls:
             for descriptor in module.DESCRIPTOR.services_by_name.values()
         ]
 
-    def handler(self, work: Callable[[Any], Message], kind: type[Message]) -> Handler:
-        """Make the handler that answers requests of `kind` by `work`, in a thread of the pool.
+    def handler(self, rpc: str, work: Callable[[Any], Message], kind: type[Message]) -> Handler:
+        """Make the handler of an rpc that answers requests of `kind` by `work`, in a thread of the pool.
 
         A call that is cancelled or expires while it waits for a thread is never started.
         """
 
         async def answer(request: Message | MessageError, context: Any) -> Message:
-            async def act(caller: Caller) -> Message:
-                return await self._calls.work(_as(caller, work), _valid(request))
+            async def act(entrant: Entrant) -> Message:
+                check(entrant, rpc, _gallery(_valid(request)))
+                return await self._calls.work(_as(entrant, work), _valid(request))
 
-            return await self._guarded(act, context, kind)
+            return await self._guarded(act, context, rpc, kind)
 
         return grpc.unary_unary_rpc_method_handler(answer, _parser(kind), _serialized)
 
-    def stream_handler(self, begin: Callable[[], Upload], kind: type[Message]) -> Handler:
+    def stream_handler(self, rpc: str, begin: Callable[[], Upload], kind: type[Message]) -> Handler:
         """Make the handler of streamed requests: one `Upload` for each, fed in threads of the pool."""
 
         async def answer(requests: Any, context: Any) -> Message:
-            async def act(caller: Caller) -> Message:
+            async def act(entrant: Entrant) -> Message:
                 with self._uploading():
-                    upload = begin()
+                    upload, is_first = begin(), True
                     async for message in _timely(requests):
-                        await self._streams.work(_as(caller, upload.add), _valid(message))
-                    return await self._streams.work(_as(caller, lambda _: upload.finish()), None)
+                        if is_first:  # later ones name no gallery
+                            check(entrant, rpc, _gallery(_valid(message)))
+                            is_first = False
+                        await self._streams.work(_as(entrant, upload.add), _valid(message))
+                    return await self._streams.work(_as(entrant, lambda _: upload.finish()), None)
 
-            return await self._guarded(act, context, kind)
+            return await self._guarded(act, context, rpc, kind)
 
         return grpc.stream_unary_rpc_method_handler(answer, _parser(kind), _serialized)
 
     async def _guarded(
-        self, act: Callable[[Caller], Awaitable[Message]], context: Any, kind: type[Message]
+        self, act: Callable[[Entrant], Awaitable[Message]], context: Any, rpc: str, kind: type[Message]
     ) -> Message:
         """Answer a call if there is room, and abort it with a typed status if it fails."""
         if self._is_stopping:
@@ -109,8 +126,15 @@ class Calls:
         if self._running >= self._limit:
             await _abort(context, _overloaded(f"{self._running} calls in progress", self._limit))
         self._running += 1
+        actor = first_name(context)
         try:
-            return await act(_caller(context))
+            entrant = self._access.admit(context)
+            actor = entrant.caller.actor
+            return await act(entrant)
+        except (Unauthenticated, PermissionDenied) as error:
+            if self._refusals is not None:
+                await asyncio.to_thread(self._refusals.record, error, rpc, actor, context.peer())
+            await _abort(context, error)
         except GaitIdError as error:
             await _abort(context, error)
         except Exception as error:
@@ -167,20 +191,11 @@ class _Pool:
         self._executor.shutdown(wait=True)
 
 
-def _caller(context: Any) -> Caller:
-    """Caller of an rpc: the common name of a verified certificate, else its first other name."""
-    identity = context.auth_context()
-    names = (*identity.get("x509_common_name", ()), *identity.get("x509_subject_alternative_name", ()))
-    actor = names[0].decode(errors="replace") if names else "anonymous"
-    purpose = dict(context.invocation_metadata() or ()).get(wire.PURPOSE, "")
-    return Caller(actor, wire.unpack_purpose(purpose))
-
-
-def _as(caller: Caller, work: Callable[[Any], T]) -> Callable[[Any], T]:
+def _as(entrant: Entrant, work: Callable[[Any], T]) -> Callable[[Any], T]:
     """Make `work` run on behalf of a caller."""
 
     def act(request: Any) -> T:
-        with calling(caller.purpose, actor=caller.actor):
+        with calling(entrant.caller.purpose, actor=entrant.caller.actor), seeing(entrant):
             return work(request)
 
     return act
@@ -200,6 +215,11 @@ def _parser(kind: type[Message]) -> Callable[[bytes], Message | MessageError]:
             )
 
     return parse
+
+
+def _gallery(request: Message) -> str:
+    """The gallery that a request names; empty if it names none."""
+    return getattr(request, "gallery", "")
 
 
 def _valid(request: Message | MessageError) -> Message:

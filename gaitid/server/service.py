@@ -20,6 +20,7 @@ from gaitid.errors import MessageError
 from gaitid.matcher import FPIR, MAX_AUDIT, MAX_CANDIDATES, MAX_PAGE, Matcher
 from gaitid.records import Embedding, OperatingPoint
 from gaitid.selection import check_fpir, check_learning
+from gaitid.server.access import is_visible
 from gaitid.server.replay import Digest, Replay
 from gaitid.server.uploads import Upload
 from gaitid.v1 import admin_service_pb2 as admin
@@ -152,7 +153,7 @@ class Service:
 
     def ListGalleries(self, request: gallery.ListGalleriesRequest) -> Message:  # noqa: N802
         """Describe all galleries."""
-        infos = self._matcher.list_galleries()
+        infos = [info for info in self._matcher.list_galleries() if is_visible(info.name)]
         return gallery.ListGalleriesResponse(galleries=[wire.pack_gallery(info) for info in infos])
 
     @_once

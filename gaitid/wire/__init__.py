@@ -35,6 +35,8 @@ from gaitid.wire.gallery import unpack_calibration as unpack_calibration
 from gaitid.wire.gallery import unpack_fusion as unpack_fusion
 from gaitid.wire.gallery import unpack_gallery as unpack_gallery
 from gaitid.wire.gallery import unpack_normalisation as unpack_normalisation
+from gaitid.wire.metadata import AUTHORIZATION as AUTHORIZATION
+from gaitid.wire.metadata import BEARER as BEARER
 from gaitid.wire.metadata import PURPOSE as PURPOSE
 from gaitid.wire.metadata import pack_purpose as pack_purpose
 from gaitid.wire.metadata import unpack_purpose as unpack_purpose

@@ -8,6 +8,8 @@ from gaitid.errors import MessageError
 from gaitid.wire.fields import README
 
 PURPOSE = "gaitid-purpose"
+AUTHORIZATION, BEARER = "authorization", "Bearer "
+"""Metadata that carries a token, and what precedes the token (RFC 6750, sec. 2.1)."""
 """Name of the metadata with the purpose of a call."""
 
 

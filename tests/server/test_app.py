@@ -26,6 +26,7 @@ from gaitid import settings
 from gaitid.caller import calling
 from gaitid.errors import ConfigError, ServerUnreachable, StoreLocked, UnknownName
 from gaitid.remote import RemoteMatcher, Tls
+from gaitid.server.access import AccessRule
 from gaitid.server.app import ServerSettings, running
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -62,7 +63,12 @@ RIGHT = {
     "localhost": {"address": "localhost:0"},
     "IPv6": {"address": "[::1]:0"},
     "open on purpose": {"address": "0.0.0.0:7443", "insecure": True},
-    "open with TLS": {"address": "0.0.0.0:7443", "tls_certificate": "a.pem", "tls_key": "b.pem"},
+    "open with TLS and tokens": {
+        "address": "0.0.0.0:7443",
+        "tls_certificate": "a.pem",
+        "tls_key": "b.pem",
+        "token_file": "c",
+    },
 }
 
 
@@ -149,6 +155,7 @@ def test_mutual_tls_lets_in_only_known_clients(pki, local):
         tls_certificate=pki / "server.pem",
         tls_key=pki / "server.key",
         tls_client_ca=pki / "ca.pem",
+        access=(AccessRule("client", "admin"),),
         shutdown_grace_s=1.0,
     )
     cases = {

@@ -1,0 +1,1 @@
+"""``gaitid token``."""
