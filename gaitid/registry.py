@@ -25,6 +25,7 @@ EXTRACTORS: Mapping[str, str] = {
     "motion": "gaitid.perception.motion:MotionExtractor",
     "precomputed": "gaitid.perception.precomputed.extractor:PrecomputedExtractor",
     "rcnn": "gaitid.perception.rcnn:RcnnExtractor",
+    "yolo": "gaitid.perception.yolo:YoloExtractor",
 }
 INDEXES: Mapping[str, str] = {
     "exact": "gaitid.gallery.index.exact:ExactIndex",
@@ -62,6 +63,7 @@ _EXTRAS = {
     "matplotlib": "report",
     "torch": "torch",
     "torchvision": "rcnn",
+    "ultralytics": "yolo",
     "cryptography": "server",
     "onnxruntime": "onnx",
 }

@@ -26,6 +26,7 @@ _PACKAGES = {
     "report": ("matplotlib",),
     "torch": ("torch",),
     "rcnn": ("torchvision",),
+    "yolo": ("ultralytics",),
 }
 
 # x, y and confidence of the COCO joints of a standing figure: head, shoulders to wrists, hips to ankles.

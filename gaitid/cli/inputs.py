@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import gaitid
-from gaitid import settings
+from gaitid import registry, settings
 from gaitid.errors import ConfigError
 from gaitid.remote import RemoteMatcher, Tls
 
@@ -71,7 +71,12 @@ def add_perception_flags(parser: argparse.ArgumentParser) -> None:
 
 def add_extractor_flags(parser: argparse.ArgumentParser) -> None:
     """Add the flags that choose an extractor by name and state what an input does not say."""
-    parser.add_argument("--extractor", metavar="NAME", help="extractor that finds people (default: motion)")
+    parser.add_argument(
+        "--extractor",
+        metavar="NAME",
+        help=f"extractor that finds people: {', '.join(registry.names('extractors'))} (default: motion); "
+        "yolo uses ultralytics, which is licensed under AGPL-3.0",
+    )
     parser.add_argument(
         "--fps",
         type=float,

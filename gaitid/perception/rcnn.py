@@ -8,16 +8,15 @@ heat-map score over `RcnnSettings.joint_score`, because the network has no proba
 from __future__ import annotations
 
 import io
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import linear_sum_assignment
 
 from gaitid.errors import ConfigError, MissingDependency, WeightsError
-from gaitid.perception.tracks import iou
+from gaitid.perception.pairing import joined
 from gaitid.perception.weights import read_weights
 from gaitid.records import Frame, Observation
 
@@ -27,8 +26,6 @@ _PERSON = 1
 """Class of people in torchvision's networks."""
 _INSIDE = 0.5
 """Probability from which a pixel belongs to a mask."""
-_SAME = 0.5
-"""Least overlap of the boxes that both networks give the same person."""
 _EXACT = ("bf2d0c1e", "fc266e95")
 """Starts of the SHA-256 of torchvision's published weights that it runs with an epsilon of 0 in the norms."""
 _CLASSES = "roi_heads.box_predictor.cls_score.weight"
@@ -113,9 +110,9 @@ class RcnnExtractor:
 
     def __call__(self, frame: Frame) -> list[Observation]:
         """Return the people in a frame; those that both networks see have a mask and keypoints."""
-        found = _people(self._poses, frame.image, self._settings) if self._poses else []
+        posed = _people(self._poses, frame.image, self._settings) if self._poses else []
         masked = _people(self._masks, frame.image, self._settings) if self._masks else []
-        return _joined(masked, found)
+        return joined(masked, posed)
 
     def reset(self) -> None:
         """Frames are independent: nothing is kept."""
@@ -265,16 +262,3 @@ def _joints(answer: dict[str, NDArray[np.float32]], i: int, middle: float) -> ND
     scores = np.clip(answer["keypoints_scores"][i].astype(np.float64) - middle, -50, 50)
     places = answer["keypoints"][i, :, :2]
     return np.concatenate([places, 1 / (1 + np.exp(-scores[:, None]))], axis=1).astype(np.float32)
-
-
-def _joined(masked: list[Observation], posed: list[Observation]) -> list[Observation]:
-    """Give the people of the first network the keypoints of the same people of the second one."""
-    boxes = [np.array([one.box for one in people], float).reshape(-1, 4) for people in (masked, posed)]
-    shared = iou(*boxes)
-    rows, columns = linear_sum_assignment(-shared)
-    pairs = {int(i): int(j) for i, j in zip(rows, columns, strict=True) if shared[i, j] >= _SAME}
-    both = [
-        replace(one, keypoints=posed[pairs[i]].keypoints) if i in pairs else one
-        for i, one in enumerate(masked)
-    ]
-    return both + [one for j, one in enumerate(posed) if j not in pairs.values()]

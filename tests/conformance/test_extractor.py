@@ -63,7 +63,7 @@ class Boxes(_Walker):
 
 
 SCRIPTED = {"poses": Poses, "masks": Masks, "boxes": Boxes}
-NETWORKS = {"rcnn": networks.rcnn}
+NETWORKS = {"rcnn": networks.rcnn, "yolo": networks.yolo}
 """Extractors that need weights: here random ones, which see people anywhere."""
 STREAMS = {
     "motion": {"silhouette"},
@@ -72,6 +72,7 @@ STREAMS = {
     "masks": {"silhouette"},
     "boxes": set(),
 }
+pytestmark = pytest.mark.filterwarnings("ignore:::ultralytics")
 NAMES = sorted({*registry.names("extractors"), *SCRIPTED})
 
 

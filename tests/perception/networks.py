@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import os
 import subprocess
 import sys
@@ -10,7 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from gaitid.perception import yolo as yolo_extractor
 from gaitid.perception.rcnn import RcnnSettings, build
+from gaitid.perception.yolo import YoloSettings
 
 ANYWHERE, NOWHERE = 8.0, -50.0
 """What is added to the logit of the class of people."""
@@ -20,14 +23,14 @@ SMALL = {"backbone": "resnet18", "side_px": 64, "max_detections": 3}
 _NO_NETWORK = """
 import socket, sys
 def note(event, arguments):
-    if event.startswith("socket."):
+    if event.startswith("socket.") or (event == "subprocess.Popen" and "install" in str(arguments)):
         print(event, arguments)
 sys.addaudithook(note)
 """
 
 
 def without_network(code: str, **environment: str) -> str:
-    """Run code in a fresh interpreter; return the events of sockets in it, nothing if it opens none."""
+    """Run code in a fresh interpreter; return its uses of sockets and of installers, nothing if none."""
     done = subprocess.run(
         [sys.executable, "-c", _NO_NETWORK + code],
         capture_output=True,
@@ -67,3 +70,37 @@ def rcnn(folder: Path, people: float = ANYWHERE) -> RcnnSettings:
     masks = rcnn_weights(folder / "masks.pth", keypoints=False, people=people)
     poses = rcnn_weights(folder / "poses.pth", keypoints=True, people=people)
     return RcnnSettings(masks, sha256(masks), poses, sha256(poses), **SMALL)
+
+
+def ultralytics():
+    """The package as the extractor imports it; skips the test where it is not installed, as in CI."""
+    if not (importlib.util.find_spec("ultralytics") and importlib.util.find_spec("lap")):
+        pytest.skip("ultralytics (AGPL-3.0) is not installed: run make test-yolo")
+    return yolo_extractor._ultralytics()
+
+
+def yolo_weights(path: Path, task: str, people: float = 1.0, base: Path | None = None) -> Path:
+    """Save a random network of the smallest size, whose people have the given logit."""
+    package = ultralytics()
+    import torch
+
+    with torch.random.fork_rng():
+        torch.manual_seed(1)
+        model = package.YOLO(str(base or f"yolo11n-{task}.yaml"))
+    for classes, coefficients in zip(model.model.model[-1].cv3, model.model.model[-1].cv4, strict=True):
+        classes[-1].bias.data[0] = people
+        if (
+            task == "seg"
+        ):  # the sum of all prototypes, which is above 0 in most places: empty masks are dropped
+            coefficients[-1].weight.data[:] = 0.0
+            coefficients[-1].bias.data[:] = 1.0
+    model.save(path)
+    return path
+
+
+def yolo(folder: Path, people: float = 1.0, **own) -> YoloSettings:
+    """Settings of both networks."""
+    masks = yolo_weights(folder / "masks.pt", "seg", people)
+    poses = yolo_weights(folder / "poses.pt", "pose", people)
+    small = {"side_px": 96, "max_people": 5, **own}
+    return YoloSettings(masks, sha256(masks), poses, sha256(poses), **small)

@@ -12,7 +12,8 @@ import pytest
 
 from gaitid.errors import ConfigError, MissingDependency, WeightsError
 from gaitid.perception.extractor import load_extractor
-from gaitid.perception.rcnn import RcnnExtractor, RcnnSettings, _joined, build
+from gaitid.perception.pairing import joined
+from gaitid.perception.rcnn import RcnnExtractor, RcnnSettings, build
 from gaitid.records import Frame, Observation
 from tests.perception import networks
 from tests.perception.perception_scenes import noisy, wall
@@ -92,14 +93,14 @@ def test_the_same_person_of_both_networks_is_one():
     joints = np.ones((17, 3), np.float32)
     masks = [seen(0, mask=np.ones((100, 40), np.uint8)), seen(100, mask=np.ones((100, 40), np.uint8))]
     poses = [seen(103, keypoints=joints), seen(300, keypoints=joints)]
-    found = _joined(masks, poses)
+    found = joined(masks, poses)
     assert [(one.mask is not None, one.keypoints is not None) for one in found] == [
         (True, False),
         (True, True),
         (False, True),
     ]
-    assert _joined([], poses) == poses
-    assert _joined(masks, []) == masks
+    assert joined([], poses) == poses
+    assert joined(masks, []) == masks
 
 
 @pytest.mark.slow
