@@ -38,6 +38,9 @@ _SLOW = (
     "evaluation/test_ex",
     "perception/test_pipeline",
     "perception/test_motion",
+    "perception/test_precomputed",
+    "perception/test_rcnn",
+    "perception/test_yolo",
     "matcher/",
     "congruence/",
 )

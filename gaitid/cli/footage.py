@@ -97,10 +97,10 @@ def walks(
 
 
 def load(path: Path, fps: float | None = None) -> GaitSequence:
-    """Read a walk that `gaitid extract` wrote, or a file of streams as the folder data set has them.
+    """Read a walk that `gaitid extract` wrote, or one as the folder data set has it.
 
     Args:
-        path: ``.npz`` file.
+        path: ``.npz`` file, or a folder of aligned silhouettes as png images.
         fps: Frames a second of streams without times.
 
     Raises:
@@ -108,21 +108,28 @@ def load(path: Path, fps: float | None = None) -> GaitSequence:
         DatasetError: Its streams have another shape or content.
     """
     held = _held(path)
-    if not set(held) & set(STREAMS) or "version" in held:
+    if not path.is_dir() and (not set(held) & set(STREAMS) or "version" in held):
         return npz.load(path)
     from gaitid.datasets.reading import read
 
     if "times" not in held and fps is None:
         raise SequenceError(
-            f"File {path} has no times of its frames",
+            f"Walk {path} has no times of its frames",
             "an array times in seconds, or the frame rate",
             "Pass the true frames a second with --fps",
         )
-    return read(path, fps or 1.0, lambda problem: None)
+    return read(path, fps or 1.0, lambda problem: None, aligned=path.is_dir())
 
 
 def is_walk(path: Path) -> bool:
-    """Return whether a path is that of a file of one walk, not of a video or a recording of masks."""
+    """Return whether a path is that of one walk, not of a video or of what another program found in one.
+
+    A folder of silhouettes is a walk if they are aligned: their place in the picture is not known.
+    """
+    if path.is_dir() and any(path.glob("*.png")):
+        from gaitid.datasets.reading import is_aligned
+
+        return is_aligned(path)
     return path.suffix == ".npz" and not set(_held(path)) & ARRAYS
 
 

@@ -95,6 +95,19 @@ def _both(gray: Gray) -> dict[str, Gray]:
     return {SILHOUETTE: binarise(gray), SILHOUETTE_GRAY: gray}
 
 
+def is_aligned(folder: Path) -> bool:
+    """Return whether the first png image of a folder has the size of aligned silhouettes."""
+    first = min((file for file in folder.iterdir() if file.suffix.lower() == ".png"), default=None)
+    if first is None:
+        return False
+    with first.open("rb") as file:
+        head = file.read(24)
+    if not head.startswith(_PNG) or len(head) < 24:
+        return False
+    width, height = struct.unpack(">II", head[16:24])
+    return (height, width) in _CUTS
+
+
 def read_images(folder: Path, report: Report) -> tuple[NDArray[np.float64], list[Gray]]:
     """The frame numbers, from 0, and the png images of a folder.
 

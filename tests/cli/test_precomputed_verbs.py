@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
 
 from gaitid.records import npz
-from tests import recorded
+from tests import drawn, recorded
 from tests.recorded import SIZE
 
 FLAGS = ["--extractor", "precomputed", "--fps", 25]
@@ -58,6 +59,31 @@ def test_a_walk_file_stays_one_beside_a_recording(gaitid, keypoints, tmp_path):
     status, out, err = gaitid("analyse", tmp_path / "out", *FLAGS)
     assert status == 0, err
     assert [line.split()[0] for line in out.splitlines()[1:]] == ["track-0001", "track-0002"]
+
+
+@pytest.mark.parametrize("side", [64, 128])
+def test_a_folder_of_aligned_silhouettes_is_a_walk(gaitid, tmp_path, side):
+    cut = side * 10 // 64
+    folder = tmp_path / "front"
+    folder.mkdir()
+    walk = drawn.walk(2.4)
+    for i, silhouette in enumerate(walk.silhouettes):
+        large = cv2.resize(
+            silhouette * np.uint8(255), (side - 2 * cut, side), interpolation=cv2.INTER_NEAREST
+        )
+        cv2.imwrite(str(folder / f"{i}.png"), np.pad(large, ((0, 0), (cut, cut))))
+    status, _, err = gaitid("analyse", folder)
+    assert (status, "front has no times of its frames" in err) == (2, True)
+    status, out, err = gaitid("analyse", folder, "--fps", 25)
+    assert status == 0, err
+    assert [line.split()[:2] for line in out.splitlines()[1:]] == [["front", str(len(walk))]]
+    data = ["--data", tmp_path / "data", "--fps", 25]
+    status, out, err = gaitid("enrol", "a", folder, *data, "--create-gallery")
+    if side == 128:  # the shipped encoders read 64x44
+        assert (status, "64x44" in err) == (2, True)
+        return
+    assert status == 0, err
+    assert gaitid("identify", folder, *data)[1].startswith("match: a")
 
 
 @pytest.mark.parametrize("name", ["a.json", "a.npz"])
