@@ -7,7 +7,7 @@ import dataclasses
 import json
 from datetime import datetime, timezone
 
-from gaitid import settings
+from gaitid import blas, settings
 from gaitid.caller import calling
 from gaitid.cli import footage, inputs
 from gaitid.edge.node import EdgeSettings, Sighting, sightings
@@ -56,7 +56,7 @@ def run(options: argparse.Namespace) -> int:
     account = Account()
     try:
         matcher.describe(chosen.gallery)  # fail now, not after the first walk
-        with calling(chosen.purpose), _open(chosen, options.fps) as source:
+        with blas.one_thread(), calling(chosen.purpose), _open(chosen, options.fps) as source:
             views = account.over(watch(source, settings=chosen.perception))
             for sighting in sightings(views, matcher, chosen.gallery, chosen.quality):
                 unanswered += sighting.error is not None

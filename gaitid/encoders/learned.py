@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gaitid import blas
 from gaitid.encoders import adapted, weights
 from gaitid.encoders.architectures import Architecture, Batch, NumpyNetwork, find
 from gaitid.encoders.base import PREPROCESSING, Encoder, check_frames, check_input, contract_id, load_encoder
@@ -90,9 +91,13 @@ class LearnedEncoder:
         except (KeyError, ValueError) as error:
             raise weights.misfit(self.card, error) from error
         head = self.head
-        if head is None:
-            return lambda clips: np.stack([forward(clip) for clip in clips])
-        return lambda clips: head(np.stack([forward(clip) for clip in clips]))
+
+        def run(clips: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
+            with blas.one_thread():
+                vectors = np.stack([forward(clip) for clip in clips])
+                return vectors if head is None else head(vectors)
+
+        return run
 
     def _load_torch(self) -> Batch:
         from gaitid.encoders import networks

@@ -19,7 +19,7 @@ import grpc.aio
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_health.v1.health import aio as health
 
-from gaitid import wire
+from gaitid import blas, wire
 from gaitid.caller import Caller, calling
 from gaitid.encoders.base import load_encoder
 from gaitid.errors import ConfigError, GaitIdError
@@ -185,6 +185,13 @@ async def start(settings: ServerSettings, matcher: Served | None = None) -> Asyn
         StoreError: The data directory cannot be used.
         UnknownName: The encoder or index is unknown.
     """
+    with blas.one_thread():  # the worker threads share the cores
+        async with _started(settings, matcher) as address:
+            yield address
+
+
+@asynccontextmanager
+async def _started(settings: ServerSettings, matcher: Served | None) -> AsyncIterator[str]:
     secured, access = _credentials(settings), _access(settings)
     matcher = matcher or _open(settings)
     refusals = Refusals(partial(_record_refusal, matcher))
