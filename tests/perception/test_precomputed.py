@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import pytest
 
-from gaitid.errors import ConfigError, SourceEmpty, SourceError, SourceNotFound
+from gaitid.errors import ConfigError, GaitIdError, SourceEmpty, SourceError, SourceNotFound
 from gaitid.perception.account import Account
 from gaitid.perception.pipeline import PerceptionSettings, watch
 from gaitid.perception.precomputed.coco import _decoded
@@ -299,7 +299,7 @@ BROKEN = {
     "a result without image": (
         [{"image_id": 1, "keypoints": FLAT}, {"keypoints": FLAT}],
         {},
-        "without image_id",
+        "image_id is None",
     ),
     "no images": ({"annotations": []}, {}, "annotations without images"),
     "an unlisted image": (
@@ -360,6 +360,75 @@ def test_a_wrong_file_is_an_error_that_says_what_is_wrong(content, own, text, tm
     assert raised.value.remedy
 
 
+JUNK = (
+    None,
+    True,
+    -1,
+    1e308,
+    2**70,
+    float("nan"),
+    float("inf"),
+    "",
+    "x",
+    [],
+    {},
+    [[]],
+    [1],
+    {"a": 1},
+    [None],
+)
+
+
+def places(value, place=()):
+    """The places of all values in a JSON document, of lists the first ones."""
+    yield place
+    pairs = (
+        value.items() if isinstance(value, dict) else enumerate(value[:5]) if isinstance(value, list) else ()
+    )
+    for key, inner in pairs:
+        yield from places(inner, (*place, key))
+
+
+def spoilt(document, place, junk):
+    """The document with junk at a place."""
+    if not place:
+        return junk
+    copy = dict(document) if isinstance(document, dict) else list(document)
+    copy[place[0]] = spoilt(copy[place[0]], place[1:], junk)
+    return copy
+
+
+def rich_coco(path, people):
+    more = {
+        (0, 0): {"segmentation": run_lengths(recorded.pictures(1)[0]), "track_id": 4, "score": 0.5},
+        (1, 0): {"segmentation": [[1, 1, 50, 1, 50, 90]], "bbox": [1, 2, 3, 4]},
+    }
+    return recorded.coco(path, people, more)
+
+
+DOCUMENTS = {
+    "COCO": rich_coco,
+    "AlphaPose": recorded.alphapose,
+    "MediaPipe": recorded.mediapipe,
+    "OpenPose": lambda path, people: next(recorded.openpose(path.with_suffix(""), people).iterdir()),
+}
+
+
+@pytest.mark.parametrize("write", DOCUMENTS.values(), ids=DOCUMENTS)
+def test_a_damaged_document_is_read_or_refused_and_nothing_else(write, tmp_path):
+    document = json.loads(write(tmp_path / "a.json", dict(list(recorded.scene().items())[:3])).read_text())
+    random, found = np.random.default_rng(0), list(places(document))
+    path, refused = tmp_path / "b.json", 0
+    for _ in range(150):
+        damage = spoilt(document, found[random.integers(len(found))], JUNK[random.integers(len(JUNK))])
+        path.write_text(json.dumps(damage))
+        try:
+            walks_of(path, **SIZED)
+        except GaitIdError as error:
+            refused += bool(error.expected and error.remedy)
+    assert refused > 30
+
+
 ARRAYS = {
     "nothing": ({"other": np.zeros(3)}, "the arrays other"),
     "nothing known": ({"times": np.arange(3.0)}, "the arrays times"),
@@ -377,6 +446,8 @@ ARRAYS = {
     "landmarks without size": ({"landmarks": np.ones((2, 33, 4))}, "Add it, or pass --size"),
     "a size of shares": ({"landmarks": np.ones((2, 33, 4)), "size": np.ones(2)}, "size [1.0, 1.0]"),
     "negative masks": ({"masks": -np.ones((1, 4, 4))}, "masks of float64"),
+    "masks of nothing": ({"masks": np.full((1, 4, 4), np.nan)}, "masks of float64"),
+    "beyond all pictures": ({"keypoints": np.full((1, 17, 3), 1e300)}, "coordinates up to 1e+300"),
     "flat masks": ({"masks": np.ones((4, 4))}, "(T, H, W)"),
     "labels of floats": ({"labels": np.ones((1, 4, 4))}, "labels of float64"),
     "objects": ({"masks": np.array([None, None])}, "cannot be read"),
@@ -402,7 +473,8 @@ TEXTS = {
     "outlines": ((["0 " + "0.5 " * 80]), SIZED, "lines of 81 columns"),
     "words": ((["person 0.5"]), SIZED, "lines that cannot be read"),
     "two layouts": (["0 " + "0.5 " * 55, "0 " + "0.5 " * 56], SIZED, "lines of 56 and 57 columns"),
-    "not finite": ((["0 " + "nan " * 55]), SIZED, "not finite"),
+    "not finite": ((["0 " + "nan " * 55]), SIZED, "no finite numbers"),
+    "beyond all pictures": ((["0 " + "1e300 " * 55]), SIZED, "no finite numbers"),
     "no size": ((["0 " + "0.5 " * 55]), {}, "Pass --size"),
 }
 

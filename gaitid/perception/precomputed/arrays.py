@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 from gaitid.errors import InputError, SourceError
 from gaitid.modalities.skeleton import COCO_FIRST, from_body25, from_coco, from_mediapipe33, from_openpose18
 from gaitid.perception.precomputed import ARRAYS
+from gaitid.perception.precomputed.jsonfile import LARGEST
 from gaitid.perception.precomputed.masks import cut_out
 from gaitid.perception.precomputed.person import Person, Recording, Size
 
@@ -115,7 +116,7 @@ def _times(times: NDArray[Any], path: Path) -> dict[int, float]:
 
 
 def _masks(masks: NDArray[Any], path: Path) -> NDArray[np.uint8]:
-    if masks.dtype.kind not in "buif" or masks.min(initial=0) < 0 or masks.max(initial=0) > 255:
+    if masks.dtype.kind not in "buif" or not 0 <= masks.min(initial=0) <= masks.max(initial=0) <= 255:
         raise _wrong(path, f"masks of {masks.dtype}", "0 and 1, or 0 to 255")
     return masks.astype(np.uint8)
 
@@ -167,6 +168,9 @@ def _people_axis(array: NDArray[Any], path: Path, name: str) -> NDArray[np.float
         raise _wrong(path, f"{name} of shape {array.shape} {array.dtype}", "numbers of 3 or 4 axes")
     joints = array.astype(np.float64)
     joints[~np.isfinite(joints).all(axis=3)] = 0.0
+    largest = float(np.abs(joints).max(initial=0.0))
+    if largest > LARGEST:
+        raise _wrong(path, f"{name} with coordinates up to {largest:.3g}", f"pixels, at most {LARGEST:g}")
     return joints
 
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from gaitid.errors import SourceError
 from gaitid.modalities.skeleton import COCO_FIRST, from_coco
 from gaitid.perception.numbering import numbered
-from gaitid.perception.precomputed.jsonfile import numbers, track_id, triples, wrong
+from gaitid.perception.precomputed.jsonfile import entries, numbers, track_id, triples, whole, wrong
 from gaitid.perception.precomputed.masks import cut_out
 from gaitid.perception.precomputed.person import Person, Recording, Size
 
@@ -48,28 +48,29 @@ def read(content: Any, path: Path) -> Recording:
     """
     if isinstance(content, Mapping):
         return _data_set(content, path)
-    if not all(map(_is_result, content)):
-        raise wrong(path, "an entry without image_id", "one in each result")
-    frames = _frames({entry["image_id"]: str(entry["image_id"]) for entry in content})
-    kept = [entry for entry in content if "keypoints" in entry or _category(entry) in (None, _PERSON)]
+    results = entries(content, path, "results")
+    frames = _frames({image: str(image) for image in (_id(entry, "image_id", path) for entry in results)})
+    kept = [entry for entry in results if "keypoints" in entry or _category(entry) in (None, _PERSON)]
     return Recording(_people(kept, frames, path))
 
 
 def _data_set(content: Mapping[str, Any], path: Path) -> Recording:
-    images, entries = content.get("images"), content["annotations"]
-    if not isinstance(images, list) or not all(
-        isinstance(image, Mapping) and "id" in image for image in images
-    ):
+    if "images" not in content:
         raise wrong(path, "annotations without images", "a list images with an id for each")
-    videos = {image.get("video_id") for image in images}
+    images, notes = (entries(content[name], path, name) for name in ("images", "annotations"))
+    videos = {str(image.get("video_id")) for image in images}
     if len(videos) > 1:
         raise SourceError(f"File {path} has {len(videos)} videos", "one", "Write a file for each video")
     named = all(isinstance(image.get("file_name"), str) for image in images)
-    frames = _frames({image["id"]: image["file_name"] if named else str(image["id"]) for image in images})
-    strangers = {str(entry.get("image_id")) for entry in entries if entry.get("image_id") not in frames}
+    ids = [_id(image, "id", path) for image in images]
+    frames = _frames(
+        {i: image["file_name"] if named else str(i) for i, image in zip(ids, images, strict=True)}
+    )
+    strangers = {str(one) for one in (_id(entry, "image_id", path) for entry in notes) if one not in frames}
     if strangers:
         raise wrong(path, f"annotations of image {min(strangers)}, which it does not list", "images of all")
-    kept = [entry for entry in entries if _is_person(entry, content.get("categories"))]
+    people_ids = _people_ids(entries(content.get("categories") or [], path, "categories"))
+    kept = [entry for entry in notes if not entry.get("iscrowd") and _is_person(entry, people_ids)]
     people: dict[int, list[Person]] = {number: [] for number in frames.values()}
     return Recording({**people, **_people(kept, frames, path)}, _size(images, path))
 
@@ -83,16 +84,20 @@ def _frames(names: Mapping[Any, str]) -> dict[Any, int]:
 
 
 def _size(images: Sequence[Mapping[str, Any]], path: Path) -> Size | None:
-    sizes = {(image["width"], image["height"]) for image in images if "width" in image and "height" in image}
+    sizes = {
+        (whole(image["width"], path, "a width"), whole(image["height"], path, "a height"))
+        for image in images
+        if "width" in image and "height" in image
+    }
     if len(sizes) > 1:
         raise wrong(path, f"images of {len(sizes)} sizes", "images of one camera, all of one size")
     return next(iter(sizes), None)
 
 
 def _people(
-    entries: Iterable[Mapping[str, Any]], frames: Mapping[Any, int], path: Path
+    notes: Iterable[Mapping[str, Any]], frames: Mapping[Any, int], path: Path
 ) -> dict[int, list[Person]]:
-    found = [(frames[entry["image_id"]], _person(entry, path)) for entry in entries]
+    found = [(frames[entry["image_id"]], _person(entry, path)) for entry in notes]
     halved = _are_flags([person.joints for _, person in found if person.joints is not None])
     # AlphaPose without its tracker writes the same idx for everybody.
     tracked = {person.track for _, person in found} != {0}
@@ -211,12 +216,21 @@ def _is_result(entry: Any) -> bool:
     return isinstance(entry, Mapping) and "image_id" in entry
 
 
-def _is_person(entry: Mapping[str, Any], categories: Any) -> bool:
-    """Return whether an annotation is of one person, by the names of the categories if there are any."""
-    if entry.get("iscrowd"):
-        return False
-    known = [one for one in categories or () if isinstance(one, Mapping)]
-    people = {one.get("id") for one in known if str(one.get("name")).lower() in ("person", "pedestrian")}
+def _id(entry: Mapping[str, Any], key: str, path: Path) -> str | int | float:
+    """Return an id that entries refer to."""
+    value = entry.get(key)
+    if not isinstance(value, str | int | float):
+        raise wrong(path, f"an entry whose {key} is {value!r:.40}", "a number or a name in each")
+    return value
+
+
+def _people_ids(categories: Iterable[Mapping[str, Any]]) -> list[Any]:
+    """Return the ids of the categories of people, by their names."""
+    return [one.get("id") for one in categories if str(one.get("name")).lower() in ("person", "pedestrian")]
+
+
+def _is_person(entry: Mapping[str, Any], people: Sequence[Any]) -> bool:
+    """Return whether an annotation is of a person; without categories of people all are."""
     return not people or _category(entry) in people
 
 

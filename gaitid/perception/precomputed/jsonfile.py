@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,9 @@ from numpy.typing import NDArray
 from gaitid.errors import SourceError
 
 LAYOUTS = "OpenPose, COCO, AlphaPose or MediaPipe JSON"
+
+LARGEST, _LARGEST_ID = 1e9, 2**53
+"""Largest coordinate, count and id that are believed; doubles up to it are exact."""
 
 _MAX_BYTES = 1024**3
 """Largest file that is read: an hour of four people in a COCO file takes 200 MB."""
@@ -38,7 +41,7 @@ def parse(path: Path) -> Any:
 
 
 def numbers(values: Any, path: Path, what: str) -> NDArray[np.float64]:
-    """Return a list of finite numbers as an array (N,).
+    """Return a list of finite numbers, none above `LARGEST`, as an array (N,).
 
     Raises:
         SourceError: It is something else.
@@ -47,9 +50,35 @@ def numbers(values: Any, path: Path, what: str) -> NDArray[np.float64]:
         array = np.array(values, np.float64)
     except (TypeError, ValueError) as error:
         raise wrong(path, f"{what} that are no numbers", "numbers") from error
-    if not isinstance(values, Sequence) or array.ndim != 1 or not np.isfinite(array).all():
-        raise wrong(path, f"{what} that are no list of finite numbers", "one flat list")
+    if not isinstance(values, list) or array.ndim != 1 or not (np.abs(array) <= LARGEST).all():
+        raise wrong(
+            path, f"{what} that are no list of finite numbers", f"one flat list of up to ±{LARGEST:g}"
+        )
     return array
+
+
+def whole(value: Any, path: Path, what: str) -> int:
+    """Return a value that is a whole number, also as a float.
+
+    Raises:
+        SourceError: It is something else.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= _LARGEST_ID:
+        raise wrong(path, f"{what} {value!r:.40}", "a whole number")
+    if value != int(value):
+        raise wrong(path, f"{what} {value!r:.40}", "a whole number")
+    return int(value)
+
+
+def entries(value: Any, path: Path, what: str) -> list[Mapping[str, Any]]:
+    """Return a list of objects.
+
+    Raises:
+        SourceError: It is something else.
+    """
+    if not isinstance(value, list) or not all(isinstance(one, Mapping) for one in value):
+        raise wrong(path, f"{what} that are no list of objects", "one object for each")
+    return value
 
 
 def triples(values: Any, path: Path, what: str = "keypoints") -> NDArray[np.float64]:
@@ -74,9 +103,8 @@ def track_id(value: Any, path: Path) -> int | None:
         value = value[0]
     if value is None or value == []:
         return None
-    if isinstance(value, bool) or not isinstance(value, int | float) or value != int(value):
-        raise wrong(path, f"the track id {value!r:.40}", "a whole number")
-    return int(value) if value >= 0 else None
+    track = whole(value, path, "the track id")
+    return track if track >= 0 else None
 
 
 def wrong(path: Path, got: str, expected: str) -> SourceError:

@@ -98,6 +98,8 @@ def _observation(person: Person, size: Size) -> Observation | None:
     seen = np.zeros(17, bool) if joints is None else joints[:, 2] > 0
     if joints is not None and person.mask is None and not seen.any():
         return None
+    if joints is None and person.box is None:
+        return None
     box = person.box if person.box is not None else _around(joints[seen])  # type: ignore[index]
     if person.mask is None:
         box = np.clip(box, 0, np.array([*size, *size])).astype(np.float32)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from gaitid.errors import SourceError
 from gaitid.modalities.skeleton import JOINTS, from_coco
+from gaitid.perception.precomputed.jsonfile import LARGEST
 from gaitid.perception.precomputed.person import Person, Recording, Size
 
 Floats = NDArray[np.float64]
@@ -98,8 +99,8 @@ def _table(file: Path) -> Floats:
     widths = {len(row) for row in rows}
     if not widths <= _LAYOUTS.keys():
         raise _wrong(file, f"lines of {_list(widths)} columns")
-    if len(widths) > 1 or not np.isfinite(np.array(rows)).all():
-        raise _wrong(file, "lines of different lengths, or values that are not finite")
+    if len(widths) > 1 or not (np.abs(np.array(rows)) <= LARGEST).all():
+        raise _wrong(file, "lines of different lengths, or values that are no finite numbers")
     return np.array(rows, np.float64).reshape(len(rows), max(widths, default=0))
 
 
