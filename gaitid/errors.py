@@ -290,9 +290,19 @@ class DeadlineExceeded(ServerError):
 
 
 class Overloaded(ServerError):
-    """The server is full; try again later."""
+    """The server is full; try again later.
+
+    Attributes:
+        retry_after_s: When to try again, seconds; None = the server did not say.
+    """
 
     status = "RESOURCE_EXHAUSTED"
+
+    def __init__(
+        self, got: str, expected: str = "", remedy: str = "", *, retry_after_s: float | None = None
+    ) -> None:
+        super().__init__(got, expected, remedy)
+        self.retry_after_s = retry_after_s
 
 
 class InternalError(ServerError):

@@ -39,6 +39,8 @@ class Role(str, Enum):
     """Everything."""
 
 
+ANONYMOUS = "anonymous"
+"""Name of a caller without certificate."""
 _ALL = frozenset(Role)
 _ADMIN = frozenset({Role.ADMIN})
 _DESK = frozenset({Role.OPERATOR, Role.ENROLLER, Role.ADMIN})
@@ -274,8 +276,8 @@ def table() -> str:
 
 
 def first_name(context: Any) -> str:
-    """The first name in the verified certificate of a call, or ``anonymous``."""
-    return next(iter(_names(context.auth_context())), "anonymous")
+    """The first name in the verified certificate of a call, or `ANONYMOUS`."""
+    return next(iter(_names(context.auth_context())), ANONYMOUS)
 
 
 def _names(identity: Mapping[str, Sequence[bytes]]) -> list[str]:

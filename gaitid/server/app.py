@@ -16,8 +16,6 @@ from typing import Protocol
 
 import grpc
 import grpc.aio
-from grpc_health.v1 import health_pb2, health_pb2_grpc
-from grpc_health.v1.health import aio as health
 
 from gaitid import blas, wire
 from gaitid.caller import Caller, calling
@@ -28,7 +26,9 @@ from gaitid.local import LocalMatcher, find_keys
 from gaitid.matcher import Matcher
 from gaitid.quality import QualityPolicy, assess
 from gaitid.server.access import Access, AccessRule
+from gaitid.server.admission import CONNECTION_CALLS
 from gaitid.server.calls import Calls
+from gaitid.server.health import Health
 from gaitid.server.refusals import Refusals
 from gaitid.server.service import SERVICES, Service
 from gaitid.server.tokens import TokenFile
@@ -57,10 +57,12 @@ class ServerSettings:
         backup_dir: Folder into which `CreateBackup` writes; None = backups are refused.
         audit_within_s: Longest delay of a search's entry in the audit trail, seconds, at most 60;
             0 = written before the answer.
-        max_message_bytes: Largest request and answer, bytes. Calls in progress or waiting take at most
+        max_message_bytes: Largest request and answer, bytes. Open calls take at most 4 times
             `max_concurrent` times as much memory.
         workers: Number of threads that embed and search; streamed requests share one more.
         max_concurrent: Largest number of calls in progress or waiting; others are refused as `Overloaded`.
+        max_per_peer: Largest number of open calls of one certificate, or of one address without certificate.
+        max_per_connection: Largest number of open calls on one connection.
         tls_certificate: PEM file of the server's certificate chain; enables TLS together with `tls_key`.
         tls_key: PEM file of its private key.
         tls_client_ca: PEM file of the authority of client certificates; if set, clients need one.
@@ -86,6 +88,8 @@ class ServerSettings:
     max_message_bytes: int = wire.MAX_MESSAGE_BYTES
     workers: int = 2
     max_concurrent: int = 64
+    max_per_peer: int = 64
+    max_per_connection: int = 32
     tls_certificate: Path | None = None
     tls_key: Path | None = None
     tls_client_ca: Path | None = None
@@ -99,7 +103,7 @@ class ServerSettings:
 
     def __post_init__(self) -> None:
         is_local = is_loopback(split_address(self.address)[0])
-        for key in ("max_message_bytes", "workers", "max_concurrent"):
+        for key in ("max_message_bytes", "workers", "max_concurrent", "max_per_peer", "max_per_connection"):
             if getattr(self, key) < 1:
                 raise ConfigError(
                     f"Setting {key} is {getattr(self, key)}", "1 or more", "Set it to 1 or more"
@@ -195,10 +199,17 @@ async def _started(settings: ServerSettings, matcher: Served | None) -> AsyncIte
     secured, access = _credentials(settings), _access(settings)
     matcher = matcher or _open(settings)
     refusals = Refusals(partial(_record_refusal, matcher))
-    calls = Calls(settings.workers, settings.max_concurrent, access, refusals)
+    calls = Calls(
+        settings.workers,
+        settings.max_concurrent,
+        access,
+        refusals,
+        per_peer=settings.max_per_peer,
+        per_connection=settings.max_per_connection,
+    )
     try:
-        server = _server(settings, calls, matcher)
-        vitals = await _add_health(server)
+        health = Health(["", *_service_names()])
+        server = _server(settings, calls, matcher, health)
         port = _bind(server, settings.address, secured)
         await server.start()
         address = f"{split_address(settings.address)[0]}:{port}"
@@ -208,7 +219,7 @@ async def _started(settings: ServerSettings, matcher: Served | None) -> AsyncIte
             yield address
         finally:
             expiring.cancel()
-            await vitals.enter_graceful_shutdown()
+            health.stop()
             # Drain first: grpc's own stop answers calls that arrive in between with CANCELLED.
             await calls.drain(settings.shutdown_grace_s)
             await server.stop(_LAST_BYTES_S)
@@ -297,34 +308,30 @@ def _open(settings: ServerSettings) -> Served:
     )
 
 
-def _server(settings: ServerSettings, calls: Calls, matcher: Matcher) -> grpc.aio.Server:
-    # A second, coarser limit: gRPC refuses calls above it before it reads their message.
+def _server(settings: ServerSettings, calls: Calls, matcher: Matcher, health: Health) -> grpc.aio.Server:
     server = grpc.aio.server(
         options=[
             ("grpc.max_receive_message_length", settings.max_message_bytes),
             ("grpc.max_send_message_length", settings.max_message_bytes),
             ("grpc.max_metadata_size", 32768),
             ("grpc.so_reuseport", 0),
+            ("grpc.max_concurrent_streams", CONNECTION_CALLS),
+            ("grpc.server_handshake_timeout_ms", 10_000),
             ("grpc.keepalive_time_ms", 60_000),
             ("grpc.keepalive_timeout_ms", 20_000),
             ("grpc.keepalive_permit_without_calls", 1),
             ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
-        ],
-        maximum_concurrent_rpcs=4 * settings.max_concurrent,
+        ]
     )
+    server.add_generic_rpc_handlers((health.handlers(),))
     service = Service(matcher)
     for module in SERVICES:
         server.add_generic_rpc_handlers(tuple(calls.handlers(module, service)))
     return server
 
 
-async def _add_health(server: grpc.aio.Server) -> health.HealthServicer:
-    servicer = health.HealthServicer()
-    health_pb2_grpc.add_HealthServicer_to_server(servicer, server)
-    names = [name.full_name for module in SERVICES for name in module.DESCRIPTOR.services_by_name.values()]
-    for name in ["", *names]:
-        await servicer.set(name, health_pb2.HealthCheckResponse.SERVING)
-    return servicer
+def _service_names() -> list[str]:
+    return [name.full_name for module in SERVICES for name in module.DESCRIPTOR.services_by_name.values()]
 
 
 def _bind(server: grpc.aio.Server, address: str, credentials: grpc.ServerCredentials | None) -> int:

@@ -7,7 +7,7 @@ import logging
 import secrets
 import time
 import traceback
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any, NoReturn, TypeAlias, TypeVar
@@ -18,21 +18,18 @@ from google.protobuf.message import DecodeError, Message
 from gaitid import wire
 from gaitid.caller import calling
 from gaitid.errors import (
-    DeadlineExceeded,
     GaitIdError,
     InternalError,
     MessageError,
-    Overloaded,
     PermissionDenied,
     ServerUnreachable,
     Unauthenticated,
 )
 from gaitid.server.access import Access, Entrant, check, first_name, seeing
+from gaitid.server.admission import OPEN_PER_PLACE, Admission, first, overloaded, timely
 from gaitid.server.refusals import Refusals
 from gaitid.server.uploads import Upload
 
-IDLE_S = 30.0
-"""Longest pause between two messages of a streamed request, seconds."""
 MAX_UPLOADS = 4
 """Largest number of streamed requests at a time; each may keep `selection.MAX_PROBES` embeddings."""
 
@@ -50,6 +47,8 @@ class Calls:
         workers: Number of threads that do the work; streamed requests share one more, so that minutes of
             embedding do not delay other calls.
         max_concurrent: Largest number of calls in progress or waiting for a thread; others get `Overloaded`.
+        per_peer: Largest number of open calls of a certificate, or of an address; None = `max_concurrent`.
+        per_connection: Largest number of open calls on a connection; None = `max_concurrent`.
         access: Decides who may call what; everybody may do everything by default.
         refusals: Records who was refused; None = nobody does.
     """
@@ -60,11 +59,16 @@ class Calls:
         max_concurrent: int,
         access: Access | None = None,
         refusals: Refusals | None = None,
+        per_peer: int | None = None,
+        per_connection: int | None = None,
     ) -> None:
         self._access, self._refusals = access or Access(is_open=True), refusals
         self._calls = _Pool(workers, "gaitid-call")
         self._streams = _Pool(1, "gaitid-stream")
         self._limit = max_concurrent
+        self._admission = Admission(
+            OPEN_PER_PLACE * max_concurrent, per_peer or max_concurrent, per_connection or max_concurrent
+        )
         self._running = 0
         self._uploads = 0
         self._is_stopping = False
@@ -90,23 +94,26 @@ class Calls:
         A call that is cancelled or expires while it waits for a thread is never started.
         """
 
-        async def answer(request: Message | MessageError, context: Any) -> Message:
+        async def answer(requests: Any, context: Any) -> Message:
             async def act(entrant: Entrant) -> Message:
-                check(entrant, rpc, _gallery(_valid(request)))
-                return await self._calls.work(_as(entrant, work), _valid(request))
+                request = _valid(await first(requests))
+                check(entrant, rpc, _gallery(request))
+                with self._place():
+                    return await self._calls.work(_as(entrant, work), request)
 
             return await self._guarded(act, context, rpc, kind)
 
-        return grpc.unary_unary_rpc_method_handler(answer, _parser(kind), _serialized)
+        # Streamed on this side only, so that a call is seen before its message arrives.
+        return grpc.stream_unary_rpc_method_handler(answer, _parser(kind), _serialized)
 
     def stream_handler(self, rpc: str, begin: Callable[[], Upload], kind: type[Message]) -> Handler:
         """Make the handler of streamed requests: one `Upload` for each, fed in threads of the pool."""
 
         async def answer(requests: Any, context: Any) -> Message:
             async def act(entrant: Entrant) -> Message:
-                with self._uploading():
+                with self._place(), self._uploading():
                     upload, is_first = begin(), True
-                    async for message in _timely(requests):
+                    async for message in timely(requests):
                         if is_first:  # later ones name no gallery
                             check(entrant, rpc, _gallery(_valid(message)))
                             is_first = False
@@ -121,16 +128,13 @@ class Calls:
         self, act: Callable[[Entrant], Awaitable[Message]], context: Any, rpc: str, kind: type[Message]
     ) -> Message:
         """Answer a call if there is room, and abort it with a typed status if it fails."""
-        if self._is_stopping:
-            await _abort(context, _stopping())
-        if self._running >= self._limit:
-            await _abort(context, _overloaded(f"{self._running} calls in progress", self._limit))
-        self._running += 1
         actor = first_name(context)
         try:
-            entrant = self._access.admit(context)
-            actor = entrant.caller.actor
-            return await act(entrant)
+            self._check_room()  # before the message is read
+            with self._admission.admitted(context):
+                entrant = self._access.admit(context)
+                actor = entrant.caller.actor
+                return await act(entrant)
         except (Unauthenticated, PermissionDenied) as error:
             if self._refusals is not None:
                 await asyncio.to_thread(self._refusals.record, error, rpc, actor, context.peer())
@@ -139,13 +143,27 @@ class Calls:
             await _abort(context, error)
         except Exception as error:
             await _abort(context, _unforeseen(error, kind))
+
+    def _check_room(self) -> None:
+        if self._is_stopping:
+            raise _stopping()
+        if self._running >= self._limit:
+            raise overloaded(f"The server has {self._running} calls in progress", self._limit)
+
+    @contextmanager
+    def _place(self) -> Iterator[None]:
+        """Count a call that is in progress or waits for a thread."""
+        self._check_room()
+        self._running += 1
+        try:
+            yield
         finally:
             self._running -= 1
 
     @contextmanager
     def _uploading(self) -> Iterator[None]:
         if self._uploads >= MAX_UPLOADS:
-            raise _overloaded(f"{self._uploads} streamed requests in progress", MAX_UPLOADS)
+            raise overloaded(f"The server has {self._uploads} streamed requests in progress", MAX_UPLOADS)
         self._uploads += 1
         try:
             yield
@@ -226,27 +244,6 @@ def _valid(request: Message | MessageError) -> Message:
     if isinstance(request, MessageError):
         raise request
     return request
-
-
-async def _timely(requests: Any) -> AsyncIterator[Message | MessageError]:
-    """Yield the messages of a stream; a pause longer than `IDLE_S` is a `DeadlineExceeded`."""
-    messages = aiter(requests)
-    while True:
-        try:
-            message = await asyncio.wait_for(anext(messages), IDLE_S)
-        except StopAsyncIteration:
-            return
-        except asyncio.TimeoutError as error:
-            raise DeadlineExceeded(
-                "The stream paused",
-                f"a message at least every {IDLE_S:.0f} s",
-                "Make all probes before the call",
-            ) from error
-        yield message
-
-
-def _overloaded(load: str, limit: int) -> Overloaded:
-    return Overloaded(f"The server has {load}", f"fewer than {limit}", f"Try again in {wire.RETRY_AFTER_S} s")
 
 
 def _stopping() -> ServerUnreachable:

@@ -7,7 +7,7 @@ from google.rpc import code_pb2, error_details_pb2, status_pb2
 from gaitid.errors import EnrolmentRejected, GaitIdError, InputError, InternalError, Overloaded, from_code
 
 RETRY_AFTER_S = 0.5
-"""How long callers of an overloaded server should wait, seconds."""
+"""How long callers of an overloaded server should wait if it cannot estimate that, seconds."""
 MAX_TEXT = 500
 """Longest part of an error that is sent, characters; gRPC limits trailing metadata."""
 _DOMAIN = "gaitid"
@@ -29,7 +29,8 @@ def pack_error(error: GaitIdError) -> status_pb2.Status:
         details.append(error_details_pb2.BadRequest(field_violations=[violation]))
     if isinstance(error, Overloaded):
         retry = error_details_pb2.RetryInfo()
-        retry.retry_delay.FromMilliseconds(int(RETRY_AFTER_S * 1000))
+        after_s = RETRY_AFTER_S if error.retry_after_s is None else error.retry_after_s
+        retry.retry_delay.FromMilliseconds(int(after_s * 1000))
         details.append(retry)
     status = status_pb2.Status(code=code_pb2.Code.Value(error.status), message=_clipped(str(error)))
     for detail in details:
@@ -44,14 +45,26 @@ def unpack_error(status: status_pb2.Status) -> GaitIdError:
         if detail.Is(info.DESCRIPTOR) and detail.Unpack(info) and info.domain == _DOMAIN:
             parts = info.metadata
             reasons = parts["reasons"].split(",") if parts.get("reasons") else ()
-            return from_code(
+            error = from_code(
                 info.reason, parts.get("got", ""), parts.get("expected", ""), parts.get("remedy", ""), reasons
             )
+            if isinstance(error, Overloaded):
+                error.retry_after_s = retry_after_s(status)
+            return error
     return InternalError(
         f"The status is {status.code} ({status.message})",
         "the details of a gaitid server",
         "Check the address",
     )
+
+
+def retry_after_s(status: status_pb2.Status) -> float | None:
+    """When to try again, seconds, at least 0; None = the status does not say."""
+    retry = error_details_pb2.RetryInfo()
+    for detail in status.details:
+        if detail.Is(retry.DESCRIPTOR) and detail.Unpack(retry):
+            return max(float(retry.retry_delay.ToNanoseconds()) / 1e9, 0.0)
+    return None
 
 
 def _clipped(text: str) -> str:

@@ -15,7 +15,7 @@ from google.rpc import error_details_pb2, status_pb2
 from gaitid import wire
 from gaitid.encoders.gei import GEI
 from gaitid.local import LocalMatcher
-from gaitid.server import calls
+from gaitid.server import admission, calls
 from gaitid.server.app import ServerSettings, running
 from gaitid.v1.camera_service_pb2 import LearnCameraRequest
 from gaitid.v1.camera_service_pb2_grpc import CameraServiceStub
@@ -147,7 +147,7 @@ def test_a_camera_of_an_interrupted_stream_is_not_learned(address, stub, local, 
 
 
 def test_a_pause_ends_the_stream(stub, local, probes, monkeypatch):
-    monkeypatch.setattr(calls, "IDLE_S", 0.3)
+    monkeypatch.setattr(admission, "IDLE_S", 0.3)
     go = queue.Queue()
 
     def messages():
@@ -164,7 +164,7 @@ def test_a_pause_ends_the_stream(stub, local, probes, monkeypatch):
 
 
 def test_probes_that_are_made_slowly_are_no_pause(stub, remote, vector, monkeypatch):
-    monkeypatch.setattr(calls, "IDLE_S", 2.0)
+    monkeypatch.setattr(admission, "IDLE_S", 2.0)
     monkeypatch.setattr(wire, "BATCH_S", 0.2)
 
     def slowly():
