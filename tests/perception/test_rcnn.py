@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import re
 import sys
 from pathlib import Path
 
@@ -101,6 +102,47 @@ def test_the_same_person_of_both_networks_is_one():
     ]
     assert joined([], poses) == poses
     assert joined(masks, []) == masks
+
+
+OLD_NAMES = (
+    (r"rpn\.head\.conv\.0\.0\.", "rpn.head.conv."),
+    (r"fpn\.(inner|layer)_blocks\.(\d)\.0\.", r"fpn.\1_blocks.\2."),
+    (r"mask_head\.(\d)\.0\.", lambda found: f"mask_head.mask_fcn{int(found[1]) + 1}."),
+)
+"""Names of tensors in the files that torchvision published first."""
+
+
+def test_files_with_the_names_of_earlier_versions_are_read(both, tmp_path):
+    import torch
+
+    state = torch.load(both.mask_weights, weights_only=True)
+    old = {}
+    for name, tensor in state.items():
+        for pattern, replacement in OLD_NAMES:
+            name = re.sub(pattern, replacement, name)
+        old[name] = tensor
+    assert len(old.keys() - state.keys()) > 20
+    torch.save(old, tmp_path / "old.pth")
+    settings = only(both, "mask")
+    named = {"mask_weights": tmp_path / "old.pth", "mask_sha256": networks.sha256(tmp_path / "old.pth")}
+    found = RcnnExtractor(dataclasses.replace(settings, **named))(frame())
+    expected = RcnnExtractor(settings)(frame())
+    assert len(found) == len(expected) > 0
+    np.testing.assert_array_equal([one.box for one in found], [one.box for one in expected])
+
+
+@pytest.mark.parametrize("keypoints", [False, True])
+def test_the_tensors_are_those_of_torchvision(keypoints):
+    detection = pytest.importorskip(
+        "torchvision.models.detection", reason="torchvision is not installed: pip install 'gaitid[rcnn]'"
+    )
+    published = detection.keypointrcnn_resnet50_fpn if keypoints else detection.maskrcnn_resnet50_fpn
+    theirs = published(weights=None, weights_backbone=None).state_dict()
+    ours = build("resnet50", classes=2 if keypoints else 91, keypoints=keypoints).state_dict()
+    counters = {name for name in theirs if name.endswith("num_batches_tracked")}  # of norms that learn
+    assert {name: tensor.shape for name, tensor in ours.items()} == {
+        name: tensor.shape for name, tensor in theirs.items() if name not in counters
+    }
 
 
 @pytest.mark.slow
