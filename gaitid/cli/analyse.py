@@ -104,7 +104,8 @@ class _Reader:
     def _filmed(self, name: str) -> Iterator[tuple[str, GaitSequence]]:
         from gaitid.perception.account import Account
 
-        account, usable, path = Account(), False, Path(name)
+        account = Account(static_camera=self._perception.static_camera)
+        usable, path = False, Path(name)
         walks = footage.walks(name, perception=self._perception, fps=self._fps, account=account)
         try:
             for track, sequence in footage.named(walks):

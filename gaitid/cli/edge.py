@@ -53,7 +53,7 @@ def run(options: argparse.Namespace) -> int:
     chosen = _settings(options)
     matcher = inputs.remote(chosen.server, chosen, chosen.timeout_s)
     unanswered = usable = 0
-    account = Account()
+    account = Account(static_camera=chosen.perception.static_camera)
     try:
         matcher.describe(chosen.gallery)  # fail now, not after the first walk
         with blas.one_thread(), calling(chosen.purpose), _open(chosen, options.fps) as source:

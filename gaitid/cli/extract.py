@@ -33,7 +33,7 @@ def run(options: argparse.Namespace) -> int:
 
     perception = inputs.perception_of(options)
     _make_place(options.out, overwrite=options.overwrite)
-    account = Account()
+    account = Account(static_camera=perception.static_camera)
     usable = written = 0
     with (options.out / _TABLE).open("w", newline="") as file:
         table = csv.writer(file)

@@ -179,8 +179,8 @@ def _samples(name: str, options: argparse.Namespace) -> list[Sample]:
         return [Sample(name, name, load(Path(name), options.fps))]
     from gaitid.perception.account import Account
 
-    account = Account()
     perception = inputs.perception_of(options)
+    account = Account(static_camera=perception.static_camera)
     video = walks(name, getattr(options, "camera", ""), perception, fps=options.fps, account=account)
     found = dict(named(video))
     if not options.track and not any(assess(walk).usable for walk in found.values()):

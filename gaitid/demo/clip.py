@@ -47,7 +47,7 @@ def run(
     Raises:
         SourceError: The video cannot be read or has no usable walk.
     """
-    account = Account()
+    account = Account(static_camera=perception.static_camera)
 
     def opened() -> Source:
         return perception.open(video, camera="demo", fps=fps)

@@ -131,11 +131,16 @@ class _Stretch:
 class Account:
     """Notes what a source shows while it is watched.
 
+    Args:
+        static_camera: Whether the extractor needs a static camera, so that a moving one, or a body that stays
+            in one place, may be why it found nothing.
+
     Attributes:
         frames: Number of frames so far.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, static_camera: bool = True) -> None:
+        self._static_camera = static_camera
         self.frames = 0
         self._first = self._last = 0.0
         self._size = (0, 0)
@@ -245,6 +250,10 @@ class Account:
                 "a scene",
                 "Check the lens and the recording in a player",
             )
+        return self._of_movement(source) if self._static_camera else None
+
+    def _of_movement(self, source: str) -> Finding | None:
+        """What is wrong with the movement in the pictures, for an extractor that looks at nothing else."""
         if self._shifted and np.mean(self._shifted) > _SHIFTED_SHARE:
             return Finding(
                 f"The camera of {source} moves during {np.mean(self._shifted):.0%} of the time",
@@ -264,13 +273,19 @@ class Account:
         if not self._stretches and self._boxes_alone:
             what, expected, remedy = _REMEDIES[Reason.BOX_ONLY]
             return Finding(f"The {len(self._tracks)} tracks of {source} {what}", expected, remedy)
-        if not self._stretches and not (self._means and self._changes_in_place()):
+        if not self._stretches and not self._static_camera:
+            return Finding(
+                f"No person is tracked in the {self._seconds:.0f} s of {source}",
+                "people at least 48 pixels tall who walk through the picture",
+                "Bring the camera nearer or zoom in, or choose another extractor with --extractor",
+            )
+        if not self._stretches and not self._changes_in_place():
             return Finding(
                 f"Nothing in the {self._seconds:.0f} s of {source} moves in the size and shape of a person",
                 "people at least 48 pixels tall who walk through the picture",
                 "Bring the camera nearer or zoom in, or choose another extractor with --extractor",
             )
-        if self._means and (not self._stretches or self._in_place()):
+        if not self._stretches or (self._static_camera and self._in_place()):
             return Finding(
                 f"What moves in {source} stays in one place for {self._seconds:.0f} s, as on a treadmill, "
                 f"and gives {len(self._stretches)} pieces of a body",

@@ -5,6 +5,7 @@ the entry-point group ``gaitid.extractors``) is an `ExtractorType`, usually a cl
 
 - its attribute ``settings`` is a frozen dataclass whose fields all have defaults;
 - it is called with an instance of that dataclass and returns an `Extractor`;
+- its attribute ``static_camera`` is True if it needs one, so that explanations may blame a moving camera;
 - where it reads something else than video, its function ``open_input`` opens that, as `open_input` does.
 
 ``[perception] extractor = "NAME"`` chooses it, and the table ``[perception.NAME]`` fills its settings.

@@ -94,6 +94,7 @@ class MotionExtractor:
     """
 
     settings: ClassVar[type[MotionSettings]] = MotionSettings
+    static_camera: ClassVar[bool] = True
 
     def __init__(self, settings: MotionSettings = MotionSettings()) -> None:
         self._settings = settings

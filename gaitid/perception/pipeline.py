@@ -73,6 +73,11 @@ class PerceptionSettings:
                 f"Setting max_walk_s is {self.max_walk_s}", "seconds above 0", "Write 20.0, the default"
             )
 
+    @property
+    def static_camera(self) -> bool:
+        """Whether the chosen extractor needs a static camera."""
+        return bool(getattr(extractor_type(self.extractor), "static_camera", False))
+
     def open(self, spec: str, *, camera: str = "", fps: float | None = None) -> Source:
         """Open what the chosen extractor reads; see `extractor.open_input`."""
         own = self.extractors.get(self.extractor)

@@ -14,9 +14,11 @@ SIZE = (192, 144)
 WALL = np.random.default_rng(0).integers(60, 200, (SIZE[1], 4 * SIZE[0], 3)).astype(np.uint8)
 
 
-def scene(count=150, fps=25.0, picture=lambda i: WALL[:, : SIZE[0]], track=None, walks=()):
+def scene(
+    count=150, fps=25.0, picture=lambda i: WALL[:, : SIZE[0]], track=None, walks=(), static_camera=True
+):
     """An account of a source; the walks end with the last frame."""
-    account = Account()
+    account = Account(static_camera=static_camera)
     shown = (TrackView(1, np.array([0, 0, 9, 9], np.float32), ()),) if track else ()
     for i in range(count):
         frame = Frame(np.ascontiguousarray(picture(i)), i / fps, "gate", i)
@@ -89,6 +91,30 @@ def test_what_was_seen_and_what_to_change(make, got, remedy):
     assert got in str(finding)
     assert remedy in finding.remedy
     assert "anna" not in str(finding)
+
+
+NOT_STATIC = {
+    "a pan": (
+        lambda: scene(picture=lambda i: WALL[:, 2 * i : 2 * i + SIZE[0]], static_camera=False),
+        "No person",
+    ),
+    "a still scene": (lambda: scene(static_camera=False), "No person is tracked in the 6 s"),
+    "limbs": (lambda: scene(picture=limbs, static_camera=False), "No person is tracked"),
+    "a treadmill": (
+        lambda: scene(picture=limbs, track=1, walks=[walk(Reason.STANDING, travel=20)], static_camera=False),
+        "most stand or hardly move",
+    ),
+    "black": (lambda: scene(picture=lambda i: WALL[:, : SIZE[0]] // 20, static_camera=False), "is black"),
+}
+
+
+@pytest.mark.parametrize(("make", "got"), NOT_STATIC.values(), ids=NOT_STATIC)
+def test_an_extractor_that_needs_no_static_camera_does_not_blame_it(make, got):
+    text = str(make())
+    assert got in text
+    assert not any(
+        word in text for word in ("camera moves", "moves during", "becomes background", "no background")
+    )
 
 
 @pytest.mark.parametrize("reason", Reason)

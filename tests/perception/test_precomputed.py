@@ -571,7 +571,7 @@ def test_pieces_of_a_body_are_one_and_bodies_side_by_side_are_two():
     ],
 )
 def test_what_is_missing_is_said_without_a_word_about_pictures(write, text, tmp_path):
-    chosen, account = settings(), Account()
+    chosen, account = settings(), Account(static_camera=settings().static_camera)
     with chosen.open(str(write(tmp_path / "a.json")), fps=FPS) as source:
         for _ in account.over(watch(source, settings=chosen)):
             pass
