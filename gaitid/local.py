@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import re
 import secrets
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -62,6 +61,7 @@ from gaitid.records import (
     SubjectInfo,
     Terms,
     Verdict,
+    check_audit_id,
     check_choice,
     check_name,
 )
@@ -81,7 +81,6 @@ if TYPE_CHECKING:
     from gaitid.gallery.store.keys import KeyRing
 
 _LOG = logging.getLogger(__name__)
-_AUDIT_ID = re.compile("[0-9a-f]{16}")
 
 
 class LocalMatcher:
@@ -454,11 +453,8 @@ class LocalMatcher:
 
     def review(self, gallery: str, audit_id: str, verdict: Verdict) -> int:
         """See `Matcher.review`."""
+        check_audit_id(audit_id)
         row = self._find(gallery).row
-        if not isinstance(audit_id, str) or not _AUDIT_ID.fullmatch(audit_id):
-            raise InputError(
-                f"Argument audit_id is {audit_id!r:.60}", "16 hexadecimal digits", "Pass Decision.audit_id"
-            )
         return self._store.trail.review(row, audit_id, check_choice(Verdict, verdict))
 
     def list_audit(

@@ -16,6 +16,7 @@ from gaitid.records.camera import DIRECTIONS as DIRECTIONS
 from gaitid.records.camera import CameraProfile as CameraProfile
 from gaitid.records.camera import check_direction as check_direction
 from gaitid.records.camera import direction_of as direction_of
+from gaitid.records.checks import check_audit_id as check_audit_id
 from gaitid.records.checks import check_choice as check_choice
 from gaitid.records.checks import check_name as check_name
 from gaitid.records.decision import MAX_MATCHES as MAX_MATCHES
@@ -32,6 +33,7 @@ from gaitid.records.gallery import Fusion as Fusion
 from gaitid.records.gallery import GalleryInfo as GalleryInfo
 from gaitid.records.gallery import Normalisation as Normalisation
 from gaitid.records.sequence import JOINTS as JOINTS
+from gaitid.records.sequence import MAX_CAMERA as MAX_CAMERA
 from gaitid.records.sequence import MAX_FRAMES as MAX_FRAMES
 from gaitid.records.sequence import SILHOUETTE as SILHOUETTE
 from gaitid.records.sequence import SILHOUETTE_GRAY as SILHOUETTE_GRAY

@@ -8,8 +8,8 @@ from typing import TypeVar
 
 from gaitid.errors import InputError
 
-SURROGATE = re.compile("[\ud800-\udfff]")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,127}")
+_AUDIT_ID = re.compile("[0-9a-f]{16}")
 Choice = TypeVar("Choice", bound=Enum)
 
 
@@ -41,5 +41,18 @@ def check_name(value: str, what: str) -> str:
             f"Name of the {what} is {value!r:.140}",
             "1 to 128 characters of A-Z a-z 0-9 . _ @ -, beginning with a letter or digit",
             "Rename it, or keep the readable name in your own records",
+        )
+    return value
+
+
+def check_audit_id(value: str) -> str:
+    """Return `value` if it has the form of `Decision.audit_id`.
+
+    Raises:
+        InputError: It is not 16 hexadecimal digits.
+    """
+    if not isinstance(value, str) or not _AUDIT_ID.fullmatch(value):
+        raise InputError(
+            f"Argument audit_id is {value!r:.60}", "16 hexadecimal digits", "Pass Decision.audit_id"
         )
     return value

@@ -21,7 +21,6 @@ from gaitid.modalities.skeleton import JOINTS as JOINTS
 from gaitid.modalities.skeleton import SKELETON as SKELETON
 from gaitid.modalities.skeleton import SKELETON_3D as SKELETON_3D
 from gaitid.modalities.streams import STREAMS
-from gaitid.records.checks import SURROGATE
 
 
 class Reason(str, Enum):
@@ -110,6 +109,10 @@ class Observation:
             check_finite(self.keypoints, "keypoints", "Mark a missing joint by confidence 0")
 
 
+MAX_CAMERA = 128
+"""Longest name of a camera, characters."""
+
+
 @dataclass(frozen=True, slots=True)
 class Origin:
     """Camera and track number that a sequence comes from."""
@@ -118,9 +121,12 @@ class Origin:
     track: int = 0
 
     def __post_init__(self) -> None:
-        if not isinstance(self.camera, str) or SURROGATE.search(self.camera):
+        text = self.camera
+        if not isinstance(text, str) or len(text) > MAX_CAMERA or not text.isprintable():
             raise InputError(
-                f"Camera is {self.camera!r:.60}", "a str without surrogates", "Rename the camera"
+                f"Camera is {text!r:.60}",
+                f"printable text of at most {MAX_CAMERA} characters",
+                "Rename the camera",
             )
         if not isinstance(self.track, int) or not -(2**63) <= self.track < 2**63:
             raise InputError(

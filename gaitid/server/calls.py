@@ -19,6 +19,7 @@ from gaitid import wire
 from gaitid.caller import calling
 from gaitid.errors import (
     GaitIdError,
+    InputError,
     InternalError,
     MessageError,
     PermissionDenied,
@@ -219,11 +220,14 @@ def _as(entrant: Entrant, work: Callable[[Any], T]) -> Callable[[Any], T]:
     return act
 
 
-def _parser(kind: type[Message]) -> Callable[[bytes], Message | MessageError]:
+def _parser(kind: type[Message]) -> Callable[[bytes], Message | InputError]:
     # An exception in a deserialiser would become a bare INTERNAL, so the error is returned.
-    def parse(data: bytes) -> Message | MessageError:
+    def parse(data: bytes) -> Message | InputError:
         try:
-            return kind.FromString(data)
+            message = kind.FromString(data)
+            wire.check_strings(message)
+        except InputError as error:
+            return error
         except DecodeError:
             name = kind.DESCRIPTOR.full_name
             return MessageError(
@@ -231,6 +235,7 @@ def _parser(kind: type[Message]) -> Callable[[bytes], Message | MessageError]:
                 f"a {name}",
                 "Use the messages of protos/gaitid/v1",
             )
+        return message
 
     return parse
 
@@ -240,8 +245,8 @@ def _gallery(request: Message) -> str:
     return getattr(request, "gallery", "")
 
 
-def _valid(request: Message | MessageError) -> Message:
-    if isinstance(request, MessageError):
+def _valid(request: Message | InputError) -> Message:
+    if isinstance(request, InputError):
         raise request
     return request
 

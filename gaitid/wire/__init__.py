@@ -52,6 +52,7 @@ from gaitid.wire.status import MAX_TEXT as MAX_TEXT
 from gaitid.wire.status import RETRY_AFTER_S as RETRY_AFTER_S
 from gaitid.wire.status import pack_error as pack_error
 from gaitid.wire.status import unpack_error as unpack_error
+from gaitid.wire.strings import check_strings as check_strings
 from gaitid.wire.subject import pack_check as pack_check
 from gaitid.wire.subject import pack_enrolment as pack_enrolment
 from gaitid.wire.subject import pack_export as pack_export

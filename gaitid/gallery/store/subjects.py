@@ -26,7 +26,7 @@ from gaitid.gallery.store.renewal import Known, under
 from gaitid.gallery.store.rows import Change, EnrolmentSample, GalleryRow, no_templates, quality_of, terms_of
 from gaitid.gallery.store.sealing import sealed
 from gaitid.gallery.store.traces import SHORTEST_NAME, name_traces, windows
-from gaitid.records import AuditAction, Embedding, Origin, SubjectExport, Template, Terms
+from gaitid.records import MAX_CAMERA, AuditAction, Embedding, Origin, SubjectExport, Template, Terms
 
 if TYPE_CHECKING:  # cryptography is imported only by those who use keys
     from gaitid.gallery.store.keys import DataKey
@@ -354,5 +354,10 @@ def _template(gallery: GalleryRow, name: str, row: _TemplateRow, vector: NDArray
         Embedding(vector, gallery.contract),
         None if row.quality is None else quality_of(row.quality),
         row.enrolled_at,
-        Origin(row.camera, row.track),
+        Origin(_printable(row.camera), row.track),
     )
+
+
+def _printable(camera: str) -> str:
+    """A stored name of a camera; versions before 0.2 stored any text."""
+    return "".join(c if c.isprintable() else "?" for c in camera[:MAX_CAMERA])
