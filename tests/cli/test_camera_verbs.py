@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
+from gaitid.cli.camera.learn import _renumbered
 from gaitid.records import npz
 
 
@@ -106,6 +108,17 @@ def test_equal_tracks_are_one_person_only_within_a_recording(gaitid, halves, pla
     assert (status, "about 2.0 people" in out) == (0, True)
     status, _, err = gaitid("camera", "learn", "--camera", "one", tmp_path / "none.npz", *place)
     assert (status, "none.npz" in err) == (2, True)
+
+
+def test_each_recording_of_keypoints_is_one_by_itself(halves, tmp_path):
+    walk = npz.load(halves["a1"])
+    for name in ("monday.npz", "tuesday.npz"):
+        np.savez(tmp_path / name, keypoints=np.zeros((3, 17, 3)))
+    of_files = {_renumbered(walk, halves[name]).origin.track for name in ("a1", "b1")}
+    of_recordings = {
+        _renumbered(walk, tmp_path / name).origin.track for name in ("monday.npz", "tuesday.npz")
+    }
+    assert (len(of_files), len(of_recordings)) == (1, 2)
 
 
 def test_the_camera_of_a_video_is_named_by_a_flag(gaitid, video, tmp_path):

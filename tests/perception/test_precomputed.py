@@ -532,6 +532,13 @@ def test_a_path_without_a_recording_is_refused(make, kind, text, tmp_path):
         walks_of(tmp_path / "there")
 
 
+@pytest.mark.parametrize("name", ["a.csv", "a.npy", "a.txt", "a.PKL"])
+def test_a_file_of_another_kind_is_refused_by_what_is_read(name, tmp_path):
+    (tmp_path / name).write_bytes(b"1,2,3")
+    with pytest.raises(SourceError, match=r"OpenPose, COCO, AlphaPose or MediaPipe JSON, an \.npz file"):
+        walks_of(tmp_path / name)
+
+
 @pytest.mark.parametrize("fps", [None, 0.0, -25.0, float("nan")])
 def test_the_frame_rate_is_asked_for(fps, tmp_path):
     path = recorded.coco_results(tmp_path / "a.json", recorded.scene(1))

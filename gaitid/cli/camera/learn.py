@@ -48,7 +48,7 @@ def _numbered(samples: Sequence[footage.Sample]) -> list[GaitSequence]:
 
 
 def _renumbered(walk: GaitSequence, source: Path) -> GaitSequence:
-    recording = source.parent if source.suffix == ".npz" else source
+    recording = source.parent if footage.is_walk(source) else source
     return replace(walk, origin=replace(walk.origin, track=_number(recording, walk.origin.track)))
 
 

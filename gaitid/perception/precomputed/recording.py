@@ -31,6 +31,8 @@ Picture = Callable[[int], Bytes | None]
 
 _MAX_SIDE = 16_384
 """Longest side of a picture, pixels."""
+_NO_VIDEO = frozenset({".json", ".jsonl", ".npz", ".npy", ".pkl", ".csv", ".tsv", ".txt", ".xml", ".yaml"})
+"""Suffixes of files that are no video of masks; two of these kinds are read."""
 _PARTS = ("masks", "keypoints")
 """Names of the two parts of a recording that has both, in one folder."""
 
@@ -194,7 +196,7 @@ def _parts(path: Path) -> list[Path]:
 
 
 def _is_video(path: Path) -> bool:
-    return path.is_file() and path.suffix.lower() not in (".npz", ".json")
+    return path.is_file() and path.suffix.lower() not in _NO_VIDEO
 
 
 def _layer(path: Path, size: Size | None) -> _Layer:
@@ -205,7 +207,9 @@ def _layer(path: Path, size: Size | None) -> _Layer:
     if path.is_file():
         if path.suffix.lower() != ".json":
             raise SourceError(
-                f"File {path} has no keypoints", f"{LAYOUTS}, or an .npz file", "Check the path"
+                f"File {path} is of a kind that is not read",
+                f"{LAYOUTS}, an .npz file, or a folder with a file for each frame",
+                "Convert the keypoints to a kind that docs/extractors.md lists",
             )
         return _Layer(_from_file(parse(path), path, size))
     suffixes = Counter(child.suffix.lower() for child in path.iterdir() if not child.name.startswith("."))
