@@ -199,3 +199,13 @@ def test_what_a_crash_left_is_found_and_removed(place):
     assert sorted(repair(folder / "data")) == sorted(f"removed {name}" for name in left)
     assert results(folder, keys)["left-over files"] == "none"
     assert (folder / "data" / "notes").read_text() == "mine"
+
+
+@pytest.mark.parametrize("bytes_left", [0, 100])
+def test_a_database_that_was_cut_off_is_damaged(place, bytes_left):
+    folder, keys = place
+    path = folder / "data" / DATABASE
+    path.write_bytes(path.read_bytes()[:bytes_left])
+    found = results(folder, keys)
+    assert isinstance(found["database"], StoreCorrupt)
+    assert "galleries" not in found

@@ -490,3 +490,22 @@ def test_a_reader_cannot_write_and_ends_with_the_store(store):
         db.execute("SELECT 1")
     with pytest.raises(StoreError, match="closed"):
         store.galleries.vectors(row, kept)
+
+
+@pytest.mark.parametrize("loss", ["empty", "missing"])
+def test_a_directory_that_lost_its_database_says_so(tmp_path, loss):
+    Store(tmp_path).close()
+    path = tmp_path / "gaitid.db"
+    path.unlink()
+    if loss == "empty":
+        path.touch()
+    for _ in range(2):  # it is not made again
+        with pytest.raises(StoreCorrupt, match=f"is {loss}, and its directory has held galleries"):
+            Store(tmp_path)
+    assert path.exists() == (loss == "empty")
+
+
+def test_a_directory_whose_first_opening_was_interrupted_opens(tmp_path):
+    (tmp_path / "gaitid.db").touch()
+    Store(tmp_path).close()
+    Store(tmp_path).close()

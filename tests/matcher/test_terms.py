@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from gaitid import registry
-from gaitid.errors import InputError, SubjectHeld, SubjectNotFound
+from gaitid.errors import InputError, SubjectExists, SubjectHeld, SubjectNotFound
 from gaitid.gallery.gallery import Gallery
 from gaitid.gallery.store.rows import Change, EnrolmentSample
 from gaitid.local import LocalMatcher
@@ -206,7 +206,7 @@ def test_a_change_of_an_expired_subject_is_refused(matcher, clock):
 def test_an_expiry_while_the_directory_was_closed_is_made_up_at_opening(matcher, clock, tmp_path):
     matcher.set_terms("g", "zebra-ann", Terms(expires_at=1_900_000_100.0))
     matcher.close()
-    clock[0] += 1e6
+    clock[0] += 8e4
     again = LocalMatcher(Ready(), tmp_path)
     assert is_erased(tmp_path)
     assert again.identify("g", embedding(0)).outcome is Outcome.NO_MATCH
@@ -319,3 +319,45 @@ def test_an_unknown_subject_has_no_terms(matcher):
     with pytest.raises(InputError):
         matcher.set_terms("g", "zebra-ann", "consent")
     assert matcher.describe("g").revision == 3
+
+
+DAY = 86_400.0
+
+
+def test_a_clock_that_jumps_for_a_moment_erases_nobody(matcher, clock, tmp_path, caplog):
+    matcher.set_terms("g", "zebra-ann", Terms(expires_at=clock[0] + 365 * DAY))
+    clock[0] += 400 * DAY
+    assert [info.id for info in matcher.list_subjects("g")] == ["zebra-bob", "zebra-cyd"]
+    for act in (
+        matcher.expire,
+        lambda: matcher.set_terms("g", "zebra-bob", Terms(purpose="tests")),  # erases what has expired, too
+        matcher.expire,  # the trail has an entry of this time now
+    ):
+        act()
+    with pytest.raises(SubjectExists):
+        matcher.enrol("g", "zebra-ann", [embedding(7)])
+    assert caplog.text.count("ahead of the audit trail") == 1
+    matcher.close()
+    again = LocalMatcher(Ready(), tmp_path)  # an opening erases, too
+    clock[0] -= 400 * DAY
+    assert again.verify("g", "zebra-ann", embedding(0)).subject == "zebra-ann"
+    again.close()
+
+
+def test_a_time_that_the_trail_has_known_for_an_hour_is_trusted(matcher, clock, tmp_path):
+    matcher.set_terms("g", "zebra-ann", Terms(expires_at=clock[0] + 10 * DAY))
+    clock[0] += 30 * DAY  # a hub that was off for a month
+    matcher.set_terms("g", "zebra-bob", Terms(purpose="tests"))
+    assert not is_erased(tmp_path)
+    clock[0] += 3601
+    matcher.expire()
+    assert is_erased(tmp_path)
+
+
+def test_a_process_that_runs_for_an_hour_trusts_its_clock(matcher, clock, tmp_path, monkeypatch):
+    matcher.set_terms("g", "zebra-ann", Terms(expires_at=clock[0] + 10 * DAY))
+    begun = time.monotonic()
+    clock[0] += 11 * DAY  # without a single call
+    monkeypatch.setattr("gaitid.gallery.store.clock.time.monotonic", lambda: begun + 11 * DAY)
+    matcher.expire()
+    assert is_erased(tmp_path)

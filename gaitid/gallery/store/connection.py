@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from gaitid.gallery.store import query
 from gaitid.gallery.store.audit import Audit, Note
+from gaitid.gallery.store.clock import Clock
 from gaitid.gallery.store.cohorts import Cohorts
 from gaitid.gallery.store.commits import Commits
 from gaitid.gallery.store.mark import Mark, Seen
@@ -48,6 +49,7 @@ class Connection:
         db: The connection that writes; used within a change, or while `commits.mutex` is held.
         readers: Connections that read beside it.
         audit: The audit trail.
+        clock: Tells whether expired subjects may be erased.
         commits: Runs changes.
         sealing: Encrypts and decrypts templates.
         projections: The projections of the galleries.
@@ -62,6 +64,7 @@ class Connection:
         self.readers = Readers(path)
         try:
             self.audit = Audit(self.db)
+            self.clock = Clock(self.db)
             self._mark = None if mark is None else self._marked(mark)
             self.commits = Commits(self.db, path, self.audit, self._mark)
             self.sealing = Sealing(self.db, keys)

@@ -1,7 +1,7 @@
 """The store of all galleries: one SQLite database in a data directory of its own.
 
     <directory>/gaitid.db      galleries, subjects, templates, audit trail (WAL, synchronous=FULL)
-    <directory>/gaitid.lock    held by the one process that has the directory open
+    <directory>/gaitid.lock    held by the one process that has the directory open; notes that it held data
     <directory>/gaitid.identity    signs receipts, see `gallery.care.identity`
 
 The database is the truth; indexes follow it and can be rebuilt from it. A change is acknowledged after its
@@ -34,7 +34,7 @@ from gaitid.gallery.store.cameras import CameraStore
 from gaitid.gallery.store.connection import Connection
 from gaitid.gallery.store.erasure import Erasure
 from gaitid.gallery.store.galleries import Galleries
-from gaitid.gallery.store.schema import take_lock, typed
+from gaitid.gallery.store.schema import check_kept, remember, take_lock, typed
 from gaitid.gallery.store.subjects import Subjects
 from gaitid.gallery.store.trail import Trail
 from gaitid.records import AuditAction
@@ -95,8 +95,10 @@ class Store:
         self.directory = Path(directory)
         self._lock_file = take_lock(self.directory / LOCK)
         try:
+            check_kept(self.directory / DATABASE, self._lock_file)
             self._connection = Connection(self.directory / DATABASE, keys, mark)
             try:
+                remember(self._lock_file)
                 self._db, self._commits = self._connection.db, self._connection.commits
                 self.galleries = Galleries(self._connection)
                 self.subjects = Subjects(self._connection)

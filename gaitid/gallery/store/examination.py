@@ -21,7 +21,7 @@ from gaitid.gallery.store import query
 from gaitid.gallery.store.audit import Audit, broken, check_chain
 from gaitid.gallery.store.profiles import StoredProfiles
 from gaitid.gallery.store.rows import GalleryRow, quality_of, terms_of
-from gaitid.gallery.store.schema import FAILURES, SCHEMA, check_health, corrupt, typed
+from gaitid.gallery.store.schema import FAILURES, SCHEMA, check_health, corrupt, lost, typed
 from gaitid.gallery.store.sealing import Sealing
 from gaitid.records import Fusion, Normalisation, OperatingPoint, check_direction, check_name
 
@@ -138,6 +138,8 @@ class Examination:
             StoreCorrupt: The database is damaged.
         """
         version = check_health(self._db, self._path)
+        if version == 0:
+            raise lost(self._path)
         later = "" if version == SCHEMA else f"; the next start migrates it to {SCHEMA}, then check again"
         return (
             f"schema version {version}; pages, indexes, layout, row checksums and references are right{later}"

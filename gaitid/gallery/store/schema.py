@@ -213,6 +213,41 @@ def take_lock(path: Path) -> int:
     return lock
 
 
+_HELD = b"this directory has held galleries\n"
+
+
+def check_kept(path: Path, lock: int) -> None:
+    """Check that the database is still there, if the directory has ever held one.
+
+    Args:
+        path: The database file.
+        lock: Descriptor of the lock file, in which `remember` noted that there was one.
+
+    Raises:
+        StoreCorrupt: It is missing or empty.
+    """
+    is_there = path.exists() and path.stat().st_size > 0
+    if not is_there and os.pread(lock, len(_HELD), 0) == _HELD:
+        raise lost(path)
+
+
+def remember(lock: int) -> None:
+    """Note in the lock file that its directory holds a database."""
+    if os.pread(lock, len(_HELD), 0) != _HELD:
+        os.pwrite(lock, _HELD, 0)
+        os.fsync(lock)
+
+
+def lost(path: Path) -> StoreCorrupt:
+    """Error for a directory that has lost its database."""
+    state = "is empty" if path.exists() else "is missing"
+    return StoreCorrupt(
+        f"Database {path} {state}, and its directory has held galleries",
+        "the database that was there",
+        "Restore a backup into a new directory",
+    )
+
+
 def open_database(path: Path) -> sqlite3.Connection:
     """Open or create the database, checked and migrated to the current layout.
 

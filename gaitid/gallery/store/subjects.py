@@ -203,7 +203,8 @@ class Subjects:
 
         Raises:
             GalleryNotFound: The gallery was deleted.
-            SubjectNotFound: The gallery has no such subject; with `EXPIRE_SUBJECT`, no expired one.
+            SubjectNotFound: The gallery has no such subject; with `EXPIRE_SUBJECT`, no expired
+                one, or the clock cannot be trusted.
             SubjectHeld: The subject is under a legal hold.
             StoreError: It is deleted, but the write-ahead log could not be emptied of it yet.
         """
@@ -212,7 +213,7 @@ class Subjects:
             revision = self._connection.grow(gallery)
             now = time.time()
             subject = self._find(gallery, name)
-            if subject is None or (action is AuditAction.EXPIRE_SUBJECT and not subject.has_expired(now)):
+            if subject is None or (action is AuditAction.EXPIRE_SUBJECT and not self._is_over(subject, now)):
                 raise subject_not_found(gallery.name, name)
             if subject.legal_hold:
                 raise subject_held(name)
@@ -260,6 +261,10 @@ class Subjects:
             raise subject_not_found(gallery.name, name)
         return subject
 
+    def _is_over(self, subject: _SubjectRow, now: float) -> bool:
+        """Whether the retention of a subject has ended for certain."""
+        return subject.has_expired(now) and self._connection.clock.is_trusted(now)
+
     def _erase(
         self, gallery: GalleryRow, subject: _SubjectRow, revision: int, action: AuditAction
     ) -> _Erased:
@@ -277,12 +282,12 @@ class Subjects:
         """Erase an expired subject of that name; return whether there was one.
 
         Raises:
-            SubjectExists: A subject that has not expired has the name.
+            SubjectExists: A subject that has not expired has the name, or the clock cannot be trusted.
         """
         holder = self._find(gallery, name)
         if holder is None:
             return False
-        if not holder.has_expired(now):
+        if not self._is_over(holder, now):
             raise subject_exists(gallery.name, name)
         with calling(actor="gaitid"):
             self._erase(gallery, holder, revision, AuditAction.EXPIRE_SUBJECT)
