@@ -59,6 +59,10 @@ class Constant:
         """Return the constant decision."""
         return DECISION
 
+    def accepts_changes(self) -> bool:
+        """Return True."""
+        return True
+
     def close(self) -> None:
         """Do nothing."""
 

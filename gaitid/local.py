@@ -270,6 +270,10 @@ class LocalMatcher:
                 held.renew_profiles()
                 held.save_profiles()
 
+    def accepts_changes(self) -> bool:
+        """Whether changes can be made; a directory on a full disk is open to be searched only."""
+        return self._store.accepts_changes()
+
     def describe(self, gallery: str) -> GalleryInfo:
         """See `Matcher.describe`."""
         return self._find(gallery).describe()

@@ -37,6 +37,10 @@ from gaitid.settings import is_loopback, split_address
 _log = logging.getLogger(__name__)
 EXPIRY_S = 60.0
 """How often expired subjects are erased, seconds; changes of a gallery erase its own, too."""
+_REPORT_S = 1.0
+"""How often health follows the disk, seconds."""
+CHANGING = tuple(f"gaitid.v1.{name}Service" for name in ("Gallery", "Subject", "Camera"))
+"""Services that are not serving while every change is refused; searches go on."""
 _LAST_BYTES_S = 1.0
 """Longest time to send the remaining answers after the work is done, seconds."""
 
@@ -168,6 +172,10 @@ class Served(Matcher, Protocol):
         """See `LocalMatcher.expire`."""
         ...
 
+    def accepts_changes(self) -> bool:
+        """See `LocalMatcher.accepts_changes`."""
+        ...
+
     def record_refusal(self, detail: str, count: int) -> None:
         """See `LocalMatcher.record_refusal`."""
         ...
@@ -215,10 +223,12 @@ async def _started(settings: ServerSettings, matcher: Served | None) -> AsyncIte
         address = f"{split_address(settings.address)[0]}:{port}"
         _log.info("serving on %s", address)
         expiring = asyncio.create_task(_expire(matcher))
+        reporting = asyncio.create_task(_report(matcher, health))
         try:
             yield address
         finally:
             expiring.cancel()
+            reporting.cancel()
             health.stop()
             # Drain first: grpc's own stop answers calls that arrive in between with CANCELLED.
             await calls.drain(settings.shutdown_grace_s)
@@ -289,6 +299,15 @@ async def _expire(matcher: Served) -> None:
             await asyncio.to_thread(matcher.expire)
         except GaitIdError as error:
             _log.error("expired subjects could not be erased: %s", error.code)
+
+
+async def _report(matcher: Served, health: Health) -> None:
+    """Report the services that change galleries as NOT_SERVING while changes are refused."""
+    while True:
+        accepts = await asyncio.to_thread(matcher.accepts_changes)
+        for service in CHANGING:
+            health.set(service, is_serving=accepts)
+        await asyncio.sleep(_REPORT_S)
 
 
 def _open(settings: ServerSettings) -> Served:

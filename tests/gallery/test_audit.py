@@ -270,12 +270,15 @@ def test_so_many_may_wait_and_then_answers_wait_for_them(tmp_path, monkeypatch):
 
 
 def test_no_answer_without_a_record(tmp_path, monkeypatch, caplog):
-    """A full disk stops searches once the most that may wait do."""
-    monkeypatch.setattr(store_module, "MOST_WAITING", 3)
+    """A full disk stops searches once the most that may wait do; the log says it once."""
+    monkeypatch.setattr(store_module, "MOST_WAITING", 2)
+    monkeypatch.setattr(store_module, "MOST_UNWRITTEN", 5)
     store = filled(tmp_path, audit_within_s=0.1)
     monkeypatch.setattr(
         store._connection.audit, "begin", lambda: (_ for _ in ()).throw(sqlite3.OperationalError("full"))
     )
+    with pytest.raises(StoreError):
+        store.trail.append(note(9))  # now the store knows that changes are refused
     outcomes = []
     for n in range(6):
         try:
@@ -283,9 +286,10 @@ def test_no_answer_without_a_record(tmp_path, monkeypatch, caplog):
             outcomes.append(True)
         except StoreError:
             outcomes.append(False)
-    assert outcomes[-3:] == [False] * 3
+    assert outcomes == [True] * 3 + [False] * 3
     time.sleep(0.3)
-    assert "wait to be recorded" in caplog.text
+    assert caplog.text.count("wait to be recorded") == 1
+    assert caplog.text.count("changes are refused") == 1
     monkeypatch.undo()
     assert store.trail.verify().number == 12
     store.close()

@@ -34,6 +34,9 @@ class Slow:
         assert self.go.wait(10)
         raise ZeroDivisionError("secret of subject ada")
 
+    def accepts_changes(self):
+        return True
+
     def close(self):
         self.closed = True
 

@@ -33,6 +33,8 @@ _LOG = logging.getLogger(__name__)
 
 MOST_WAITING = 1000
 """Searches that may wait to be recorded; the next one is answered after they are."""
+MOST_UNWRITTEN = 100_000
+"""The same while the disk refuses changes, about 500 bytes each; then searches are refused."""
 _KNOWN = 10_000
 """Callers kept in memory; others are looked up again."""
 _ENTRIES = (
@@ -292,6 +294,7 @@ class Flusher:
         self._due, self._closed = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._run, name="gaitid-audit", daemon=True)
         self._starting = threading.Lock()
+        self._fails = False
 
     def wake(self) -> None:
         """Report that a search waits."""
@@ -320,8 +323,11 @@ class Flusher:
                 return
             try:
                 self._flush()
+                self._fails = False
             except GaitIdError as error:
-                _LOG.error("searches wait to be recorded: %s", error.code)
+                if not self._fails:  # once, not at every attempt
+                    _LOG.error("searches wait to be recorded: %s", error.code)
+                self._fails = True
                 self._due.set()
 
 

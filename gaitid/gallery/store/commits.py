@@ -7,6 +7,7 @@ refused by its own check, or fails with an error of its own, does not affect the
 
 from __future__ import annotations
 
+import logging
 import sqlite3
 from collections import deque
 from collections.abc import Callable
@@ -22,9 +23,11 @@ from gaitid.gallery.store import failpoints, query
 from gaitid.gallery.store.audit import Audit
 from gaitid.gallery.store.mark import Mark, Seen
 from gaitid.gallery.store.query import R
-from gaitid.gallery.store.schema import typed
+from gaitid.gallery.store.schema import has_room, typed
 
 T = TypeVar("T")
+
+_LOG = logging.getLogger(__name__)
 
 _COUNT = "UPDATE state SET changes = changes + 1 RETURNING changes"
 _COUNT_MARKED = "UPDATE state SET changes = changes + 1, marked = changes + 1 RETURNING changes"
@@ -67,6 +70,7 @@ class Commits:
     Attributes:
         mutex: Held by any user of the database; within a change it is held.
         closed: True after `close`.
+        refusal: Why changes are refused, such as a full disk; None = they are not.
     """
 
     def __init__(self, db: sqlite3.Connection, path: Path, audit: Audit, mark: Mark | None) -> None:
@@ -75,6 +79,7 @@ class Commits:
         self._waiting: deque[_Task[Any]] = deque()
         self._current: _Task[Any] | None = None
         self.closed = False
+        self.refusal: StoreError | None = None
 
     def close(self) -> bool:
         """Refuse all later changes; return True the first time. The caller holds the mutex."""
@@ -170,16 +175,27 @@ class Commits:
             changes = query.value(self._db, _COUNT if self._mark is None else _COUNT_MARKED)
             failpoints.reached("before commit")
             self._db.execute("COMMIT")
-        except BaseException:
+        except BaseException as error:
             with suppress(sqlite3.Error):  # a full disk has rolled back already
                 self._db.execute("ROLLBACK")
             self._audit.end(committed=False)
+            self._report(typed(error, self._path))
             raise
         self._audit.end(committed=True)
+        self._report(None)
         failpoints.reached("after commit")
         if self._mark is not None:
             self._mark.move(Seen(changes, self._audit.head))
             failpoints.reached("after mark")
+
+    def _report(self, refusal: BaseException | None) -> None:
+        """Keep why changes are refused, and log it once."""
+        if isinstance(refusal, StoreError) and self.refusal is None:
+            _LOG.error("changes are refused until this is mended: %s", refusal)
+            self.refusal = refusal
+        elif refusal is None and self.refusal is not None and has_room(self._path.parent):
+            _LOG.info("changes are accepted again")
+            self.refusal = None
 
     def _attempt(self, task: _Task[Any]) -> None:
         """Run one change within the transaction; an error of its own does not affect the others."""

@@ -2,6 +2,7 @@
 
     <directory>/gaitid.db      galleries, subjects, templates, audit trail (WAL, synchronous=FULL)
     <directory>/gaitid.lock    held by the one process that has the directory open; notes that it held data
+    <directory>/gaitid.reserve given up to open the directory on a full disk
     <directory>/gaitid.identity    signs receipts, see `gallery.care.identity`
 
 The database is the truth; indexes follow it and can be rebuilt from it. A change is acknowledged after its
@@ -23,11 +24,12 @@ import os
 import sqlite3
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
-from gaitid.errors import MissingDependency
+from gaitid.errors import MissingDependency, StoreError
 from gaitid.gallery.store import failpoints
 from gaitid.gallery.store.audit import Note
 from gaitid.gallery.store.cameras import CameraStore
@@ -105,7 +107,7 @@ class Store:
                 self.cameras = CameraStore(self._connection)
                 self.trail = Trail(self._connection, audit_within_s)
                 self._erasure = Erasure(self.directory, self._connection)
-                self._update_keys(always=False)
+                self._seal_rest()
             except BaseException:
                 self._connection.close()
                 raise
@@ -133,6 +135,13 @@ class Store:
         with self._commits.mutex:
             (state,) = self._commits.read(_NameRow, "SELECT name FROM state")
         return state.name.hex()
+
+    def accepts_changes(self) -> bool:
+        """Whether changes are committed; if the last one was not, another one is tried now."""
+        if self._commits.refusal is not None and not self._commits.closed:
+            with suppress(StoreError):
+                self._commits.run(lambda: None)
+        return self._commits.refusal is None
 
     def check_open(self) -> None:
         """Raise `StoreError` after `close`."""
@@ -209,6 +218,14 @@ class Store:
 
         self._commits.run(begin)
         return self._update_keys(always=True)
+
+    def _seal_rest(self) -> None:
+        """Bring all keys up to date at an opening; on a full disk that waits for the next one."""
+        try:
+            self._update_keys(always=False)
+        except StoreError as error:
+            if type(error) is not StoreError:  # a key is missing, or rows are damaged
+                raise
 
     def _update_keys(self, *, always: bool) -> int:
         """Bring all keys up to date; record it if something changed, or `always`."""

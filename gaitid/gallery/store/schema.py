@@ -6,6 +6,7 @@ import errno
 import fcntl
 import os
 import sqlite3
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,6 +18,9 @@ DENIED = (errno.EACCES, errno.EPERM, errno.EROFS)
 FAILURES = (OSError, sqlite3.Error, UnicodeDecodeError)
 """Errors of the file system and of SQLite; the last when an error message includes a damaged text."""
 _FULL = (errno.ENOSPC, errno.EDQUOT)
+RESERVE = "gaitid.reserve"
+"""File that is given up when the disk is full, so that the directory can be opened to search."""
+_RESERVE_BYTES = 256 * 1024
 
 # The n-th entry brings a database from schema version n to n + 1; entries are never changed.
 _MIGRATIONS: tuple[tuple[str, ...], ...] = (
@@ -251,11 +255,26 @@ def lost(path: Path) -> StoreCorrupt:
 def open_database(path: Path) -> sqlite3.Connection:
     """Open or create the database, checked and migrated to the current layout.
 
+    On a full disk a current database opens, too: a small file beside it is given up for what SQLite needs.
+
     Raises:
         StoreReadOnly: It cannot be written.
         StoreCorrupt: It is damaged, of a newer gaitid, or of another program.
         StoreError: It cannot be used for another reason.
     """
+    reserve = path.with_name(RESERVE)
+    try:
+        db = _open(path)
+    except StoreError as error:
+        if type(error) is not StoreError or not reserve.exists():
+            raise
+        reserve.unlink()
+        db = _open(path)
+    _lay_up(reserve)
+    return db
+
+
+def _open(path: Path) -> sqlite3.Connection:
     db = None
     try:
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
@@ -282,6 +301,30 @@ def open_database(path: Path) -> sqlite3.Connection:
         if isinstance(error, FAILURES):
             raise typed(error, path) from error
         raise
+
+
+def has_room(directory: Path) -> bool:
+    """Whether the disk has room for more than a change or two."""
+    try:
+        disk = os.statvfs(directory)
+    except OSError:
+        return False
+    return disk.f_bavail * disk.f_frsize >= _RESERVE_BYTES
+
+
+def _lay_up(reserve: Path) -> None:
+    """Make the reserve, unless the disk is full or it is there."""
+    with suppress(OSError):
+        if not reserve.exists():
+            partial = reserve.with_suffix(".partial")
+            try:
+                with partial.open("wb") as file:
+                    file.write(os.urandom(_RESERVE_BYTES))  # file systems may not store zeros
+                    file.flush()
+                    os.fsync(file.fileno())
+                partial.rename(reserve)
+            finally:
+                partial.unlink(missing_ok=True)
 
 
 def check_health(db: sqlite3.Connection, path: Path) -> int:
@@ -346,9 +389,11 @@ def _layout_of(version: int) -> list[tuple[object, ...]]:
 def _migrate(db: sqlite3.Connection) -> None:
     db.execute("BEGIN IMMEDIATE")  # fails here if the database cannot be written
     version = query.value(db, "PRAGMA user_version")
+    if version == SCHEMA:  # nothing to write, which a full disk would refuse
+        db.execute("ROLLBACK")
+        return
     _run_migrations(db, version, SCHEMA)
-    if version < SCHEMA:
-        checksums.renew(db)
+    checksums.renew(db)
     db.execute(f"PRAGMA user_version = {SCHEMA}")
     db.execute("COMMIT")
 

@@ -7,7 +7,7 @@ from functools import partial
 
 from gaitid.caller import current
 from gaitid.errors import DecisionNotFound
-from gaitid.gallery.store.audit import MOST_WAITING, Flusher, Head, Note, broken, check_chain
+from gaitid.gallery.store.audit import MOST_UNWRITTEN, MOST_WAITING, Flusher, Head, Note, broken, check_chain
 from gaitid.gallery.store.connection import Connection
 from gaitid.gallery.store.rows import GalleryRow
 from gaitid.records import AuditAction, AuditEntry, Verdict
@@ -71,10 +71,10 @@ class Trail:
         if not self._audit.knows(caller):
             with self._commits.mutex:
                 self._audit.admit(caller)
-        if self._audit.queue(note, caller) >= MOST_WAITING:
+        waiting = self._audit.queue(note, caller)
+        self._flusher.wake()
+        if waiting >= (MOST_WAITING if self._commits.refusal is None else MOST_UNWRITTEN):
             self.flush()
-        else:
-            self._flusher.wake()
 
     def review(self, gallery: GalleryRow, reference: str, verdict: Verdict) -> int:
         """Record a verdict about a search; return the number of the new entry.
