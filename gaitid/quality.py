@@ -76,7 +76,9 @@ class QualityPolicy:
 
     Attributes:
         min_frames: Least number of good frames.
-        min_cycles: Least number of gait cycles.
+        min_cycles: Least number of gait cycles. Rank-1 of ``strider`` on CASIA-B, normal clothes and other
+            views, with probes of 1, 1.25, 1.5 and all cycles: 50.6, 53.0, 54.3 and 59.0. Where people
+            cross the picture in 1.5 s, 1.5 cycles refuse a third of the walks, and 1.25 a tenth.
         min_height_px: Least median body height in the source picture, pixels.
         min_frame_rate: Least median frame rate, frames a second.
         min_motion: Least leg movement of silhouettes; see `GaitAnalysis.motion`. Noisy silhouettes
@@ -89,7 +91,7 @@ class QualityPolicy:
     """
 
     min_frames: int = 20
-    min_cycles: float = 1.5
+    min_cycles: float = 1.25
     min_height_px: float = 48.0
     min_frame_rate: float = 8.0
     min_motion: float = 0.055

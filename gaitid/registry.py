@@ -22,7 +22,10 @@ ENCODERS: Mapping[str, str] = {
     "fused": "gaitid.encoders.learned:fused",
 }
 EXTRACTORS: Mapping[str, str] = {
+    "auto": "gaitid.perception.auto:AutoExtractor",
     "motion": "gaitid.perception.motion:MotionExtractor",
+    "motion+pose": "gaitid.perception.motion_pose:MotionPoseExtractor",
+    "person": "gaitid.perception.person:PersonExtractor",
     "precomputed": "gaitid.perception.precomputed.extractor:PrecomputedExtractor",
     "rcnn": "gaitid.perception.rcnn:RcnnExtractor",
     "yolo": "gaitid.perception.yolo:YoloExtractor",
@@ -65,7 +68,7 @@ _EXTRAS = {
     "torchvision": "rcnn",
     "ultralytics": "yolo",
     "cryptography": "server",
-    "onnxruntime": "onnx",
+    "onnxruntime": "person",
 }
 
 

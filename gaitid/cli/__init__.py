@@ -68,6 +68,8 @@ VERBS = {
     "audit export": "write all entries and the signed head as JSON lines",
     "audit review": "record a human's verdict on a decision",
     "model adapt": "adapt an encoder to your own people, in seconds, validated on people left out",
+    "model list": "list the weights that are installed, with licence, origin and digest",
+    "model verify": "check that no weight file was changed",
     "model export": "export the network of an encoder to ONNX",
     "model import": "convert a checkpoint of OpenGait to a weight file",
     "dataset synth": "generate synthetic walkers as sequences or in the layout of a data set",

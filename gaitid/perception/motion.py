@@ -109,6 +109,11 @@ class MotionExtractor:
         self._doubt = _Doubt(self._settings.moving_share)
         self._relearned: float | None = None  # end of the last warm-up that doubt forced
 
+    @property
+    def is_ready(self) -> bool:
+        """Whether the background is known."""
+        return self._model is not None
+
     def __call__(self, frame: Frame) -> list[Observation]:
         """Return the moving objects in a frame, with masks; none while the background is being learned.
 
@@ -150,7 +155,7 @@ class MotionExtractor:
             raise CameraMoving(
                 f"Moving pixels are {share:.0%} of the picture, again after a new warm-up",
                 "a static camera, steady light, and people who fill less of the picture",
-                "Mount the camera firmly, or choose an extractor that needs no background",
+                "Mount the camera firmly, or choose --extractor person (pip install 'gaitid[person]')",
             )
         self._model, self._start = None, None
         self._doubt = _Doubt(self._settings.moving_share)

@@ -4,7 +4,7 @@
     NAME.pem NAME.key    a server or a node
     crl.pem              revoked certificates
 
-Keys are of the curve P-256. Whoever has ``ca.key`` can make any certificate: keep the folder off the server.
+Keys are of the curve P-256. The owner of ``ca.key`` can make any certificate: keep the folder off the server.
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from functools import cache
 from importlib.metadata import EntryPoint
 from typing import ClassVar
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 
 from gaitid import registry
+from gaitid.demo.scene import plan
 from gaitid.errors import ConfigError, UnknownName
 from gaitid.perception.extractor import Extractor, extractor_type, load_extractor
 from gaitid.perception.pipeline import PerceptionSettings, watch
@@ -68,6 +70,9 @@ NETWORKS = {"rcnn": networks.rcnn, "yolo": networks.yolo}
 STREAMS = {
     "motion": {"silhouette"},
     "precomputed": {"silhouette"},
+    "person": {"silhouette", "skeleton"},
+    "motion+pose": {"silhouette", "skeleton"},
+    "auto": {"silhouette", "skeleton"},
     "poses": {"skeleton"},
     "masks": {"silhouette"},
     "boxes": set(),
@@ -94,10 +99,22 @@ def made(tmp_path_factory):
     return cache(lambda name: NETWORKS[name](tmp_path_factory.mktemp(name)) if name in NETWORKS else None)
 
 
+LOOKS_AT_BODIES = ("person", "motion+pose", "auto")
+
+
+@cache
+def filmed():
+    """Pictures of a generated walker, in which a person network sees a person."""
+    day = plan(1, 0, 7)[0]
+    return [frame.image for frame, _ in itertools.islice(day, 20, 170)]
+
+
 def source_for(name):
     """A source in which the extractor sees one walker, or anything at all."""
     if name in NETWORKS:
         return painted.PaintedScene(lambda i: painted.noisy(painted.wall(i), i), 2)
+    if name in LOOKS_AT_BODIES:
+        return painted.PaintedScene(lambda i: filmed()[i], len(filmed()))
     if name in SCRIPTED:
         return Blank()
     if name == "precomputed":  # white on black

@@ -16,5 +16,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Create the authority and its empty list of revoked certificates."""
     pki.create_authority(options.folder)
-    print(f"authority in {options.folder}; whoever has {options.folder / 'ca.key'} can make any certificate")
+    print(
+        f"authority in {options.folder}; keep {options.folder / 'ca.key'} secret, it can make any certificate"
+    )
     return 0
