@@ -1,4 +1,4 @@
-"""``gaitid model verify``: check that no weight file was changed and that encoders still give their vectors."""
+"""``gaitid model verify``: check that no weight file was changed, and that encoders still work."""
 
 from __future__ import annotations
 
