@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import random
 import re
+import threading
 import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import count
 from typing import Any
 
 import grpc
@@ -25,6 +27,7 @@ from gaitid.errors import (
     GaitIdError,
     InputError,
     MessageError,
+    Overloaded,
     ServerUnreachable,
 )
 from gaitid.matcher import FPIR, MAX_AUDIT, MAX_CANDIDATES
@@ -71,6 +74,9 @@ ATTEMPTS = 3
 BACKOFF_S = 0.1
 """Pause after the first attempt, seconds; it doubles each time, and 50 to 100 % of it are drawn."""
 
+KEPT = 8
+"""Batches of an iterator that an `Upload` keeps, so that a full server can be tried again; about 8 MB."""
+
 _DETAILS = "grpc-status-details-bin"
 _TOO_LARGE = re.compile(r"larger than max \((\d+) vs\. (\d+)\)")
 
@@ -96,28 +102,48 @@ class Upload:
     def __init__(self, first: Any, field: str, probes: Iterable[Probe], max_bytes: int) -> None:
         self._first, self._field, self._probes = first, field, check_probes(probes)
         self._max_bytes = max_bytes
-        self._is_begun = False
+        self._source = wire.batched(self._probes, max_bytes, wire.BATCH_S)
+        self._kept: list[Any] = []
+        self._taken = 0
+        self._lock = threading.Lock()  # the attempt before may still be taking a batch
         self.error: Exception | None = None
 
     @property
     def is_repeatable(self) -> bool:
-        """Whether all probes can be sent again; those taken from an iterator cannot."""
-        return isinstance(self._probes, Sequence) or not self._is_begun
+        """Whether all probes can be sent again; of an iterator only the first `KEPT` batches can."""
+        return isinstance(self._probes, Sequence) or self._taken <= len(self._kept)
 
     def messages(self) -> Iterator[Any]:
-        """Yield the messages of one attempt; only one batch is in memory."""
+        """Yield the messages of one attempt; only one batch of a list is in memory."""
         kind = type(self._first)
         yield self._first
-        self._is_begun = True
+        # A retry must send the same batches, so those of a list do not depend on the time.
+        is_list = isinstance(self._probes, Sequence)
+        batches = wire.batched(self._probes, self._max_bytes, float("inf")) if is_list else self._resumed()
         try:
-            # A retry must send the same batches, so those of a list do not depend on the time.
-            max_s = float("inf") if isinstance(self._probes, Sequence) else wire.BATCH_S
-            for batch in wire.batched(self._probes, self._max_bytes, max_s):
+            for batch in batches:
                 yield kind(**{self._field: batch})
         except Exception as error:
             self.error = error
             return
         yield kind(last=True)
+
+    def _resumed(self) -> Iterator[Any]:
+        """Yield the batches that an earlier attempt took from the iterator, then further ones."""
+        number = 0
+        while True:
+            with self._lock:
+                if number == self._taken:
+                    batch = next(self._source, None)
+                    if batch is None:
+                        return
+                    self._taken += 1
+                    if len(self._kept) < KEPT:
+                        self._kept.append(batch)
+                else:
+                    batch = self._kept[number]
+            number += 1
+            yield batch
 
 
 class RemoteMatcher:
@@ -450,17 +476,17 @@ class RemoteMatcher:
     def _retry(
         self, call: Callable[..., Any], timeout_s: float, may_retry: Callable[[], bool] = lambda: True
     ) -> Any:
-        """Make a call, again while the server is unavailable; `timeout_s` covers all attempts."""
+        """Make a call, again while the server is unavailable or full; `timeout_s` covers all attempts."""
         deadline = time.monotonic() + timeout_s
         metadata = self._metadata()
-        for attempt in range(1, ATTEMPTS + 1):
+        for attempt in count(1):
             try:
                 return call(timeout=max(deadline - time.monotonic(), 0.001), metadata=metadata)
             except grpc.RpcError as error:
-                pause = BACKOFF_S * 2 ** (attempt - 1) * random.uniform(0.5, 1.0)  # noqa: S311
-                is_last = attempt == ATTEMPTS or time.monotonic() + pause >= deadline or not may_retry()
-                if is_last or error.code() is not grpc.StatusCode.UNAVAILABLE:
-                    raise self._error(error, timeout_s) from error
+                found = self._error(error, timeout_s)
+                pause = _pause(error.code(), found, attempt)
+                if pause is None or time.monotonic() + pause >= deadline or not may_retry():
+                    raise found from error
                 time.sleep(pause)
             except ValueError as error:  # raised by grpc if the channel is closed
                 raise ServerUnreachable(
@@ -482,6 +508,15 @@ class RemoteMatcher:
                 "Send fewer frames or samples per call, or raise max_message_bytes on both sides",
             )
         return transport_error(code, f"{self._address}: {text}", timeout_s)
+
+
+def _pause(code: grpc.StatusCode, error: GaitIdError, attempt: int) -> float | None:
+    """Seconds until the next attempt; None = there is none."""
+    if isinstance(error, Overloaded) and error.retry_after_s is not None:  # it changed nothing
+        return max(error.retry_after_s, BACKOFF_S) * min(attempt, 10) * random.uniform(0.5, 1.5)  # noqa: S311
+    if code is grpc.StatusCode.UNAVAILABLE and attempt < ATTEMPTS:
+        return BACKOFF_S * 2.0 ** (attempt - 1) * random.uniform(0.5, 1.0)  # noqa: S311
+    return None
 
 
 def _request(kind: Any, **fields: Any) -> Any:

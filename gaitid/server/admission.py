@@ -22,7 +22,7 @@ IDLE_S = 30.0
 """Longest pause between two messages of a streamed request, seconds."""
 STREAM_S = 7200.0
 """Longest time of a streamed request, seconds."""
-CONNECTION_CALLS = 128
+CONNECTION_CALLS = 1024
 """Largest number of open calls on a connection, health checks included; more wait in the client."""
 OPEN_PER_PLACE = 4
 """Open calls for each call that may be in progress; the others have not sent their message yet."""

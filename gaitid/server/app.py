@@ -67,6 +67,7 @@ class ServerSettings:
         max_concurrent: Largest number of calls in progress or waiting; others are refused as `Overloaded`.
         max_per_peer: Largest number of open calls of one certificate, or of one address without certificate.
         max_per_connection: Largest number of open calls on one connection.
+        max_wait_s: Longest expected wait for a thread, seconds, or one call's work if that is longer.
         tls_certificate: PEM file of the server's certificate chain; enables TLS together with `tls_key`.
         tls_key: PEM file of its private key.
         tls_client_ca: PEM file of the authority of client certificates; if set, clients need one.
@@ -94,6 +95,7 @@ class ServerSettings:
     max_concurrent: int = 64
     max_per_peer: int = 64
     max_per_connection: int = 32
+    max_wait_s: float = 0.05
     tls_certificate: Path | None = None
     tls_key: Path | None = None
     tls_client_ca: Path | None = None
@@ -115,6 +117,10 @@ class ServerSettings:
         if not 0 <= self.shutdown_grace_s < float("inf"):
             raise ConfigError(
                 f"Setting shutdown_grace_s is {self.shutdown_grace_s}", "0 or more seconds", "Set it to 10"
+            )
+        if not self.max_wait_s >= 0:
+            raise ConfigError(
+                f"Setting max_wait_s is {self.max_wait_s}", "0 or more seconds", "Set it to 0.05"
             )
         if not 0 <= self.audit_within_s <= 60:
             raise ConfigError(
@@ -214,6 +220,7 @@ async def _started(settings: ServerSettings, matcher: Served | None) -> AsyncIte
         refusals,
         per_peer=settings.max_per_peer,
         per_connection=settings.max_per_connection,
+        max_wait_s=settings.max_wait_s,
     )
     try:
         health = Health(["", *_service_names()])

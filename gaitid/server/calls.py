@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import secrets
 import time
 import traceback
@@ -18,10 +19,12 @@ from google.protobuf.message import DecodeError, Message
 from gaitid import wire
 from gaitid.caller import calling
 from gaitid.errors import (
+    DeadlineExceeded,
     GaitIdError,
     InputError,
     InternalError,
     MessageError,
+    Overloaded,
     PermissionDenied,
     ServerUnreachable,
     Unauthenticated,
@@ -33,6 +36,9 @@ from gaitid.server.uploads import Upload
 
 MAX_UPLOADS = 4
 """Largest number of streamed requests at a time; each may keep `selection.MAX_PROBES` embeddings."""
+
+_WEIGHT = 0.1
+"""Weight of the newest call in the mean work of recent calls."""
 
 _log = logging.getLogger(__name__)
 _DETAILS = "grpc-status-details-bin"
@@ -62,6 +68,7 @@ class Calls:
         refusals: Refusals | None = None,
         per_peer: int | None = None,
         per_connection: int | None = None,
+        max_wait_s: float = math.inf,
     ) -> None:
         self._access, self._refusals = access or Access(is_open=True), refusals
         self._calls = _Pool(workers, "gaitid-call")
@@ -70,6 +77,7 @@ class Calls:
         self._admission = Admission(
             OPEN_PER_PLACE * max_concurrent, per_peer or max_concurrent, per_connection or max_concurrent
         )
+        self._max_wait_s = max_wait_s
         self._running = 0
         self._uploads = 0
         self._is_stopping = False
@@ -100,7 +108,9 @@ class Calls:
                 request = _valid(await first(requests))
                 check(entrant, rpc, _gallery(request))
                 with self._place():
-                    return await self._calls.work(_as(entrant, work), request)
+                    left_s = context.time_remaining()
+                    self._calls.check_wait(left_s, self._max_wait_s)
+                    return await self._calls.work(_as(entrant, work), request, left_s)
 
             return await self._guarded(act, context, rpc, kind)
 
@@ -189,18 +199,61 @@ class _Pool:
 
     def __init__(self, threads: int, name: str) -> None:
         self._executor = ThreadPoolExecutor(threads, name)
+        self._threads = threads
         self._idle = asyncio.Semaphore(threads)  # threads without work
+        self._waiting = 0
+        self._mean_s = 0.0  # of the work of recent calls
 
-    async def work(self, work: Callable[[Any], T], request: Message | None) -> T:
-        """Do the work in a thread, when one is idle."""
+    def check_wait(self, remaining_s: float | None, most_s: float) -> None:
+        """Return if a call would be answered in time.
+
+        Args:
+            remaining_s: Until the deadline of the call; None = it has none.
+            most_s: Longest wait for a thread; the mean work of a call counts if it is longer.
+
+        Raises:
+            Overloaded: It would wait longer than that, or be answered after its deadline.
+        """
+        if not self._idle.locked():
+            return
+        wait = (self._waiting + 1) * self._mean_s / self._threads
+        most = max(most_s, self._mean_s)
+        if remaining_s is not None:
+            most = min(most, remaining_s - self._mean_s)
+        if wait > most:
+            raise Overloaded(
+                f"The call would wait {wait:.3f} s for a thread",
+                f"at most {max(most, 0.0):.3f} s",
+                f"Try again in {wait:.2f} s",
+                retry_after_s=wait,
+            )
+
+    async def work(
+        self, work: Callable[[Any], T], request: Message | None, remaining_s: float | None = None
+    ) -> T:
+        """Do the work in a thread, when one is idle.
+
+        Raises:
+            DeadlineExceeded: That is after the deadline of the call.
+        """
+        asked = time.monotonic()
         # Wait here and not in the executor's queue, so that an abandoned call releases its request.
-        await self._idle.acquire()
+        self._waiting += 1
+        try:
+            await self._idle.acquire()
+        finally:
+            self._waiting -= 1
+        begun = time.monotonic()
+        if remaining_s is not None and begun - asked >= remaining_s:
+            self._idle.release()
+            raise DeadlineExceeded("The deadline of the call has passed", "time left", "Allow more time")
         future = self._executor.submit(work, request)
         try:
             return await asyncio.wrap_future(future)
         finally:
             if future.done():
                 self._idle.release()
+                self._mean_s += _WEIGHT * (time.monotonic() - begun - self._mean_s)
             else:  # abandoned, but its thread is busy until the work is done
                 loop = asyncio.get_running_loop()
                 future.add_done_callback(lambda _: loop.call_soon_threadsafe(self._idle.release))

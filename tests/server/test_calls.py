@@ -12,7 +12,7 @@ import pytest
 from google.rpc import error_details_pb2, status_pb2
 
 from gaitid import wire
-from gaitid.errors import DeadlineExceeded, InternalError, MessageError, Overloaded
+from gaitid.errors import DeadlineExceeded, GalleryNotFound, InternalError, MessageError, Overloaded
 from gaitid.remote import RemoteMatcher
 from gaitid.server.app import ServerSettings, running
 from gaitid.v1.gallery_service_pb2 import GetGalleryRequest
@@ -146,3 +146,65 @@ def test_an_unknown_rpc_is_unimplemented(address):
     with grpc.insecure_channel(address) as channel, pytest.raises(grpc.RpcError) as caught:
         channel.unary_unary("/gaitid.v1.AdminService/Restore")(b"", timeout=5)
     assert caught.value.code() is grpc.StatusCode.UNIMPLEMENTED
+
+
+class Working:
+    """A matcher whose `describe` takes 50 ms."""
+
+    def describe(self, gallery):
+        time.sleep(0.05)
+        raise GalleryNotFound("none")
+
+    def accepts_changes(self):
+        return True
+
+    def close(self):
+        pass
+
+
+def status_of(stub, timeout_s):
+    """Status, seconds and RetryInfo (seconds, or None) of a call."""
+    begun = time.monotonic()
+    with pytest.raises(grpc.RpcError) as caught:
+        stub.GetGallery(GetGalleryRequest(gallery="home"), timeout=timeout_s)
+    took = time.monotonic() - begun
+    details = dict(caught.value.trailing_metadata() or ()).get("grpc-status-details-bin")
+    retry = details and wire.unpack_error(status_pb2.Status.FromString(details))
+    return caught.value.code(), took, getattr(retry, "retry_after_s", None)
+
+
+def test_a_call_that_would_wait_long_is_refused_at_once():
+    with (
+        serving(Working(), workers=1, max_wait_s=0.12) as address,
+        grpc.insecure_channel(address) as channel,
+        ThreadPoolExecutor(20) as pool,
+    ):
+        stub = GalleryServiceStub(channel)
+        for _ in range(30):  # the server learns how long a call takes
+            status_of(stub, 10)
+        found = list(pool.map(lambda _: status_of(stub, 10), range(20)))
+    refused = [(took, retry) for code, took, retry in found if code is grpc.StatusCode.RESOURCE_EXHAUSTED]
+    accepted = [took for code, took, _ in found if code is grpc.StatusCode.NOT_FOUND]
+    assert len(accepted) + len(refused) == 20
+    assert 2 <= len(accepted) <= 6
+    assert max(took for took, _ in refused) < min(max(accepted), 0.25)
+    assert all(0.05 < retry < 0.5 for _, retry in refused)
+    assert max(accepted) < 0.5
+
+
+def test_a_call_whose_deadline_cannot_be_met_is_refused_at_once():
+    with (
+        serving(Working(), workers=1, max_wait_s=10) as address,
+        grpc.insecure_channel(address) as channel,
+        ThreadPoolExecutor(5) as pool,
+    ):
+        stub = GalleryServiceStub(channel)
+        for _ in range(30):
+            status_of(stub, 10)
+        patient = [pool.submit(status_of, stub, 10) for _ in range(5)]
+        time.sleep(0.02)
+        code, took, retry = status_of(stub, 0.12)  # behind five calls of 50 ms
+        assert code is grpc.StatusCode.RESOURCE_EXHAUSTED
+        assert took < 0.12
+        assert retry > 0.1
+        assert {call.result()[0] for call in patient} == {grpc.StatusCode.NOT_FOUND}

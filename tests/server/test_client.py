@@ -8,7 +8,7 @@ from concurrent import futures
 import grpc
 import pytest
 
-from gaitid import errors
+from gaitid import errors, wire
 from gaitid import remote as module
 from gaitid.remote import RemoteMatcher, Tls
 from gaitid.v1.admin_service_pb2 import GetServerInfoResponse
@@ -91,11 +91,61 @@ def test_a_stream_is_sent_again_with_one_request_id(scripted, vector):
     assert [request.last for request in servicer.requests] == [False] * (len(servicer.requests) - 1) + [True]
 
 
-def test_an_iterator_is_sent_once(scripted, vector):
+@pytest.mark.parametrize("kept", [0, 1, 8])
+def test_the_first_batches_of_an_iterator_are_sent_again(scripted, vector, monkeypatch, kept):
+    monkeypatch.setattr(module, "KEPT", kept)
     servicer, client = scripted(UNAVAILABLE, UNAVAILABLE)
-    with pytest.raises(errors.ServerUnreachable, match="as scripted"):
-        client.calibrate("home", (vector(seed) for seed in range(100)))
-    assert len(servicer.request_ids) == 1
+    small = RemoteMatcher(client._address, max_message_bytes=20_000)
+    probes = (vector(seed) for seed in range(6))
+    if kept < 8:  # the server reads all before it refuses, as the scripted one does
+        with pytest.raises(errors.ServerUnreachable, match="as scripted"):
+            small.calibrate("home", probes)
+        assert len(servicer.request_ids) == 1
+    else:
+        small.calibrate("home", probes)
+        assert len(servicer.request_ids) == 3
+        assert len(set(servicer.request_ids)) == 1
+        sent = [probe for request in servicer.requests for probe in request.impostors]
+        assert [probe.embedding.vector for probe in sent] == [
+            vector(seed).vector.astype("<f4").tobytes() for seed in range(6)
+        ]
+    small.close()
+
+
+def full(retry_after_s=None):
+    """Entry of a script: the server is full, and says when to try again, or not."""
+    error = errors.Overloaded("The server is full", "room", "Try later", retry_after_s=retry_after_s)
+    status = wire.pack_error(error)
+    if retry_after_s is None:  # a server of somebody else
+        del status.details[-1]
+    return (grpc.StatusCode.RESOURCE_EXHAUSTED, ("grpc-status-details-bin", status.SerializeToString()))
+
+
+def test_a_full_server_is_tried_again_when_it_says(scripted):
+    servicer, client = scripted(*[full(0.1)] * 5)
+    begun = time.monotonic()
+    assert client.info().version == "9"
+    assert 0.1 * (1 + 2 + 3 + 4 + 5) * 0.5 <= time.monotonic() - begun < 2.0
+    assert not servicer.script
+
+
+@pytest.mark.parametrize("probes", [list, iter], ids=["list", "iterator"])
+def test_a_full_server_gets_a_stream_again(scripted, vector, probes):
+    servicer, client = scripted(full(0.1), full(0.1))
+    assert client.calibrate("home", probes([vector(seed) for seed in range(100)])).probes == 7
+    assert sum(len(request.impostors) for request in servicer.requests) == 100
+    assert len(set(servicer.request_ids)) == 1
+
+
+@pytest.mark.parametrize("retry_after_s", [None, 30.0], ids=["no time", "after the deadline"])
+def test_a_full_server_is_not_tried_in_vain(scripted, retry_after_s):
+    servicer, client = scripted(full(retry_after_s), full(retry_after_s))
+    begun = time.monotonic()
+    with pytest.raises(errors.Overloaded) as caught:
+        client.info()
+    assert caught.value.retry_after_s == retry_after_s
+    assert time.monotonic() - begun < 1.0
+    assert len(servicer.script) == 1
 
 
 def test_batches_fit_the_limit_of_the_client(scripted, vector):
