@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -35,7 +36,7 @@ from gaitid.gallery.store.refusals import gallery_not_found
 from gaitid.gallery.store.rows import GalleryRow
 from gaitid.intake import Intake, site_of, walk_of
 from gaitid.matcher import FPIR, MAX_AUDIT, MAX_CANDIDATES
-from gaitid.quality import assess
+from gaitid.quality import assess as assess_quality
 from gaitid.records import (
     AuditAction,
     AuditEntry,
@@ -56,6 +57,7 @@ from gaitid.records import (
     Outcome,
     Probe,
     Quality,
+    QualityPolicy,
     ServerInfo,
     SubjectExport,
     SubjectInfo,
@@ -104,8 +106,9 @@ class LocalMatcher:
         audit_within_s: Longest delay of a search's entry in the audit trail, seconds. Entries that are still
             waiting are lost if the process is killed. 0 = written before the answer. Changes are always
             written before the answer.
-        assess: Measures the quality of a sequence; a sequence that is not usable is not searched or
-            enrolled. For another policy pass ``functools.partial(quality.assess, policy=...)``.
+        policy: Smallest quality of a sequence that is searched or enrolled; None = the default.
+        assess: Measures the quality of a sequence and says whether it is usable, in place of
+            `quality.assess` with the policy.
 
     Raises:
         StoreError: The directory is in use, read-only, damaged, or encrypted with another key; see
@@ -125,10 +128,12 @@ class LocalMatcher:
         mark: Path | None = None,
         backups: Path | None = None,
         audit_within_s: float = 1.0,
-        assess: Callable[[GaitSequence], Quality] = assess,
+        policy: QualityPolicy | None = None,
+        assess: Callable[[GaitSequence], Quality] | None = None,
     ) -> None:
         self._encoder = encoder
-        self._intake = Intake(encoder, assess)
+        self._policy = (policy or QualityPolicy()) if assess is None else None
+        self._intake = Intake(encoder, assess or partial(assess_quality, policy=self._policy))
         self._backups = backups
         if not is_engine(index):
             registry.resolve("indexes", index)  # fail on a misspelt name before anything is opened
@@ -506,6 +511,7 @@ class LocalMatcher:
             encoder.dimension,
             encoder.modalities,
             encoder.min_frames,
+            self._policy,
         )
 
     def close(self) -> None:

@@ -285,9 +285,16 @@ class RemoteMatcher:
         return int(self._call(self._cameras.ForgetCamera, request).profiles)
 
     def list_galleries(self) -> list[GalleryInfo]:
-        """Describe all galleries, ordered by name."""
-        answer = self._call(self._galleries.ListGalleries, gallery_v1.ListGalleriesRequest())
-        return [wire.unpack_gallery(gallery) for gallery in answer.galleries]
+        """Describe all galleries, ordered by name; fetched in pages."""
+        found: list[GalleryInfo] = []
+        token = ""
+        while True:
+            request = gallery_v1.ListGalleriesRequest(page_token=token)
+            answer = self._call(self._galleries.ListGalleries, request)
+            found.extend(wire.unpack_gallery(gallery) for gallery in answer.galleries)
+            token = answer.next_page_token
+            if not token:
+                return found
 
     def describe(self, gallery: str) -> GalleryInfo:
         """Describe one gallery."""

@@ -32,6 +32,7 @@ from gaitid.records.gallery import CalibrationSource as CalibrationSource
 from gaitid.records.gallery import Fusion as Fusion
 from gaitid.records.gallery import GalleryInfo as GalleryInfo
 from gaitid.records.gallery import Normalisation as Normalisation
+from gaitid.records.policy import QualityPolicy as QualityPolicy
 from gaitid.records.sequence import JOINTS as JOINTS
 from gaitid.records.sequence import MAX_CAMERA as MAX_CAMERA
 from gaitid.records.sequence import MAX_FRAMES as MAX_FRAMES

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
+from gaitid.records.policy import QualityPolicy
+
 
 class AuditAction(str, Enum):
     """Actions that the audit trail records."""
@@ -146,6 +148,7 @@ class ServerInfo:
         dimension: Number of dimensions of an embedding.
         modalities: Streams that the encoder needs.
         min_frames: Smallest number of frames that the encoder accepts.
+        quality: Smallest quality of a sequence that is searched or enrolled; None = not known.
     """
 
     version: str
@@ -154,3 +157,4 @@ class ServerInfo:
     dimension: int
     modalities: tuple[str, ...]
     min_frames: int
+    quality: QualityPolicy | None = None

@@ -24,7 +24,7 @@ from gaitid.errors import ConfigError, GaitIdError
 from gaitid.gallery.index.engine import EngineSettings
 from gaitid.local import LocalMatcher, find_keys
 from gaitid.matcher import Matcher
-from gaitid.quality import QualityPolicy, assess
+from gaitid.records import QualityPolicy
 from gaitid.server.access import Access, AccessRule
 from gaitid.server.admission import CONNECTION_CALLS
 from gaitid.server.calls import Calls
@@ -319,7 +319,6 @@ async def _report(matcher: Served, health: Health) -> None:
 
 def _open(settings: ServerSettings) -> Served:
     encoder = load_encoder(settings.encoder)
-    judge = partial(assess, policy=settings.quality)
     keys = find_keys(settings.key_file)
     return LocalMatcher(
         encoder,
@@ -330,7 +329,7 @@ def _open(settings: ServerSettings) -> Served:
         mark=settings.mark_file,
         backups=settings.backup_dir,
         audit_within_s=settings.audit_within_s,
-        assess=judge,
+        policy=settings.quality,
     )
 
 

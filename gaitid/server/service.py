@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 from bisect import bisect_right
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial, wraps
 from typing import Any, TypeVar, cast
 
@@ -32,6 +32,9 @@ from gaitid.v1 import subject_service_pb2 as subject
 SERVICES = (match, gallery, subject, camera, admin)
 """Generated modules of the services."""
 
+_GALLERIES = "*"
+"""The list of galleries in page tokens; no gallery has this name."""
+T = TypeVar("T")
 Method = TypeVar("Method", bound=Callable[..., Message])
 
 
@@ -152,9 +155,12 @@ class Service:
         return gallery.GetGalleryResponse(gallery=wire.pack_gallery(info))
 
     def ListGalleries(self, request: gallery.ListGalleriesRequest) -> Message:  # noqa: N802
-        """Describe all galleries."""
+        """Describe a page of galleries."""
         infos = [info for info in self._matcher.list_galleries() if is_visible(info.name)]
-        return gallery.ListGalleriesResponse(galleries=[wire.pack_gallery(info) for info in infos])
+        page, token = _page(infos, lambda info: info.name, request, _GALLERIES)
+        return gallery.ListGalleriesResponse(
+            galleries=[wire.pack_gallery(info) for info in page], next_page_token=token
+        )
 
     @_once
     def DeleteGallery(self, request: gallery.DeleteGalleryRequest) -> Message:  # noqa: N802
@@ -180,16 +186,8 @@ class Service:
 
     def ListSubjects(self, request: subject.ListSubjectsRequest) -> Message:  # noqa: N802
         """List a page of subjects."""
-        if request.page_size < 0:
-            raise MessageError(
-                f"Field page_size is {request.page_size}", "0 or more", "Leave it out for 1000"
-            )
-        after = _subject_of(request.page_token, request.gallery)
         subjects = self._matcher.list_subjects(request.gallery)
-        first = bisect_right(subjects, after, key=lambda info: info.id)
-        last = first + min(request.page_size or MAX_PAGE, MAX_PAGE)
-        page = subjects[first:last]
-        token = _page_token(request.gallery, page[-1].id) if last < len(subjects) else ""
+        page, token = _page(subjects, lambda info: info.id, request, request.gallery)
         return subject.ListSubjectsResponse(
             subjects=[wire.pack_subject(info) for info in page], next_page_token=token
         )
@@ -291,20 +289,45 @@ def _operating_point(
     return wire.unpack_operating_point(request.operating_point) if chosen else None
 
 
-def _page_token(gallery_name: str, last: str) -> str:
-    return base64.urlsafe_b64encode(f"{gallery_name} {last}".encode()).decode()
+def _page(
+    found: Sequence[T],
+    key: Callable[[T], str],
+    request: subject.ListSubjectsRequest | gallery.ListGalleriesRequest,
+    of: str,
+) -> tuple[Sequence[T], str]:
+    """The page of a list that a request asks for, and the token of the next one.
+
+    Args:
+        found: All items, ordered by their key.
+        key: Name of an item.
+        request: Has the size and the token of the page.
+        of: What is listed; a token is valid for the same list only.
+
+    Raises:
+        MessageError: The size is negative, or the token is not one of this list.
+    """
+    if request.page_size < 0:
+        raise MessageError(f"Field page_size is {request.page_size}", "0 or more", "Leave it out for 1000")
+    first = bisect_right(found, _last_of(request.page_token, of), key=key)
+    last = first + min(request.page_size or MAX_PAGE, MAX_PAGE)
+    page = found[first:last]
+    return page, _page_token(of, key(page[-1])) if last < len(found) else ""
 
 
-def _subject_of(token: str, gallery_name: str) -> str:
+def _page_token(of: str, last: str) -> str:
+    return base64.urlsafe_b64encode(f"{of} {last}".encode()).decode()
+
+
+def _last_of(token: str, of: str) -> str:
     if not token:
         return ""
     try:
         name, _, last = base64.b64decode(token, b"-_", validate=True).decode().partition(" ")
     except (binascii.Error, ValueError):
         name, last = "", ""
-    if name != gallery_name or not last:
+    if name != of or not last:
         raise MessageError(
-            "Field page_token is not from this gallery",
+            f"Field page_token is not from {'the galleries' if of == _GALLERIES else 'this gallery'}",
             "next_page_token of the previous page",
             "Start again without page_token",
         )

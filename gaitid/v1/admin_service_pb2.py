@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dgaitid/v1/admin_service.proto\x12\tgaitid.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x16\n\x14GetServerInfoRequest\"\x86\x01\n\x15GetServerInfoResponse\x12\x0f\n\x07version\x18\x01 \x01(\t\x12\x0f\n\x07\x65ncoder\x18\x02 \x01(\t\x12\x10\n\x08\x63ontract\x18\x03 \x01(\t\x12\x11\n\tdimension\x18\x04 \x01(\r\x12\x12\n\nmodalities\x18\x05 \x03(\t\x12\x12\n\nmin_frames\x18\x06 \x01(\r\")\n\x13\x43reateBackupRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\"9\n\x14\x43reateBackupResponse\x12!\n\x06\x62\x61\x63kup\x18\x01 \x01(\x0b\x32\x11.gaitid.v1.Backup\"\xa0\x01\n\x06\x42\x61\x63kup\x12\x0c\n\x04name\x18\x01 \x01(\t\x12.\n\ncreated_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07\x63hanges\x18\x03 \x01(\x04\x12\x10\n\x08subjects\x18\x04 \x01(\x04\x12\x11\n\ttemplates\x18\x05 \x01(\x04\x12\x12\n\nsize_bytes\x18\x06 \x01(\x04\x12\x0e\n\x06sha256\x18\x07 \x01(\t\"\'\n\x11RotateKeysRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\"&\n\x12RotateKeysResponse\x12\x10\n\x08subjects\x18\x01 \x01(\x04\"\xdf\x01\n\nAuditEntry\x12\x0e\n\x06number\x18\x01 \x01(\x03\x12\x0c\n\x04\x61t_s\x18\x02 \x01(\x01\x12\r\n\x05\x61\x63tor\x18\x03 \x01(\t\x12\x0f\n\x07purpose\x18\x04 \x01(\t\x12\x0e\n\x06\x61\x63tion\x18\x05 \x01(\t\x12\x0f\n\x07gallery\x18\x06 \x01(\t\x12\x0f\n\x07subject\x18\x07 \x01(\t\x12\x0f\n\x07outcome\x18\x08 \x01(\t\x12\x10\n\x08revision\x18\t \x01(\x03\x12\r\n\x05\x63ount\x18\n \x01(\x03\x12\x0e\n\x06\x64\x65tail\x18\x0b \x01(\t\x12\x11\n\treference\x18\x0c \x01(\t\x12\x0c\n\x04hash\x18\r \x01(\x0c\"e\n\tAuditHead\x12\x0e\n\x06number\x18\x01 \x01(\x03\x12\x0c\n\x04hash\x18\x02 \x01(\x0c\x12\x13\n\x0bsigned_at_s\x18\x03 \x01(\x01\x12\x12\n\npublic_key\x18\x04 \x01(\x0c\x12\x11\n\tsignature\x18\x05 \x01(\x0c\"a\n\x10ListAuditRequest\x12\r\n\x05\x61\x66ter\x18\x01 \x01(\x03\x12\x12\n\x05\x63ount\x18\x02 \x01(\x03H\x00\x88\x01\x01\x12\x0f\n\x07gallery\x18\x03 \x01(\t\x12\x0f\n\x07subject\x18\x04 \x01(\tB\x08\n\x06_count\";\n\x11ListAuditResponse\x12&\n\x07\x65ntries\x18\x01 \x03(\x0b\x32\x15.gaitid.v1.AuditEntry\"\x14\n\x12VerifyAuditRequest\"9\n\x13VerifyAuditResponse\x12\"\n\x04head\x18\x01 \x01(\x0b\x32\x14.gaitid.v1.AuditHead\"<\n\x15RenewTemplatesRequest\x12\x0f\n\x07gallery\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\"+\n\x16RenewTemplatesResponse\x12\x11\n\ttemplates\x18\x01 \x01(\x04\x32\xeb\x03\n\x0c\x41\x64minService\x12R\n\rGetServerInfo\x12\x1f.gaitid.v1.GetServerInfoRequest\x1a .gaitid.v1.GetServerInfoResponse\x12O\n\x0c\x43reateBackup\x12\x1e.gaitid.v1.CreateBackupRequest\x1a\x1f.gaitid.v1.CreateBackupResponse\x12I\n\nRotateKeys\x12\x1c.gaitid.v1.RotateKeysRequest\x1a\x1d.gaitid.v1.RotateKeysResponse\x12\x46\n\tListAudit\x12\x1b.gaitid.v1.ListAuditRequest\x1a\x1c.gaitid.v1.ListAuditResponse\x12L\n\x0bVerifyAudit\x12\x1d.gaitid.v1.VerifyAuditRequest\x1a\x1e.gaitid.v1.VerifyAuditResponse\x12U\n\x0eRenewTemplates\x12 .gaitid.v1.RenewTemplatesRequest\x1a!.gaitid.v1.RenewTemplatesResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dgaitid/v1/admin_service.proto\x12\tgaitid.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x16\n\x14GetServerInfoRequest\"\xb1\x01\n\x15GetServerInfoResponse\x12\x0f\n\x07version\x18\x01 \x01(\t\x12\x0f\n\x07\x65ncoder\x18\x02 \x01(\t\x12\x10\n\x08\x63ontract\x18\x03 \x01(\t\x12\x11\n\tdimension\x18\x04 \x01(\r\x12\x12\n\nmodalities\x18\x05 \x03(\t\x12\x12\n\nmin_frames\x18\x06 \x01(\r\x12)\n\x07quality\x18\x07 \x01(\x0b\x32\x18.gaitid.v1.QualityPolicy\"\xd1\x01\n\rQualityPolicy\x12\x12\n\nmin_frames\x18\x01 \x01(\r\x12\x12\n\nmin_cycles\x18\x02 \x01(\x01\x12\x15\n\rmin_height_px\x18\x03 \x01(\x01\x12\x16\n\x0emin_frame_rate\x18\x04 \x01(\x01\x12\x12\n\nmin_motion\x18\x05 \x01(\x01\x12\x18\n\x10min_ankle_motion\x18\x06 \x01(\x01\x12\x12\n\nmin_rhythm\x18\x07 \x01(\x01\x12\x13\n\x0bmax_dropped\x18\x08 \x01(\x01\x12\x12\n\nmin_joints\x18\t \x01(\x01\")\n\x13\x43reateBackupRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\"9\n\x14\x43reateBackupResponse\x12!\n\x06\x62\x61\x63kup\x18\x01 \x01(\x0b\x32\x11.gaitid.v1.Backup\"\xa0\x01\n\x06\x42\x61\x63kup\x12\x0c\n\x04name\x18\x01 \x01(\t\x12.\n\ncreated_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07\x63hanges\x18\x03 \x01(\x04\x12\x10\n\x08subjects\x18\x04 \x01(\x04\x12\x11\n\ttemplates\x18\x05 \x01(\x04\x12\x12\n\nsize_bytes\x18\x06 \x01(\x04\x12\x0e\n\x06sha256\x18\x07 \x01(\t\"\'\n\x11RotateKeysRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\"&\n\x12RotateKeysResponse\x12\x10\n\x08subjects\x18\x01 \x01(\x04\"\xdf\x01\n\nAuditEntry\x12\x0e\n\x06number\x18\x01 \x01(\x03\x12\x0c\n\x04\x61t_s\x18\x02 \x01(\x01\x12\r\n\x05\x61\x63tor\x18\x03 \x01(\t\x12\x0f\n\x07purpose\x18\x04 \x01(\t\x12\x0e\n\x06\x61\x63tion\x18\x05 \x01(\t\x12\x0f\n\x07gallery\x18\x06 \x01(\t\x12\x0f\n\x07subject\x18\x07 \x01(\t\x12\x0f\n\x07outcome\x18\x08 \x01(\t\x12\x10\n\x08revision\x18\t \x01(\x03\x12\r\n\x05\x63ount\x18\n \x01(\x03\x12\x0e\n\x06\x64\x65tail\x18\x0b \x01(\t\x12\x11\n\treference\x18\x0c \x01(\t\x12\x0c\n\x04hash\x18\r \x01(\x0c\"e\n\tAuditHead\x12\x0e\n\x06number\x18\x01 \x01(\x03\x12\x0c\n\x04hash\x18\x02 \x01(\x0c\x12\x13\n\x0bsigned_at_s\x18\x03 \x01(\x01\x12\x12\n\npublic_key\x18\x04 \x01(\x0c\x12\x11\n\tsignature\x18\x05 \x01(\x0c\"a\n\x10ListAuditRequest\x12\r\n\x05\x61\x66ter\x18\x01 \x01(\x03\x12\x12\n\x05\x63ount\x18\x02 \x01(\x03H\x00\x88\x01\x01\x12\x0f\n\x07gallery\x18\x03 \x01(\t\x12\x0f\n\x07subject\x18\x04 \x01(\tB\x08\n\x06_count\";\n\x11ListAuditResponse\x12&\n\x07\x65ntries\x18\x01 \x03(\x0b\x32\x15.gaitid.v1.AuditEntry\"\x14\n\x12VerifyAuditRequest\"9\n\x13VerifyAuditResponse\x12\"\n\x04head\x18\x01 \x01(\x0b\x32\x14.gaitid.v1.AuditHead\"<\n\x15RenewTemplatesRequest\x12\x0f\n\x07gallery\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\"+\n\x16RenewTemplatesResponse\x12\x11\n\ttemplates\x18\x01 \x01(\x04\x32\xeb\x03\n\x0c\x41\x64minService\x12R\n\rGetServerInfo\x12\x1f.gaitid.v1.GetServerInfoRequest\x1a .gaitid.v1.GetServerInfoResponse\x12O\n\x0c\x43reateBackup\x12\x1e.gaitid.v1.CreateBackupRequest\x1a\x1f.gaitid.v1.CreateBackupResponse\x12I\n\nRotateKeys\x12\x1c.gaitid.v1.RotateKeysRequest\x1a\x1d.gaitid.v1.RotateKeysResponse\x12\x46\n\tListAudit\x12\x1b.gaitid.v1.ListAuditRequest\x1a\x1c.gaitid.v1.ListAuditResponse\x12L\n\x0bVerifyAudit\x12\x1d.gaitid.v1.VerifyAuditRequest\x1a\x1e.gaitid.v1.VerifyAuditResponse\x12U\n\x0eRenewTemplates\x12 .gaitid.v1.RenewTemplatesRequest\x1a!.gaitid.v1.RenewTemplatesResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,33 +35,35 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETSERVERINFOREQUEST']._serialized_start=77
   _globals['_GETSERVERINFOREQUEST']._serialized_end=99
   _globals['_GETSERVERINFORESPONSE']._serialized_start=102
-  _globals['_GETSERVERINFORESPONSE']._serialized_end=236
-  _globals['_CREATEBACKUPREQUEST']._serialized_start=238
-  _globals['_CREATEBACKUPREQUEST']._serialized_end=279
-  _globals['_CREATEBACKUPRESPONSE']._serialized_start=281
-  _globals['_CREATEBACKUPRESPONSE']._serialized_end=338
-  _globals['_BACKUP']._serialized_start=341
-  _globals['_BACKUP']._serialized_end=501
-  _globals['_ROTATEKEYSREQUEST']._serialized_start=503
-  _globals['_ROTATEKEYSREQUEST']._serialized_end=542
-  _globals['_ROTATEKEYSRESPONSE']._serialized_start=544
-  _globals['_ROTATEKEYSRESPONSE']._serialized_end=582
-  _globals['_AUDITENTRY']._serialized_start=585
-  _globals['_AUDITENTRY']._serialized_end=808
-  _globals['_AUDITHEAD']._serialized_start=810
-  _globals['_AUDITHEAD']._serialized_end=911
-  _globals['_LISTAUDITREQUEST']._serialized_start=913
-  _globals['_LISTAUDITREQUEST']._serialized_end=1010
-  _globals['_LISTAUDITRESPONSE']._serialized_start=1012
-  _globals['_LISTAUDITRESPONSE']._serialized_end=1071
-  _globals['_VERIFYAUDITREQUEST']._serialized_start=1073
-  _globals['_VERIFYAUDITREQUEST']._serialized_end=1093
-  _globals['_VERIFYAUDITRESPONSE']._serialized_start=1095
-  _globals['_VERIFYAUDITRESPONSE']._serialized_end=1152
-  _globals['_RENEWTEMPLATESREQUEST']._serialized_start=1154
-  _globals['_RENEWTEMPLATESREQUEST']._serialized_end=1214
-  _globals['_RENEWTEMPLATESRESPONSE']._serialized_start=1216
-  _globals['_RENEWTEMPLATESRESPONSE']._serialized_end=1259
-  _globals['_ADMINSERVICE']._serialized_start=1262
-  _globals['_ADMINSERVICE']._serialized_end=1753
+  _globals['_GETSERVERINFORESPONSE']._serialized_end=279
+  _globals['_QUALITYPOLICY']._serialized_start=282
+  _globals['_QUALITYPOLICY']._serialized_end=491
+  _globals['_CREATEBACKUPREQUEST']._serialized_start=493
+  _globals['_CREATEBACKUPREQUEST']._serialized_end=534
+  _globals['_CREATEBACKUPRESPONSE']._serialized_start=536
+  _globals['_CREATEBACKUPRESPONSE']._serialized_end=593
+  _globals['_BACKUP']._serialized_start=596
+  _globals['_BACKUP']._serialized_end=756
+  _globals['_ROTATEKEYSREQUEST']._serialized_start=758
+  _globals['_ROTATEKEYSREQUEST']._serialized_end=797
+  _globals['_ROTATEKEYSRESPONSE']._serialized_start=799
+  _globals['_ROTATEKEYSRESPONSE']._serialized_end=837
+  _globals['_AUDITENTRY']._serialized_start=840
+  _globals['_AUDITENTRY']._serialized_end=1063
+  _globals['_AUDITHEAD']._serialized_start=1065
+  _globals['_AUDITHEAD']._serialized_end=1166
+  _globals['_LISTAUDITREQUEST']._serialized_start=1168
+  _globals['_LISTAUDITREQUEST']._serialized_end=1265
+  _globals['_LISTAUDITRESPONSE']._serialized_start=1267
+  _globals['_LISTAUDITRESPONSE']._serialized_end=1326
+  _globals['_VERIFYAUDITREQUEST']._serialized_start=1328
+  _globals['_VERIFYAUDITREQUEST']._serialized_end=1348
+  _globals['_VERIFYAUDITRESPONSE']._serialized_start=1350
+  _globals['_VERIFYAUDITRESPONSE']._serialized_end=1407
+  _globals['_RENEWTEMPLATESREQUEST']._serialized_start=1409
+  _globals['_RENEWTEMPLATESREQUEST']._serialized_end=1469
+  _globals['_RENEWTEMPLATESRESPONSE']._serialized_start=1471
+  _globals['_RENEWTEMPLATESRESPONSE']._serialized_end=1514
+  _globals['_ADMINSERVICE']._serialized_start=1517
+  _globals['_ADMINSERVICE']._serialized_end=2008
 # @@protoc_insertion_point(module_scope)

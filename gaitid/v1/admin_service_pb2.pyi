@@ -14,20 +14,44 @@ class GetServerInfoRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class GetServerInfoResponse(_message.Message):
-    __slots__ = ("version", "encoder", "contract", "dimension", "modalities", "min_frames")
+    __slots__ = ("version", "encoder", "contract", "dimension", "modalities", "min_frames", "quality")
     VERSION_FIELD_NUMBER: _ClassVar[int]
     ENCODER_FIELD_NUMBER: _ClassVar[int]
     CONTRACT_FIELD_NUMBER: _ClassVar[int]
     DIMENSION_FIELD_NUMBER: _ClassVar[int]
     MODALITIES_FIELD_NUMBER: _ClassVar[int]
     MIN_FRAMES_FIELD_NUMBER: _ClassVar[int]
+    QUALITY_FIELD_NUMBER: _ClassVar[int]
     version: str
     encoder: str
     contract: str
     dimension: int
     modalities: _containers.RepeatedScalarFieldContainer[str]
     min_frames: int
-    def __init__(self, version: _Optional[str] = ..., encoder: _Optional[str] = ..., contract: _Optional[str] = ..., dimension: _Optional[int] = ..., modalities: _Optional[_Iterable[str]] = ..., min_frames: _Optional[int] = ...) -> None: ...
+    quality: QualityPolicy
+    def __init__(self, version: _Optional[str] = ..., encoder: _Optional[str] = ..., contract: _Optional[str] = ..., dimension: _Optional[int] = ..., modalities: _Optional[_Iterable[str]] = ..., min_frames: _Optional[int] = ..., quality: _Optional[_Union[QualityPolicy, _Mapping]] = ...) -> None: ...
+
+class QualityPolicy(_message.Message):
+    __slots__ = ("min_frames", "min_cycles", "min_height_px", "min_frame_rate", "min_motion", "min_ankle_motion", "min_rhythm", "max_dropped", "min_joints")
+    MIN_FRAMES_FIELD_NUMBER: _ClassVar[int]
+    MIN_CYCLES_FIELD_NUMBER: _ClassVar[int]
+    MIN_HEIGHT_PX_FIELD_NUMBER: _ClassVar[int]
+    MIN_FRAME_RATE_FIELD_NUMBER: _ClassVar[int]
+    MIN_MOTION_FIELD_NUMBER: _ClassVar[int]
+    MIN_ANKLE_MOTION_FIELD_NUMBER: _ClassVar[int]
+    MIN_RHYTHM_FIELD_NUMBER: _ClassVar[int]
+    MAX_DROPPED_FIELD_NUMBER: _ClassVar[int]
+    MIN_JOINTS_FIELD_NUMBER: _ClassVar[int]
+    min_frames: int
+    min_cycles: float
+    min_height_px: float
+    min_frame_rate: float
+    min_motion: float
+    min_ankle_motion: float
+    min_rhythm: float
+    max_dropped: float
+    min_joints: float
+    def __init__(self, min_frames: _Optional[int] = ..., min_cycles: _Optional[float] = ..., min_height_px: _Optional[float] = ..., min_frame_rate: _Optional[float] = ..., min_motion: _Optional[float] = ..., min_ankle_motion: _Optional[float] = ..., min_rhythm: _Optional[float] = ..., max_dropped: _Optional[float] = ..., min_joints: _Optional[float] = ...) -> None: ...
 
 class CreateBackupRequest(_message.Message):
     __slots__ = ("request_id",)

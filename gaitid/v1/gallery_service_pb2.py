@@ -27,17 +27,17 @@ from gaitid.v1 import sequence_pb2 as gaitid_dot_v1_dot_sequence__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fgaitid/v1/gallery_service.proto\x12\tgaitid.v1\x1a\x18gaitid/v1/decision.proto\x1a\x18gaitid/v1/sequence.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xfd\x01\n\x0b\x43\x61libration\x12,\n\x06source\x18\x01 \x01(\x0e\x32\x1c.gaitid.v1.CalibrationSource\x12\x10\n\x08subjects\x18\x02 \x01(\r\x12\x0e\n\x06probes\x18\x03 \x01(\r\x12\x13\n\x0b\x63omparisons\x18\x04 \x01(\x04\x12\x12\n\nclustering\x18\x05 \x01(\x01\x12\x0e\n\x06misfit\x18\x06 \x01(\x01\x12+\n\x07made_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\nnormalised\x18\x08 \x01(\x08\x12\x11\n\tcorrected\x18\t \x01(\x08\x12\x11\n\tsynthetic\x18\n \x01(\x08\"\x89\x01\n\rNormalisation\x12\x0e\n\x06\x63ohort\x18\x01 \x01(\r\x12\x0c\n\x04\x66pir\x18\x02 \x01(\x01\x12\x0e\n\x06\x62\x65\x66ore\x18\x03 \x01(\x01\x12\r\n\x05\x61\x66ter\x18\x04 \x01(\x01\x12\x0e\n\x06probes\x18\x05 \x01(\r\x12+\n\x07made_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x8d\x03\n\x07Gallery\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07\x65ncoder\x18\x02 \x01(\t\x12\x10\n\x08\x63ontract\x18\x03 \x01(\t\x12\x11\n\tdimension\x18\x04 \x01(\r\x12\x10\n\x08subjects\x18\x05 \x01(\x04\x12\x11\n\ttemplates\x18\x06 \x01(\x04\x12\x10\n\x08revision\x18\x07 \x01(\x03\x12\x32\n\x0foperating_point\x18\x08 \x01(\x0b\x32\x19.gaitid.v1.OperatingPoint\x12.\n\ncreated_at\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12!\n\x06\x66usion\x18\n \x01(\x0e\x32\x11.gaitid.v1.Fusion\x12+\n\x0b\x63\x61libration\x18\x0b \x01(\x0b\x32\x16.gaitid.v1.Calibration\x12/\n\rnormalisation\x18\x0c \x01(\x0b\x32\x18.gaitid.v1.Normalisation\x12\x10\n\x08renewals\x18\r \x01(\r\x12\x10\n\x08profiles\x18\x0e \x01(\x08\"\xb6\x01\n\x14\x43reateGalleryRequest\x12\x0f\n\x07gallery\x18\x01 \x01(\t\x12\x32\n\x0foperating_point\x18\x02 \x01(\x0b\x32\x19.gaitid.v1.OperatingPoint\x12\x12\n\nrequest_id\x18\x03 \x01(\t\x12!\n\x06\x66usion\x18\x04 \x01(\x0e\x32\x11.gaitid.v1.Fusion\x12\x15\n\x08profiles\x18\x05 \x01(\x08H\x00\x88\x01\x01\x42\x0b\n\t_profiles\"<\n\x15\x43reateGalleryResponse\x12#\n\x07gallery\x18\x01 \x01(\x0b\x32\x12.gaitid.v1.Gallery\"$\n\x11GetGalleryRequest\x12\x0f\n\x07gallery\x18\x01 \x01(\t\"9\n\x12GetGalleryResponse\x12#\n\x07gallery\x18\x01 \x01(\x0b\x32\x12.gaitid.v1.Gallery\"\x16\n\x14ListGalleriesRequest\">\n\x15ListGalleriesResponse\x12%\n\tgalleries\x18\x01 \x03(\x0b\x32\x12.gaitid.v1.Gallery\"q\n\x17\x43\x61librateGalleryRequest\x12\x0f\n\x07gallery\x18\x01 \x01(\t\x12#\n\timpostors\x18\x02 \x03(\x0b\x32\x10.gaitid.v1.Probe\x12\x12\n\nrequest_id\x18\x03 \x01(\t\x12\x0c\n\x04last\x18\x04 \x01(\x08\"G\n\x18\x43\x61librateGalleryResponse\x12+\n\x0b\x63\x61libration\x18\x01 \x01(\x0b\x32\x16.gaitid.v1.Calibration\"s\n\x18SetOperatingPointRequest\x12\x0f\n\x07gallery\x18\x01 \x01(\t\x12\x32\n\x0foperating_point\x18\x02 \x01(\x0b\x32\x19.gaitid.v1.OperatingPoint\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"@\n\x19SetOperatingPointResponse\x12#\n\x07gallery\x18\x01 \x01(\x0b\x32\x12.gaitid.v1.Gallery\"K\n\x12SetProfilesRequest\x12\x0f\n\x07gallery\x18\x01 \x01(\t\x12\x10\n\x08profiles\x18\x02 \x01(\x08\x12\x12\n\nrequest_id\x18\x03 \x01(\t\":\n\x13SetProfilesResponse\x12#\n\x07gallery\x18\x01 \x01(\x0b\x32\x12.gaitid.v1.Gallery\"\x8a\x01\n\x17NormaliseGalleryRequest\x12\x0f\n\x07gallery\x18\x01 \x01(\t\x12 \n\x06\x63ohort\x18\x02 \x03(\x0b\x32\x10.gaitid.v1.Probe\x12\x11\n\x04\x66pir\x18\x03 \x01(\x01H\x00\x88\x01\x01\x12\x12\n\nrequest_id\x18\x04 \x01(\t\x12\x0c\n\x04last\x18\x05 \x01(\x08\x42\x07\n\x05_fpir\"K\n\x18NormaliseGalleryResponse\x12/\n\rnormalisation\x18\x01 \x01(\x0b\x32\x18.gaitid.v1.Normalisation\"=\n\x16StopNormalisingRequest\x12\x0f\n\x07gallery\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\">\n\x17StopNormalisingResponse\x12#\n\x07gallery\x18\x01 \x01(\x0b\x32\x12.gaitid.v1.Gallery\";\n\x14\x44\x65leteGalleryRequest\x12\x0f\n\x07gallery\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\"\x17\n\x15\x44\x65leteGalleryResponse*V\n\x06\x46usion\x12\x16\n\x12\x46USION_UNSPECIFIED\x10\x00\x12\x0e\n\nFUSION_MAX\x10\x01\x12\x0f\n\x0b\x46USION_MEAN\x10\x02\x12\x13\n\x0f\x46USION_CENTROID\x10\x03*\xd9\x01\n\x11\x43\x61librationSource\x12\"\n\x1e\x43\x41LIBRATION_SOURCE_UNSPECIFIED\x10\x00\x12\x1e\n\x1a\x43\x41LIBRATION_SOURCE_GALLERY\x10\x01\x12 \n\x1c\x43\x41LIBRATION_SOURCE_IMPOSTORS\x10\x02\x12\x1b\n\x17\x43\x41LIBRATION_SOURCE_CARD\x10\x03\x12\x1c\n\x18\x43\x41LIBRATION_SOURCE_SMALL\x10\x04\x12#\n\x1f\x43\x41LIBRATION_SOURCE_SIMULTANEOUS\x10\x05\x32\x9d\x06\n\x0eGalleryService\x12R\n\rCreateGallery\x12\x1f.gaitid.v1.CreateGalleryRequest\x1a .gaitid.v1.CreateGalleryResponse\x12I\n\nGetGallery\x12\x1c.gaitid.v1.GetGalleryRequest\x1a\x1d.gaitid.v1.GetGalleryResponse\x12R\n\rListGalleries\x12\x1f.gaitid.v1.ListGalleriesRequest\x1a .gaitid.v1.ListGalleriesResponse\x12]\n\x10\x43\x61librateGallery\x12\".gaitid.v1.CalibrateGalleryRequest\x1a#.gaitid.v1.CalibrateGalleryResponse(\x01\x12^\n\x11SetOperatingPoint\x12#.gaitid.v1.SetOperatingPointRequest\x1a$.gaitid.v1.SetOperatingPointResponse\x12L\n\x0bSetProfiles\x12\x1d.gaitid.v1.SetProfilesRequest\x1a\x1e.gaitid.v1.SetProfilesResponse\x12]\n\x10NormaliseGallery\x12\".gaitid.v1.NormaliseGalleryRequest\x1a#.gaitid.v1.NormaliseGalleryResponse(\x01\x12X\n\x0fStopNormalising\x12!.gaitid.v1.StopNormalisingRequest\x1a\".gaitid.v1.StopNormalisingResponse\x12R\n\rDeleteGallery\x12\x1f.gaitid.v1.DeleteGalleryRequest\x1a .gaitid.v1.DeleteGalleryResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fgaitid/v1/gallery_service.proto\x12\tgaitid.v1\x1a\x18gaitid/v1/decision.proto\x1a\x18gaitid/v1/sequence.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xfd\x01\n\x0b\x43\x61libration\x12,\n\x06source\x18\x01 \x01(\x0e\x32\x1c.gaitid.v1.CalibrationSource\x12\x10\n\x08subjects\x18\x02 \x01(\r\x12\x0e\n\x06probes\x18\x03 \x01(\r\x12\x13\n\x0b\x63omparisons\x18\x04 \x01(\x04\x12\x12\n\nclustering\x18\x05 \x01(\x01\x12\x0e\n\x06misfit\x18\x06 \x01(\x01\x12+\n\x07made_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\nnormalised\x18\x08 \x01(\x08\x12\x11\n\tcorrected\x18\t \x01(\x08\x12\x11\n\tsynthetic\x18\n \x01(\x08\"\x89\x01\n\rNormalisation\x12\x0e\n\x06\x63ohort\x18\x01 \x01(\r\x12\x0c\n\x04\x66pir\x18\x02 \x01(\x01\x12\x0e\n\x06\x62\x65\x66ore\x18\x03 \x01(\x01\x12\r\n\x05\x61\x66ter\x18\x04 \x01(\x01\x12\x0e\n\x06probes\x18\x05 \x01(\r\x12+\n\x07made_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x8d\x03\n\x07Gallery\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07\x65ncoder\x18\x02 \x01(\t\x12\x10\n\x08\x63ontract\x18\x03 \x01(\t\x12\x11\n\tdimension\x18\x04 \x01(\r\x12\x10\n\x08subjects\x18\x05 \x01(\x04\x12\x11\n\ttemplates\x18\x06 \x01(\x04\x12\x10\n\x08revision\x18\x07 \x01(\x03\x12\x32\n\x0foperating_point\x18\x08 \x01(\x0b\x32\x19.gaitid.v1.OperatingPoint\x12.\n\ncreated_at\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12!\n\x06\x66usion\x18\n \x01(\x0e\x32\x11.gaitid.v1.Fusion\x12+\n\x0b\x63\x61libration\x18\x0b \x01(\x0b\x32\x16.gaitid.v1.Calibration\x12/\n\rnormalisation\x18\x0c \x01(\x0b\x32\x18.gaitid.v1.Normalisation\x12\x10\n\x08renewals\x18\r \x01(\r\x12\x10\n\x08profiles\x18\x0e \x01(\x08\"\xb6\x01\n\x14\x43reateGalleryRequest\x12\x0f\n\x07gallery\x18\x01 \x01(\t\x12\x32\n\x0foperating_point\x18\x02 \x01(\x0b\x32\x19.gaitid.v1.OperatingPoint\x12\x12\n\nrequest_id\x18\x03 \x01(\t\x12!\n\x06\x66usion\x18\x04 \x01(\x0e\x32\x11.gaitid.v1.Fusion\x12\x15\n\x08profiles\x18\x05 \x01(\x08H\x00\x88\x01\x01\x42\x0b\n\t_profiles\"<\n\x15\x43reateGalleryResponse\x12#\n\x07gallery\x18\x01 \x01(\x0b\x32\x12.gaitid.v1.Gallery\"$\n\x11GetGalleryRequest\x12\x0f\n\x07gallery\x18\x01 \x01(\t\"9\n\x12GetGalleryResponse\x12#\n\x07gallery\x18\x01 \x01(\x0b\x32\x12.gaitid.v1.Gallery\"=\n\x14ListGalleriesRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"W\n\x15ListGalleriesResponse\x12%\n\tgalleries\x18\x01 \x03(\x0b\x32\x12.gaitid.v1.Gallery\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"q\n\x17\x43\x61librateGalleryRequest\x12\x0f\n\x07gallery\x18\x01 \x01(\t\x12#\n\timpostors\x18\x02 \x03(\x0b\x32\x10.gaitid.v1.Probe\x12\x12\n\nrequest_id\x18\x03 \x01(\t\x12\x0c\n\x04last\x18\x04 \x01(\x08\"G\n\x18\x43\x61librateGalleryResponse\x12+\n\x0b\x63\x61libration\x18\x01 \x01(\x0b\x32\x16.gaitid.v1.Calibration\"s\n\x18SetOperatingPointRequest\x12\x0f\n\x07gallery\x18\x01 \x01(\t\x12\x32\n\x0foperating_point\x18\x02 \x01(\x0b\x32\x19.gaitid.v1.OperatingPoint\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"@\n\x19SetOperatingPointResponse\x12#\n\x07gallery\x18\x01 \x01(\x0b\x32\x12.gaitid.v1.Gallery\"K\n\x12SetProfilesRequest\x12\x0f\n\x07gallery\x18\x01 \x01(\t\x12\x10\n\x08profiles\x18\x02 \x01(\x08\x12\x12\n\nrequest_id\x18\x03 \x01(\t\":\n\x13SetProfilesResponse\x12#\n\x07gallery\x18\x01 \x01(\x0b\x32\x12.gaitid.v1.Gallery\"\x8a\x01\n\x17NormaliseGalleryRequest\x12\x0f\n\x07gallery\x18\x01 \x01(\t\x12 \n\x06\x63ohort\x18\x02 \x03(\x0b\x32\x10.gaitid.v1.Probe\x12\x11\n\x04\x66pir\x18\x03 \x01(\x01H\x00\x88\x01\x01\x12\x12\n\nrequest_id\x18\x04 \x01(\t\x12\x0c\n\x04last\x18\x05 \x01(\x08\x42\x07\n\x05_fpir\"K\n\x18NormaliseGalleryResponse\x12/\n\rnormalisation\x18\x01 \x01(\x0b\x32\x18.gaitid.v1.Normalisation\"=\n\x16StopNormalisingRequest\x12\x0f\n\x07gallery\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\">\n\x17StopNormalisingResponse\x12#\n\x07gallery\x18\x01 \x01(\x0b\x32\x12.gaitid.v1.Gallery\";\n\x14\x44\x65leteGalleryRequest\x12\x0f\n\x07gallery\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\"\x17\n\x15\x44\x65leteGalleryResponse*V\n\x06\x46usion\x12\x16\n\x12\x46USION_UNSPECIFIED\x10\x00\x12\x0e\n\nFUSION_MAX\x10\x01\x12\x0f\n\x0b\x46USION_MEAN\x10\x02\x12\x13\n\x0f\x46USION_CENTROID\x10\x03*\xd9\x01\n\x11\x43\x61librationSource\x12\"\n\x1e\x43\x41LIBRATION_SOURCE_UNSPECIFIED\x10\x00\x12\x1e\n\x1a\x43\x41LIBRATION_SOURCE_GALLERY\x10\x01\x12 \n\x1c\x43\x41LIBRATION_SOURCE_IMPOSTORS\x10\x02\x12\x1b\n\x17\x43\x41LIBRATION_SOURCE_CARD\x10\x03\x12\x1c\n\x18\x43\x41LIBRATION_SOURCE_SMALL\x10\x04\x12#\n\x1f\x43\x41LIBRATION_SOURCE_SIMULTANEOUS\x10\x05\x32\x9d\x06\n\x0eGalleryService\x12R\n\rCreateGallery\x12\x1f.gaitid.v1.CreateGalleryRequest\x1a .gaitid.v1.CreateGalleryResponse\x12I\n\nGetGallery\x12\x1c.gaitid.v1.GetGalleryRequest\x1a\x1d.gaitid.v1.GetGalleryResponse\x12R\n\rListGalleries\x12\x1f.gaitid.v1.ListGalleriesRequest\x1a .gaitid.v1.ListGalleriesResponse\x12]\n\x10\x43\x61librateGallery\x12\".gaitid.v1.CalibrateGalleryRequest\x1a#.gaitid.v1.CalibrateGalleryResponse(\x01\x12^\n\x11SetOperatingPoint\x12#.gaitid.v1.SetOperatingPointRequest\x1a$.gaitid.v1.SetOperatingPointResponse\x12L\n\x0bSetProfiles\x12\x1d.gaitid.v1.SetProfilesRequest\x1a\x1e.gaitid.v1.SetProfilesResponse\x12]\n\x10NormaliseGallery\x12\".gaitid.v1.NormaliseGalleryRequest\x1a#.gaitid.v1.NormaliseGalleryResponse(\x01\x12X\n\x0fStopNormalising\x12!.gaitid.v1.StopNormalisingRequest\x1a\".gaitid.v1.StopNormalisingResponse\x12R\n\rDeleteGallery\x12\x1f.gaitid.v1.DeleteGalleryRequest\x1a .gaitid.v1.DeleteGalleryResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'gaitid.v1.gallery_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_FUSION']._serialized_start=2298
-  _globals['_FUSION']._serialized_end=2384
-  _globals['_CALIBRATIONSOURCE']._serialized_start=2387
-  _globals['_CALIBRATIONSOURCE']._serialized_end=2604
+  _globals['_FUSION']._serialized_start=2362
+  _globals['_FUSION']._serialized_end=2448
+  _globals['_CALIBRATIONSOURCE']._serialized_start=2451
+  _globals['_CALIBRATIONSOURCE']._serialized_end=2668
   _globals['_CALIBRATION']._serialized_start=132
   _globals['_CALIBRATION']._serialized_end=385
   _globals['_NORMALISATION']._serialized_start=388
@@ -53,33 +53,33 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETGALLERYRESPONSE']._serialized_start=1212
   _globals['_GETGALLERYRESPONSE']._serialized_end=1269
   _globals['_LISTGALLERIESREQUEST']._serialized_start=1271
-  _globals['_LISTGALLERIESREQUEST']._serialized_end=1293
-  _globals['_LISTGALLERIESRESPONSE']._serialized_start=1295
-  _globals['_LISTGALLERIESRESPONSE']._serialized_end=1357
-  _globals['_CALIBRATEGALLERYREQUEST']._serialized_start=1359
-  _globals['_CALIBRATEGALLERYREQUEST']._serialized_end=1472
-  _globals['_CALIBRATEGALLERYRESPONSE']._serialized_start=1474
-  _globals['_CALIBRATEGALLERYRESPONSE']._serialized_end=1545
-  _globals['_SETOPERATINGPOINTREQUEST']._serialized_start=1547
-  _globals['_SETOPERATINGPOINTREQUEST']._serialized_end=1662
-  _globals['_SETOPERATINGPOINTRESPONSE']._serialized_start=1664
-  _globals['_SETOPERATINGPOINTRESPONSE']._serialized_end=1728
-  _globals['_SETPROFILESREQUEST']._serialized_start=1730
-  _globals['_SETPROFILESREQUEST']._serialized_end=1805
-  _globals['_SETPROFILESRESPONSE']._serialized_start=1807
-  _globals['_SETPROFILESRESPONSE']._serialized_end=1865
-  _globals['_NORMALISEGALLERYREQUEST']._serialized_start=1868
-  _globals['_NORMALISEGALLERYREQUEST']._serialized_end=2006
-  _globals['_NORMALISEGALLERYRESPONSE']._serialized_start=2008
-  _globals['_NORMALISEGALLERYRESPONSE']._serialized_end=2083
-  _globals['_STOPNORMALISINGREQUEST']._serialized_start=2085
-  _globals['_STOPNORMALISINGREQUEST']._serialized_end=2146
-  _globals['_STOPNORMALISINGRESPONSE']._serialized_start=2148
-  _globals['_STOPNORMALISINGRESPONSE']._serialized_end=2210
-  _globals['_DELETEGALLERYREQUEST']._serialized_start=2212
-  _globals['_DELETEGALLERYREQUEST']._serialized_end=2271
-  _globals['_DELETEGALLERYRESPONSE']._serialized_start=2273
-  _globals['_DELETEGALLERYRESPONSE']._serialized_end=2296
-  _globals['_GALLERYSERVICE']._serialized_start=2607
-  _globals['_GALLERYSERVICE']._serialized_end=3404
+  _globals['_LISTGALLERIESREQUEST']._serialized_end=1332
+  _globals['_LISTGALLERIESRESPONSE']._serialized_start=1334
+  _globals['_LISTGALLERIESRESPONSE']._serialized_end=1421
+  _globals['_CALIBRATEGALLERYREQUEST']._serialized_start=1423
+  _globals['_CALIBRATEGALLERYREQUEST']._serialized_end=1536
+  _globals['_CALIBRATEGALLERYRESPONSE']._serialized_start=1538
+  _globals['_CALIBRATEGALLERYRESPONSE']._serialized_end=1609
+  _globals['_SETOPERATINGPOINTREQUEST']._serialized_start=1611
+  _globals['_SETOPERATINGPOINTREQUEST']._serialized_end=1726
+  _globals['_SETOPERATINGPOINTRESPONSE']._serialized_start=1728
+  _globals['_SETOPERATINGPOINTRESPONSE']._serialized_end=1792
+  _globals['_SETPROFILESREQUEST']._serialized_start=1794
+  _globals['_SETPROFILESREQUEST']._serialized_end=1869
+  _globals['_SETPROFILESRESPONSE']._serialized_start=1871
+  _globals['_SETPROFILESRESPONSE']._serialized_end=1929
+  _globals['_NORMALISEGALLERYREQUEST']._serialized_start=1932
+  _globals['_NORMALISEGALLERYREQUEST']._serialized_end=2070
+  _globals['_NORMALISEGALLERYRESPONSE']._serialized_start=2072
+  _globals['_NORMALISEGALLERYRESPONSE']._serialized_end=2147
+  _globals['_STOPNORMALISINGREQUEST']._serialized_start=2149
+  _globals['_STOPNORMALISINGREQUEST']._serialized_end=2210
+  _globals['_STOPNORMALISINGRESPONSE']._serialized_start=2212
+  _globals['_STOPNORMALISINGRESPONSE']._serialized_end=2274
+  _globals['_DELETEGALLERYREQUEST']._serialized_start=2276
+  _globals['_DELETEGALLERYREQUEST']._serialized_end=2335
+  _globals['_DELETEGALLERYRESPONSE']._serialized_start=2337
+  _globals['_DELETEGALLERYRESPONSE']._serialized_end=2360
+  _globals['_GALLERYSERVICE']._serialized_start=2671
+  _globals['_GALLERYSERVICE']._serialized_end=3468
 # @@protoc_insertion_point(module_scope)

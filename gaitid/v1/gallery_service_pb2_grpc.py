@@ -101,7 +101,7 @@ class GalleryServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def ListGalleries(self, request, context):
-        """Describes all galleries, ordered by name.
+        """Describes a page of the galleries, ordered by name.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gaitid.records import AuditEntry, AuditHead, Backup, ServerInfo
+from gaitid.records import AuditEntry, AuditHead, Backup, QualityPolicy, ServerInfo
 from gaitid.v1 import admin_service_pb2
 from gaitid.wire.fields import fields_of, pack_time, record_of, unpack_time
 
@@ -62,6 +62,7 @@ def pack_info(info: ServerInfo) -> admin_service_pb2.GetServerInfoResponse:
         dimension=info.dimension,
         modalities=info.modalities,
         min_frames=info.min_frames,
+        quality=None if info.quality is None else admin_service_pb2.QualityPolicy(**fields_of(info.quality)),
     )
 
 
@@ -74,4 +75,5 @@ def unpack_info(message: admin_service_pb2.GetServerInfoResponse) -> ServerInfo:
         message.dimension,
         tuple(message.modalities),
         message.min_frames,
+        record_of(QualityPolicy, message.quality) if message.HasField("quality") else None,
     )

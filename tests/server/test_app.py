@@ -25,6 +25,7 @@ from cryptography.x509.oid import NameOID
 from gaitid import settings
 from gaitid.caller import calling
 from gaitid.errors import ConfigError, ServerUnreachable, StoreLocked, UnknownName
+from gaitid.records import QualityPolicy
 from gaitid.remote import RemoteMatcher, Tls
 from gaitid.server.access import AccessRule
 from gaitid.server.app import ServerSettings, running
@@ -306,3 +307,11 @@ def test_an_address_without_a_server_is_reported_at_once():
     assert time.monotonic() - begun < 2
     assert "gaitid serve" in caught.value.remedy
     client.close()
+
+
+def test_the_server_tells_its_quality_policy(tmp_path):
+    policy = QualityPolicy(min_frames=33, min_cycles=2.5)
+    with begin(data=tmp_path, index="exact", encoder="gei", quality=policy) as address:
+        client = RemoteMatcher(address)
+        assert client.info().quality == policy
+        client.close()

@@ -419,6 +419,33 @@ BAD = {
 }
 
 
+def test_pages_hold_every_gallery_once(call, remote, monkeypatch):
+    assert call("ListGalleries", gallery.ListGalleriesRequest()) == gallery.ListGalleriesResponse()
+    names = ["a", "b", "b.2", "c", "d-1"]
+    for name in names:
+        call("CreateGallery", gallery.CreateGalleryRequest(gallery=name))
+    request, pages = gallery.ListGalleriesRequest(page_size=2), []
+    while True:
+        page = call("ListGalleries", request)
+        pages.append([info.name for info in page.galleries])
+        request.page_token = page.next_page_token
+        if not page.next_page_token:
+            break
+    assert pages == [["a", "b"], ["b.2", "c"], ["d-1"]]
+    monkeypatch.setattr("gaitid.server.service.MAX_PAGE", 2)
+    assert [info.name for info in remote.list_galleries()] == names
+
+
+def test_tokens_belong_to_their_list(call):
+    for name in ("a", "b"):
+        call("CreateGallery", gallery.CreateGalleryRequest(gallery=name))
+    token = call("ListGalleries", gallery.ListGalleriesRequest(page_size=1)).next_page_token
+    request = subject.ListSubjectsRequest(gallery="a", page_token=token)
+    assert refused(call, "ListSubjects", request) == ("INVALID_ARGUMENT", "MESSAGE_ERROR")
+    for bad in (gallery.ListGalleriesRequest(page_size=-1), gallery.ListGalleriesRequest(page_token="YSBi")):  # noqa: S106
+        assert refused(call, "ListGalleries", bad) == ("INVALID_ARGUMENT", "MESSAGE_ERROR")
+
+
 @pytest.mark.usefixtures("home")
 def test_each_bad_request_is_a_typed_error(call):
     for name, (rpc, request, code, reason) in BAD.items():

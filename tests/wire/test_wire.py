@@ -38,6 +38,7 @@ from gaitid.records import (
     Origin,
     Outcome,
     Quality,
+    QualityPolicy,
     Reason,
     ServerInfo,
     SubjectInfo,
@@ -234,6 +235,8 @@ def test_other_answers_survive():
     head = AuditHead(7, b"hash", 1_795_388_466.25, b"key", b"signature")
     assert wire.unpack_audit_head(wire.pack_audit_head(head)) == head
     info = ServerInfo("0.1.0", "gei", "c0", 1408, ("silhouette",), 10)
+    assert wire.unpack_info(wire.pack_info(info)) == info
+    info = replace(info, quality=QualityPolicy(min_frames=7, min_cycles=0.3, max_dropped=0.1))
     assert wire.unpack_info(wire.pack_info(info)) == info
     backup = Backup("gaitid-1", 1_795_388_466.25, 7, 2, 3, 81920, "ab" * 32)
     assert wire.unpack_backup(wire.pack_backup(backup)) == backup
