@@ -242,13 +242,15 @@ class Account:
             return None if self._tracks else Finding(f"{source} shows nobody", *_NOBODY)
         if not self._tracks and max(self._means) < _DARK:
             return Finding(
-                f"{source} is black", "a lit scene", "Uncover the lens, add light, or open the shutter longer"
+                f"{source} is black",
+                "a lit scene",
+                "Uncover the lens or add light; for interlaced video run pip install 'gaitid[video]'",
             )
         if not self._tracks and max(self._spreads) < _FLAT:
             return Finding(
                 f"{source} shows pictures of a single colour",
                 "a scene",
-                "Check the lens and the recording in a player",
+                "Check the recording in a player; for interlaced video run pip install 'gaitid[video]'",
             )
         return self._of_movement(source) if self._static_camera else None
 

@@ -11,7 +11,10 @@ import logging
 import math
 import random
 import re
+import shutil
 import statistics
+import sys
+import tempfile
 import threading
 import time
 from collections import deque
@@ -19,21 +22,22 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Protocol
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from gaitid.errors import SourceEmpty, SourceError, SourceNotFound, SourceStalled, SourceTruncated
+from gaitid.perception.decoders import Capture, is_raw, open_capture
+from gaitid.perception.numbering import numbered
 from gaitid.records import Frame
 
 _log = logging.getLogger(__name__)
 
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"})
 """Suffixes of the images that a directory may hold."""
-DEFAULT_IMAGE_FPS = 25.0
-"""Frame rate of a directory of images, frames a second."""
+STANDARD_INPUT = "-"
+"""Description of a video on standard input."""
 
 _PEEK = 8
 """Frames read ahead to find out whether a file's timestamps can be trusted."""
@@ -64,26 +68,6 @@ class Discontinuity:
 
     reason: str
     time: float
-
-
-class Capture(Protocol):
-    """The part of `cv2.VideoCapture` that sources use."""
-
-    def isOpened(self) -> bool:  # noqa: N802
-        """Return whether frames can be read."""
-        ...
-
-    def read(self) -> tuple[bool, Any]:
-        """Return (True, frame), or (False, None) at the end or on failure."""
-        ...
-
-    def get(self, propId: int) -> float:  # noqa: N803
-        """Return the value of a `cv2.CAP_PROP_*`."""
-        ...
-
-    def release(self) -> None:
-        """Close the capture."""
-        ...
 
 
 class Source:
@@ -140,16 +124,17 @@ def open_source(spec: str, *, camera: str = "", fps: float | None = None) -> Sou
     """Open a source by its description.
 
     Args:
-        spec: Path of a video file; path of a directory of images, read in the order of their names;
-            number of a USB camera (``0`` or ``usb:0``); or an ``rtsp://``, ``http://`` or
-            ``https://`` address.
+        spec: Path of a video file; path of a directory of images, in the order of the numbers in their
+            names; number of a USB camera (``0`` or ``usb:0``); an ``rtsp://``, ``http://`` or ``https://``
+            address of a stream or a file; or ``-`` for a video on standard input.
         camera: Name given to each frame.
-        fps: Frames a second of a directory of images (default: 25) or of a file that declares none.
+        fps: Frames a second. A directory of images and a bare stream of pictures (``.h264``, ``.mjpeg``)
+            need it; for other files it takes the place of what they declare.
 
     Raises:
         SourceNotFound: Nothing is at that path, number or address.
         SourceEmpty: The file or directory has no frames.
-        SourceError: The file is no video, or has neither a frame rate nor timestamps.
+        SourceError: The file is no video that is decoded here, or its frame rate is not known.
     """
     if fps is not None and not (math.isfinite(fps) and fps > 0):
         raise SourceError(f"Argument fps is {fps}", "a positive number", "Pass the true frame rate")
@@ -157,10 +142,12 @@ def open_source(spec: str, *, camera: str = "", fps: float | None = None) -> Sou
     if device:
         return _LiveSource(spec, camera, lambda: _open_device(int(device[1])))
     if re.match(r"(?i)(rtsps?|https?)://", spec):
-        return _LiveSource(redact(spec), camera, lambda: _open_stream(spec))
+        return _open_address(spec, camera, fps)
+    if spec == STANDARD_INPUT:
+        return _StandardInput(camera, fps)
     path = Path(spec)
     if path.is_dir():
-        return _ImageSource(path, camera, fps or DEFAULT_IMAGE_FPS)
+        return _ImageSource(path, camera, fps)
     if not path.is_file():
         raise SourceNotFound(
             f"Source {redact(spec)} does not exist",
@@ -169,7 +156,25 @@ def open_source(spec: str, *, camera: str = "", fps: float | None = None) -> Sou
         )
     if path.stat().st_size == 0:
         raise SourceEmpty(f"File {path} has 0 bytes", "a video", "Record or copy it again")
-    return _FileSource(str(path), camera, cv2.VideoCapture(str(path), cv2.CAP_FFMPEG), fps)
+    if fps is None and is_raw(path):
+        raise _no_rate(f"file {path}, a bare stream of pictures,")
+    return _FileSource(str(path), camera, open_capture(path), fps)
+
+
+def _open_address(spec: str, camera: str, fps: float | None) -> Source:
+    """A file behind an address has a number of frames; a stream has none."""
+    if not re.match(r"(?i)https?://", spec):
+        return _LiveSource(redact(spec), camera, lambda: _open_stream(spec))
+    capture = _open_stream(spec)
+    count = capture.get(cv2.CAP_PROP_FRAME_COUNT) if capture.isOpened() else 0
+    if math.isfinite(count) and count > 0:
+        return _FileSource(redact(spec), camera, capture, fps)
+    capture.release()
+    return _LiveSource(redact(spec), camera, lambda: _open_stream(spec))
+
+
+def _no_rate(what: str) -> SourceError:
+    return SourceError(f"The frame rate of {what} is not known", "the true one", "Pass it, as --fps or fps")
 
 
 def redact(text: str) -> str:
@@ -179,22 +184,31 @@ def redact(text: str) -> str:
 
 
 class _ImageSource(Source):
-    """A directory of images."""
+    """A directory of images; the number in a name is that of its frame."""
 
-    def __init__(self, path: Path, camera: str, fps: float) -> None:
-        self._files = sorted(p for p in path.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES)
-        if not self._files:
+    def __init__(self, path: Path, camera: str, fps: float | None) -> None:
+        names = [p.name for p in path.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES]
+        if not names:
             raise SourceEmpty(
                 f"Directory {path} has no images",
                 f"files with the suffix {', '.join(sorted(IMAGE_SUFFIXES))}",
                 "Check the path",
             )
-        height, width = _read_image(self._files[0]).shape[:2]
+        if fps is None:
+            raise _no_rate(f"directory {path}")
+        self._files = [(number, path / name) for number, name in numbered(names)]
+        height, width = _read_image(self._files[0][1]).shape[:2]
         super().__init__(str(path), camera, fps=fps, size=(width, height), frame_count=len(self._files))
 
     def _pictures(self) -> Iterator[tuple[NDArray[np.uint8], float] | Discontinuity]:
-        for index, file in enumerate(self._files):
-            yield _read_image(file), index / self.fps
+        first, _ = self._files[0]
+        last = 0.0
+        for number, file in self._files:
+            moment = (number - first) / self.fps
+            if moment - last > _JUMP_S:
+                yield Discontinuity(f"images of {moment - last:.1f} s are missing", moment)
+            yield _read_image(file), moment
+            last = moment
 
 
 class _FileSource(Source):
@@ -212,12 +226,16 @@ class _FileSource(Source):
         if not capture.isOpened():
             raise SourceError(
                 f"File {spec} is no readable video",
-                "a format that FFmpeg decodes",
-                "Convert it, for example to MP4 with H.264",
+                "a format that the installed decoder knows",
+                "Run pip install 'gaitid[video]' for more formats, or convert it, for example to H.264",
             )
         self._ahead = deque(pair for _ in range(_PEEK) if (pair := self._next()) is not None)
         if not self._ahead:
-            raise SourceEmpty(f"File {spec} has no frames", "at least one", "Record or copy it again")
+            raise SourceEmpty(
+                f"File {spec} has no frames that are decoded here",
+                "at least one",
+                "Run pip install 'gaitid[video]' for more formats, or record or copy it again",
+            )
         stamps = [stamp for _, stamp in self._ahead]
         steps = [b - a for a, b in itertools.pairwise(stamps)]
         self._offset = -stamps[0]
@@ -277,6 +295,29 @@ class _FileSource(Source):
                 f"the {announced} frames that it announces",
                 "Copy or record it again, or use the frames before the end, which are valid",
             )
+
+
+class _StandardInput(_FileSource):
+    """A video on standard input, kept in a temporary file while it is read: containers need seeking."""
+
+    def __init__(self, camera: str, fps: float | None) -> None:
+        self._file = tempfile.NamedTemporaryFile(prefix="gaitid-")  # noqa: SIM115 - closed in `close`
+        try:
+            shutil.copyfileobj(sys.stdin.buffer, self._file)
+            self._file.flush()
+            path = Path(self._file.name)
+            if path.stat().st_size == 0:
+                raise SourceEmpty("Standard input has 0 bytes", "a video", "Pipe one into gaitid")
+            if fps is None and is_raw(path):
+                raise _no_rate("standard input, a bare stream of pictures,")
+            super().__init__("standard input", camera, open_capture(path), fps)
+        except BaseException:
+            self._file.close()
+            raise
+
+    def close(self) -> None:
+        super().close()
+        self._file.close()
 
 
 class _LiveSource(Source):

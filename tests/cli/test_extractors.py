@@ -96,7 +96,7 @@ def pictures(tmp_path_factory):
 
 @pytest.mark.parametrize(("name", "streams"), [("poses", {"skeleton"}), ("both", {"silhouette", "skeleton"})])
 def test_extract_writes_the_streams_that_the_extractor_brings(gaitid, pictures, tmp_path, name, streams):
-    status, out, _ = gaitid("extract", pictures, "--out", tmp_path, "--extractor", name)
+    status, out, _ = gaitid("extract", pictures, "--fps", 25, "--out", tmp_path, "--extractor", name)
     assert status == 0
     assert "2 sequences" in out
     assert [set(npz.load(file).streams) for file in sorted(tmp_path.glob("*.npz"))] == [streams] * 2
@@ -105,11 +105,13 @@ def test_extract_writes_the_streams_that_the_extractor_brings(gaitid, pictures, 
 def test_the_file_of_the_edge_chooses_and_a_flag_overrides(gaitid, pictures, tmp_path):
     config = tmp_path / "edge.toml"
     config.write_text('camera = "gate"\n[perception]\nextractor = "poses"\n[perception.poses]\n')
-    status, out, _ = gaitid("analyse", pictures, "--config", config, "--out", tmp_path / "pictures")
+    status, out, _ = gaitid(
+        "analyse", pictures, "--fps", 25, "--config", config, "--out", tmp_path / "pictures"
+    )
     assert status == 0
     assert len(out.splitlines()) == 3
     assert len(list((tmp_path / "pictures").glob("*.png"))) == 2
-    status, out, _ = gaitid("analyse", pictures, "--config", config, "--extractor", "motion")
+    status, out, _ = gaitid("analyse", pictures, "--fps", 25, "--config", config, "--extractor", "motion")
     assert (status, len(out.splitlines())) == (3, 1)
 
 
@@ -141,7 +143,7 @@ def test_an_extractor_may_read_something_else_than_video(gaitid, tmp_path):
 
 
 def test_boxes_alone_make_no_sequence_and_say_why(gaitid, pictures, tmp_path, caplog):
-    status, out, err = gaitid("extract", pictures, "--out", tmp_path, "--extractor", "boxes")
+    status, out, err = gaitid("extract", pictures, "--fps", 25, "--out", tmp_path, "--extractor", "boxes")
     assert status == 3
     assert "are boxes alone" in err
     assert "0 sequences" in out
@@ -171,7 +173,7 @@ BROKEN = {
 
 @pytest.mark.parametrize("name", BROKEN)
 def test_a_broken_extractor_of_another_package_is_an_error_with_a_remedy(gaitid, pictures, tmp_path, name):
-    status, _, err = gaitid("extract", pictures, "--out", tmp_path, "--extractor", name)
+    status, _, err = gaitid("extract", pictures, "--fps", 25, "--out", tmp_path, "--extractor", name)
     assert status == 2
     assert BROKEN[name] in err
     assert "Report this to the authors" in err or "report this to the authors" in err
@@ -191,7 +193,7 @@ def test_missing_weights_are_one_sentence_whatever_the_inputs(gaitid, pictures, 
         pytest.importorskip("torchvision", reason="torchvision is not installed: pip install 'gaitid[rcnn]'")
     config = tmp_path / "edge.toml"
     config.write_text(f"[perception.rcnn]\n{line}\n")
-    flags = ["--extractor", "rcnn", "--config", config]
+    flags = ["--extractor", "rcnn", "--config", config, "--fps", 25]
     for verb in (["analyse", pictures, pictures], ["extract", pictures, "--out", tmp_path / "out"]):
         status, _, err = gaitid(*verb, *flags)
         assert (status, len(err.splitlines()), text in err) == (2, 1, True), err
@@ -213,7 +215,7 @@ def test_the_edge_has_the_extractor_of_its_file_or_flag(tmp_path):
 
 
 def test_the_demo_shows_skeletons(gaitid, pictures, tmp_path):
-    flags = ["--video", pictures, "--extractor", "poses", "--encoder", "stickman"]
+    flags = ["--video", pictures, "--fps", 25, "--extractor", "poses", "--encoder", "stickman"]
     status, out, err = gaitid("demo", *flags, "--out", tmp_path)
     assert status == 0, err
     assert "2 walks" in out

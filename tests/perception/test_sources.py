@@ -193,7 +193,7 @@ def test_a_directory_of_images_in_the_order_of_names_and_a_change_of_size(tmp_pa
 def test_a_damaged_image_is_named(tmp_path):
     (tmp_path / "a.png").write_bytes(b"no png")
     with pytest.raises(SourceError, match=r"a\.png"):
-        open_source(str(tmp_path))
+        open_source(str(tmp_path), fps=5.0)
 
 
 def live(captures, **options):
