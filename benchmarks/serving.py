@@ -59,6 +59,8 @@ class Constant:
         """Return the constant decision."""
         return DECISION
 
+    answers = None
+
     def accepts_changes(self) -> bool:
         """Return True."""
         return True

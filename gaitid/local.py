@@ -30,6 +30,7 @@ from gaitid.gallery.placement import is_engine, open_indexes, record
 from gaitid.gallery.scoring.calibration import ScoreCalibration, of_card
 from gaitid.gallery.scoring.cohort import Walks
 from gaitid.gallery.scoring.policy import Policy, decide, described
+from gaitid.gallery.store.answers import Answers
 from gaitid.gallery.store.audit import Note
 from gaitid.gallery.store.database import Store
 from gaitid.gallery.store.refusals import gallery_not_found
@@ -274,6 +275,11 @@ class LocalMatcher:
                 held.expire()
                 held.renew_profiles()
                 held.save_profiles()
+
+    @property
+    def answers(self) -> Answers:
+        """Answers of recent changes, for a server that makes retries safe."""
+        return self._store.answers
 
     def accepts_changes(self) -> bool:
         """Whether changes can be made; a directory on a full disk is open to be searched only."""

@@ -30,6 +30,7 @@ from gaitid.server.admission import CONNECTION_CALLS
 from gaitid.server.calls import Calls
 from gaitid.server.health import Health
 from gaitid.server.refusals import Refusals
+from gaitid.server.replay import Answers
 from gaitid.server.service import SERVICES, Service
 from gaitid.server.tokens import TokenFile
 from gaitid.settings import is_loopback, split_address
@@ -173,6 +174,11 @@ class ServerSettings:
 
 class Served(Matcher, Protocol):
     """A matcher that a server can serve: it also erases expired subjects and records refused calls."""
+
+    @property
+    def answers(self) -> Answers | None:
+        """See `LocalMatcher.answers`; None = retries are safe until a restart only."""
+        ...
 
     def expire(self) -> None:
         """See `LocalMatcher.expire`."""
@@ -333,7 +339,7 @@ def _open(settings: ServerSettings) -> Served:
     )
 
 
-def _server(settings: ServerSettings, calls: Calls, matcher: Matcher, health: Health) -> grpc.aio.Server:
+def _server(settings: ServerSettings, calls: Calls, matcher: Served, health: Health) -> grpc.aio.Server:
     server = grpc.aio.server(
         options=[
             ("grpc.max_receive_message_length", settings.max_message_bytes),
@@ -349,7 +355,7 @@ def _server(settings: ServerSettings, calls: Calls, matcher: Matcher, health: He
         ]
     )
     server.add_generic_rpc_handlers((health.handlers(),))
-    service = Service(matcher)
+    service = Service(matcher, matcher.answers)
     for module in SERVICES:
         server.add_generic_rpc_handlers(tuple(calls.handlers(module, service)))
     return server

@@ -21,7 +21,7 @@ from gaitid.matcher import FPIR, MAX_AUDIT, MAX_CANDIDATES, MAX_PAGE, Matcher
 from gaitid.records import Embedding, OperatingPoint
 from gaitid.selection import check_fpir, check_learning
 from gaitid.server.access import is_visible
-from gaitid.server.replay import Digest, Replay
+from gaitid.server.replay import Answers, Digest, Replay
 from gaitid.server.uploads import Upload
 from gaitid.v1 import admin_service_pb2 as admin
 from gaitid.v1 import camera_service_pb2 as camera
@@ -54,11 +54,12 @@ class Service:
 
     Args:
         matcher: Does the work.
+        answers: Keeps the answers of changes over a restart; None = they are not kept.
     """
 
-    def __init__(self, matcher: Matcher) -> None:
+    def __init__(self, matcher: Matcher, answers: Answers | None = None) -> None:
         self._matcher = matcher
-        self._replay = Replay()
+        self._replay = Replay(answers=answers)
 
     def Embed(self, request: match.EmbedRequest) -> Message:  # noqa: N802
         """Embed a sequence."""

@@ -34,6 +34,8 @@ class Slow:
         assert self.go.wait(10)
         raise ZeroDivisionError("secret of subject ada")
 
+    answers = None
+
     def accepts_changes(self):
         return True
 
@@ -154,6 +156,8 @@ class Working:
     def describe(self, gallery):
         time.sleep(0.05)
         raise GalleryNotFound("none")
+
+    answers = None
 
     def accepts_changes(self):
         return True

@@ -31,6 +31,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from gaitid.errors import MissingDependency, StoreError
 from gaitid.gallery.store import failpoints
+from gaitid.gallery.store.answers import Answers
 from gaitid.gallery.store.audit import Note
 from gaitid.gallery.store.cameras import CameraStore
 from gaitid.gallery.store.connection import Connection
@@ -71,6 +72,7 @@ class Store:
         subjects: Their subjects.
         cameras: Their camera profiles.
         trail: The audit trail.
+        answers: Answers of recent changes.
 
     Raises:
         KeyMissing: Templates are encrypted, and their key is not among `keys`.
@@ -105,6 +107,7 @@ class Store:
                 self.galleries = Galleries(self._connection)
                 self.subjects = Subjects(self._connection)
                 self.cameras = CameraStore(self._connection)
+                self.answers = Answers(self._connection)
                 self.trail = Trail(self._connection, audit_within_s)
                 self._erasure = Erasure(self.directory, self._connection)
                 self._seal_rest()

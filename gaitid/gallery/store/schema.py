@@ -180,6 +180,16 @@ _MIGRATIONS: tuple[tuple[str, ...], ...] = (
         ) STRICT""",
         "CREATE INDEX shares_by_subject ON shares (subject)",
     ),
+    (
+        """CREATE TABLE answers (
+            number INTEGER PRIMARY KEY,
+            name BLOB NOT NULL UNIQUE,
+            at REAL NOT NULL,
+            digest BLOB NOT NULL,
+            answer BLOB NOT NULL,
+            checksum INTEGER NOT NULL DEFAULT 4611686018427387904
+        ) STRICT""",
+    ),
 )
 SCHEMA = len(_MIGRATIONS)
 """Version of the database layout, stored in ``PRAGMA user_version``."""
