@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 from gaitid import wire
 from gaitid.errors import DeadlineExceeded, MessageError, Overloaded
-from gaitid.server.access import ANONYMOUS, first_name
+from gaitid.server.access import ANONYMOUS
 
 ARRIVAL_S = 10.0
 """Longest time from the begin of a call to its first message, seconds."""
@@ -44,16 +44,17 @@ class Admission:
         self._open: Counter[str] = Counter()
 
     @contextmanager
-    def admitted(self, context: Any) -> Iterator[None]:
+    def admitted(self, context: Any, name: str) -> Iterator[None]:
         """Count a call within this context.
 
         Args:
             context: Context of the call.
+            name: The first name in the caller's certificate, or `ANONYMOUS`.
 
         Raises:
             Overloaded: The server, the peer or the connection has as many open calls as it may have.
         """
-        counted = ("The server", *_origin(context))
+        counted = ("The server", *_origin(str(context.peer()), name))
         for name, limit in zip(counted, self._limits, strict=True):
             if self._open[name] >= limit:
                 raise overloaded(f"{name} has {self._open[name]} open calls", limit)
@@ -67,9 +68,8 @@ class Admission:
                     del self._open[name]
 
 
-def _origin(context: Any) -> tuple[str, str]:
+def _origin(connection: str, name: str) -> tuple[str, str]:
     """Peer and connection of a call."""
-    connection, name = str(context.peer()), first_name(context)
     peer = connection.rpartition(":")[0] if name == ANONYMOUS else name
     return f"Caller {peer}", f"Connection {connection}"
 

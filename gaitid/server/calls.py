@@ -142,7 +142,7 @@ class Calls:
         actor = first_name(context)
         try:
             self._check_room()  # before the message is read
-            with self._admission.admitted(context):
+            with self._admission.admitted(context, actor):
                 entrant = self._access.admit(context)
                 actor = entrant.caller.actor
                 return await act(entrant)

@@ -116,14 +116,11 @@ def test_an_empty_call_is_refused(address):
 
 
 class Context:
-    def __init__(self, peer, name=""):
-        self._peer, self._name = peer, name
+    def __init__(self, peer, name="anonymous"):
+        self._peer, self.name = peer, name
 
     def peer(self):
         return self._peer
-
-    def auth_context(self):
-        return {"x509_common_name": [self._name.encode()]} if self._name else {}
 
 
 LIMITS = {
@@ -139,10 +136,10 @@ def test_limits_hold_and_every_place_becomes_free_again(contexts, message):
     door = Admission(6, 4, 2)
     with ExitStack() as held:
         for context in contexts:
-            held.enter_context(door.admitted(context))
-        with pytest.raises(Overloaded, match=message), door.admitted(contexts[0]):
+            held.enter_context(door.admitted(context, context.name))
+        with pytest.raises(Overloaded, match=message), door.admitted(contexts[0], contexts[0].name):
             pass
-    with door.admitted(contexts[0]):
+    with door.admitted(contexts[0], contexts[0].name):
         assert door._open.total() == 3
     assert not door._open
 
