@@ -3,8 +3,8 @@
     python -m benchmarks.overload [--seconds 6]
 
 `gaitid serve` runs as a process of its own, as in `benchmarks.busy`. Callers in this process search a walk of
-60 silhouettes without pause, wait 0.1 s after a refusal, and do not honour RetryInfo. Rival: the same server with a
-queue instead of refusals (`max_wait_s` = 1000), in the same run. Both sides share the cores.
+60 silhouettes without pause, wait 0.1 s after a refusal, and do not honour RetryInfo. Rival: the same server
+with a queue instead of refusals (`max_wait_s` = 1000), in the same run. Both sides share the cores.
 """
 
 from __future__ import annotations
