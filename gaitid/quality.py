@@ -9,7 +9,8 @@ characteristics by trunk accelerometry", J. Biomechanics 37, 2004, sec. 2: regul
 autocorrelation at the stride lag, symmetry the ratio of those at the step and the stride lag.
 Deviations: the autocorrelation is that of a vector, which survives weak views better than any single
 width; and the dominant lag may be a step (frontal and lateral views) or a whole stride (oblique views from
-a near or high camera, which show the near leg larger). `_rhythm` distinguishes the two.
+a near or high camera, which show the near leg larger). `_is_step` distinguishes the two by whether the legs
+agree better still after twice the lag, since left and right steps differ a little in every walk.
 """
 
 from __future__ import annotations
@@ -32,18 +33,17 @@ GRID_HZ = 60.0
 """Rate of the uniform grid on which the signal is analysed, points a second."""
 ANALYSED_S = 60.0
 """Seconds of a sequence in which rhythm and steps are searched; bounds time and memory for any input."""
-PERIOD_S = (0.36, 1.60)
-"""Shortest and longest dominant period searched, seconds."""
-LONGEST_STEP_S = 0.8
-"""Dominant period of silhouettes, seconds, above which it is a stride and not a step. This distinguishes
-cadences of 75 to 167 steps a minute. The signal of skeletons has the period of a step in every view, so it
-needs no limit."""
+PERIOD_S = (0.30, 3.10)
+"""Shortest and longest dominant period searched, seconds: a step at 200 and a stride at 39 steps a minute."""
+_USUAL_STEP_S, _ALTERNATION, _CLEAR = 0.8, 0.05, 0.15
+"""Period of silhouettes, seconds, up to which a step is more usual than a stride; differences of two
+autocorrelations that tell one from the other against that; see `_is_step`."""
 _USUAL_CADENCE = 108.0
 """Usual cadence, steps a minute."""
-_LONGEST_LAG_S = 2.5
+_LONGEST_LAG_S = 2 * PERIOD_S[1]
 """Longest lag of the autocorrelation, seconds."""
 _TREND_S = 1.5
-"""Window of the moving mean that is subtracted, seconds."""
+"""Window of the moving mean that is subtracted, seconds; slow walks get 1.25 strides."""
 _COMPONENTS = 8
 """Principal components kept of 66 leg cells: cadence errors of drawn walkers do not grow, and the analysis
 takes a third less time."""
@@ -51,8 +51,8 @@ _BRIDGED_GAP_S = 0.22
 """Gaps up to this, seconds, are interpolated: one frame lost at 10 frames/s, half a step at most."""
 _MEDIAN_GAPS = 1.6
 """Gaps up to this many median intervals are interpolated too."""
-_CADENCE_COST, _CADENCE_STEP = 0.05, 0.2
-"""Loss of strength of a cadence that is 1.22 times the usual one, and that factor as a logarithm."""
+_CADENCE_COST, _CADENCE_STEP, _MOST_COST = 0.05, 0.2, 0.2
+"""Loss of strength of a cadence 1.22 times the usual one, that factor as a logarithm, the greatest loss."""
 _NEAR = 0.08
 """Relative distance from the dominant period within which its exact value is searched."""
 _SPREADS = (
@@ -142,11 +142,9 @@ def analyse(sequence: GaitSequence) -> GaitAnalysis:
     sequence = sequence.part(slice(int(np.searchsorted(_closed_gaps(sequence.times), ANALYSED_S, "right"))))
     times = _closed_gaps(sequence.times)
     movement, longest_step = _leg_features(sequence)
-    features = _detrended(times, movement)  # (T, F)
-    components = _components(features)
-    signal = components[:, 0] / math.sqrt(features.shape[1])
-    grid, values, valid = _resampled(times, components)
-    rhythm = _rhythm(_autocorrelation(values, valid), longest_step)
+    signal, grid, valid, rhythm = _searched(times, movement, longest_step, _TREND_S)
+    if 2 * rhythm.step_s > _TREND_S:  # a slow walk, whose strides that window flattens
+        signal, grid, valid, rhythm = _searched(times, movement, longest_step, 2.5 * rhythm.step_s)
     peaks = _peaks(grid, np.interp(grid, times, signal), valid, rhythm.step_s)
     steps = np.interp(peaks, times, sequence.times)
     cycles, durations = _segment(steps, rhythm.step_s)
@@ -172,10 +170,25 @@ class _Rhythm(NamedTuple):
     symmetry: float
 
 
-def _leg_features(sequence: GaitSequence) -> tuple[Array, float]:
-    """Return the (T, F) movement of the legs, and the longest period, seconds, that is a step of it."""
+def _searched(
+    times: Array, movement: Array, longest_step: float | None, window_s: float
+) -> tuple[Array, Array, NDArray[np.bool_], _Rhythm]:
+    """Search the rhythm of the movement (T, F), less its mean over a window.
+
+    Returns:
+        (T,) gait signal, (G,) grid, (G,) whether a point of it is in no gap, and the rhythm.
+    """
+    features = _detrended(times, movement, window_s)
+    components = _components(features)
+    signal = components[:, 0] / math.sqrt(features.shape[1])
+    grid, values, valid = _resampled(times, components)
+    return signal, grid, valid, _rhythm(_autocorrelation(values, valid), longest_step)
+
+
+def _leg_features(sequence: GaitSequence) -> tuple[Array, float | None]:
+    """Return the (T, F) movement of the legs, and its longest period, seconds, that is a step; None = unknown."""
     if sequence.silhouettes is not None:
-        return _folded_legs(sequence.silhouettes), LONGEST_STEP_S
+        return _folded_legs(sequence.silhouettes), None
     return _leg_spread(sequence)
 
 
@@ -211,7 +224,7 @@ def _leg_spread(sequence: GaitSequence) -> tuple[Array, float]:
     apart = factor * (joints[:, second, :2] - joints[:, first, :2]) / height
     times = sequence.times
     apart = np.stack([np.interp(times, times[both], apart[both, axis]) for axis in (0, 1)], axis=1)
-    centred = _detrended(_closed_gaps(times), apart)
+    centred = _detrended(_closed_gaps(times), apart, _TREND_S)
     _, axes = np.linalg.eigh(centred.T @ centred)
     swing = centred @ axes[:, -1:]
     return np.asarray(np.abs(swing) if longest_step else swing), longest_step
@@ -248,10 +261,10 @@ def _joints(sequence: GaitSequence) -> NDArray[np.float32]:
         return np.zeros((len(joints), JOINTS, 3), np.float32)
 
 
-def _detrended(times: Array, features: Array) -> Array:
-    """Subtract from features (T, F) their mean over the 1.5 s around each frame."""
-    first = np.searchsorted(times, times - _TREND_S / 2, side="left")
-    last = np.searchsorted(times, times + _TREND_S / 2, side="right")
+def _detrended(times: Array, features: Array, window_s: float) -> Array:
+    """Subtract from features (T, F) their mean over some seconds around each frame."""
+    first = np.searchsorted(times, times - window_s / 2, side="left")
+    last = np.searchsorted(times, times + window_s / 2, side="right")
     total = np.concatenate([np.zeros((1, features.shape[1])), np.cumsum(features, axis=0)])
     return np.asarray(features - (total[last] - total[first]) / (last - first)[:, None])
 
@@ -324,13 +337,17 @@ def _autocorrelation(values: Array, valid: NDArray[np.bool_]) -> Array:
     return np.asarray(np.clip(correlation, -1.0, 1.0)[:, 0])
 
 
-def _rhythm(correlation: Array, longest_step: float) -> _Rhythm:
+def _rhythm(correlation: Array, longest_step: float | None) -> _Rhythm:
     """Find the step period, its strength, regularity and symmetry; zeros without a rhythm.
 
     At the dominant period P the legs agree with themselves after P and 2P and disagree after P/2, 3P/2,
     P/3 and 2P/3; the thirds rule out that three steps are taken for a stride. The strength is the mean of
-    the six, as far as the sequence is long enough. P is a step up to `longest_step` seconds, else a stride.
-    Cadences far from the usual one need better evidence; see `_CADENCE_COST`.
+    the six, as far as the sequence is long enough. Cadences far from the usual one, whether P is a step or a
+    stride, need better evidence; see `_CADENCE_COST`.
+
+    Args:
+        correlation: Autocorrelation by lag.
+        longest_step: Longest P, seconds, that is a step; None if that is not known.
     """
     lags = np.arange(*PERIOD_S, 0.25 / GRID_HZ)
     known = np.flatnonzero(~np.isnan(correlation))
@@ -344,21 +361,44 @@ def _rhythm(correlation: Array, longest_step: float) -> _Rhythm:
     terms = np.stack([at(lags * share) * (1 if share in (1.0, 2.0) else -1) for share in shares])
     seen = ~np.isnan(terms)
     comb = np.where(seen, terms, 0.0).sum(axis=0) / np.maximum(seen.sum(axis=0), 1)
-    steps = np.where(lags < longest_step, lags, lags / 2)
-    unusual = np.log(60.0 / steps / _USUAL_CADENCE) / _CADENCE_STEP
-    scored = comb - _CADENCE_COST * unusual**2
+    scored = comb - np.minimum(_cost(lags), _cost(lags / 2))
     possible = seen[0] & (np.where(seen[0], terms[0], 0.0) > 0) & (comb > 0)
     if not possible.any():
         return _Rhythm(0.0, 0.0, 0.0, 0.0)
     rough = int(np.argmax(np.where(possible, scored, -np.inf)))
     near = seen[0] & (np.abs(lags / lags[rough] - 1.0) < _NEAR)
-    best = int(np.argmax(np.where(near, np.where(seen, terms, 0.0)[:2].sum(axis=0), -np.inf)))
-    strength, step = float(comb[rough]), float(steps[best])
+    whole = terms[:2] if seen[1][near].all() else terms[:1]  # else lags whose double is known would win
+    best = int(np.argmax(np.where(near, whole.sum(axis=0), -np.inf)))
+    strength, period = float(comb[rough]), float(lags[best])
     once, twice = max(float(terms[0][best]), 0.0), float(terms[1][best])
-    if lags[best] >= longest_step or np.isnan(twice):
-        return _Rhythm(step, strength, once, 0.0)
+    if not _is_step(period, once, twice, longest_step):
+        return _Rhythm(period / 2, strength, once, 0.0)
+    if np.isnan(twice):
+        return _Rhythm(period, strength, once, 0.0)
     twice = max(twice, 0.0)
-    return _Rhythm(step, strength, twice, min(once / twice, twice / once) if once and twice else 0.0)
+    return _Rhythm(period, strength, twice, min(once / twice, twice / once) if once and twice else 0.0)
+
+
+def _is_step(period: float, once: float, twice: float, longest_step: float | None) -> bool:
+    """Whether the dominant period is that of a step, not of a stride.
+
+    If the longest step is not known, alternation decides: the legs agree better after two steps than after
+    one, but not better after two strides than after one. Of generated walkers from the side the
+    autocorrelations at twice and at once the period differ by 0.12 to 0.63, from oblique views by -0.36 to
+    -0.02. Without a clear difference the usual cadence is taken; a stride of a fast walk needs a clearer one.
+    """
+    if longest_step is not None:
+        return period < longest_step
+    alternation = 0.0 if math.isnan(twice) else twice - once
+    if period < _USUAL_STEP_S:
+        return period / 2 < PERIOD_S[0] or alternation > -_CLEAR
+    return alternation > _ALTERNATION
+
+
+def _cost(steps: Array) -> Array:
+    """Loss of strength of steps that take these seconds."""
+    unusual = np.log(60.0 / steps / _USUAL_CADENCE) / _CADENCE_STEP
+    return np.asarray(np.minimum(_CADENCE_COST * unusual**2, _MOST_COST))
 
 
 def _peaks(grid: Array, values: Array, valid: NDArray[np.bool_], step: float) -> Array:
