@@ -186,7 +186,7 @@ def _searched(
 
 
 def _leg_features(sequence: GaitSequence) -> tuple[Array, float | None]:
-    """Return the (T, F) movement of the legs, and its longest period, seconds, that is a step; None = unknown."""
+    """Return the (T, F) movement of the legs, and the longest period, seconds, that is a step, if known."""
     if sequence.silhouettes is not None:
         return _folded_legs(sequence.silhouettes), None
     return _leg_spread(sequence)
