@@ -18,6 +18,8 @@ from gaitid.server.access import ANONYMOUS
 
 ARRIVAL_S = 10.0
 """Longest time from the begin of a call to its first message, seconds."""
+PATIENCE_S = 0.05
+"""How long a call may be silent before it makes way for others at a limit, seconds."""
 IDLE_S = 30.0
 """Longest pause between two messages of a streamed request, seconds."""
 STREAM_S = 7200.0
@@ -30,8 +32,26 @@ OPEN_PER_PLACE = 4
 M = TypeVar("M")
 
 
+class Silent:
+    """An open call whose message has not arrived.
+
+    Attributes:
+        names: What it counts for.
+        since: When it began, seconds of the event loop.
+        ended: Done when the call has to make way for another one.
+    """
+
+    __slots__ = ("ended", "names", "since")
+
+    def __init__(self, names: tuple[str, ...]) -> None:
+        loop = asyncio.get_running_loop()
+        self.names, self.since, self.ended = names, loop.time(), loop.create_future()
+
+
 class Admission:
-    """Counts the open calls of the server, of each peer and of each connection.
+    """Counts the open calls of the server, of each peer and of each connection; used on the event loop only.
+
+    At a limit, a call that has been silent for `PATIENCE_S` makes way for the new one.
 
     Args:
         most: Largest number of open calls.
@@ -42,10 +62,11 @@ class Admission:
     def __init__(self, most: int, per_peer: int, per_connection: int) -> None:
         self._limits = (most, per_peer, per_connection)
         self._open: Counter[str] = Counter()
+        self._silent: dict[Silent, None] = {}  # the oldest first
 
     @contextmanager
-    def admitted(self, context: Any, name: str) -> Iterator[None]:
-        """Count a call within this context.
+    def admitted(self, context: Any, name: str) -> Iterator[Silent]:
+        """Count a call within this context; `heard` says when its message has arrived.
 
         Args:
             context: Context of the call.
@@ -54,18 +75,42 @@ class Admission:
         Raises:
             Overloaded: The server, the peer or the connection has as many open calls as it may have.
         """
-        counted = ("The server", *_origin(str(context.peer()), name))
-        for name, limit in zip(counted, self._limits, strict=True):
-            if self._open[name] >= limit:
-                raise overloaded(f"{name} has {self._open[name]} open calls", limit)
-        self._open.update(counted)
+        names = ("The server", *_origin(str(context.peer()), name))
+        for one, limit in zip(names, self._limits, strict=True):
+            if self._open[one] >= limit and not self._make_way(one):
+                raise overloaded(f"{one} has {self._open[one]} open calls", limit)
+        call = Silent(names)
+        self._silent[call] = None
+        self._open.update(names)
         try:
-            yield
+            yield call
         finally:
-            self._open.subtract(counted)
-            for name in counted:
-                if not self._open[name]:
-                    del self._open[name]
+            self.heard(call)
+            if not call.ended.done():
+                self._release(call)
+
+    def heard(self, call: Silent) -> None:
+        """Note that the message of a call has arrived, so that it does not make way any more."""
+        self._silent.pop(call, None)
+
+    def _make_way(self, name: str) -> bool:
+        """End the oldest silent call that counts for a name; return whether there was one."""
+        latest = asyncio.get_running_loop().time() - PATIENCE_S
+        for call in self._silent:
+            if call.since > latest:
+                return False
+            if name in call.names:
+                self.heard(call)
+                self._release(call)
+                call.ended.set_result(None)
+                return True
+        return False
+
+    def _release(self, call: Silent) -> None:
+        self._open.subtract(call.names)
+        for name in call.names:
+            if not self._open[name]:
+                del self._open[name]
 
 
 def _origin(connection: str, name: str) -> tuple[str, str]:
@@ -81,31 +126,44 @@ def overloaded(load: str, limit: int, retry_after_s: float = wire.RETRY_AFTER_S)
     )
 
 
-async def first(messages: AsyncIterator[M]) -> M:
+async def first(messages: AsyncIterator[M], call: Silent | None = None) -> M:
     """The first message of a call.
+
+    Args:
+        messages: The messages of the call.
+        call: Ends the wait when it has to make way; None = it never has to.
 
     Raises:
         MessageError: The caller ended the call without one.
         DeadlineExceeded: None came within `ARRIVAL_S`.
+        Overloaded: None came before another call needed the place.
     """
+    arriving = asyncio.ensure_future(anext(messages))
     try:
-        return await asyncio.wait_for(anext(messages), ARRIVAL_S)
+        awaited = {arriving} if call is None else {arriving, call.ended}
+        await asyncio.wait(awaited, timeout=ARRIVAL_S, return_when=asyncio.FIRST_COMPLETED)
+        if arriving.done():
+            return arriving.result()
     except StopAsyncIteration:
         raise MessageError("The call has no message", "one request", "Send the request") from None
-    except asyncio.TimeoutError as error:
-        raise DeadlineExceeded(
-            "The call sent nothing", f"its message within {ARRIVAL_S:.0f} s", "Send the message with the call"
-        ) from error
+    finally:
+        arriving.cancel()
+    if call is not None and call.ended.done():
+        raise overloaded("The call was silent while others needed its place", 1)
+    raise DeadlineExceeded(
+        "The call sent nothing", f"its message within {ARRIVAL_S:.0f} s", "Send the message with the call"
+    )
 
 
-async def timely(messages: AsyncIterator[M]) -> AsyncIterator[M]:
-    """Yield the messages of a stream.
+async def timely(begin: M, messages: AsyncIterator[M]) -> AsyncIterator[M]:
+    """Yield the messages of a stream, of which the first has arrived.
 
     Raises:
         DeadlineExceeded: A pause is longer than `IDLE_S`, or the stream longer than `STREAM_S`.
     """
     loop = asyncio.get_running_loop()
     end = loop.time() + STREAM_S
+    yield begin
     while True:
         left = end - loop.time()
         try:

@@ -30,7 +30,7 @@ from gaitid.errors import (
     Unauthenticated,
 )
 from gaitid.server.access import Access, Entrant, check, first_name, seeing
-from gaitid.server.admission import OPEN_PER_PLACE, Admission, first, overloaded, timely
+from gaitid.server.admission import OPEN_PER_PLACE, Admission, Silent, first, overloaded, timely
 from gaitid.server.refusals import Refusals
 from gaitid.server.uploads import Upload
 
@@ -104,8 +104,8 @@ class Calls:
         """
 
         async def answer(requests: Any, context: Any) -> Message:
-            async def act(entrant: Entrant) -> Message:
-                request = _valid(await first(requests))
+            async def act(entrant: Entrant, call: Silent) -> Message:
+                request = _valid(await self._begin(requests, call))
                 check(entrant, rpc, _gallery(request))
                 with self._place():
                     left_s = context.time_remaining()
@@ -121,10 +121,11 @@ class Calls:
         """Make the handler of streamed requests: one `Upload` for each, fed in threads of the pool."""
 
         async def answer(requests: Any, context: Any) -> Message:
-            async def act(entrant: Entrant) -> Message:
+            async def act(entrant: Entrant, call: Silent) -> Message:
+                start = await self._begin(requests, call)
                 with self._place(), self._uploading():
                     upload, is_first = begin(), True
-                    async for message in timely(requests):
+                    async for message in timely(start, requests):
                         if is_first:  # later ones name no gallery
                             check(entrant, rpc, _gallery(_valid(message)))
                             is_first = False
@@ -136,16 +137,20 @@ class Calls:
         return grpc.stream_unary_rpc_method_handler(answer, _parser(kind), _serialized)
 
     async def _guarded(
-        self, act: Callable[[Entrant], Awaitable[Message]], context: Any, rpc: str, kind: type[Message]
+        self,
+        act: Callable[[Entrant, Silent], Awaitable[Message]],
+        context: Any,
+        rpc: str,
+        kind: type[Message],
     ) -> Message:
         """Answer a call if there is room, and abort it with a typed status if it fails."""
         actor = first_name(context)
         try:
             self._check_room()  # before the message is read
-            with self._admission.admitted(context, actor):
+            with self._admission.admitted(context, actor) as call:
                 entrant = self._access.admit(context)
                 actor = entrant.caller.actor
-                return await act(entrant)
+                return await act(entrant, call)
         except (Unauthenticated, PermissionDenied) as error:
             if self._refusals is not None:
                 await asyncio.to_thread(self._refusals.record, error, rpc, actor, context.peer())
@@ -154,6 +159,12 @@ class Calls:
             await _abort(context, error)
         except Exception as error:
             await _abort(context, _unforeseen(error, kind))
+
+    async def _begin(self, requests: Any, call: Silent) -> Message | InputError:
+        """The first message of a call; from then on the call keeps its place."""
+        message: Message | InputError = await first(requests, call)
+        self._admission.heard(call)
+        return message
 
     def _check_room(self) -> None:
         if self._is_stopping:

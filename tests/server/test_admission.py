@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 
 import grpc
@@ -133,15 +132,52 @@ LIMITS = {
 
 @pytest.mark.parametrize(("contexts", "message"), LIMITS.values(), ids=LIMITS)
 def test_limits_hold_and_every_place_becomes_free_again(contexts, message):
-    door = Admission(6, 4, 2)
+    async def play():
+        door = Admission(6, 4, 2)
+        with ExitStack() as held:
+            for context in contexts:
+                held.enter_context(door.admitted(context, context.name))
+            with pytest.raises(Overloaded, match=message), door.admitted(contexts[0], contexts[0].name):
+                pass
+        with door.admitted(contexts[0], contexts[0].name):
+            assert door._open.total() == 3
+        assert not door._open
+        assert not door._silent
+
+    asyncio.run(play())
+
+
+@pytest.mark.parametrize(("contexts", "message"), LIMITS.values(), ids=LIMITS)
+def test_the_oldest_silent_call_makes_way(contexts, message, monkeypatch):
+    monkeypatch.setattr(admission, "PATIENCE_S", 0.0)
+
+    async def play():
+        door = Admission(6, 4, 2)
+        with ExitStack() as held:
+            calls = [held.enter_context(door.admitted(one, one.name)) for one in contexts]
+            door.heard(calls[0])  # it has sent its message
+            await asyncio.sleep(0.01)
+            with door.admitted(contexts[0], contexts[0].name):
+                assert [call.ended.done() for call in calls] == [False, True, *[False] * (len(calls) - 2)]
+            for call in calls:
+                door.heard(call)
+            held.enter_context(door.admitted(contexts[0], contexts[0].name))
+            await asyncio.sleep(0.01)
+        assert not door._open
+        assert not door._silent
+
+    asyncio.run(play())
+
+
+@pytest.mark.parametrize("path", [IDENTIFY, CALIBRATE])
+def test_silent_calls_on_many_connections_leave_others_of_the_same_address(path, address):
     with ExitStack() as held:
-        for context in contexts:
-            held.enter_context(door.admitted(context, context.name))
-        with pytest.raises(Overloaded, match=message), door.admitted(contexts[0], contexts[0].name):
-            pass
-    with door.admitted(contexts[0], contexts[0].name):
-        assert door._open.total() == 3
-    assert not door._open
+        calls = [held.enter_context(silent(address, path, 64)) for _ in range(6)]
+        time.sleep(admission.PATIENCE_S + 0.2)
+        for _ in range(5):
+            assert answers_within(address)
+        codes = {call.code() for some in calls for call in some if call.done()}
+        assert codes == {grpc.StatusCode.RESOURCE_EXHAUSTED}
 
 
 def test_watchers_learn_of_changes_and_of_the_end():
@@ -189,12 +225,16 @@ def test_too_many_watches_are_refused_and_checks_are_not(address, monkeypatch):
         first.cancel()
 
 
-def test_a_connection_has_its_own_limit(local):
+def test_a_connection_has_its_own_limit(local, monkeypatch):
+    monkeypatch.setattr(admission, "PATIENCE_S", 60.0)
     settings = ServerSettings("127.0.0.1:0", max_per_connection=3, shutdown_grace_s=1.0)
     with running(settings, local) as address, silent(address, IDENTIFY, 5) as calls:
-        with ThreadPoolExecutor(5) as pool:
-            found = pool.map(lambda call: (call.code(), call.details()), [calls[3], calls[4]])
-        for code, text in found:
-            assert code is grpc.StatusCode.RESOURCE_EXHAUSTED
-            assert "has 3 open calls; expected fewer than 3" in text
+        deadline = time.monotonic() + 5
+        while sum(call.done() for call in calls) < 2:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        for call in calls:
+            if call.done():
+                assert call.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+                assert "has 3 open calls; expected fewer than 3" in call.details()
         assert answers_within(address)
