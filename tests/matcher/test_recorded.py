@@ -63,6 +63,7 @@ def test_every_action_is_recorded(matcher, monkeypatch):
         matcher.renew_templates("g")
         matcher.rotate_keys()
         matcher.back_up()
+        matcher.record_refusal("Enrol", 0)
     monkeypatch.setattr("gaitid.local.time.time", lambda: now + 101)
     with calling("tests", actor="ann"):
         matcher.describe("g")
