@@ -45,23 +45,26 @@ def _line(image: Image, start: Point, end: Point, thickness: int) -> None:
     cv2.line(image, *points, _COLOR, thickness, cv2.LINE_AA)
 
 
-def walk_video(path: Path, *, walkers: Sequence[tuple[float, float]] = ((1.0, 1.0),)) -> Path:
+def walk_video(
+    path: Path, *, walkers: Sequence[tuple[float, float]] = ((1.0, 1.0),), still: int = STILL
+) -> Path:
     """Write a video of walkers that cross one after the other in front of a textured wall.
 
     Args:
         path: ``.avi`` to write.
         walkers: (girth, strides per second) of each.
+        still: Frames of the empty scene before.
     """
     width, height = _SIZE
     rng = np.random.default_rng(1)
     wall = cv2.resize(rng.integers(120, 200, (36, 64, 3), np.uint8), _SIZE, interpolation=cv2.INTER_CUBIC)
     noise = rng.normal(0, 2, (5, height, width, 3)).astype(np.int16)
     writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), FPS, _SIZE)
-    for index in range(STILL + FRAMES_EACH * len(walkers)):
+    for index in range(still + FRAMES_EACH * len(walkers)):
         image = wall.copy()
-        if index >= STILL:
-            girth, rate = walkers[(index - STILL) // FRAMES_EACH]
-            step = (index - STILL) % FRAMES_EACH
+        if index >= still:
+            girth, rate = walkers[(index - still) // FRAMES_EACH]
+            step = (index - still) % FRAMES_EACH
             x = -40 + (width + 80) * step / FRAMES_EACH
             draw_walker(image, x, 0.92 * height, 0.55 * height, 2 * np.pi * rate * step / FPS, girth=girth)
         writer.write(cv2.add(image, noise[index % len(noise)], dtype=cv2.CV_8U))

@@ -7,7 +7,7 @@ and the camera did not move, it compares the two and keeps one. ``motion`` takes
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
 
@@ -70,6 +70,11 @@ class AutoExtractor:
         self._seen = self._shared = self._others = 0
         if self._person is None:
             self._choose("motion; pip install 'gaitid[person]' for a choice", logging.WARNING)
+
+    def learn(self, frames: Iterable[Frame]) -> None:
+        """Learn the background of a recording; see `MotionExtractor.learn`."""
+        if self._motion is not None:
+            self._motion.learn(frames)
 
     def __call__(self, frame: Frame) -> list[Observation]:
         """Return the people in a frame, by what is chosen; by ``person`` until then.

@@ -6,6 +6,8 @@ the entry-point group ``gaitid.extractors``) is an `ExtractorType`, usually a cl
 - its attribute ``settings`` is a frozen dataclass whose fields all have defaults;
 - it is called with an instance of that dataclass and returns an `Extractor`;
 - its attribute ``static_camera`` is True if it needs one, so that explanations may blame a moving camera;
+- its objects may have a method ``learn(frames)``: of a recording, it gets the frames up to the first break
+  before they are observed;
 - where it reads something else than video, its function ``open_input`` opens that, as `open_input` does.
 
 ``[perception] extractor = "NAME"`` chooses it, and the table ``[perception.NAME]`` fills its settings.
@@ -19,7 +21,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from gaitid.errors import ConfigError, GaitIdError, SourceError
-from gaitid.perception.sources import Source, open_source
+from gaitid.perception.sources import Discontinuity, Source, open_source
 from gaitid.records import Frame, Observation
 from gaitid.registry import resolve
 from gaitid.settings import settings_class
@@ -150,6 +152,26 @@ def asking(extractor: Extractor) -> Iterator[None]:
             "the observations of a frame",
             f"Report this to the authors of {name}, or choose another extractor",
         ) from error
+
+
+def look_ahead(extractor: Extractor, source: Source) -> None:
+    """Let an extractor with a method ``learn`` see a recording up to its first break or error beforehand."""
+    learn = getattr(extractor, "learn", None)
+    recording = None if learn is None else source.again()
+    if learn is None or recording is None:
+        return
+    with recording, asking(extractor):
+        learn(_until_break(recording))
+
+
+def _until_break(source: Source) -> Iterator[Frame]:
+    try:
+        for item in source:
+            if isinstance(item, Discontinuity):
+                return
+            yield item
+    except SourceError:  # raised again where the frames are observed
+        return
 
 
 def check_settings(name: str, settings: object) -> None:

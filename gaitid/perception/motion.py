@@ -2,7 +2,8 @@
 
 Source: Zivkovic 2004 (adaptive Gaussian mixture, with shadow detection after Prati et al. 2003), as in
 OpenCV's MOG2. Ours is the rest: the mixture starts from the median of a warm-up, so people who walk
-through it leave no ghosts; a change of light starts a new warm-up; and a moving camera is refused.
+through it leave no ghosts; a recording is read ahead for it, so nothing is lost to the
+warm-up; a change of light starts a new warm-up; and a moving camera is refused.
 
 The constants were chosen on the street video vtest.avi (768x576, 10 frames/s) unless another source is named;
 `benchmarks/perception.py` reports the agreement with frames labelled by eye.
@@ -11,6 +12,7 @@ The constants were chosen on the street video vtest.avi (768x576, 10 frames/s) u
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -25,6 +27,8 @@ Bytes = NDArray[np.uint8]
 
 _SAMPLES = 25
 """Pictures kept of the warm-up; their median is exact to a few gray levels."""
+_FEWEST_SAMPLES = 8
+"""Pictures of a recording from which the background is learned; fewer may show people in the median."""
 _MOST_RATE = 0.05
 """Highest learning rate of the mixture a frame, however long the frame before is past."""
 _SAMPLE_RATE = 0.02
@@ -66,7 +70,9 @@ class MotionSettings:
     """Settings of the ``motion`` extractor; in TOML the table ``[perception.motion]``.
 
     Attributes:
-        warm_up_s: Seconds in which the background is learned and nothing is observed.
+        warm_up_s: Seconds of a live source in which the background is learned and nothing is observed.
+        short_s: Longest recording, seconds, whose background is learned from all of it beforehand. Of a
+            longer one, the first `warm_up_s` seconds are learned from, and then observed too.
         history_s: Seconds after which a stationary object becomes background.
         variance: Squared Mahalanobis distance from which a pixel is foreground.
         shadow: Darkening, 0..1, down to which a pixel of unchanged colour is shadow.
@@ -77,6 +83,7 @@ class MotionSettings:
     """
 
     warm_up_s: float = 2.0
+    short_s: float = 30.0
     history_s: float = 40.0
     variance: float = 20.0
     shadow: float = 0.55
@@ -113,6 +120,34 @@ class MotionExtractor:
     def is_ready(self) -> bool:
         """Whether the background is known."""
         return self._model is not None
+
+    def learn(self, frames: Iterable[Frame]) -> None:
+        """Learn the background of a recording before it is observed, in place of a warm-up.
+
+        A recording of up to `short_s` seconds is learned from as a whole, so who stands in it at first is no
+        background; of a longer one the first `warm_up_s` seconds are, since its background changes.
+
+        Args:
+            frames: The recording from its beginning; fewer than 8 change nothing.
+        """
+        settings, every, start = self._settings, 1, None
+        early: list[Bytes] = []
+        samples: list[Bytes] = []
+        for index, frame in enumerate(frames):
+            start = frame.time if start is None else start
+            elapsed = frame.time - start
+            if elapsed > settings.short_s:
+                samples = early
+                break
+            wanted = len(early) * settings.warm_up_s <= elapsed * _SAMPLES and elapsed <= settings.warm_up_s
+            if wanted or index % every == 0:
+                image = self._work(frame.image).copy()
+                early += [image] * wanted
+                samples += [image] * (index % every == 0)
+            if len(samples) > 2 * _SAMPLES:
+                samples, every = samples[::2], 2 * every
+        if len(samples) >= _FEWEST_SAMPLES:
+            self._begin(samples)
 
     def __call__(self, frame: Frame) -> list[Observation]:
         """Return the moving objects in a frame, with masks; none while the background is being learned.
@@ -169,13 +204,17 @@ class MotionExtractor:
         done = (time - self._start) / settings.warm_up_s if settings.warm_up_s > 0 else 1.0
         if len(self._samples) <= done * _SAMPLES:
             self._samples.append(image)
-        if done < 1.0:
-            return
+        if done >= 1.0:
+            self._begin(self._samples)
+
+    def _begin(self, samples: list[Bytes]) -> None:
+        """Start the mixture from pictures of the background."""
+        settings = self._settings
         model = cv2.createBackgroundSubtractorMOG2(_HISTORY, settings.variance, True)
         model.setShadowThreshold(settings.shadow)
         # The median is the background where people cover a pixel for less than half of the time.
-        model.apply(np.median(np.stack(self._samples), axis=0).astype(np.uint8), learningRate=1.0)
-        for sample in self._samples:
+        model.apply(np.median(np.stack(samples), axis=0).astype(np.uint8), learningRate=1.0)
+        for sample in samples:
             model.apply(sample, learningRate=_SAMPLE_RATE)
         self._model, self._samples = model, []
 

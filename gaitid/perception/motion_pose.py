@@ -6,6 +6,7 @@ frame, without a detector.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
@@ -71,6 +72,10 @@ class MotionPoseExtractor:
             CameraMoving: See `MotionExtractor`.
         """
         return [self._posed(frame, seen) for seen in self._motion(frame)]
+
+    def learn(self, frames: Iterable[Frame]) -> None:
+        """Learn the background of a recording; see `MotionExtractor.learn`."""
+        self._motion.learn(frames)
 
     def reset(self) -> None:
         """Forget the background."""

@@ -23,6 +23,7 @@ from gaitid.perception.extractor import (
     check_settings,
     extractor_type,
     load_extractor,
+    look_ahead,
     open_input,
 )
 from gaitid.perception.gates import GateSettings
@@ -138,6 +139,7 @@ def watch(
     settings = settings or PerceptionSettings()
     if extractor is None:
         extractor = load_extractor(settings.extractor, settings.extractors.get(settings.extractor))
+    look_ahead(extractor, source)
     scene = _Scene(settings)
     waiting: tuple[Walk, ...] = ()  # walks ended by a break, for the next view
     frame: Frame | None = None

@@ -116,6 +116,10 @@ class Source:
     def close(self) -> None:
         """Release the device or file; a second call has no effect."""
 
+    def again(self) -> Source | None:
+        """Open the same recording once more, at its beginning; None if it can be read only once."""
+        return None
+
     def _pictures(self) -> Iterator[tuple[NDArray[np.uint8], float] | Discontinuity]:
         raise NotImplementedError
 
@@ -158,7 +162,7 @@ def open_source(spec: str, *, camera: str = "", fps: float | None = None) -> Sou
         raise SourceEmpty(f"File {path} has 0 bytes", "a video", "Record or copy it again")
     if fps is None and is_raw(path):
         raise _no_rate(f"file {path}, a bare stream of pictures,")
-    return _FileSource(str(path), camera, open_capture(path), fps)
+    return _FileSource(str(path), camera, open_capture(path), fps, path)
 
 
 def _open_address(spec: str, camera: str, fps: float | None) -> Source:
@@ -200,6 +204,9 @@ class _ImageSource(Source):
         height, width = _read_image(self._files[0][1]).shape[:2]
         super().__init__(str(path), camera, fps=fps, size=(width, height), frame_count=len(self._files))
 
+    def again(self) -> Source:
+        return _ImageSource(Path(self.spec), self.camera, self.fps)
+
     def _pictures(self) -> Iterator[tuple[NDArray[np.uint8], float] | Discontinuity]:
         first, _ = self._files[0]
         last = 0.0
@@ -219,10 +226,13 @@ class _FileSource(Source):
         camera: Name given to each frame.
         capture: Capture opened on the file.
         fps: Frame rate known to the caller, or None.
+        path: The file, if it can be opened once more.
     """
 
-    def __init__(self, spec: str, camera: str, capture: Capture, fps: float | None) -> None:
-        self._capture = capture
+    def __init__(
+        self, spec: str, camera: str, capture: Capture, fps: float | None, path: Path | None = None
+    ) -> None:
+        self._capture, self._path, self._known_fps = capture, path, fps
         if not capture.isOpened():
             raise SourceError(
                 f"File {spec} is no readable video",
@@ -261,6 +271,11 @@ class _FileSource(Source):
 
     def close(self) -> None:
         self._capture.release()
+
+    def again(self) -> Source | None:
+        if self._path is None:
+            return None
+        return _FileSource(self.spec, self.camera, open_capture(self._path), self._known_fps, self._path)
 
     def _next(self) -> tuple[NDArray[np.uint8], float] | None:
         """Return the next picture and its timestamp in the container, seconds."""
@@ -310,7 +325,7 @@ class _StandardInput(_FileSource):
                 raise SourceEmpty("Standard input has 0 bytes", "a video", "Pipe one into gaitid")
             if fps is None and is_raw(path):
                 raise _no_rate("standard input, a bare stream of pictures,")
-            super().__init__("standard input", camera, open_capture(path), fps)
+            super().__init__("standard input", camera, open_capture(path), fps, path)
         except BaseException:
             self._file.close()
             raise
