@@ -68,6 +68,7 @@ _EXTRAS = {
     "torchvision": "rcnn",
     "ultralytics": "yolo",
     "cryptography": "server",
+    "onnx": "onnx",
     "onnxruntime": "person",
 }
 

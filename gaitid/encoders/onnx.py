@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx  # noqa: F401 - torch and the quantisation need it
 import onnxruntime
 import torch
 from numpy.typing import NDArray

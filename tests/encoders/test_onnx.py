@@ -80,7 +80,7 @@ def test_a_reference_network_is_refused(tmp_path, capsys):
 
 
 def test_without_the_packages_it_names_the_extra(tmp_path, capsys, monkeypatch):
-    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    monkeypatch.setitem(sys.modules, "onnx", None)
     monkeypatch.delitem(sys.modules, "gaitid.encoders.onnx", raising=False)
     monkeypatch.delattr("gaitid.encoders.onnx", raising=False)
     _, path = _encoder(tmp_path, "strider", STRIDER)
